@@ -1,0 +1,32 @@
+"""Errors that a user can act on: one sentence that names the file or flag, the value, and what was expected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class ZeroAIRError(Exception):
+    """Base of every error raised on purpose; the command line prints its message without a traceback."""
+
+
+class InputError(ZeroAIRError):
+    """One image cannot be read or written. It costs that image; the others go on."""
+
+
+class ConfigError(ZeroAIRError):
+    """A setting is unknown, ill-typed or impossible. Raised before any image is touched."""
+
+
+class DivergenceError(ZeroAIRError):
+    """A fit produced NaN, Inf or a degenerate image, which is reported and never written as a picture."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The hint to append to an error about an unknown ``name``: ``" Did you mean 'Haze'?"``, or ``""`` if nothing is near.
+
+    Matching ignores case, so ``haze`` finds ``Haze``.
+    """
+    by_folded = {candidate.casefold(): candidate for candidate in known}
+    near = get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
+    return f" Did you mean {by_folded[near[0]]!r}?" if near else ""
