@@ -1,0 +1,8 @@
+"""Degradation families: one file each, all with the contract of ``Degradation``."""
+
+from zeroair_pl.degradations.base import Degradation
+from zeroair_pl.degradations.haze import Haze
+from zeroair_pl.degradations.neural import Neural
+from zeroair_pl.degradations.noise import Noise
+
+__all__ = ["Degradation", "Haze", "Neural", "Noise"]

@@ -1,0 +1,19 @@
+"""Guidance losses: one file each, all with the contract of ``GuidanceLoss``."""
+
+from zeroair_pl.guidance.adversarial import Adversarial, ResidualAdversarial
+from zeroair_pl.guidance.base import GuidanceLoss, GuidanceState
+from zeroair_pl.guidance.fidelity import Fidelity, Likelihood
+from zeroair_pl.guidance.perceptual import Lpips, Perceptual
+from zeroair_pl.guidance.smoothness import TotalVariation
+
+__all__ = [
+    "Adversarial",
+    "Fidelity",
+    "GuidanceLoss",
+    "GuidanceState",
+    "Likelihood",
+    "Lpips",
+    "Perceptual",
+    "ResidualAdversarial",
+    "TotalVariation",
+]

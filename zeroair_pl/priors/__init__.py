@@ -1,0 +1,6 @@
+"""Priors: what is known of clean photos before any photo is seen."""
+
+from zeroair_pl.priors.base import Calibration, Prediction, Prior
+from zeroair_pl.priors.unet import UNetPrior, bundled_priors
+
+__all__ = ["Calibration", "Prediction", "Prior", "UNetPrior", "bundled_priors"]

@@ -1,0 +1,34 @@
+"""The paper's degradation model: a small convolutional network that knows nothing of the kind of degradation."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from zeroair_pl.degradations.base import Degradation
+
+
+class Neural(Degradation):
+    """Four convolutions at full resolution, not residual, learned from noise for each photo (ZeroAIR, arXiv 2312.02197).
+
+    3→64→128→256 (3×3), 256→3 (1×1), LeakyReLU(0.01) between, linear output; 371,587 parameters, Kaiming-normal weights
+    and zero biases.
+
+    Args:
+        widths: channels of the hidden layers.
+    """
+
+    def __init__(self, widths: tuple[int, ...] = (64, 128, 256)) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        before = 3
+        for width in widths:
+            layers += [nn.Conv2d(before, width, 3, padding=1), nn.LeakyReLU(0.01)]
+            before = width
+        self.net = nn.Sequential(*layers, nn.Conv2d(before, 3, 1))
+        for module in self.net:
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight)
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x)

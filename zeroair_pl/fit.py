@@ -1,0 +1,167 @@
+"""One group of photos in, restored photos out: builds the module, the schedule, the callback and a Trainer, and runs them."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from zeroair_pl.degradations.base import Degradation
+from zeroair_pl.errors import DivergenceError
+from zeroair_pl.per_image import image_generator
+from zeroair_pl.priors.base import Prior
+from zeroair_pl.restoration import Modelling, Restoration
+from zeroair_pl.sampling import DiffusionSampling, Guidance
+from zeroair_pl.schedule import Schedule, Spacing
+
+if TYPE_CHECKING:
+    from diffusers.schedulers.scheduling_utils import SchedulerMixin
+    from lightning.pytorch import Callback
+
+
+def _ddim() -> SchedulerMixin:
+    from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+
+    return DDIMScheduler()
+
+
+@dataclass
+class Sampling:
+    """Which noise levels are visited, and by which scheduler; see ``Schedule``.
+
+    Args:
+        scheduler: any diffusers scheduler that can be built on given betas.
+        steps: timesteps, and so prior forward passes of each noise map.
+        start: first noise level, as a fraction of the prior's schedule: 1 starts from pure noise, less starts from the
+            family's first estimate with noise at that level.
+        end: last noise level; the guided clean estimate there is the result. Above 0 it is nearer to the mean of all
+            plausible photos (fidelity) than to one of them (texture).
+        spacing: of the levels in between.
+        eta: share of fresh noise in DDIM, 0 to 1.
+    """
+
+    scheduler: SchedulerMixin = field(default_factory=_ddim)
+    steps: int = 50
+    start: float = 1.0
+    end: float = 0.0
+    spacing: Spacing = "uniform"
+    eta: float = 0.0
+
+
+@dataclass
+class Method:
+    """Everything that decides how a photo is restored."""
+
+    degradation: Callable[[], Degradation]
+    prior: Prior
+    modelling: Modelling = field(default_factory=Modelling)
+    guidance: Guidance = field(default_factory=Guidance)
+    sampling: Sampling = field(default_factory=Sampling)
+    seed: int = 0
+
+
+@dataclass
+class Result:
+    """The outcome of one fit of B photos.
+
+    Attributes:
+        restored: (B, 3, H, W) in [0, 1], on the CPU.
+        maps: for each photo, the maps and numbers of its degradation, (1, C, H, W) or (1, C, 1, 1).
+        noise_level: (B,) learned σ.
+        forwards: prior forward passes for each photo.
+        seconds: wall-clock time of the fit.
+    """
+
+    restored: Tensor
+    maps: list[dict[str, Tensor]]
+    noise_level: Tensor
+    forwards: int
+    seconds: float
+    extras: dict[str, Any] = field(default_factory=dict)
+
+
+def fit(
+    y: Tensor,
+    names: list[str],
+    method: Method,
+    callbacks: Sequence[Callback] = (),
+    trainer: dict[str, Any] | None = None,
+) -> Result:
+    """Restores B photos of one size in one fit.
+
+    Args:
+        y: (B, 3, H, W) in [0, 1].
+        names: their names; with the seed they decide all random numbers.
+        method: how to restore.
+        callbacks: run after the sampler's own, so they see the guided estimate.
+        trainer: further arguments of ``lightning.Trainer`` (accelerator, devices, precision is the prior's own).
+
+    Raises:
+        DivergenceError: an estimate stopped being finite, or the result is a constant image where the photo is not.
+    """
+    from lightning.pytorch import Trainer
+
+    began = time.perf_counter()
+    s = method.sampling
+    schedule = Schedule(s.scheduler, method.prior, s.steps, s.start, s.end, s.spacing, s.eta)
+    module = Restoration(
+        y,
+        names,
+        method.degradation,
+        method.modelling,
+        [term.loss for term in method.guidance.terms],
+        method.guidance.boundaries,
+        method.seed,
+    )
+    sampler = DiffusionSampling(
+        method.prior, schedule, method.guidance, [image_generator(method.seed, name, "sampling") for name in names]
+    )
+    settings: dict[str, Any] = {
+        "accelerator": "auto",
+        "devices": 1,
+        "max_epochs": 1,
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_model_summary": False,
+        "enable_progress_bar": False,
+        "num_sanity_val_steps": 0,
+        **(trainer or {}),
+    }
+    with quiet_lightning():
+        engine = Trainer(callbacks=[sampler, *callbacks], **settings)
+        method.prior.to(engine.strategy.root_device)
+        engine.fit(module, train_dataloaders=schedule.timesteps)
+    if engine.interrupted:
+        raise KeyboardInterrupt
+    restored = sampler.restored.detach().cpu()
+    for i, name in enumerate(names):
+        if float(restored[i].std()) < 1e-3 < 0.1 * float(y[i].std()):
+            raise DivergenceError(f"{name}: the fit collapsed to a constant image; it is not written")
+    maps = [{key: value.detach().cpu() for key, value in phi.maps().items()} for phi in module.phi]
+    sigma = torch.stack([phi.noise_level().detach().cpu() for phi in module.phi])
+    return Result(restored, maps, sigma, sampler.forwards, time.perf_counter() - began)
+
+
+class quiet_lightning:  # noqa: N801 - used like a function
+    """Keeps Lightning's start-up notes, which say nothing to a person with a photo, out of the terminal."""
+
+    def __enter__(self) -> None:
+        self._loggers = [logging.getLogger(n) for n in ("lightning.pytorch", "lightning.fabric", "lightning")]
+        self._levels = [logger.level for logger in self._loggers]
+        for logger in self._loggers:
+            logger.setLevel(logging.ERROR)
+        self._warnings = warnings.catch_warnings()
+        self._warnings.__enter__()
+        warnings.filterwarnings("ignore", module=r"lightning\..*")
+        warnings.filterwarnings("ignore", message=".*litlogger.*|.*number of training batches.*|.*num_workers.*")
+
+    def __exit__(self, *_: object) -> None:
+        self._warnings.__exit__(None, None, None)
+        for logger, level in zip(self._loggers, self._levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,52 @@
+"""Adversarial losses: a discriminator of the fit's own, learned from this one photo, says what looks real."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from zeroair_pl.discriminator import Objective, generator_loss
+from zeroair_pl.guidance.base import GuidanceLoss, GuidanceState
+
+
+class Adversarial(GuidanceLoss):
+    """The paper's GAN loss on the degradation model: φ(x0) must look like y to a patch discriminator.
+
+    Real are the photos, fake is φ of the guided and, where there is one, of the auxiliary clean estimate.
+
+    Args:
+        objective: form of the game. PSNR/SSIM on the paper's haze benchmark: ``bce`` 22.29/.877, ``bce_logits``
+            22.06/.870, ``wgan_softplus`` 21.47/.864, ``lsgan`` 20.76/.873, ``hinge`` 20.44/.860, ``wgan`` 13.61/.619.
+        lr: learning rate of the discriminator's Adam.
+    """
+
+    adversarial = True
+
+    def __init__(self, objective: Objective = "bce", lr: float = 5e-4) -> None:
+        super().__init__()
+        self.objective, self.lr = objective, lr
+
+    def pairs(self, state: GuidanceState) -> tuple[Tensor, Tensor]:
+        """(real, fake), each (K·B, 3, H, W) with the B images in order in every block of B."""
+        if state.y_hat_auxiliary is None:
+            return state.y, state.y_hat
+        return torch.cat([state.y, state.y]), torch.cat([state.y_hat, state.y_hat_auxiliary])
+
+    def forward(self, state: GuidanceState) -> Tensor:
+        _, fake = self.pairs(state)
+        loss = generator_loss(state.discriminators[self.name](fake), self.objective)
+        return loss.view(-1, len(state.y)).mean(0)
+
+
+class ResidualAdversarial(Adversarial):
+    """The paper's stage II GAN loss on the clean estimate, with a discriminator of its own on degradation residuals.
+
+    Real is what φ takes away, x0 − φ(x0), of both maps; fake is x0 − y of the guided one: the difference between the
+    restored and the degraded photo must look like φ's own work.
+    """
+
+    def pairs(self, state: GuidanceState) -> tuple[Tensor, Tensor]:
+        real = state.x0 - state.y_hat
+        if state.x0_auxiliary is not None and state.y_hat_auxiliary is not None:
+            real = torch.cat([real, state.x0_auxiliary - state.y_hat_auxiliary])
+        return real, state.x0 - state.y

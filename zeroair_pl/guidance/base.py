@@ -1,0 +1,84 @@
+"""The contract of a loss: one value for each image, from the state of the fit at one timestep."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+
+from zeroair_pl.per_image import PerImage
+from zeroair_pl.priors.base import Prior
+
+
+@dataclass
+class GuidanceState:
+    """Everything a loss may look at. Images are (B, 3, H, W) in [0, 1]; there is no clean reference in here.
+
+    Attributes:
+        y: the degraded photos.
+        x0: the prior's clean estimates (or a variable in their place, while guidance differentiates).
+        y_hat: φ(x0).
+        t: timestep of the prior's schedule, 0 … T−1, possibly fractional.
+        fraction: t/T.
+        stage: ``"I"``, ``"II"`` or ``"III"``.
+        x0_error: (B,) expected root-mean-square error of the prior's clean estimate at t, in units of [0, 1].
+        degradation: φ, one for each image.
+        discriminators: one for each adversarial loss, by the loss's name.
+        x0_auxiliary, y_hat_auxiliary: the same from the paper's auxiliary noise map, where there is one.
+        prior: for losses on its features.
+    """
+
+    y: Tensor
+    x0: Tensor
+    y_hat: Tensor
+    t: float
+    fraction: float
+    stage: str
+    x0_error: Tensor
+    degradation: PerImage
+    discriminators: dict[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
+    x0_auxiliary: Tensor | None = None
+    y_hat_auxiliary: Tensor | None = None
+    prior: Prior | None = None
+
+    def at(self, x0: Tensor, x0_auxiliary: Tensor | None = None) -> GuidanceState:
+        """The same moment seen from other clean estimates, with φ applied to them."""
+        y_hat_auxiliary = None if x0_auxiliary is None else self.degradation(x0_auxiliary)
+        return replace(
+            self, x0=x0, y_hat=self.degradation(x0), x0_auxiliary=x0_auxiliary, y_hat_auxiliary=y_hat_auxiliary
+        )
+
+    def noise_level(self) -> Tensor:
+        """(B,): σ of each image, from its degradation."""
+        return torch.stack([phi.noise_level() for phi in self.degradation])
+
+
+class GuidanceLoss(nn.Module):
+    """A loss on the clean estimate or on the degradation model; lower is better.
+
+    ``forward(state)`` returns (B,): one value for each image, a mean over that image's elements and never mixed over
+    the batch, so that a weight means the same at any image size and batch size. The same classes serve test-time
+    degradation modelling (differentiated in φ's parameters) and guidance (differentiated in x0).
+
+    Attributes:
+        adversarial: the loss needs a discriminator of its own, which the fit builds and trains.
+    """
+
+    adversarial: bool = False
+
+    @property
+    def name(self) -> str:
+        """The key of this loss in logs and tables: the class name in snake case."""
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(self).__name__).lower()
+
+    def forward(self, state: GuidanceState) -> Tensor:
+        """(B,): the loss of each image."""
+        raise NotImplementedError
+
+
+def per_image_mean(values: Tensor) -> Tensor:
+    """Mean over all dimensions but the first: (B, …) → (B,)."""
+    return values.flatten(1).mean(dim=1)

@@ -1,0 +1,100 @@
+"""Perceptual losses: distances between deep features instead of pixels."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from zeroair_pl.errors import ConfigError
+from zeroair_pl.guidance.base import GuidanceLoss, GuidanceState, per_image_mean
+
+Target = Literal["y", "x0"]
+
+
+class Perceptual(GuidanceLoss):
+    """Mean squared error between features of φ(x0) and of the target, averaged over the feature maps.
+
+    Args:
+        trunk: ``prior`` uses the encoder of the fit's own diffusion prior and needs no download; any other name is a
+            timm model whose pretrained weights are looked up by timm (the paper's is ``vgg16.tv_in1k``).
+        layers: which feature maps, from the finest; for VGG16, ``[0, 1]`` are its features up to relu2_2.
+        target: compare with the degraded photo ``y`` or with the clean estimate ``x0``.
+
+    Raises:
+        ConfigError: at the first use, if timm has no such model or cannot get its weights.
+    """
+
+    def __init__(self, trunk: str = "prior", layers: tuple[int, ...] = (0, 1), target: Target = "y") -> None:
+        super().__init__()
+        self.trunk, self.layers, self.target = trunk, layers, target
+        self._loaded: tuple[Any, Tensor, Tensor] | None = None  # a tuple, to stay out of the module tree
+
+    def forward(self, state: GuidanceState) -> Tensor:
+        found = self.features(state.y_hat, state)
+        with torch.set_grad_enabled(self.target == "x0" and torch.is_grad_enabled()):
+            wanted = self.features(getattr(state, self.target), state)
+        return torch.stack([per_image_mean((a - b).square()) for a, b in zip(found, wanted, strict=True)]).mean(0)
+
+    def features(self, x: Tensor, state: GuidanceState) -> list[Tensor]:
+        """The chosen feature maps of (B, 3, H, W) images in [0, 1]."""
+        if self.trunk == "prior":
+            if state.prior is None:
+                raise ConfigError("Perceptual: trunk 'prior' needs a fit with a prior; name a timm model instead")
+            maps = state.prior.features(x * 2 - 1)
+        else:
+            model, mean, std = self._timm(x.device)
+            maps = model((x - mean) / std)
+        if max(self.layers) >= len(maps):
+            raise ConfigError(f"Perceptual: layers {list(self.layers)} of {len(maps)} feature maps of {self.trunk!r}")
+        return [maps[i] for i in self.layers]
+
+    def _timm(self, device: torch.device) -> tuple[Any, Tensor, Tensor]:
+        if self._loaded is None:
+            import timm
+
+            if not timm.is_model(self.trunk):
+                near = timm.list_models(f"*{self.trunk.split('.')[0][:5]}*")[:5]
+                raise ConfigError(f"Perceptual: timm has no model {self.trunk!r}; near names: {', '.join(near) or 'none'}")
+            try:
+                model = timm.create_model(self.trunk, pretrained=True, features_only=True)
+            except Exception as error:
+                raise ConfigError(
+                    f"Perceptual: the pretrained weights of {self.trunk!r} cannot be had ({type(error).__name__}). Either "
+                    "use trunk: prior, which needs no download, or run once with a network so that timm caches them "
+                    "(HF_HOME names the cache, which can be copied)"
+                ) from error
+            config = model.pretrained_cfg if hasattr(model, "pretrained_cfg") else timm.get_pretrained_cfg(self.trunk).to_dict()
+            mean, std = (torch.tensor(config[k]).view(1, 3, 1, 1).to(device) for k in ("mean", "std"))
+            self._loaded = (model.eval().requires_grad_(False).to(device), mean, std)
+        return self._loaded
+
+
+class Lpips(GuidanceLoss):
+    """LPIPS (Zhang et al., CVPR 2018) between φ(x0) and y, from the ``lpips`` package.
+
+    Args:
+        net: the trunk: ``alex``, ``vgg`` or ``squeeze``.
+
+    Raises:
+        ConfigError: at the first use, if the trunk's weights cannot be had.
+    """
+
+    def __init__(self, net: Literal["alex", "vgg", "squeeze"] = "alex") -> None:
+        super().__init__()
+        self.net = net
+        self._loaded: tuple[Any] | None = None
+
+    def forward(self, state: GuidanceState) -> Tensor:
+        if self._loaded is None:
+            import lpips
+
+            try:
+                self._loaded = (lpips.LPIPS(net=self.net, verbose=False).eval().requires_grad_(False).to(state.y.device),)
+            except Exception as error:
+                raise ConfigError(
+                    f"Lpips: the weights of {self.net!r} cannot be had ({type(error).__name__}). Run once with a network so "
+                    "that torchvision caches them (TORCH_HOME names the cache), or use Perceptual with trunk: prior"
+                ) from error
+        return self._loaded[0](state.y_hat * 2 - 1, state.y * 2 - 1).flatten(1).mean(1)

@@ -1,0 +1,161 @@
+"""How guidance moves the clean estimate: the gradient form of the paper, and the proximal form that needs no scale."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from zeroair_pl.guidance.base import GuidanceState
+from zeroair_pl.guidance.fidelity import Likelihood
+from zeroair_pl.stages import Term
+
+REFERENCE_ELEMENTS = 3 * 256 * 256  # the image size at which the paper's guidance scales are stated
+
+
+class Guided(NamedTuple):
+    """The outcome of one guidance step; images are (B, 3, H, W) in [0, 1].
+
+    Attributes:
+        x0: the guided clean estimate, which the sampler steps from.
+        x0_auxiliary: the same for the auxiliary map, where there is one.
+        shift, shift_auxiliary: what to add to x_{t−1} after the sampler's step, on the [-1, 1] scale.
+    """
+
+    x0: Tensor
+    x0_auxiliary: Tensor | None = None
+    shift: Tensor | None = None
+    shift_auxiliary: Tensor | None = None
+
+
+class GuidanceUpdate(ABC):
+    """Moves the clean estimate towards lower guidance loss."""
+
+    @abstractmethod
+    def __call__(self, state: GuidanceState, terms: list[tuple[Term, float]], steps: int) -> Guided:
+        """One guidance step.
+
+        Args:
+            state: the moment, with the prior's unguided estimates; ``x0_auxiliary`` takes part if it is there.
+            terms: the losses that act in this stage and their present weights.
+            steps: number of timesteps of a full schedule at this spacing.
+        """
+
+
+class GradientUpdate(GuidanceUpdate):
+    """The paper's guidance: a step against the gradient of the weighted losses at the clean estimate,
+
+        x0' = x0 − s·∇L(x0)    or, on the posterior's mean,    x_{t−1}' = x_{t−1} − s·∇L(x0).
+
+    The losses are means over N elements, so ∇L shrinks with the image. It is multiplied by N/196608, which keeps the
+    meaning that s has at 256×256 at every size; on the mean it is also multiplied by 1000/steps.
+
+    Args:
+        scale: s, in units of the [-1, 1] range (25000 haze, 50000 low light, 6000 noise in the paper).
+        on: move the clean ``estimate``, or the sampler's posterior ``mean`` as the paper does.
+    """
+
+    def __init__(self, scale: float = 25000.0, on: Literal["estimate", "mean"] = "estimate") -> None:
+        self.scale, self.on = scale, on
+
+    def __call__(self, state: GuidanceState, terms: list[tuple[Term, float]], steps: int) -> Guided:
+        variables = [v for v in (state.x0, state.x0_auxiliary) if v is not None]
+        if not terms:
+            return Guided(state.x0, state.x0_auxiliary)
+        scale = self.scale * state.x0[0].numel() / REFERENCE_ELEMENTS
+        with torch.enable_grad():
+            signed = [(2 * v - 1).detach().requires_grad_() for v in variables]
+            moment = state.at(*((v + 1) / 2 for v in signed))
+            energy = torch.stack([weight * term.loss(moment) for term, weight in terms]).sum()
+            moves = [-scale * g for g in torch.autograd.grad(energy, signed)]
+        if self.on == "mean":
+            moves = [move * 1000 / steps for move in moves]
+            return Guided(state.x0, state.x0_auxiliary, *moves)
+        return Guided(*(v + move / 2 for v, move in zip(variables, moves, strict=True)))
+
+
+class ProximalUpdate(GuidanceUpdate):
+    """Data consistency as the most probable clean image between the prior and the photo,
+
+        x0' = argmin_x ‖x − x0‖²/(2e²) + ‖y − φ(x)‖²/(2σ²),
+
+    with e the prior's measured error at t and σ the learned noise level: no scale to set. Solved by Gauss–Newton; each
+    inner problem is exact in one step for a pointwise φ, and takes a few conjugate gradients otherwise. All other losses
+    then move x0' against their gradient, preconditioned by the variance that is left, P = (1/e² + J²/σ²)⁻¹.
+
+    Args:
+        iterations: Gauss–Newton iterations; 1 is exact for an affine φ.
+        conjugate_gradients: inner iterations where φ is not pointwise.
+        trust: multiplies e²: above 1 leans to the photo, below 1 to the prior.
+    """
+
+    def __init__(self, iterations: int = 2, conjugate_gradients: int = 6, trust: float = 1.0) -> None:
+        self.iterations, self.conjugate_gradients, self.trust = iterations, conjugate_gradients, trust
+
+    def __call__(self, state: GuidanceState, terms: list[tuple[Term, float]], steps: int) -> Guided:
+        pointwise = all(phi.pointwise for phi in state.degradation)
+        auxiliary = None if state.x0_auxiliary is None else self._solve(state, state.x0_auxiliary, pointwise)[0]
+        x, variance = self._solve(state, state.x0, pointwise)
+        others = [(term, weight) for term, weight in terms if not isinstance(term.loss, Likelihood)]
+        if others:
+            elements = x[0].numel()
+            with torch.enable_grad():
+                v = x.detach().requires_grad_()
+                moment = state.at(v)
+                energy = torch.stack([weight * term.loss(moment) for term, weight in others]).sum() * elements
+                (gradient,) = torch.autograd.grad(energy, v)
+            x = x - variance * gradient
+        return Guided(x.clamp(0, 1), None if auxiliary is None else auxiliary.clamp(0, 1))
+
+    def _solve(self, state: GuidanceState, x0: Tensor, pointwise: bool) -> tuple[Tensor, Tensor]:
+        e2 = self.trust * state.x0_error.square()[:, None, None, None]
+        s2 = state.noise_level().detach().square()[:, None, None, None]
+        x, variance = x0, e2.expand_as(x0)
+        for _ in range(self.iterations):
+            with torch.enable_grad():
+                v = x.detach().requires_grad_()
+                y_hat = state.degradation(v)
+                residual = state.y - y_hat.detach()
+                if pointwise:
+                    (gain,) = torch.autograd.grad(y_hat.sum(), v)
+                    variance = 1 / (1 / e2 + gain.square() / s2)
+                    x = x + variance * ((x0 - x) / e2 + gain * residual / s2)
+                else:
+                    x = x + self._conjugate(state, v, y_hat, residual, (x0 - x) / e2, e2, s2)
+        return x.detach(), variance.detach()
+
+    def _conjugate(
+        self, state: GuidanceState, v: Tensor, y_hat: Tensor, residual: Tensor, pull: Tensor, e2: Tensor, s2: Tensor
+    ) -> Tensor:
+        """Solves (1/e² + JᵀJ/σ²) d = (x0 − x)/e² + Jᵀ(y − φ(x))/σ² for d, per image."""
+
+        def transposed(u: Tensor) -> Tensor:
+            (out,) = torch.autograd.grad(y_hat, v, u, retain_graph=True)
+            return out
+
+        # J d is the derivative, in the direction d, of the linear map u -> J^T u: a second reverse pass, so that any
+        # differentiable family works, also one whose operations have no forward-mode rule.
+        u = torch.zeros_like(y_hat, requires_grad=True)
+        (jt_u,) = torch.autograd.grad(y_hat, v, u, create_graph=True)
+
+        def normal(d: Tensor) -> Tensor:
+            (jd,) = torch.autograd.grad(jt_u, u, d, retain_graph=True)
+            return d / e2 + transposed(jd / s2)
+
+        b = pull + transposed(residual / s2)
+        d = torch.zeros_like(b)
+        r, p = b, b
+        rr = _dot(r, r)
+        for _ in range(self.conjugate_gradients):
+            ap = normal(p)
+            alpha = rr / _dot(p, ap).clamp(min=1e-20)
+            d, r = d + alpha * p, r - alpha * ap
+            rr, before = _dot(r, r), rr
+            p = r + rr / before.clamp(min=1e-20) * p
+        return d.detach()
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    return (a * b).flatten(1).sum(1)[:, None, None, None]

@@ -1,0 +1,158 @@
+"""Three-stage diffusion guidance (TDG): the callback that advances the sampler while the fit learns the degradation.
+
+    start of a batch   x0 = prior(x_t, t)
+    the batch          TDM learns φ from x0 and y             (restoration.py)
+    end of the batch   x0' = guided x0;  x_{t−1} = scheduler.step(x0', t, x_t)
+
+Nothing else touches x_t.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from zeroair_pl.errors import DivergenceError
+from zeroair_pl.guidance.base import GuidanceState
+from zeroair_pl.guidance.updates import GuidanceUpdate, ProximalUpdate
+from zeroair_pl.per_image import randn
+from zeroair_pl.priors.base import Prior
+from zeroair_pl.restoration import Restoration
+from zeroair_pl.schedule import Schedule
+from zeroair_pl.stages import Boundaries, Term
+
+
+@dataclass
+class Guidance:
+    """What moves the clean estimate, when, and how.
+
+    Args:
+        terms: the losses and their weights in the three stages.
+        update: the form of the step.
+        boundaries: where the stages end.
+        auxiliary: run the paper's second noise map too. It is guided in stage I alone, keeps φ from collapsing to the
+            identity, and is thrown away at the end. Doubles the prior's work.
+    """
+
+    terms: list[Term] = field(default_factory=list)
+    update: GuidanceUpdate = field(default_factory=ProximalUpdate)
+    boundaries: Boundaries = field(default_factory=Boundaries)
+    auxiliary: bool = False
+
+    def acting(self, stage: str, fraction: float) -> list[tuple[Term, float]]:
+        """The terms with a non-zero weight at this noise level."""
+        weighted = [(term, term.weight_at(stage, fraction, self.boundaries)) for term in self.terms]  # type: ignore[arg-type]
+        return [(term, weight) for term, weight in weighted if weight]
+
+
+class DiffusionSampling(Callback):
+    """Predicts before the batch, guides and steps after it.
+
+    Args:
+        prior: the frozen prior.
+        schedule: the noise levels and the scheduler that steps between them.
+        guidance: what moves the clean estimate.
+        generators: one random generator for each image of the group.
+
+    Attributes:
+        x_t: the noisy images, (B, 3, H, W); (2B, 3, H, W) with auxiliary maps, which come last.
+        forwards: prior forward passes for each image so far (NFE).
+    """
+
+    def __init__(
+        self, prior: Prior, schedule: Schedule, guidance: Guidance, generators: list[torch.Generator]
+    ) -> None:
+        self.prior, self.schedule, self.guidance, self.generators = prior, schedule, guidance, generators
+        self.x_t: Tensor | None = None
+        self.forwards = 0
+        self._variance: Tensor | None = None
+
+    @property
+    def restored(self) -> Tensor:
+        """The guided maps at the end of the schedule, (B, 3, H, W) in [0, 1]."""
+        assert self.x_t is not None, "nothing was sampled yet"
+        return (self.x_t[: len(self.generators)] + 1).clamp(0, 2) / 2
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.x_t is not None:  # restored from a checkpoint
+            return
+        module = _restoration(pl_module)
+        maps = 2 if self.guidance.auxiliary else 1
+        noise = torch.cat([randn(tuple(module.y.shape[1:]), self.generators, module.device) for _ in range(maps)])
+        first = None if self.schedule.start >= 1 else (module.first_estimate() * 2 - 1).repeat(maps, 1, 1, 1)
+        self.x_t = self.schedule.noisy(first, noise)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        module, k = _restoration(pl_module), float(batch)
+        assert self.x_t is not None
+        t = self.schedule.prior_t(k)
+        times = torch.full((len(self.x_t),), t, dtype=torch.float64)
+        x0, self._variance = self.prior.predict(self.schedule.input(self.x_t, k), times)
+        self.forwards += len(self.x_t) // len(module.y)
+        _check_finite(x0, module.names, t, "the prior's clean estimate")
+        alpha_bar = self.prior.alpha_bar(times[: len(module.y)])
+        error = self.prior.calibration.error(((1 - alpha_bar) / alpha_bar).sqrt()) / 2
+        fraction = t / (self.prior.num_timesteps - 1)
+        estimates = ((x0 + 1) / 2).split(len(module.y))
+        module.state = GuidanceState(
+            y=module.y,
+            x0=estimates[0],
+            y_hat=estimates[0],  # φ is applied by those who need it: it changes within the batch
+            t=t,
+            fraction=fraction,
+            stage=self.guidance.boundaries.stage(fraction),
+            x0_error=error.to(module.y),
+            degradation=module.phi,
+            discriminators=dict(module.discriminators.items()),
+            x0_auxiliary=estimates[1] if len(estimates) > 1 else None,
+            prior=self.prior,
+        )
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        module, k = _restoration(pl_module), float(batch)
+        state, x_t = module.state, self.x_t
+        assert state is not None and x_t is not None
+        terms = self.guidance.acting(state.stage, state.fraction)
+        seen = state if state.stage == "I" else replace(state, x0_auxiliary=None, y_hat_auxiliary=None)
+        guided = self.guidance.update(seen, terms, round(self.schedule.full_steps))
+        auxiliary = guided.x0_auxiliary if guided.x0_auxiliary is not None else state.x0_auxiliary
+        x0 = guided.x0 if auxiliary is None else torch.cat([guided.x0, auxiliary])
+        _check_finite(x0, module.names, state.t, "the guided clean estimate")
+        generators = self.generators * (len(x0) // len(self.generators))
+        x_next = self.schedule.step((x0 * 2 - 1).clamp(-1, 1), k, x_t, self._variance, generators)
+        for i, shift in enumerate((guided.shift, guided.shift_auxiliary)):
+            if shift is not None:
+                x_next[i * len(module.y) : (i + 1) * len(module.y)] += shift
+        self.x_t = x_next
+        module.state = replace(state, x0=guided.x0, x0_auxiliary=auxiliary)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "x_t": self.x_t,
+            "forwards": self.forwards,
+            "generators": [g.get_state() for g in self.generators],
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.x_t, self.forwards = state_dict["x_t"], state_dict["forwards"]
+        for generator, saved in zip(self.generators, state_dict["generators"], strict=True):
+            generator.set_state(saved)
+
+
+def _restoration(module: LightningModule) -> Restoration:
+    if not isinstance(module, Restoration):
+        raise TypeError(f"DiffusionSampling works on a Restoration, got {type(module).__name__}")
+    return module
+
+
+def _check_finite(x: Tensor, names: list[str], t: float, what: str) -> None:
+    good = torch.isfinite(x).flatten(1).all(1).view(-1, len(names)).all(0)
+    if not bool(good.all()):
+        bad = ", ".join(name for name, ok in zip(names, good.tolist(), strict=True) if not ok)
+        raise DivergenceError(f"{bad}: the fit diverged, {what} is not finite at t = {t:.0f}")
