@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +34,18 @@ class PerImage(nn.Module):
             raise ValueError(f"{len(x)} images for {len(self.each)} per-image modules; expected a multiple")
         repeats = len(x) // len(self.each)  # the guided and the auxiliary map of one image share its module
         return torch.cat([self.each[i % len(self.each)](x[i : i + 1]) for i in range(repeats * len(self.each))])
+
+
+def image_by_image(function: Callable[..., Sequence[Tensor]], *inputs: Tensor) -> list[Tensor]:
+    """``function`` of images (B, …), each in a batch of its own on a CPU, its outputs joined again.
+
+    Convolution kernels are chosen by batch size and round differently, so a network that sees the whole batch would let
+    a photo's result depend on its company. On a CPU a batch saves no time; on other devices it does, and is kept.
+    """
+    if inputs[0].device.type != "cpu" or len(inputs[0]) == 1:
+        return list(function(*inputs))
+    each = [function(*one) for one in zip(*(x.split(1) for x in inputs), strict=True)]
+    return [torch.cat(outputs) for outputs in zip(*each, strict=True)]
 
 
 def image_seed(seed: int, name: str) -> int:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.guidance.base import GuidanceLoss, GuidanceState, per_image_mean
+from zeroair_pl.per_image import image_by_image
 
 Target = Literal["y", "x0"]
 
@@ -45,7 +46,7 @@ class Perceptual(GuidanceLoss):
             maps = state.prior.features(x * 2 - 1)
         else:
             model, mean, std = self._timm(x.device)
-            maps = model((x - mean) / std)
+            maps = image_by_image(model, (x - mean) / std)
         if max(self.layers) >= len(maps):
             raise ConfigError(f"Perceptual: layers {list(self.layers)} of {len(maps)} feature maps of {self.trunk!r}")
         return [maps[i] for i in self.layers]
@@ -55,18 +56,18 @@ class Perceptual(GuidanceLoss):
             import timm
 
             if not timm.is_model(self.trunk):
-                near = timm.list_models(f"*{self.trunk.split('.')[0][:5]}*")[:5]
-                raise ConfigError(f"Perceptual: timm has no model {self.trunk!r}; near names: {', '.join(near) or 'none'}")
+                near = ", ".join(timm.list_models(f"*{self.trunk.split('.')[0][:5]}*")[:5])
+                raise ConfigError(f"Perceptual: timm has no model {self.trunk!r}; near names: {near or 'none'}")
             try:
                 model = timm.create_model(self.trunk, pretrained=True, features_only=True)
             except Exception as error:
                 raise ConfigError(
-                    f"Perceptual: the pretrained weights of {self.trunk!r} cannot be had ({type(error).__name__}). Either "
-                    "use trunk: prior, which needs no download, or run once with a network so that timm caches them "
-                    "(HF_HOME names the cache, which can be copied)"
+                    f"Perceptual: the pretrained weights of {self.trunk!r} cannot be had ({type(error).__name__}). "
+                    "Either use trunk: prior, which needs no download, or run once with a network so that timm caches "
+                    "them (HF_HOME names the cache, which can be copied)"
                 ) from error
-            config = model.pretrained_cfg if hasattr(model, "pretrained_cfg") else timm.get_pretrained_cfg(self.trunk).to_dict()
-            mean, std = (torch.tensor(config[k]).view(1, 3, 1, 1).to(device) for k in ("mean", "std"))
+            config: Any = timm.get_pretrained_cfg(self.trunk)
+            mean, std = (torch.tensor(v).view(1, 3, 1, 1).to(device) for v in (config.mean, config.std))
             self._loaded = (model.eval().requires_grad_(False).to(device), mean, std)
         return self._loaded
 
@@ -91,10 +92,13 @@ class Lpips(GuidanceLoss):
             import lpips
 
             try:
-                self._loaded = (lpips.LPIPS(net=self.net, verbose=False).eval().requires_grad_(False).to(state.y.device),)
+                network = lpips.LPIPS(net=self.net, verbose=False)
             except Exception as error:
                 raise ConfigError(
-                    f"Lpips: the weights of {self.net!r} cannot be had ({type(error).__name__}). Run once with a network so "
-                    "that torchvision caches them (TORCH_HOME names the cache), or use Perceptual with trunk: prior"
+                    f"Lpips: the weights of {self.net!r} cannot be had ({type(error).__name__}). Run once with a "
+                    "network so that torchvision caches them (TORCH_HOME names the cache), or use Perceptual, trunk: prior"
                 ) from error
-        return self._loaded[0](state.y_hat * 2 - 1, state.y * 2 - 1).flatten(1).mean(1)
+            self._loaded = (network.eval().requires_grad_(False).to(state.y.device),)
+        (loaded,) = self._loaded
+        (distance,) = image_by_image(lambda a, b: [loaded(a, b)], state.y_hat * 2 - 1, state.y * 2 - 1)
+        return distance.flatten(1).mean(1)

@@ -71,7 +71,7 @@ class Prior(ABC):
         return len(self.alphas_cumprod)
 
     def alpha_bar(self, t: Tensor) -> Tensor:
-        """ᾱ at (possibly fractional) timesteps, interpolated linearly in log-SNR; float64, on the CPU, shape of ``t``."""
+        """ᾱ at (possibly fractional) timesteps, interpolated linearly in log-SNR; float64, CPU, shape of ``t``."""
         table = self.alphas_cumprod
         log_snr = torch.log(table) - torch.log1p(-table)
         t = t.detach().double().cpu().clamp(0, len(table) - 1)
@@ -79,7 +79,7 @@ class Prior(ABC):
         return torch.sigmoid(torch.lerp(log_snr[low], log_snr[low + 1], t - low))
 
     def timestep(self, noise: Tensor) -> Tensor:
-        """The timestep whose relative noise sqrt((1 − ᾱ)/ᾱ) is ``noise`` (in units of the [-1, 1] range); float64, CPU."""
+        """The timestep whose relative noise sqrt((1 − ᾱ)/ᾱ) is ``noise`` (units of the [-1, 1] range); float64, CPU."""
         table = self.alphas_cumprod
         levels = (0.5 * (torch.log1p(-table) - torch.log(table))).contiguous()  # increasing in t
         q = noise.detach().double().cpu().clamp(min=1e-8).log().clamp(levels[0], levels[-1]).contiguous()

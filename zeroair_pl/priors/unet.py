@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zeroair_pl.errors import ConfigError, did_you_mean
+from zeroair_pl.per_image import image_by_image
 from zeroair_pl.priors.base import Calibration, Prediction, Prior
 
 BUNDLED = Path(__file__).parent / "bundled"
@@ -51,7 +52,10 @@ class UNetPrior(Prior):
         self.calibration = _calibration(facts, folder)
         try:
             unet = UNet2DModel.from_pretrained(
-                folder, subfolder="unet" if (folder / "unet").is_dir() else None, local_files_only=True
+                folder,
+                subfolder="unet" if (folder / "unet").is_dir() else None,
+                local_files_only=True,
+                low_cpu_mem_usage=False,  # needs another package and would say so on every load
             )
         except Exception as error:
             raise ConfigError(f"prior.path: the network in {folder} cannot be loaded: {error}") from error
@@ -74,17 +78,20 @@ class UNetPrior(Prior):
         alpha_bar = self.alpha_bar(t).to(x_t)[:, None, None, None]
         signal, noise = alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
         with torch.no_grad():
-            out, variance = self._network(x_t, t)
+            out, *variance = image_by_image(self._network, x_t, t)
         if self.prediction_type == "v_prediction":
             x0 = signal * x_t - noise * out
         elif self.prediction_type == "epsilon":
             x0 = (x_t - noise * out) / signal
         else:
             x0 = out
-        return Prediction(x0.clamp(-1, 1), variance)
+        return Prediction(x0.clamp(-1, 1), *variance)
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Outputs of the network's encoder stages at its lowest noise level; (B, C_k, H_k, W_k) each."""
+        return image_by_image(self._features, x)
+
+    def _features(self, x: Tensor) -> list[Tensor]:
         found: list[Tensor] = []
         h, emb = self._stem_and_time(x, torch.zeros(len(x), device=x.device))
         with self._autocast(x):
@@ -93,18 +100,17 @@ class UNetPrior(Prior):
                 found.append(skips[0].float())
         return found
 
-    def _network(self, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _network(self, x_t: Tensor, t: Tensor) -> list[Tensor]:
         height, width = x_t.shape[-2:]
         x = self._pad(x_t)
         if self.stem > 1:
             x = F.pixel_unshuffle(x, self.stem)
         with self._autocast(x_t):
             out = self.unet(x.contiguous(memory_format=torch.channels_last), t.to(x_t.device).float()).sample.float()
-        out, variance = (out, None) if out.shape[1] == x.shape[1] else out.chunk(2, dim=1)
+        outputs = out.split(x.shape[1], dim=1)  # the second, where there is one, is the learned variance
         if self.stem > 1:
-            out = F.pixel_shuffle(out, self.stem)
-            variance = None if variance is None else F.pixel_shuffle(variance, self.stem)
-        return out[..., :height, :width], None if variance is None else variance[..., :height, :width]
+            outputs = tuple(F.pixel_shuffle(o, self.stem) for o in outputs)
+        return [o[..., :height, :width] for o in outputs]
 
     def _stem_and_time(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         x = self._pad(x)
@@ -180,8 +186,11 @@ def _schedule(folder: Path) -> tuple[Tensor, str]:
         raise ConfigError(f"prior.path: {folder} uses {kind.__name__}, which has no variance-preserving schedule")
     prediction = str(config.get("prediction_type", "epsilon"))
     if prediction not in ("epsilon", "v_prediction", "sample"):
-        raise ConfigError(f"prior.path: {where} has prediction_type {prediction!r}; expected epsilon, v_prediction or sample")
-    return scheduler.alphas_cumprod.double().cpu(), prediction
+        raise ConfigError(
+            f"prior.path: {where} has prediction_type {prediction!r}; expected epsilon, v_prediction or sample"
+        )
+    # Zero terminal SNR has no log-SNR to interpolate; 2^-24 of the signal's power is as good as none.
+    return scheduler.alphas_cumprod.double().cpu().clamp(2**-24, 1 - 2**-24), prediction
 
 
 def _calibration(facts: dict[str, Any], folder: Path) -> Calibration:
@@ -190,7 +199,8 @@ def _calibration(facts: dict[str, Any], folder: Path) -> Calibration:
         return Calibration()
     noise, rmse = tuple(measured["noise"]), tuple(measured["rmse"])
     if len(noise) != len(rmse) or len(noise) < 2 or list(noise) != sorted(noise):
-        raise ConfigError(f"prior.path: {folder / 'prior.json'}: calibration needs two lists of equal length, noise increasing")
+        where = folder / "prior.json"
+        raise ConfigError(f"prior.path: {where}: calibration needs two lists of equal length, noise increasing")
     return Calibration(noise, rmse)
 
 
