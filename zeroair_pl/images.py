@@ -1,0 +1,232 @@
+"""Finding the photos a user names, and giving each a name for its outputs to share. Reads no pixels (see ``photo``)."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import os
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+from zeroair_pl.errors import ConfigError, did_you_mean
+
+# The first suffix of a format is the one a file gets whose own suffix is none of them.
+SUFFIXES: dict[str, tuple[str, ...]] = {
+    "PNG": (".png",),
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "WEBP": (".webp",),
+    "TIFF": (".tif", ".tiff"),
+    "BMP": (".bmp",),
+}
+SUPPORTED = frozenset(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
+_LISTS = (".txt", ".csv")
+_WHAT_IS_EXPECTED = "Expected an image file, a folder, a glob or a .txt/.csv list"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One photo to restore.
+
+    ``name`` is a relative POSIX path without a suffix (``"trip/harbour"``), unique within one ``find_images`` call even
+    where letter case does not count, and free of ``..``: outputs are ``<folder>/<name><anything>``. Append to it; never
+    ``Path.with_suffix`` it, because a stem may hold dots. ``reference`` is the clean photo to score against, if given.
+    """
+
+    path: Path
+    name: str
+    reference: Path | None = None
+
+
+@dataclass(frozen=True)
+class _Found:
+    path: Path
+    root: Path  # the folder that the name is relative to
+    reference: Path | None = None
+
+
+def find_images(specs: str | Path | Sequence[str | Path], skip: Path | None = None) -> list[Source]:
+    """The photos that ``specs`` name, in the order named, each file once.
+
+    A spec is a file (any suffix: its content decides), a folder (searched recursively and sorted, supported suffixes
+    only, hidden files and symlink loops left out), a glob (``**`` too; supported suffixes only; a folder it matches is
+    searched, unless the pattern has a ``**``), or a ``.txt`` / ``.csv`` list. In a txt each line is a path, blank
+    lines and lines beginning with ``#`` aside; a csv has a header with ``image`` and optionally ``reference``. Listed
+    paths are relative to the list's folder, then to the working folder. A *listed* file need not exist: it is returned
+    all the same and fails when loaded, so that it costs itself only.
+
+    Folder and glob searches leave out what lies in ``skip`` (the output folder, which may be inside a searched one).
+
+    Raises ConfigError for a spec that matches nothing or a list that cannot be read.
+    """
+    if isinstance(specs, str | Path):
+        specs = [specs]
+    if not specs:
+        raise ConfigError(f"No images are named. {_WHAT_IS_EXPECTED}.")
+    found: dict[str, _Found] = {}
+    for spec in specs:
+        for item in _expand(str(spec), skip):
+            key = os.path.realpath(item.path)
+            if key not in found or (found[key].reference is None and item.reference is not None):
+                # Updating a key keeps its place, so a list that adds references to a folder does not reorder it.
+                found[key] = replace(found[key], reference=item.reference) if key in found else item
+    items = list(found.values())
+    return [Source(item.path, name, item.reference) for item, name in zip(items, _names(items), strict=True)]
+
+
+def why_missing(path: Path) -> str:
+    """Which part of ``path`` is missing, and the nearest name: ``"does not exist. Did you mean 'a.png'?"``."""
+    missing = path
+    while not os.path.lexists(missing.parent) and missing.parent != missing:
+        missing = missing.parent
+    near = _near(missing.name, missing.parent)
+    what = "does not exist" if missing == path else f"does not exist, because there is no {str(missing)!r}"
+    return f"{what}.{near}"
+
+
+def _near(name: str, folder: Path) -> str:
+    try:
+        with os.scandir(folder) as entries:
+            return did_you_mean(name, [entry.name for entry in islice(entries, 2000)])  # huge folders stay quick
+    except (OSError, ValueError):
+        return ""
+
+
+def _expand(spec: str, skip: Path | None) -> list[_Found]:
+    path = Path(spec).expanduser()
+    if not spec.strip():  # Path("") is the working folder, which an empty setting did not mean
+        raise ConfigError(f"images: an entry is empty. {_WHAT_IS_EXPECTED}.")
+    if os.path.isdir(path):
+        items = [_Found(file, path) for file in _in_folder(path, skip)]
+        if not items:
+            raise ConfigError(f"{spec}: the folder holds no image ({', '.join(sorted(SUPPORTED))}).")
+    elif path.suffix.lower() in _LISTS and os.path.isfile(path):
+        items = _in_list(path)
+        if not items:
+            raise ConfigError(f"{spec}: the list names no image.")
+    elif os.path.lexists(path):
+        items = [_Found(path, path.parent)]
+    elif glob.has_magic(spec):
+        items = _in_glob(path, skip)
+    else:
+        raise ConfigError(f"{spec} {why_missing(path)} {_WHAT_IS_EXPECTED}.")
+    return items
+
+
+def _in_folder(folder: Path, skip: Path | None) -> list[Path]:
+    files: list[Path] = []
+
+    def report(error: OSError) -> None:
+        warnings.warn(f"{error.filename}: the folder cannot be searched ({error.strerror}).", stacklevel=2)
+
+    for parent, folders, names in os.walk(folder, onerror=report, followlinks=True):
+        folders[:] = [f for f in folders if not f.startswith(".") and not _left_out(Path(parent, f), skip)]
+        files += [Path(parent, name) for name in names if _is_image(name)]
+    return sorted(files)
+
+
+def _in_glob(pattern: Path, skip: Path | None) -> list[_Found]:
+    parts = pattern.parts
+    fixed = next(i for i, part in enumerate(parts) if glob.has_magic(part))
+    root, rest = Path(*parts[:fixed]), Path(*parts[fixed:], *(["*"] if parts[-1] == "**" else []))
+    # Not the glob module: it follows links below a "**", which takes exponential time where two of them lead upwards.
+    found = sorted(root.glob(str(rest))) if os.path.isdir(root) else []
+    matches = [path for path in found if not any(part.startswith(".") for part in path.parts[len(root.parts) :])]
+    files: list[Path] = []
+    for match in matches:
+        if any(_left_out(folder, skip) for folder in (match, *match.parents) if root in folder.parents):
+            continue
+        if os.path.isdir(match):
+            files += [] if "**" in parts else _in_folder(match, skip)
+        elif _is_image(match.name):
+            files.append(match)
+    if not files:
+        if not os.path.isdir(root):
+            raise ConfigError(f"{pattern} matches nothing: {str(root)!r} {why_missing(root)}")
+        matched = f"{len(matches)} path(s) but no image ({', '.join(sorted(SUPPORTED))})" if matches else "nothing"
+        raise ConfigError(f"{pattern} matches {matched}.{_near(pattern.name, root)}")
+    return [_Found(file, root) for file in files]
+
+
+def _is_image(name: str) -> bool:
+    return not name.startswith(".") and Path(name).suffix.lower() in SUPPORTED
+
+
+def _left_out(path: Path, skip: Path | None) -> bool:
+    """Whether ``path`` is the output folder, or a link to a folder above itself (which would be searched for ever)."""
+    real = os.path.realpath(path)
+    if skip is not None and real == os.path.realpath(skip):
+        return True
+    return path.is_symlink() and any(os.path.realpath(above) == real for above in Path(os.path.abspath(path)).parents)
+
+
+def _in_list(path: Path) -> list[_Found]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # spreadsheet programs write a byte-order mark
+        rows = _csv_rows(path, text) if path.suffix.lower() == ".csv" else [(line, "") for line in _txt_lines(text)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"{path}: the list cannot be read ({error}).") from error
+    items = []
+    for image, reference in rows:
+        file = _listed(path, image)
+        root = path.parent if path.parent in file.parents and ".." not in file.parts else file.parent
+        items.append(_Found(file, root, _listed(path, reference) if reference else None))
+    return items
+
+
+def _txt_lines(text: str) -> list[str]:
+    lines = [line.strip() for line in text.splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _csv_rows(path: Path, text: str) -> list[tuple[str, str]]:
+    first, *_ = text.splitlines() or [""]
+    delimiter = ";" if ";" in first and "," not in first else ","  # spreadsheets of many locales write semicolons
+    header, *rows = list(csv.reader(text.splitlines(), delimiter=delimiter)) or [[]]
+    columns = [column.strip().lower() for column in header]
+    if "image" not in columns:
+        raise ConfigError(f"{path}: the header needs a column 'image' (and may have 'reference'), but is {first!r}.")
+    found = []
+    for number, row in enumerate(rows, start=2):
+        cells = dict(zip(columns, (cell.strip() for cell in row), strict=False))
+        if cells.get("image"):
+            found.append((cells["image"], cells.get("reference", "")))
+        elif any(cells.values()):
+            raise ConfigError(f"{path}: row {number} names no image, but is {delimiter.join(row)!r}.")
+    return found
+
+
+def _listed(list_file: Path, entry: str) -> Path:
+    path = Path(entry).expanduser()
+    beside = list_file.parent / path  # an absolute path stays as it is
+    return path if not os.path.lexists(beside) and os.path.lexists(path) else beside
+
+
+def _names(items: Sequence[_Found]) -> list[str]:
+    """Unique names: the path below the root without suffix, made longer only where two would be the same."""
+    paths = [Path(os.path.abspath(item.path)) for item in items]
+    depths = [len(p.parts) - len(Path(os.path.abspath(item.root)).parts) for p, item in zip(paths, items, strict=True)]
+    siblings = Counter(str(path.with_name(path.stem)).casefold() for path in paths)
+    # a.png beside a.jpg: no folder tells them apart, so their suffixes become part of the name.
+    ambiguous = [siblings[str(path.with_name(path.stem)).casefold()] > 1 for path in paths]
+    ends = [f"{p.stem}_{p.suffix[1:]}" if a and p.suffix else p.stem for p, a in zip(paths, ambiguous, strict=True)]
+    full = [[*path.parts[1:-1], end] for path, end in zip(paths, ends, strict=True)]
+    while True:
+        names = ["/".join(parts[-depth:]) for parts, depth in zip(full, depths, strict=True)]
+        counts = Counter(name.casefold() for name in names)
+        longer = [i for i, name in enumerate(names) if counts[name.casefold()] > 1 and depths[i] < len(full[i])]
+        if not longer:
+            break
+        for i in longer:
+            depths[i] += 1
+    taken: set[str] = set()
+    for i, name in enumerate(names):  # folders cannot tell apart a.png and A.png, nor a_png.png and a.png beside a.jpg
+        number = 1
+        while names[i].casefold() in taken:
+            number += 1
+            names[i] = f"{name}-{number}"
+        taken.add(names[i].casefold())
+    return names
