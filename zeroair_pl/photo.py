@@ -1,0 +1,245 @@
+"""One photo in memory: upright pixels to work on, and all that its file needs to be written back as it was."""
+
+from __future__ import annotations
+
+import stat
+import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from zeroair_pl.errors import InputError
+from zeroair_pl.images import why_missing
+
+Array = NDArray[Any]
+Space = Literal["grey", "rgb", "cmyk"]
+
+MIN_SIDE = 16  # px; smaller than the prior's smallest feature map can see
+MAX_PIXELS = 200_000_000  # refused before decoding: 200 megapixels are 2.4 GB of float32 RGB
+ORIENTATION = 0x0112  # the EXIF and TIFF tag
+
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
+_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A decoded photo and what writing it back needs.
+
+    ``pixels`` is float32 (3, H, W) in [0, 1], upright: the file's orientation is applied. Grey is three equal channels.
+    An RGB or grey file keeps its own encoding (values / maximum, no colour conversion), so a photo left unchanged is
+    written back bit for bit; CMYK is converted, through its profile where that works in both directions.
+
+    The written file has the *stored* layout and the orientation tag of the input, so its size in the file, its EXIF
+    and what a viewer shows all stay the same.
+    """
+
+    pixels: Tensor
+    format: str  # a key of images.SUFFIXES
+    space: Space  # of the file; palettes count as rgb, bilevel as grey
+    dtype: str = "uint8"  # of one sample in the file: uint8, uint16, float16, float32, float64
+    alpha: Array | None = None  # (H, W) of that dtype, upright, straight (not premultiplied); written back untouched
+    icc_profile: bytes | None = None
+    exif: bytes | None = None  # without its thumbnail, which would show the unrestored photo
+    orientation: int = 1  # EXIF 1..8, of the stored layout
+    dpi: tuple[float, float] | None = None
+    white: float = 1.0  # what 1.0 in pixels stands for in a float file
+    lossless: bool = True  # a WebP may be either
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the upright photo."""
+        return self.pixels.shape[1], self.pixels.shape[2]
+
+
+def load_photo(path: str | Path) -> Photo:
+    """Decode one PNG, JPEG, WebP, TIFF or BMP file; its content decides the format, not its suffix.
+
+    Of a JPEG with several pictures (MPO: previews, depth or gain maps) the first counts, and of a TIFF the one page
+    that is not marked as a thumbnail. Animations and documents of several pages are refused, because writing one of
+    the pictures back would lose the others.
+
+    Raises InputError, one sentence that names the file, for whatever cannot be restored and written back faithfully:
+    missing, not a regular file, empty, unreadable, no image, damaged or truncated, animated, a side under ``MIN_SIDE``,
+    more than ``MAX_PIXELS`` pixels, NaN or Inf, sample formats that no everyday viewer shows.
+    """
+    path = Path(path)
+    _check_file(path)
+    try:
+        with path.open("rb") as file, _quiet_pillow():
+            if file.read(4) in _TIFF_MAGIC:
+                from zeroair_pl.tiff import read_tiff
+
+                return read_tiff(path, file)
+            file.seek(0)
+            return _read(path, file)
+    except InputError:
+        raise
+    except Image.UnidentifiedImageError as error:
+        raise InputError(f"{path}: not a PNG, JPEG, WebP, TIFF or BMP image, or damaged at its start.") from error
+    except PermissionError as error:
+        raise InputError(f"{path}: no permission to read it.") from error
+    except MemoryError as error:
+        raise InputError(f"{path}: too little memory to decode it.") from error
+    except Exception as error:  # decoders meet damaged bytes with nearly every exception there is
+        raise InputError(f"{path}: damaged or truncated ({_one_line(error)}).") from error
+
+
+def check_size(path: Path, width: int, height: int) -> None:
+    """Refuse, from the header alone, what is too small to restore or too large to decode."""
+    if width * height > MAX_PIXELS:
+        raise InputError(f"{path}: {width}x{height} px are {width * height / 1e6:.0f} megapixels; the limit is "
+                         f"{MAX_PIXELS / 1e6:.0f}.")  # fmt: skip
+    if min(width, height) < MIN_SIDE:
+        raise InputError(f"{path}: {width}x{height} px is too small; each side needs at least {MIN_SIDE} px.")
+
+
+def _check_file(path: Path) -> None:
+    try:
+        status = path.stat()
+    except FileNotFoundError as error:
+        raise InputError(f"{path} {why_missing(path)}") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be reached ({_one_line(error)}).") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise InputError(f"{path}: a folder, where an image file was expected.")
+    if not stat.S_ISREG(status.st_mode):  # before opening: reading from a pipe would wait for ever
+        raise InputError(f"{path}: not a regular file (a pipe, socket or device).")
+    if status.st_size == 0:
+        raise InputError(f"{path}: empty (0 bytes).")
+
+
+@contextmanager
+def _quiet_pillow() -> Iterator[None]:
+    """Put ``check_size`` in the place of Pillow's own limit, which is lower; and no warnings about odd metadata."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
+def _read(path: Path, file: IO[bytes]) -> Photo:
+    with Image.open(file, formats=_FORMATS) as image:
+        check_size(path, *image.size)
+        fmt = "JPEG" if image.format == "MPO" else str(image.format)
+        if fmt != "JPEG" and (frames := getattr(image, "n_frames", 1)) > 1:
+            raise InputError(f"{path}: an animation ({frames} frames); only still photos are restored.")
+        image.load()
+        exif, orientation = read_exif(image)
+        lossless = True
+        if fmt == "WEBP":
+            file.seek(0)
+            lossless = b"VP8L" in file.read()
+        space, colour, alpha = _deep_png(file) if fmt == "PNG" and _png_depth(file) == 16 else planes(path, image)
+        return build(colour, alpha, format=fmt, space=space, icc_profile=image.info.get("icc_profile"),
+                     exif=exif, orientation=orientation, dpi=read_dpi(image), lossless=lossless)  # fmt: skip
+
+
+def planes(path: Path, image: Image.Image) -> tuple[Space, Array, Array | None]:
+    """A decoded Pillow image of up to 8 bits as (space, colour (H, W, 1 or 3), alpha (H, W) or None)."""
+    mode = image.mode
+    if mode == "CMYK":
+        from zeroair_pl.cmyk import to_rgb
+
+        return "cmyk", np.asarray(to_rgb(image, image.info.get("icc_profile"))), None
+    if mode not in ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr"):
+        raise InputError(f"{path}: pixels of the kind {mode!r} are not supported; save it as RGB.")
+    transparent = mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
+    space: Space = "grey" if mode in ("1", "L", "LA", "La") else "rgb"
+    wanted = {("grey", False): "L", ("grey", True): "LA", ("rgb", False): "RGB", ("rgb", True): "RGBA"}
+    array = np.atleast_3d(np.asarray(image.convert(wanted[space, transparent])))
+    return (space, array[..., :-1], array[..., -1]) if transparent else (space, array, None)
+
+
+def build(colour: Array, alpha: Array | None, *, orientation: int, white: float = 1.0, **rest: Any) -> Photo:
+    """A Photo from arrays in the file's layout and sample type: colour (H, W, 1 or 3), alpha (H, W)."""
+    colour = upright(colour, orientation)
+    top = np.iinfo(colour.dtype).max if colour.dtype.kind == "u" else white
+    pixels = torch.from_numpy(np.ascontiguousarray(colour.transpose(2, 0, 1), dtype=np.float32))
+    pixels = (pixels if len(pixels) == 3 else pixels.repeat(3, 1, 1)).div_(top).clamp_(0, 1)
+    alpha = None if alpha is None else np.ascontiguousarray(upright(alpha, orientation))
+    return Photo(pixels, alpha=alpha, dtype=str(colour.dtype), orientation=orientation, white=white, **rest)
+
+
+def upright(array: Array, orientation: int) -> Array:
+    """Stored layout to the one a viewer shows, for arrays (H, W, ...) and EXIF orientations 1..8."""
+    turned = np.swapaxes(array, 0, 1) if orientation >= 5 else array
+    turned = turned[::-1] if orientation in (3, 4, 7, 8) else turned
+    return turned[:, ::-1] if orientation in (2, 3, 6, 7) else turned
+
+
+def as_stored(array: Array, orientation: int) -> Array:
+    """The inverse of ``upright``: each turn undoes itself, but the two quarter turns undo each other."""
+    return upright(array, {6: 8, 8: 6}.get(orientation, orientation))
+
+
+def read_exif(image: Image.Image) -> tuple[bytes | None, int]:
+    """The EXIF block without thumbnail, and its orientation (1 where it has none); a damaged block counts as none."""
+    try:
+        raw = image.info.get("exif") or (image.getexif().tobytes() if len(image.getexif()) else b"")
+        exif = Image.Exif()
+        exif.load(raw)
+        orientation = exif.get(ORIENTATION, 1)
+        return _without_thumbnail(raw) or None, orientation if orientation in range(1, 9) else 1
+    except Exception:  # as for pixels, but losing a broken block is no reason to refuse the photo
+        return None, 1
+
+
+def _without_thumbnail(exif: bytes) -> bytes:
+    """Cut the link from the first directory to the next, the thumbnail's.
+
+    Every other byte stays where it is, which rewriting the block would not grant and makers' own notes rely on.
+    """
+    body = bytearray(exif.removeprefix(b"Exif\0\0"))
+    order = "<" if body[:2] == b"II" else ">"
+    if len(body) >= 8:
+        (first,) = struct.unpack_from(order + "I", body, 4)
+        (entries,) = struct.unpack_from(order + "H", body, first)
+        struct.pack_into(order + "I", body, first + 2 + 12 * entries, 0)
+    return b"Exif\0\0" + bytes(body) if body else b""
+
+
+def read_dpi(image: Image.Image) -> tuple[float, float] | None:
+    """Pixels per inch (x, y) where the file states sensible ones."""
+    try:
+        x, y = (float(value) for value in image.info["dpi"])
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None
+    return (x, y) if 1 <= x <= 65535 and 1 <= y <= 65535 else None
+
+
+def _png_depth(file: IO[bytes]) -> int:
+    file.seek(24)  # 8 bytes of signature, then the header chunk: length, type, width, height, depth
+    return file.read(1)[0]
+
+
+def _deep_png(file: IO[bytes]) -> tuple[Space, Array, Array | None]:
+    """A PNG of 16 bits per sample, which Pillow would cut to 8 in colour; Pillow has already found it whole."""
+    import cv2
+
+    file.seek(25)
+    space: Space = "grey" if file.read(1)[0] in (0, 4) else "rgb"  # the header's colour type
+    file.seek(0)
+    decoded = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
+    if decoded is None:
+        raise ValueError("its pixels cannot be decoded")
+    array = np.atleast_3d(decoded)
+    alpha = array[..., -1] if array.shape[2] in (2, 4) else None
+    return space, array[..., :1] if space == "grey" else array[..., 2::-1], alpha
+
+
+def _one_line(error: BaseException) -> str:
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+    return " ".join(text.split()).rstrip(".")[:200]
