@@ -96,7 +96,7 @@ class Lpips(GuidanceLoss):
             except Exception as error:
                 raise ConfigError(
                     f"Lpips: the weights of {self.net!r} cannot be had ({type(error).__name__}). Run once with a "
-                    "network so that torchvision caches them (TORCH_HOME names the cache), or use Perceptual, trunk: prior"
+                    "network so that torchvision caches them (TORCH_HOME names the cache), or use Perceptual"
                 ) from error
             self._loaded = (network.eval().requires_grad_(False).to(state.y.device),)
         (loaded,) = self._loaded
