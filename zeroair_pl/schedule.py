@@ -11,6 +11,7 @@ from torch import Tensor
 
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.priors.base import Prior
+from zeroair_pl.respacing import respaced
 
 if TYPE_CHECKING:
     from diffusers.schedulers.scheduling_utils import SchedulerMixin
@@ -79,25 +80,28 @@ class Schedule:
             raise ConfigError(f"sampling.steps: expected at least 1, got {steps}")
         if not 0 <= end <= start <= 1:
             raise ConfigError(f"sampling: expected 0 <= end <= start <= 1, got start={start} and end={end}")
+        if start == end and steps > 1:
+            raise ConfigError(f"sampling: {steps} steps need start > end, got {start} for both")
         top = prior.num_timesteps - 1
-        self.num_train_timesteps = prior.num_timesteps
+        self._prior = prior
         self.levels = _levels(prior, start * top, end * top, steps, spacing)  # ascending
         alpha_bar = prior.alpha_bar(self.levels)
         before = torch.cat([alpha_bar.new_ones(1), alpha_bar[:-1]])
-        betas = (1 - alpha_bar / before).clamp(1e-8, 0.9999)
-        self.scheduler = _respaced(template, betas.tolist())
-        try:
-            self.scheduler.set_timesteps(steps)
-        except Exception as error:
-            raise ConfigError(f"sampling.scheduler: {type(template).__name__} cannot visit given levels: {error}") from error
+        betas = (1 - alpha_bar / before).clamp(1e-8, 1 - 1e-7)
+        self.scheduler, self._predicts = respaced(template, betas.tolist())
+        # At the end the clean estimate is the result. A few solvers would stop with the last level's noise still in it,
+        # or extrapolate. Those that look twice at the last level end by themselves.
+        visits = self.scheduler.timesteps.tolist()
+        self._last = visits[-1] if visits.count(visits[-1]) == 1 else None
         accepted = inspect.signature(self.scheduler.step).parameters
         self._extras: dict[str, Any] = {"eta": eta} if "eta" in accepted else {}
         self._takes_generator = "generator" in accepted
-        self._learned_range = getattr(self.scheduler.config, "variance_type", "") in ("learned_range", "learned")
+        variance_type = getattr(self.scheduler.config, "variance_type", "")
+        self._learned_range = variance_type in ("learned_range", "learned")
         if self._learned_range and not prior.learned_variance:
             raise ConfigError(
-                f"sampling.scheduler: variance_type {self.scheduler.config.variance_type!r} needs a prior that predicts "
-                f"variances, and {prior.name!r} does not; use fixed_small or fixed_large"
+                f"sampling.scheduler: variance_type {variance_type!r} needs a prior that predicts variances, "
+                f"and {prior.name!r} does not; use fixed_small or fixed_large"
             )
         self.start = start
         self.full_steps = steps / max(start - end, 1e-6)
@@ -110,15 +114,34 @@ class Schedule:
     def prior_t(self, k: float) -> float:
         """The prior's timestep, possibly fractional, of the scheduler's timestep ``k``."""
         low = max(0, min(int(k), len(self.levels) - 1))
-        high = min(low + 1, len(self.levels) - 1)
-        return float(torch.lerp(self.levels[low], self.levels[high], min(max(k - low, 0.0), 1.0)))
+        if k <= low or low == len(self.levels) - 1:
+            return float(self.levels[low])
+        # In between two levels look only solvers that are even in the logarithm of the noise there.
+        alpha_bar = self._prior.alpha_bar(self.levels[low : low + 2])
+        noise = ((1 - alpha_bar) / alpha_bar).sqrt().log()
+        return float(self._prior.timestep(torch.lerp(noise[0], noise[1], k - low).exp()))
 
-    def noisy(self, x0: Tensor | None, noise: Tensor) -> Tensor:
-        """The first x_t: pure noise, or the clean image ``x0`` (B, 3, H, W) in [-1, 1] with noise at the first level."""
+    def alpha_bar(self, k: float) -> float:
+        """ᾱ at the scheduler's timestep ``k``."""
+        return float(self._prior.alpha_bar(torch.tensor(self.prior_t(k), dtype=torch.float64)))
+
+    @property
+    def first(self) -> float:
+        """The scheduler's first timestep."""
+        return float(self.scheduler.timesteps[0])
+
+    def after(self, k: float) -> float | None:
+        """The scheduler's timestep that follows ``k``, or ``None`` at the end."""
+        values = [float(v) for v in self.scheduler.timesteps]
+        i = values.index(k) + 1
+        return values[i] if i < len(values) else None
+
+    def noisy(self, x0: Tensor | None, noise: Tensor, k: float) -> Tensor:
+        """x_t at the scheduler's timestep ``k``: the clean image ``x0`` (B, 3, H, W) in [-1, 1] with unit-variance
+        ``noise`` at that level, or pure noise where ``x0`` is ``None``."""
         if x0 is None:
             return noise * float(self.scheduler.init_noise_sigma)
-        first = self.scheduler.timesteps[:1].expand(len(x0))
-        return self.scheduler.add_noise(x0, noise, first)
+        return self.scheduler.add_noise(x0, noise, self._timestep(k)[None].expand(len(x0)))
 
     def input(self, x_t: Tensor, k: float) -> Tensor:
         """x_t on the variance-preserving scale that the prior expects."""
@@ -128,11 +151,26 @@ class Schedule:
         self, x0: Tensor, k: float, x_t: Tensor, variance: Tensor | None, generators: list[torch.Generator]
     ) -> Tensor:
         """x_{t−1} from the guided clean estimate ``x0`` in [-1, 1]; fresh noise comes from the images' generators."""
-        extras = dict(self._extras)
+        timestep, extras = self._timestep(k), dict(self._extras)
+        if k == self._last:
+            return x0.clone()
         if self._takes_generator:
             extras["generator"] = generators
-        output = x0 if variance is None or not self._learned_range else torch.cat([x0, variance], dim=1)
-        return self.scheduler.step(output, self._timestep(k), x_t, **extras).prev_sample
+        output = x0
+        if self._predicts == "epsilon":
+            alpha_bar = self.alpha_bar(k)
+            output = (self.input(x_t, k) - alpha_bar**0.5 * x0) / (1 - alpha_bar) ** 0.5
+        if variance is not None and self._learned_range:
+            output = torch.cat([output, variance], dim=1)
+        return self.scheduler.step(output, timestep, x_t, **extras).prev_sample
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the scheduler remembers (multistep solvers keep earlier estimates), for a checkpoint within an image."""
+        return {key: value for key, value in vars(self.scheduler).items() if _storable(value)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continues where ``state_dict`` was taken."""
+        vars(self.scheduler).update(state)
 
     def _timestep(self, k: float) -> Any:
         timesteps = self.scheduler.timesteps
@@ -150,24 +188,7 @@ def _levels(prior: Prior, high: float, low: float, steps: int, spacing: Spacing)
     return prior.timestep(torch.linspace(float(noise[0]), float(noise[1]), steps, dtype=torch.float64).exp())
 
 
-def _respaced(template: SchedulerMixin, betas: list[float]) -> Any:
-    kind = type(template)
-    accepted = inspect.signature(kind.__init__).parameters
-    if "trained_betas" not in accepted:
-        raise ConfigError(
-            f"sampling.scheduler: {kind.__name__} cannot be built on a prior's noise levels (it has no trained_betas); "
-            "use for example DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler or UniPCMultistepScheduler"
-        )
-    forced: dict[str, Any] = {
-        "num_train_timesteps": len(betas),
-        "trained_betas": betas,
-        "prediction_type": "sample",
-        "clip_sample": False,
-        "thresholding": False,
-        "timestep_spacing": "trailing",
-        "steps_offset": 0,
-        "rescale_betas_zero_snr": False,
-        "set_alpha_to_one": True,
-    }
-    config = {k: v for k, v in dict(template.config).items() if k in accepted}
-    return kind(**{**config, **{k: v for k, v in forced.items() if k in accepted}})
+def _storable(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(_storable(v) for v in value)
+    return value is None or isinstance(value, (bool, int, float, str, Tensor))
