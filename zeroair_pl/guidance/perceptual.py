@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from zeroair_pl.errors import ConfigError
+from zeroair_pl.errors import ConfigError, did_you_mean
 from zeroair_pl.guidance.base import GuidanceLoss, GuidanceState, per_image_mean
 from zeroair_pl.per_image import image_by_image
 
@@ -56,8 +56,8 @@ class Perceptual(GuidanceLoss):
             import timm
 
             if not timm.is_model(self.trunk):
-                near = ", ".join(timm.list_models(f"*{self.trunk.split('.')[0][:5]}*")[:5])
-                raise ConfigError(f"Perceptual: timm has no model {self.trunk!r}; near names: {near or 'none'}")
+                near = did_you_mean(self.trunk.split(".")[0], timm.list_models())
+                raise ConfigError(f"Perceptual: timm has no model {self.trunk!r}.{near}")
             try:
                 model = timm.create_model(self.trunk, pretrained=True, features_only=True)
             except Exception as error:

@@ -1,0 +1,184 @@
+"""What every guidance loss must keep, for each class in the package and ``plugins/``; losses that need a download."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import lpips
+import pytest
+import timm
+import torch
+from moments import Affine, Blur, moment, photos
+from registry import concrete, described
+from torch import Tensor
+from toys import ToyPrior
+
+from zeroair_pl.errors import ConfigError
+from zeroair_pl.guidance import Lpips, Perceptual
+from zeroair_pl.guidance.base import GuidanceLoss, GuidanceState
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*weight enum.*|.*parameter 'pretrained'.*")  # lpips about torchvision
+
+LOSSES = concrete(GuidanceLoss, "guidance")
+
+every_loss = pytest.mark.parametrize("kind", LOSSES, ids=lambda cls: cls.__name__)
+
+
+@pytest.fixture(autouse=True)
+def no_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LPIPS with a random trunk: its own linear layers are inside the package, the trunk's weights are not."""
+    torch.manual_seed(0)
+    monkeypatch.setattr(lpips, "LPIPS", partial(lpips.LPIPS, pnet_rand=True))
+
+
+def state_for(loss: Any, size: int = 32, auxiliary: bool = False, family: Any = Affine) -> GuidanceState:
+    y = 0.1 + 0.6 * photos(2, size, size)
+    x0 = (photos(2, size, size) + 0.1 * photos(2, size, size).flip(-1)).clamp(0, 1)
+    return moment(y, x0, family, x0.flip(-1) if auxiliary else None, losses=(loss,))
+
+
+def test_losses_are_found() -> None:
+    expected = {"Adversarial", "Fidelity", "Likelihood", "Lpips", "Perceptual", "ResidualAdversarial", "TotalVariation"}
+    assert expected <= {cls.__name__ for cls in LOSSES}
+    assert len({cls().name for cls in LOSSES}) == len(LOSSES), "two losses would share a name in logs"
+
+
+@every_loss
+@pytest.mark.parametrize("auxiliary", [False, True])
+@pytest.mark.parametrize("family", [Affine, Blur])
+def test_one_finite_value_for_each_image(kind: Any, auxiliary: bool, family: Any) -> None:
+    loss = kind()
+    state = state_for(loss, auxiliary=auxiliary, family=family)
+    kept = [v.clone() for v in (state.y, state.x0, state.y_hat.detach())]
+    value = loss(state)
+    assert value.shape == (2,)
+    assert bool(torch.isfinite(value).all())
+    assert float((value[0] - value[1]).abs()) > 0
+    assert all(torch.equal(a, b) for a, b in zip(kept, (state.y, state.x0, state.y_hat.detach()), strict=True))
+
+
+@every_loss
+@pytest.mark.parametrize("auxiliary", [False, True])
+def test_an_image_does_not_know_its_company(kind: Any, auxiliary: bool) -> None:
+    loss = kind()
+    state = state_for(loss, auxiliary=auxiliary)
+    wanted = loss(state)[0]
+    other = photos(4, 32, 32)[2:]
+    x0, y = (torch.cat([own[:1], foreign]) for own, foreign in zip((state.x0, state.y), other.split(1), strict=True))
+    changed = moment(y, x0, Affine, x0.flip(-1) if auxiliary else None, losses=(loss,))
+    assert torch.equal(loss(changed)[0], wanted)
+    alone = moment(y[:1], x0[:1], Affine, x0[:1].flip(-1) if auxiliary else None, losses=(loss,))
+    assert torch.equal(loss(alone)[0], wanted)
+
+
+@every_loss
+def test_gradients_in_the_clean_estimate_are_finite_and_of_the_image_alone(kind: Any) -> None:
+    loss = kind()
+    state = state_for(loss)
+    x0 = state.x0.clone().requires_grad_()
+    value = loss(state.at(x0))
+    (gradient,) = torch.autograd.grad(value[0], x0)
+    assert bool(torch.isfinite(gradient).all())
+    assert float(gradient[0].abs().max()) > 0
+    assert float(gradient[1].abs().max()) == 0
+
+
+@every_loss
+def test_the_value_is_free_of_image_size(kind: Any) -> None:
+    """An image mirrored into 2×2 tiles has the same loss but for effects of the border."""
+    loss = kind()
+    state = state_for(loss, size=64)
+
+    def tiled(x: Tensor) -> Tensor:
+        x = torch.cat([x, x.flip(-1)], dim=-1)
+        return torch.cat([x, x.flip(-2)], dim=-2)
+
+    large = moment(tiled(state.y), tiled(state.x0), losses=(loss,))
+    for i, phi in enumerate(large.degradation):
+        phi.load_state_dict(list(state.degradation)[i].state_dict())
+    torch.testing.assert_close(loss(large.at(large.x0)), loss(state), rtol=0.15, atol=1e-3)
+
+
+@every_loss
+def test_a_loss_learns_nothing_itself(kind: Any) -> None:
+    """Nobody would train it, store it or make it each image's own; only discriminators learn, and the fit has those."""
+    loss = kind()
+    loss(state_for(loss))
+    assert not [name for name, p in loss.named_parameters() if p.requires_grad]
+
+
+@every_loss
+@pytest.mark.parametrize("auxiliary", [False, True])
+def test_an_adversarial_loss_says_what_is_real_and_what_is_fake(kind: Any, auxiliary: bool) -> None:
+    loss = kind()
+    assert loss.adversarial == hasattr(loss, "pairs")
+    if loss.adversarial:
+        state = state_for(loss, auxiliary=auxiliary)
+        for images in loss.pairs(state):
+            assert images.shape[1:] == state.y.shape[1:]
+            assert len(images) % len(state.y) == 0
+        assert loss.lr > 0
+
+
+@every_loss
+def test_described(kind: Any) -> None:
+    described(kind)
+
+
+def test_timm_without_weights_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(*_: Any, **__: Any) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(timm, "create_model", offline)
+    loss = Perceptual(trunk="vgg16.tv_in1k")
+    with pytest.raises(ConfigError, match=r"weights of 'vgg16.tv_in1k' cannot be had \(OSError\).*trunk: prior"):
+        loss(state_for(loss))
+
+
+def test_timm_with_an_unknown_name_suggests_a_near_one() -> None:
+    loss = Perceptual(trunk="vgg16bn")
+    with pytest.raises(ConfigError, match=r"no model 'vgg16bn'\. Did you mean 'vgg16_bn'"):
+        loss(state_for(loss))
+
+
+def test_any_timm_trunk_gives_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With random weights: the trunk's layers, its normalisation and the choice of layers are what is tested."""
+    torch.manual_seed(0)
+    original, made = timm.create_model, []
+
+    def random_weights(name: str, pretrained: bool, **options: Any) -> Any:
+        assert pretrained
+        made.append(name)
+        return original(name, pretrained=False, **options)
+
+    monkeypatch.setattr(timm, "create_model", random_weights)
+    loss = Perceptual(trunk="test_resnet.r160_in1k", layers=(0, 2))
+    state = state_for(loss)
+    first, second = loss(state), loss(state)
+    assert made == ["test_resnet.r160_in1k"], "built once"
+    assert torch.equal(first, second)
+    assert float(first.min()) > 0
+    assert [f.shape[-1] for f in loss.features(state.y, state)] == [16, 4]
+    assert float(loss(state.at((state.y - 0.1) / 0.6)).abs().max()) < 1e-6, "φ(x0) = y has the features of y"
+    assert not list(loss.parameters()), "the trunk must not be stored with the fit"
+    with pytest.raises(ConfigError, match=r"layers \[9\] of 5 feature maps of 'test_resnet"):
+        Perceptual(trunk="test_resnet.r160_in1k", layers=(9,))(state)
+
+
+def test_lpips_without_weights_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(*_: Any, **__: Any) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(lpips, "LPIPS", offline)
+    loss = Lpips("alex")
+    with pytest.raises(ConfigError, match=r"weights of 'alex' cannot be had \(OSError\).*Perceptual"):
+        loss(state_for(loss))
+
+
+def test_perceptual_needs_the_prior_it_names() -> None:
+    loss, state = Perceptual(), state_for(Perceptual())
+    state.prior = None
+    with pytest.raises(ConfigError, match="trunk 'prior' needs a fit with a prior"):
+        loss(state)
+    assert isinstance(state_for(loss).prior, ToyPrior)

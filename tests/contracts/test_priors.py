@@ -1,0 +1,251 @@
+"""What every prior must keep: the bundled ones, every way a folder can describe one, and the toy that tests use."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from moments import SixChannelPrior, photos
+from torch import Tensor
+from toys import ToyPrior
+
+from zeroair_pl.errors import ConfigError
+from zeroair_pl.priors import Prior, UNetPrior, bundled_priors
+from zeroair_pl.priors.base import Calibration
+
+PRIORS: dict[str, Callable[[], Prior]] = {"toy": ToyPrior, "six channels": SixChannelPrior}
+PRIORS |= {name: lambda name=name: UNetPrior(name) for name in bundled_priors()}  # type: ignore[misc]
+PRIORS["float32"] = lambda: UNetPrior(bundled_priors()[0], precision="float32", channels_last=False)
+
+
+@pytest.fixture(scope="module", params=PRIORS, ids=str)
+def prior(request: pytest.FixtureRequest) -> Prior:
+    return PRIORS[request.param]()
+
+
+def noisy(prior: Prior, clean: Tensor, t: float) -> Tensor:
+    alpha_bar = float(prior.alpha_bar(torch.tensor(t)))
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(7))
+    return alpha_bar**0.5 * clean + (1 - alpha_bar) ** 0.5 * noise
+
+
+@pytest.mark.parametrize("size", [(16, 16), (17, 23), (48, 32)], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_any_size_gives_a_clean_estimate_in_range(prior: Prior, size: tuple[int, int]) -> None:
+    x = noisy(prior, photos(2, *size) * 2 - 1, 250.0)
+    x0, variance = prior.predict(x, torch.full((2,), 250.0))
+    assert x0.shape == x.shape
+    assert x0.dtype == torch.float32
+    assert bool(torch.isfinite(x0).all())
+    assert float(x0.abs().max()) <= 1
+    assert (variance is not None) == prior.learned_variance
+    assert not x0.requires_grad
+
+
+def test_it_denoises(prior: Prior) -> None:
+    clean = photos(1, 48, 48) * 2 - 1
+    x = noisy(prior, clean, 100.0)
+    alpha_bar = float(prior.alpha_bar(torch.tensor(100.0)))
+    before, after = x / alpha_bar**0.5 - clean, prior.predict(x, torch.tensor([100.0])).x0 - clean
+    assert float(after.square().mean()) < 0.5 * float(before.square().mean())
+
+
+def test_an_image_does_not_know_its_company(prior: Prior) -> None:
+    x, t = noisy(prior, photos(3, 24, 40) * 2 - 1, 400.5), torch.full((3,), 400.5)
+    together = prior.predict(x, t).x0
+    assert torch.equal(prior.predict(x[1:2], t[:1]).x0, together[1:2])
+    assert torch.equal(prior.predict(x.flip(0), t).x0.flip(0), together)
+    for all_three, alone in zip(prior.features(x), prior.features(x[1:2]), strict=True):
+        assert torch.equal(all_three[1:2], alone)
+
+
+def test_each_image_has_its_own_timestep(prior: Prior) -> None:
+    x = photos(2, 24, 24) * 2 - 1
+    both = prior.predict(x, torch.tensor([20.0, 700.0])).x0
+    assert torch.equal(prior.predict(x[1:], torch.tensor([700.0])).x0, both[1:])
+    assert not torch.allclose(prior.predict(x[1:], torch.tensor([20.0])).x0, both[1:], atol=1e-2)
+
+
+def test_features_are_differentiable_maps(prior: Prior) -> None:
+    x = (photos(2, 33, 24) * 2 - 1).requires_grad_()
+    maps = prior.features(x)
+    assert len(maps) >= 2
+    for each in maps:
+        assert each.ndim == 4
+        assert len(each) == 2
+        (gradient,) = torch.autograd.grad(each[0].square().sum(), x, retain_graph=True)
+        assert bool(torch.isfinite(gradient).all())
+        assert float(gradient[0].abs().max()) > 0
+        assert float(gradient[1].abs().max()) == 0
+
+
+def test_noise_levels_fall_with_t_and_interpolate(prior: Prior) -> None:
+    table = prior.alphas_cumprod
+    assert table.dtype == torch.float64
+    assert bool((table.diff() < 0).all())
+    assert prior.num_timesteps == len(table)
+    at = prior.alpha_bar(torch.tensor([10.0, 10.5, 11.0]))
+    torch.testing.assert_close(at[[0, 2]], table[[10, 11]])
+    assert float(table[11]) < float(at[1]) < float(table[10])
+    t = torch.tensor([0.0, 3.25, 500.0, 998.5], dtype=torch.float64)
+    alpha_bar = prior.alpha_bar(t)
+    torch.testing.assert_close(prior.timestep(((1 - alpha_bar) / alpha_bar).sqrt()), t, atol=1e-6, rtol=0)
+
+
+def test_it_is_no_module_and_frozen(prior: Prior) -> None:
+    assert not isinstance(prior, torch.nn.Module)
+    for value in vars(prior).values():
+        if isinstance(value, torch.nn.Module):
+            assert not value.training
+            assert not [p for p in value.parameters() if p.requires_grad]
+
+
+@pytest.mark.parametrize("name", bundled_priors())
+def test_the_calibration_is_the_error_that_the_bundled_prior_makes(name: str) -> None:
+    """Toy photos are not photographs: the same size of error within a factor of two, rising with the noise."""
+    prior, clean = UNetPrior(name), photos(2, 64, 64) * 2 - 1
+    ratios = []
+    for t in (60.0, 200.0, 500.0):
+        alpha_bar = float(prior.alpha_bar(torch.tensor(t)))
+        error = (prior.predict(noisy(prior, clean, t), torch.full((2,), t)).x0 - clean).square().mean() ** 0.5
+        expected = prior.calibration.error(torch.tensor([((1 - alpha_bar) / alpha_bar) ** 0.5]))
+        ratios.append(float(error / expected))
+    assert all(0.4 < ratio < 2.5 for ratio in ratios), ratios
+
+
+def test_calibration_interpolates_in_log_log_and_extends() -> None:
+    calibration = Calibration(noise=(0.01, 0.1, 1.0), rmse=(0.01, 0.05, 0.25))
+    got = calibration.error(torch.tensor([0.001, 0.01, 0.1**1.5, 1.0, 1e6]))
+    torch.testing.assert_close(got, torch.tensor([0.002, 0.01, 0.05**0.5 * 0.1, 0.25, 1.0]), rtol=1e-3, atol=0)
+
+
+# ---- folders ---------------------------------------------------------------------------------------------------------
+
+
+def folder(path: Path, prediction: str = "epsilon", out: int = 3, stem: int = 1, seed: int = 0, **facts: Any) -> Path:
+    """A tiny UNet with random weights as a diffusers folder."""
+    from diffusers.models.unets.unet_2d import UNet2DModel
+    from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
+
+    torch.manual_seed(seed)
+    unet = UNet2DModel(
+        in_channels=3 * stem**2,
+        out_channels=out * stem**2,
+        block_out_channels=(8, 16),
+        layers_per_block=1,
+        norm_num_groups=4,
+        down_block_types=("DownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "UpBlock2D"),
+        add_attention=False,
+    )
+    unet.save_pretrained(path / "unet")
+    DDPMScheduler(prediction_type=prediction, rescale_betas_zero_snr=facts.pop("zero_snr", False)).save_pretrained(
+        path / "scheduler"
+    )
+    (path / "prior.json").write_text(json.dumps({"name": "tiny", "space_to_depth": stem, **facts}))
+    return path
+
+
+def tiny(path: Path, **settings: Any) -> UNetPrior:
+    return UNetPrior(str(folder(path, **settings)), precision="float32")
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
+@pytest.mark.parametrize("stem", [1, 2])
+def test_epsilon_v_and_x0_are_one_estimate_in_three_parametrisations(
+    tmp_path: Path, prediction: str, stem: int
+) -> None:
+    """The network's raw output, put through the textbook formula by hand."""
+    prior = tiny(tmp_path, prediction=prediction, stem=stem)
+    x, t = 0.5 * torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)), 300
+    packed = torch.nn.functional.pixel_unshuffle(x, stem)
+    with torch.no_grad():
+        raw = torch.nn.functional.pixel_shuffle(prior.unet(packed, torch.tensor([t])).sample, stem)
+    a, s = prior.alphas_cumprod[t].sqrt().float(), (1 - prior.alphas_cumprod[t]).sqrt().float()
+    wanted = {"epsilon": (x - s * raw) / a, "v_prediction": a * x - s * raw, "sample": raw}[prediction]
+    torch.testing.assert_close(prior.predict(x, torch.tensor([t])).x0, wanted.clamp(-1, 1), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("stem", [1, 2])
+def test_six_channels_are_an_estimate_and_a_variance(tmp_path: Path, stem: int) -> None:
+    prior = tiny(tmp_path, out=6, stem=stem)
+    assert prior.learned_variance
+    x = torch.randn(2, 3, 17, 20, generator=torch.Generator().manual_seed(0))
+    x0, variance = prior.predict(x, torch.tensor([5.0, 400.0]))
+    assert variance is not None
+    assert x0.shape == variance.shape == x.shape
+    assert not torch.allclose(x0, variance.clamp(-1, 1))
+
+
+def test_a_schedule_that_ends_without_signal_gives_finite_levels(tmp_path: Path) -> None:
+    prior = tiny(tmp_path, prediction="v_prediction", zero_snr=True)
+    t = torch.tensor([0.0, 500.5, 998.5, 999.0])
+    assert bool(torch.isfinite(prior.alpha_bar(t)).all())
+    assert bool(torch.isfinite(prior.predict(torch.randn(4, 3, 16, 16), t).x0).all())
+    assert float(prior.alpha_bar(t)[-1]) < 1e-6
+
+
+def test_a_folder_may_be_as_plain_as_diffusers_writes_it(tmp_path: Path) -> None:
+    (folder(tmp_path) / "prior.json").unlink()
+    prior = UNetPrior(str(tmp_path), precision="float32")
+    assert prior.calibration == Calibration()
+    assert prior.predict(torch.zeros(1, 3, 16, 16), torch.zeros(1)).x0.shape == (1, 3, 16, 16)
+
+
+def break_json(path: Path) -> None:
+    (path / "prior.json").write_text("{")
+
+
+def break_weights(path: Path) -> None:
+    (path / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(b"nothing")
+
+
+def break_schedule(path: Path) -> None:
+    (path / "scheduler" / "scheduler_config.json").unlink()
+
+
+def break_calibration(path: Path) -> None:
+    (path / "prior.json").write_text(json.dumps({"calibration": {"noise": [1, 2], "rmse": [1]}}))
+
+
+def break_stem(path: Path) -> None:
+    (path / "prior.json").write_text(json.dumps({"space_to_depth": 2}))
+
+
+@pytest.mark.parametrize(
+    "damage, message",
+    [
+        (break_json, "prior.json cannot be read"),
+        (break_weights, "the network in .* cannot be loaded"),
+        (break_schedule, "scheduler_config.json cannot be read"),
+        (break_calibration, "two lists of equal length"),
+        (break_stem, "maps 3 to 3 channels; expected 12 to 12 or 24"),
+    ],
+)
+def test_a_damaged_folder_is_named(tmp_path: Path, damage: Callable[[Path], None], message: str) -> None:
+    damage(folder(tmp_path))
+    with pytest.raises(ConfigError, match=rf"prior.path: .*{message}"):
+        UNetPrior(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "path, message",
+    [
+        ("smal", "Did you mean 'small'"),
+        ("./nowhere", "no folder and no bundled prior"),
+        ("someone/unheard-of-prior", "Tried it as a hub id too"),
+    ],
+)
+def test_a_prior_that_is_not_there_is_said_to_be_missing(path: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        UNetPrior(path)
+
+
+def test_a_checkpoint_file_is_sent_to_the_converter(tmp_path: Path) -> None:
+    file = tmp_path / "256x256_diffusion_uncond.pt"
+    file.write_bytes(b"")
+    with pytest.raises(ConfigError, match="prior convert"):
+        UNetPrior(str(file))
