@@ -1,0 +1,195 @@
+"""How tensors become something to look at: fitted photos, coloured maps, swatches and captions, drawn by Pillow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+GAP = 6  # pixels between two pictures and around the sheet
+TEXT = 13  # pixels of the captions' font
+LINE = 20  # pixels of one line of caption
+SMALL = 128  # pictures lower than this are enlarged by whole factors, or nothing could be seen or labelled
+WIDE = 3  # no picture is wider than this many times the greatest height
+INK, PAPER, SHADE, EDGE = (20, 20, 20), (255, 255, 255), (235, 235, 235), (160, 160, 160)
+
+
+class Panel(NamedTuple):
+    """A picture and the caption above it."""
+
+    caption: str
+    picture: Image.Image
+
+
+def as_image(image: Tensor) -> Tensor:
+    """(C, H, W) float, detached, where it lies, from (C, H, W) or (1, C, H, W) of any float type."""
+    if image.ndim == 4 and len(image) == 1:
+        image = image[0]
+    if image.ndim != 3 or not image.numel():
+        raise ValueError(f"expected one image, (C, H, W) or (1, C, H, W), got {tuple(image.shape)}")
+    return image.detach().float()
+
+
+def common_height(height: int, width: int, max_height: int) -> int:
+    """The height at which an image of the given size is shown: at most ``max_height`` high and three times as wide."""
+    shown = height if height >= SMALL else height * -(-SMALL // height)
+    return max(1, min(shown, max_height, WIDE * max_height * height // width))
+
+
+def resized(image: Tensor, height: int, max_width: int) -> Tensor:
+    """(C, H, W) fitted to ``height``, or to less where it would be wider than ``max_width``; the aspect is kept."""
+    scale = min(height / image.shape[1], max_width / image.shape[2])
+    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[2] * scale)))
+    if size == tuple(image.shape[1:]):
+        return image
+    if scale > 1:  # enlarged pixels stay pixels: nothing is shown that is not there
+        return F.interpolate(image[None], size=size, mode="nearest-exact")[0]
+    return F.interpolate(image[None], size=size, mode="bilinear", antialias=True)[0]
+
+
+def photo(image: Tensor, height: int, max_width: int) -> Image.Image:
+    """A photo, (1 or 3, H, W) in [0, 1], fitted to ``height``."""
+    small = resized(as_image(image), height, max_width).nan_to_num().clamp(0, 1)
+    array = (small * 255).round().byte().expand(3, -1, -1).permute(1, 2, 0).cpu().numpy()
+    return Image.fromarray(np.ascontiguousarray(array))
+
+
+def value_range(values: Tensor) -> tuple[float, float]:
+    """The range that the colours of a map span: its own, widened where the map is all but constant.
+
+    Without that, rounding errors of a constant map would be shown as a picture.
+    """
+    known = values[torch.isfinite(values)]
+    if not known.numel():
+        return 0.0, 1.0
+    low, high = float(known.min()), float(known.max())
+    spread = max(0.05 * max(abs(low), abs(high)), 1e-6)
+    return (low, high) if high - low >= spread else ((low + high - spread) / 2, (low + high + spread) / 2)
+
+
+def coloured(values: Tensor, low: float, high: float) -> Image.Image:
+    """(H, W) values in viridis, dark blue at ``low`` to yellow at ``high``: even steps look even, in grey print too."""
+    import matplotlib
+
+    scaled = ((values.nan_to_num(low, high, low) - low) / (high - low)).clamp(0, 1).cpu().numpy()
+    return Image.fromarray(matplotlib.colormaps["viridis"](scaled, bytes=True)[..., :3].copy())
+
+
+def map_panels(maps: Mapping[str, Tensor], height: int, max_width: int) -> list[Panel]:
+    """One panel for each map of a degradation, and one for each of its numbers.
+
+    Args:
+        maps: (1, C, H, W) or (1, C, 1, 1) by name. Three channels are a colour; any other number of channels is shown
+            as that many maps, each in colours that span its own range, which its caption states.
+    """
+    panels: list[Panel] = []
+    for name, values in maps.items():
+        image = as_image(values)
+        if image.shape[1:] == (1, 1):
+            panels.append(Panel(name, swatch(image.flatten(), height)))
+        elif len(image) == 3:
+            panels.append(Panel(name, photo(image, height, max_width)))
+        else:
+            for i, channel in enumerate(image):
+                low, high = value_range(channel)
+                label = name if len(image) == 1 else f"{name} {i + 1}"
+                picture = coloured(resized(channel[None], height, max_width)[0], low, high)
+                panels.append(Panel(f"{label}  {short(low)} … {short(high)}", picture))
+    return panels
+
+
+def swatch(numbers: Tensor, height: int) -> Image.Image:
+    """Numbers (C,) as text; three of them on the colour that they are."""
+    values = numbers.tolist()
+    text = "\n".join(short(value) for value in values)
+    paper = tuple(round(255 * min(max(v, 0.0), 1.0)) for v in values) if len(values) == 3 else SHADE
+    bright = 0.299 * paper[0] + 0.587 * paper[1] + 0.114 * paper[2] > 128
+    picture = Image.new("RGB", (max(72, height // 3), height), paper)
+    place = (picture.width / 2, picture.height / 2)
+    ink = INK if bright else PAPER
+    pen = ImageDraw.Draw(picture)
+    pen.rectangle((0, 0, picture.width - 1, picture.height - 1), outline=EDGE)  # white on white would not be seen
+    pen.text(place, text, font=font(TEXT), fill=ink, anchor="mm", align="center")
+    return picture
+
+
+def short(value: float) -> str:
+    """A number with three digits that matter."""
+    return f"{value:.2f}" if 0.095 <= abs(value) < 100 or value == 0 else f"{value:.3g}"
+
+
+def strip(
+    photos: Mapping[str, Tensor], maps: Mapping[str, Tensor], max_height: int, two_rows: bool = False
+) -> Image.Image:
+    """Photos, then maps, side by side at one height, each with its caption above it.
+
+    Args:
+        photos: (3, H, W) or (1, 3, H, W) in [0, 1] by caption; the first one decides the height.
+        maps: as ``Degradation.maps`` gives them.
+        max_height: of the pictures, in pixels.
+        two_rows: put the maps below the photos, for a place that is not wide.
+    """
+    first = as_image(next(iter(photos.values())))
+    height = common_height(first.shape[1], first.shape[2], max_height)
+    panels = [Panel(caption, photo(image, height, WIDE * max_height)) for caption, image in photos.items()]
+    below = map_panels(maps, height, WIDE * max_height)
+    if not below or not two_rows:
+        return side_by_side([*panels, *below])
+    rows = [side_by_side(panels), side_by_side(below)]
+    sheet = Image.new("RGB", (max(row.width for row in rows), sum(row.height for row in rows)), PAPER)
+    sheet.paste(rows[0], (0, 0))
+    sheet.paste(rows[1], (0, rows[0].height))
+    return sheet
+
+
+def side_by_side(panels: list[Panel]) -> Image.Image:
+    """The panels in a row; a panel is as wide as its picture or its caption, whichever is wider."""
+    widths = [max(panel.picture.width, text_width(panel.caption)) for panel in panels]
+    height = max(panel.picture.height for panel in panels)
+    sheet = Image.new("RGB", (sum(widths) + GAP * (len(panels) + 1), LINE + height + GAP), PAPER)
+    x = GAP
+    for panel, width in zip(panels, widths, strict=True):
+        write(sheet, (x, 0), panel.caption)
+        sheet.paste(panel.picture, (x, LINE))
+        x += width + GAP
+    return sheet
+
+
+def write(sheet: Image.Image, place: tuple[int, int], text: str) -> None:
+    """One line of text, its line box's upper left corner at ``place``."""
+    ImageDraw.Draw(sheet).text((place[0], place[1] + LINE // 2), text, font=font(TEXT), fill=INK, anchor="lm")
+
+
+def text_width(text: str) -> int:
+    """Pixels that a line of text takes."""
+    return int(font(TEXT).getlength(text)) + 1
+
+
+def shortened(text: str, width: int) -> str:
+    """The text, with its middle left out where it is wider than ``width`` pixels: both ends of a file name tell."""
+    if text_width(text) <= width:
+        return text
+    keep = next((k for k in range(len(text) - 1, 1, -1) if text_width(_without_middle(text, k)) <= width), 1)
+    return _without_middle(text, keep)
+
+
+def _without_middle(text: str, keep: int) -> str:
+    return f"{text[: keep - keep // 2]}…{text[len(text) - keep // 2 :]}"
+
+
+@lru_cache
+def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Matplotlib's DejaVu Sans, which knows Greek, Cyrillic and accents; Pillow's own font has ASCII alone."""
+    import matplotlib
+
+    try:
+        return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
+    except OSError:  # a distribution's matplotlib may come without its fonts
+        return ImageFont.load_default(size)

@@ -1,0 +1,195 @@
+"""How far a run is: a bar for the list and one for the image, or a plain line for each image where nobody watches."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Any, TextIO
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from zeroair_pl.restoration import Restoration
+
+LABEL = 32  # characters of a name beside its bar
+
+
+class ListProgress:
+    """Progress over a list of images, on a stream that may or may not be a terminal.
+
+        with ListProgress(len(images)) as progress:
+            for image in images:
+                fit(..., callbacks=[progress.image(image.name, steps)])
+                progress.advance("restored")
+
+    On a terminal and in a notebook two bars stay below whatever is printed meanwhile; elsewhere there are none. Both
+    get one line for each finished image, with its seconds.
+
+    Args:
+        total: number of images.
+        stream: where to show it; standard error unless given, so that standard output is free for results.
+    """
+
+    def __init__(self, total: int, stream: TextIO | None = None) -> None:
+        self.total, self.done = total, 0
+        self.stream = stream if stream is not None else sys.stderr
+        self._fit: _Fit | None = None
+        self._past_seconds, self._past_images = 0.0, 0
+        console = Console(file=self.stream)
+        # rich also believes FORCE_COLOR, which build servers set for logs in which a bar is thousands of lines.
+        live = console.is_jupyter or (self.stream.isatty() and not console.is_dumb_terminal)
+        self._bars: Progress | None = None
+        if live:
+            self._bars = Progress(
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[note]}", markup=False),
+                console=console,
+                transient=True,
+                # Redirected, a stream's text lands above the bars; but one that goes to a file must go on doing so.
+                redirect_stdout=console.is_jupyter or sys.stdout.isatty(),
+                redirect_stderr=console.is_jupyter or sys.stderr.isatty(),
+            )
+            self._list_bar = self._bars.add_task("photos", total=total, note="")
+            self._image_bar: TaskID | None = None
+
+    def __enter__(self) -> ListProgress:
+        if self._bars is not None:
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+
+    def image(self, name: str, steps: int, images: int = 1) -> Callback:
+        """A callback that follows the fit which is about to begin.
+
+        Args:
+            name: of the image, or of the group.
+            steps: timesteps of the fit.
+            images: how many images the fit restores at once; each of them ends with an ``advance``.
+        """
+        self._fit = _Fit(one_line(name), images)
+        if self._bars is not None:
+            if self._image_bar is not None:
+                self._bars.remove_task(self._image_bar)
+            self._image_bar = self._bars.add_task(_ends(self._fit.name), total=steps, note="")
+            self._show_list()
+        return _Follow(self, steps)
+
+    def advance(self, status: str = "restored", name: str | None = None) -> None:
+        """One image is finished, in whatever way; says so in a line of its own.
+
+        Args:
+            status: one or two words: restored, skipped, failed.
+            name: of that image; unless given, the name of the fit that has ended.
+        """
+        self.done += 1
+        words = [f"[{self.done}/{self.total}]", one_line(name) if name else self._fit.name if self._fit else "", status]
+        if self._fit is not None:
+            seconds = self._fit.ended()
+            words.append(f"in {seconds / self._fit.images:.1f} s")
+            self._fit.pending -= 1
+            if not self._fit.pending:
+                self._past_seconds += seconds
+                self._past_images += self._fit.images
+                self._fit = None
+        self.print(" ".join(word for word in words if word))
+        if self._bars is not None:
+            if self._fit is None and self._image_bar is not None:
+                self._bars.remove_task(self._image_bar)
+                self._image_bar = None
+            self._show_list()
+
+    def print(self, text: str) -> None:
+        """A line that does not disturb the bars."""
+        if self._bars is not None:
+            self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            return
+        encoding = getattr(self.stream, "encoding", None) or "utf-8"
+        print(text.encode(encoding, "backslashreplace").decode(encoding), file=self.stream, flush=True)
+
+    def remaining(self) -> float | None:
+        """Seconds to the end of the list, from the mean time of an image so far; ``None`` before there is one."""
+        seconds, images = self._past_seconds, float(self._past_images)
+        left = float(self.total - self.done)
+        if self._fit is not None:
+            part = self._fit.share * self._fit.images
+            seconds, images = seconds + self._fit.seconds(), images + part
+            left -= self._fit.share * self._fit.pending
+        return seconds / images * max(left, 0.0) if images > 0 else None
+
+    def follow(self, step: int, steps: int, note: str) -> None:
+        """The present fit has done ``step`` of ``steps`` timesteps."""
+        if self._fit is None:
+            return
+        self._fit.share = step / max(steps, 1)
+        if self._bars is not None and self._image_bar is not None:
+            self._bars.update(self._image_bar, completed=step, note=note)
+            self._show_list()
+
+    @property
+    def live(self) -> bool:
+        """There are bars."""
+        return self._bars is not None
+
+    def _show_list(self) -> None:
+        assert self._bars is not None
+        remaining = self.remaining()
+        note = "" if remaining is None or self.done == self.total else f"{clock(remaining)} left"
+        self._bars.update(self._list_bar, completed=self.done, note=note)
+
+
+class _Fit:
+    """The fit under way."""
+
+    def __init__(self, name: str, images: int) -> None:
+        self.name, self.images, self.pending, self.share = name, images, images, 0.0
+        self._began, self._took = time.perf_counter(), 0.0
+
+    def seconds(self) -> float:
+        return time.perf_counter() - self._began
+
+    def ended(self) -> float:
+        """Its seconds; the images of a group end one after the other, but have ended at the same time."""
+        self._took = self._took or self.seconds()
+        return self._took
+
+
+class _Follow(Callback):
+    """Tells the list's progress what the fit does."""
+
+    def __init__(self, progress: ListProgress, steps: int) -> None:
+        self.progress, self.steps = progress, steps
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        note = ""
+        if self.progress.live and isinstance(pl_module, Restoration) and pl_module.state is not None:
+            state = pl_module.state
+            sigma = float(state.noise_level().detach().mean())
+            note = f"t {state.t:.0f}  stage {state.stage}  noise {sigma:.3f}"
+        self.progress.follow(batch_idx + 1, self.steps, note)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as m:ss or h:mm:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def one_line(name: str) -> str:
+    """The name without what would move the cursor: a file name may hold anything."""
+    return "".join(c if c.isprintable() else "?" for c in name)
+
+
+def _ends(name: str) -> str:
+    return name if len(name) <= LABEL else f"{name[: LABEL // 2]}…{name[1 - LABEL // 2 :]}"

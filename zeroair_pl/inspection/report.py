@@ -1,0 +1,140 @@
+"""Pictures for people, as files: before and after, the degradation's maps, and sheets of many photos."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from zeroair_pl.errors import ConfigError
+from zeroair_pl.inspection import pictures
+from zeroair_pl.inspection.pictures import GAP, LINE, PAPER
+from zeroair_pl.saving import write_atomically
+
+STRIP_HEIGHT = 640  # of the pictures in a before/after strip
+MAP_SIDE = 2048  # longest side of a map's file
+SHEET_HEIGHT = 16000  # of a contact sheet: viewers and browsers give up not far above
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+
+
+def save_strip(path: str | Path, before: Tensor, after: Tensor, maps: Mapping[str, Tensor] | None = None) -> None:
+    """Writes degraded | restored | maps in one picture, labelled, at one height of at most 640 pixels.
+
+    Args:
+        path: of the picture, ending in .png, .jpg or .webp. It is replaced in one step, and stays if anything fails.
+        before, after: (3, H, W) or (1, 3, H, W) in [0, 1].
+        maps: the degradation's maps and numbers, (1, C, H, W) and (1, C, 1, 1), by name.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    _save(path, pictures.strip({"degraded": before, "restored": after}, maps or {}, STRIP_HEIGHT))
+
+
+def save_map(path: str | Path, values: Tensor) -> None:
+    """Writes one map of a degradation as a picture.
+
+    Three channels are written as they are, (1, 3, H, W) in [0, 1], nothing added. One channel is shown in viridis
+    from its smallest to its largest value, with a scale below the map. Numbers, (1, C, 1, 1), become a swatch. A map is
+    shrunk where it is longer than 2048 pixels.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    image = pictures.as_image(values)
+    channels, height, width = image.shape
+    if (height, width) == (1, 1):
+        _save(path, pictures.swatch(image.flatten(), pictures.SMALL))
+        return
+    scale = min(1.0, MAP_SIDE / max(height, width))
+    height, width = max(1, round(scale * height)), max(1, round(scale * width))
+    if channels == 3:
+        _save(path, pictures.photo(image, height, width))
+        return
+    parts = []
+    for channel in image:
+        low, high = pictures.value_range(channel)
+        small = pictures.resized(channel[None], height, width)[0]
+        parts.append(_with_scale(pictures.coloured(small, low, high), low, high))
+    sheet = Image.new("RGB", (sum(p.width for p in parts) + GAP * (len(parts) - 1), parts[0].height), PAPER)
+    for i, part in enumerate(parts):
+        sheet.paste(part, (i * (part.width + GAP), 0))
+    _save(path, sheet)
+
+
+def contact_sheet(
+    path: str | Path,
+    rows: Sequence[tuple[str, Sequence[Tensor | None]]],
+    titles: Sequence[str],
+    scores: Sequence[Sequence[str]] | None = None,
+    cell: int = 256,
+) -> None:
+    """Writes a grid of photos: one row for each photo, one column for each version of it.
+
+    Args:
+        path: of the picture, ending in .png, .jpg or .webp; replaced in one step.
+        rows: a caption and the versions, (3, H, W) or (1, 3, H, W) in [0, 1], of any sizes; ``None`` leaves a hole.
+        titles: what each column shows.
+        scores: a short text below each picture, in the order of ``rows``, for example ``"21.4 dB"``; may be empty.
+        cell: longest side of a picture in pixels; less where the sheet would be higher than 16000.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    for i, (caption, versions) in enumerate(rows):
+        if len(versions) != len(titles) or (scores is not None and len(scores[i]) != len(titles)):
+            raise ValueError(f"row {caption!r}: expected {len(titles)} pictures and scores, one for each of {titles}")
+    below = LINE if scores is not None else 0
+    cell = max(32, min(cell, SHEET_HEIGHT // max(1, len(rows)) - LINE - below - GAP))
+    drawn = [[None if v is None else _in_cell(v, cell) for v in versions] for _, versions in rows]
+    heights = [max((p.height for p in row if p is not None), default=0) for row in drawn]
+    total = LINE + sum(LINE + height + below + GAP for height in heights)
+    sheet = Image.new("RGB", (len(titles) * (cell + GAP) + GAP, total), PAPER)
+    columns = [GAP + i * (cell + GAP) for i in range(len(titles))]
+    for x, title in zip(columns, titles, strict=True):
+        pictures.write(sheet, (x, 0), pictures.shortened(title, cell))
+    pen, y = ImageDraw.Draw(sheet), LINE
+    for i, ((caption, _), row) in enumerate(zip(rows, drawn, strict=True)):
+        pen.rectangle((0, y, sheet.width, y + LINE - 1), fill=pictures.SHADE)
+        pictures.write(sheet, (GAP, y), pictures.shortened(caption, sheet.width - 2 * GAP))
+        y += LINE
+        for j, (x, picture) in enumerate(zip(columns, row, strict=True)):
+            if picture is not None:
+                sheet.paste(picture, (x, y))
+            if scores is not None:
+                pictures.write(sheet, (x, y + heights[i]), pictures.shortened(scores[i][j], cell))
+        y += heights[i] + below + GAP
+    _save(path, sheet)
+
+
+def _in_cell(image: Tensor, cell: int) -> Image.Image:
+    image = pictures.as_image(image)
+    height = pictures.common_height(image.shape[1], image.shape[2], cell)
+    return pictures.photo(image, height, cell)
+
+
+def _with_scale(picture: Image.Image, low: float, high: float) -> Image.Image:
+    left, right = pictures.short(low), pictures.short(high)
+    ends = pictures.text_width(left) + GAP, pictures.text_width(right) + GAP
+    width = max(picture.width, sum(ends) + 32)
+    sheet = Image.new("RGB", (width, picture.height + LINE), PAPER)
+    sheet.paste(picture, (0, 0))
+    ramp = torch.linspace(0, 1, width - sum(ends)).expand(LINE - 10, -1)
+    sheet.paste(pictures.coloured(ramp, 0.0, 1.0), (ends[0], picture.height + 5))
+    pictures.write(sheet, (0, picture.height), left)
+    pictures.write(sheet, (width - ends[1] + GAP, picture.height), right)
+    return sheet
+
+
+def _save(path: str | Path, picture: Image.Image) -> None:
+    path = Path(path)
+    kind = FORMATS.get(path.suffix.lower())
+    if kind is None:
+        raise ConfigError(f"{path}: a report is a picture; expected a name ending in {', '.join(FORMATS)}")
+    data = io.BytesIO()
+    picture.save(data, kind, **({} if kind == "PNG" else {"quality": 92}))
+    write_atomically(path, data.getvalue())

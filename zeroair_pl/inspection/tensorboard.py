@@ -1,0 +1,185 @@
+"""TensorBoard, one run for each image: numbers at every timestep, pictures at some."""
+
+from __future__ import annotations
+
+import io
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from PIL import Image
+from torch import Tensor
+
+from zeroair_pl.degradations.base import Degradation
+from zeroair_pl.errors import ConfigError
+from zeroair_pl.guidance.base import GuidanceState
+from zeroair_pl.inspection import pictures
+from zeroair_pl.restoration import Restoration
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+MOMENTS = 8  # timesteps of a fit that are pictured
+STRIP_HEIGHT = 320
+COLOURS = ("red", "green", "blue")
+STAGES = {"I": 1.0, "II": 2.0, "III": 3.0}
+
+
+class TensorBoard(Callback):
+    """Writes what happens in a fit where ``tensorboard --logdir`` can show it: one run, ``folder/name``, an image.
+
+    The step axis counts timesteps, 0 … N−1, from noisy to clean. At each of them:
+
+        degradation/noise_level, /gamma, /airlight/red …   σ, and whatever else in ``maps()`` is a number
+        <loss or step>/<term>                              everything in the module's ``record``
+        schedule/t, /stage                                 t of the prior's schedule; 1, 2 or 3
+
+    and at eight, the first and the last among them:
+
+        strip                      y | x0 | φ(x0), below them the degradation's maps, each at most 320 pixels high
+        degradation/residual_rms   √mean (y − φ(x0))², which should come down to the noise level
+
+    x0 is the guided estimate. Only looks: the fit gives the same bits with it and without it. Each process writes
+    its own images, whatever its rank. A run that is there already is replaced, or continued by a resumed fit.
+
+    Args:
+        folder: where the runs go.
+        names: of the images, in the order of the group; ``/`` in a name makes folders.
+        every: timesteps between strips, counted from the first; the last is always shown.
+        config: the resolved settings, shown under Text.
+
+    Attributes:
+        seconds: spent here so far.
+
+    Raises:
+        ConfigError: ``every`` is below 1, or the folder cannot be written when the fit starts. A disk that fails later
+            costs the board and a warning, never the fit.
+    """
+
+    def __init__(self, folder: Path, names: Sequence[str], every: int | None = None, config: str | None = None) -> None:
+        if every is not None and every < 1:
+            raise ConfigError(f"tensorboard: every is the number of timesteps between strips, at least 1, got {every}")
+        self.folder, self.names, self.every, self.config = Path(folder), list(names), every, config
+        self.seconds = 0.0
+        self.position = 0
+        self._writers: list[SummaryWriter] = []
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        began = time.perf_counter()
+        for name in self.names:
+            run = run_folder(self.folder, name)
+            try:
+                if self.position == 0:  # two fits in one run would be drawn as one zigzag
+                    for old in run.glob("events.out.tfevents.*"):
+                        old.unlink()
+                self._writers.append(SummaryWriter(str(run), purge_step=self.position or None, flush_secs=5))
+            except OSError as error:
+                raise ConfigError(f"tensorboard: {run} cannot be written: {error.strerror or error}") from error
+            if self.config:
+                indented = "\n".join("    " + line for line in self.config.splitlines())
+                self._writers[-1].add_text("config", indented)  # Markdown: four spaces make it verbatim
+        self.seconds += time.perf_counter() - began
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        began = time.perf_counter()
+        assert isinstance(pl_module, Restoration)
+        state = pl_module.state
+        assert state is not None
+        step, self.position = self.position, self.position + 1
+        # A family may draw random numbers in its forward pass; a second one here must not shift the fit's own.
+        devices = [pl_module.device] if pl_module.device.type == "cuda" else []
+        with torch.no_grad(), torch.random.fork_rng(devices=devices):
+            maps = [cast(Degradation, phi).maps() for phi in state.degradation]
+            scalars = _scalars(state, maps, pl_module.record)
+            strips: list[Image.Image] = []
+            if self._pictured(step, int(trainer.num_training_batches)):
+                y_hat = state.degradation(state.x0).float()
+                scalars["degradation/residual_rms"] = (state.y - y_hat).square().flatten(1).mean(1).sqrt()
+                strips = [_strip(state, y_hat, maps, i) for i in range(len(self._writers))]
+        # One transfer for all of them: on an accelerator each .item() would wait for it.
+        values = torch.stack([v.detach().float() for v in scalars.values()]).tolist()
+        self._attempt(lambda: self._write(step, dict(zip(scalars, values, strict=True)), strips))
+        self.seconds += time.perf_counter() - began
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._attempt(self._close)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self._attempt(self._close)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"position": self.position}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.position = state_dict["position"]
+
+    def _pictured(self, step: int, steps: int) -> bool:
+        if self.every is not None:
+            return step % self.every == 0 or step == steps - 1
+        return step in {round(i * (steps - 1) / (MOMENTS - 1)) for i in range(MOMENTS)}
+
+    def _write(self, step: int, scalars: dict[str, list[float]], strips: list[Image.Image]) -> None:
+        for i, writer in enumerate(self._writers):
+            for tag, values in scalars.items():
+                writer.add_scalar(tag, values[i], step)
+        for writer, strip in zip(self._writers, strips, strict=False):
+            assert writer.file_writer is not None
+            writer.file_writer.add_summary(_image_summary("strip", strip), step)
+
+    def _close(self) -> None:
+        while self._writers:
+            self._writers.pop().close()
+
+    def _attempt(self, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except OSError as error:
+            self._writers.clear()
+            warnings.warn(f"tensorboard: {self.folder}: nothing more is written there ({error})", stacklevel=2)
+
+
+def run_folder(folder: Path, name: str) -> Path:
+    """The run of the image ``name``: below ``folder``, whatever the name holds."""
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+    return folder.joinpath(*parts) if parts else folder / "image"
+
+
+def _scalars(state: GuidanceState, maps: list[dict[str, Tensor]], record: dict[str, Tensor]) -> dict[str, Tensor]:
+    """(B,) values by tag. The board groups tags by what stands before the first slash."""
+    like = state.x0_error
+    scalars = {"degradation/noise_level": state.noise_level()}
+    for name, first in maps[0].items():
+        if first.shape[-2:] == (1, 1):
+            numbers = torch.stack([m[name].flatten() for m in maps])
+            channels = COLOURS if numbers.shape[1] == 3 else [str(c + 1) for c in range(numbers.shape[1])]
+            for c, channel in enumerate(channels):
+                scalars[f"degradation/{name}" + (f"/{channel}" if len(channels) > 1 else "")] = numbers[:, c]
+    for key, value in record.items():
+        if key != "noise_level":
+            scalars[key if "/" in key else f"record/{key}"] = value
+    scalars["schedule/t"] = torch.full_like(like, state.t)
+    scalars["schedule/stage"] = torch.full_like(like, STAGES[state.stage])
+    return {tag: value.to(like) for tag, value in scalars.items()}
+
+
+def _strip(state: GuidanceState, y_hat: Tensor, maps: list[dict[str, Tensor]], i: int) -> Image.Image:
+    photos = {"degraded y": state.y[i], "clean estimate x0": state.x0[i], "φ(x0)": y_hat[i]}
+    return pictures.strip(photos, maps[i], STRIP_HEIGHT, two_rows=True)  # in one row, its thumbnail is a sliver
+
+
+def _image_summary(tag: str, picture: Image.Image) -> Any:
+    """What ``SummaryWriter.add_image`` makes, in a third of the time: most of that was the PNG's compression."""
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    png = io.BytesIO()
+    picture.save(png, "PNG", compress_level=1)
+    shown = Summary.Image(height=picture.height, width=picture.width, colorspace=3, encoded_image_string=png.getvalue())
+    return Summary(value=[Summary.Value(tag=tag, image=shown)])
