@@ -38,6 +38,9 @@ class Affine(Degradation):
     def forward(self, x: Tensor) -> Tensor:
         return self.gain * x + self.offset
 
+    def invert(self, y: Tensor) -> Tensor:
+        return (y - self.offset) / self.gain
+
 
 class Blur(Degradation):
     """φ(x) = a 3×3 blur: linear, and not pointwise."""

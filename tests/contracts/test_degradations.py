@@ -38,7 +38,7 @@ def degraded(height: int, width: int) -> Tensor:
 
 def built(family: Any, y: Tensor, seed: int = 0) -> Any:
     """A fresh member for the photo ``y``, as a fit makes it."""
-    (phi,) = build_per_image(family, ["photo.png"], seed, "degradation")
+    phi: Any = next(iter(build_per_image(family, ["photo.png"], seed, "degradation")))
     phi.initialise(y)
     return phi
 
