@@ -33,8 +33,9 @@ def test_impossible_boundaries_are_refused_with_their_values(wrong: tuple[float,
 def test_a_number_acts_in_all_stages_and_a_stage_weight_in_its_own() -> None:
     boundaries = Boundaries()
     everywhere, content = Term(Fidelity(), 0.5), Term(Fidelity(), StageWeights(II=2.0))
-    assert [everywhere.weight_at(s, f, boundaries) for s, f in (("I", 0.9), ("II", 0.5), ("III", 0.01))] == [0.5] * 3
-    assert [content.weight_at(s, f, boundaries) for s, f in (("I", 0.9), ("II", 0.5), ("III", 0.01))] == [0, 2.0, 0]
+    moments = [(boundaries.stage(fraction), fraction) for fraction in (0.9, 0.5, 0.01)]
+    assert [everywhere.weight_at(*moment, boundaries) for moment in moments] == [0.5, 0.5, 0.5]
+    assert [content.weight_at(*moment, boundaries) for moment in moments] == [0.0, 2.0, 0.0]
 
 
 def test_the_ramp_rises_linearly_through_stage_one_and_is_over_then() -> None:
