@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from registry import concrete, described
+from registry import BROKEN, concrete, described
 from torch import Tensor
 from toys import toy_photo
 
@@ -45,6 +45,10 @@ def built(family: Any, y: Tensor, seed: int = 0) -> Any:
 
 def energy(phi: Any, x: Tensor) -> Tensor:
     return phi(x).square().mean() + phi.regularisation() + phi.noise_level()
+
+
+def test_every_plugin_file_loads() -> None:
+    assert not BROKEN
 
 
 def test_families_are_found() -> None:
