@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import signal
+import threading
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -136,9 +139,8 @@ def fit(
     with quiet_lightning():
         engine = Trainer(callbacks=[sampler, *callbacks], **settings)
         method.prior.to(engine.strategy.root_device)
-        engine.fit(module, train_dataloaders=schedule.timesteps)
-    if engine.interrupted:
-        raise KeyboardInterrupt
+        with plain_interrupt():
+            engine.fit(module, train_dataloaders=schedule.timesteps)
     restored = sampler.restored.detach().cpu()
     for i, name in enumerate(names):
         if float(restored[i].std()) < 1e-3 < 0.1 * float(y[i].std()):
@@ -146,6 +148,22 @@ def fit(
     maps = [{key: value.detach().cpu() for key, value in phi.maps().items()} for phi in module.phi]
     sigma = torch.stack([phi.noise_level().detach().cpu() for phi in module.phi])
     return Result(restored, maps, sigma, sampler.forwards, time.perf_counter() - began)
+
+
+@contextmanager
+def plain_interrupt() -> Iterator[None]:
+    """Ctrl-C as Python has it. Lightning would leave the process by ``sys.exit`` and be deaf to it from then on."""
+    main = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        if main and handler is not None:
+            signal.signal(signal.SIGINT, handler)
 
 
 class quiet_lightning:  # noqa: N801 - used like a function

@@ -1,0 +1,3 @@
+from zeroair_pl.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,50 @@
+"""The main job for notebooks and scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zeroair_pl.commands.restore import Results
+
+
+def restore(
+    images: str | Path | Sequence[str | Path], config: str | Path | Sequence[str | Path] = "dehaze", **settings: Any
+) -> Results:
+    """Restores photos as ``python cli.py restore`` does, environment variables aside.
+
+        restore("holiday/*.jpg", "dehaze", out="clear", seed=1, sampling={"steps": 20}, degradation=MyFamily)
+
+    Args:
+        images: files, folders, globs or lists of them.
+        config: names or paths of configs; later ones override earlier ones.
+        settings: any keys of a config, which override the configs. A class may be given as such.
+
+    Returns:
+        ``rows``, one for each photo, as in ``results.csv``; ``folder``, where the outputs are.
+
+    Raises:
+        ConfigError: a setting is unknown, ill-typed or impossible, or no photo is found.
+    """
+    from zeroair_pl import cli
+    from zeroair_pl.config_files import Layer
+
+    configs = [config] if isinstance(config, str | Path) else config
+    images = [images] if isinstance(images, str | Path) else list(images)
+    request = cli.read("restore", [f"--config={name}" for name in configs], {})
+    request.layers.append(Layer(Path("restore()"), "", _plain({"images": images, **settings})))
+    function, values = cli.prepare("restore", request)
+    return function(**values)
+
+
+def _plain(value: Any) -> Any:
+    """As a config would have it."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, type):
+        return f"{value.__module__}.{value.__qualname__}"
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,128 @@
+"""Finds, reads and writes configs: YAML files that state the settings of a command."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from zeroair_pl.errors import ConfigError, did_you_mean
+from zeroair_pl.plugins import shipped
+
+SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One config file; later layers override earlier ones, key by key."""
+
+    path: Path
+    text: str
+    values: dict[str, Any]
+
+    def line_of(self, word: str) -> int | None:
+        """The first line on which ``word`` stands by itself, from 1."""
+        pattern = re.compile(rf"(?<![\w.-]){re.escape(word)}(?![\w.-])")
+        for number, line in enumerate(self.text.splitlines(), start=1):
+            if pattern.search(line.split(" #")[0]):
+                return number
+        return None
+
+
+def find_config(name: str) -> Path:
+    """The file that ``--config name`` means: with or without suffix, in the working folder, its ``configs/``, or the
+    configs that came with the program.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    wanted = Path(name).expanduser()
+    for folder in (Path(), *_folders()):
+        for candidate in (wanted, *(wanted.with_name(wanted.name + suffix) for suffix in SUFFIXES)):
+            if (path := folder / candidate).is_file():
+                return path
+    known = list(_known())
+    near = did_you_mean(name, known) or did_you_mean(wanted.name, known)
+    raise ConfigError(f"--config {name}: there is no such file.{near} Known names: {', '.join(known)}.")
+
+
+def read_config(path: Path) -> Layer:
+    """Reads one file, as YAML 1.2.
+
+    Raises:
+        ConfigError: the file cannot be read, is not valid YAML, or holds something else than keys and values.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = yaml.load(text, _Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f":{mark.line + 1}" if mark else ""
+        raise ConfigError(f"{path}{where}: not valid YAML, {error.problem}.") from error
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: cannot be read ({' '.join(str(error).split())}).") from error
+    if values is None:
+        values = {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected 'key: value' lines, but it holds a {type(values).__name__}.")
+    for key in values:
+        if not isinstance(key, str):
+            raise ConfigError(f"{path}: {key!r} is no name of a setting.")
+    return Layer(path, text, values)
+
+
+def as_yaml(values: dict[str, Any]) -> str:
+    """The reverse of reading, keys in the order given."""
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120, default_flow_style=False)
+
+
+def _folders() -> list[Path]:
+    return [Path("configs"), shipped("configs")]
+
+
+def _known() -> Iterator[str]:
+    seen = set()
+    for folder in _folders():
+        for path in sorted(folder.rglob("*.yaml")) if folder.is_dir() else []:
+            name = path.relative_to(folder).with_suffix("").as_posix()
+            if name not in seen:
+                seen.add(name)
+                yield name
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's core schema: ``on`` and ``no`` are words, ``1e-3`` is a number. A key given twice is an error."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - as PyYAML has it
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen and key.value != "<<":
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} is given twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Short lists of numbers on one line."""
+
+    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:
+        plain = all(isinstance(item, (int, float)) for item in sequence)
+        return super().represent_sequence(tag, sequence, flow_style=plain or flow_style)
+
+
+for _tag, _pattern, _first in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?(0|[1-9][0-9]*)", list("-+0123456789")),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
+    ("merge", r"<<", ["<"]),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern})\Z"), _first)

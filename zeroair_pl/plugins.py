@@ -1,0 +1,238 @@
+"""Finds degradation families and guidance losses: built in, in plugin files, and in other installed packages.
+
+A plugin is a Python file with a subclass of ``Degradation`` or ``GuidanceLoss``; to define it is all it has to do.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib.util
+import inspect
+import re
+import sys
+import traceback
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from zeroair_pl.errors import ConfigError, did_you_mean
+
+GROUP = "zeroair_pl.plugins"
+_PACKAGE = "zeroair_plugins"  # where plugin files live among the loaded modules, whatever folder they come from
+_HERE = Path(__file__).parent
+
+Kind = Literal["family", "loss"]
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A plugin that could not be loaded: its file or entry point, the line at fault (0 if unknown), and why."""
+
+    origin: str
+    line: int
+    reason: str
+
+    def defines(self, name: str) -> bool:
+        """Whether its file has a class of that name."""
+        try:
+            return re.search(rf"^class {re.escape(name)}\b", Path(self.origin).read_text(), re.MULTILINE) is not None
+        except (OSError, ValueError):
+            return False
+
+    def __str__(self) -> str:
+        return f"{self.origin}{f':{self.line}' if self.line else ''}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One family or loss, as ``plugins list`` shows it; ``options`` are the constructor's arguments with defaults."""
+
+    name: str
+    kind: Kind
+    origin: str
+    summary: str
+    options: dict[str, Any]
+
+
+@dataclass
+class _Loaded:
+    """What this process has loaded so far. Python keeps a loaded module for good, and so does this."""
+
+    files: dict[Path, Broken | None] = field(default_factory=dict)
+    stems: dict[str, Path] = field(default_factory=dict)
+    entry_points: dict[str, Broken | None] = field(default_factory=dict)
+
+
+_loaded = _Loaded()
+
+
+def shipped(name: Literal["configs", "plugins"]) -> Path:
+    """The folder of that name that came with the program: inside an installed package, or beside it in a checkout."""
+    installed = _HERE / "_shipped" / name
+    return installed if installed.is_dir() else _HERE.parent / name
+
+
+def load_plugins(folders: Iterable[str | Path] = ()) -> list[Broken]:
+    """Loads every plugin that can be found, each file once in a process.
+
+    Searched are ``folders``, the working folder's ``plugins/``, the ones that came with the program, and the
+    entry-point group ``zeroair_pl.plugins`` (each entry names a module or a class). As on a search path, a file takes
+    the place of all files of the same name in later folders. Files that begin with ``_`` are left alone.
+
+    Returns:
+        The plugins that failed; all others are loaded.
+
+    Raises:
+        ConfigError: one of ``folders`` does not exist.
+    """
+    import zeroair_pl.degradations
+    import zeroair_pl.guidance  # noqa: F401 - the built-in names are taken before any plugin's
+
+    for folder in folders:
+        if not Path(folder).expanduser().is_dir():
+            raise ConfigError(f"plugins: {str(folder)!r} is not a folder.{_near(Path(folder))}")
+    searched = [*(Path(folder).expanduser() for folder in folders), Path("plugins"), shipped("plugins")]
+    broken: list[Broken | None] = []
+    seen: set[str] = set()
+    for folder in searched:
+        for file in sorted(folder.glob("[!_]*.py")) if folder.is_dir() else []:
+            if file.stem not in seen:
+                seen.add(file.stem)
+                broken.append(_load_file(file))
+    broken += [_load_entry_point(point) for point in entry_points(group=GROUP)]
+    return [problem for problem in broken if problem]
+
+
+def classes(kind: Kind) -> dict[str, type]:
+    """All loaded families or losses by class name; of two of one name, the built-in one."""
+    from zeroair_pl.degradations import Degradation
+    from zeroair_pl.guidance import GuidanceLoss
+
+    found = _subclasses({"family": Degradation, "loss": GuidanceLoss}[kind])
+    public = [cls for cls in found if not cls.__name__.startswith("_") and "<locals>" not in cls.__qualname__]
+    built_in_last = sorted(public, key=lambda cls: cls.__module__.startswith("zeroair_pl."))
+    return {cls.__name__: cls for cls in built_in_last}
+
+
+def entries() -> list[Entry]:
+    """All loaded families and losses, sorted by kind, place and name."""
+    kinds: tuple[Kind, ...] = ("family", "loss")
+    found = [_entry(cls, kind) for kind in kinds for cls in classes(kind).values()]
+    return sorted(found, key=lambda e: (e.kind, e.origin != "built in", e.name))
+
+
+def _entry(cls: type, kind: Kind) -> Entry:
+    module = sys.modules.get(cls.__module__)
+    file = Path(getattr(module, "__file__", None) or cls.__module__)
+    if cls.__module__.startswith("zeroair_pl."):
+        origin = "built in"
+    elif cls.__module__.startswith(f"{_PACKAGE}."):
+        origin = _short(file)
+    else:
+        origin = cls.__module__
+    first = inspect.cleandoc(cls.__doc__ or "").partition("\n\n")[0].replace("\n", " ")
+    return Entry(cls.__name__, kind, origin, first.rstrip(".:"), options(cls))
+
+
+def options(cls: type) -> dict[str, Any]:
+    """The constructor's arguments and their defaults (``inspect.Parameter.empty`` where there is none)."""
+    keyword = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]  # type: ignore[misc]
+    return {p.name: p.default for p in parameters if p.kind in keyword}
+
+
+def _load_file(file: Path) -> Broken | None:
+    path = file.resolve()
+    if path in _loaded.files:
+        return _loaded.files[path]
+    if file.stem in _loaded.stems:  # only where a program changes its working folder
+        return Broken(_short(file), 0, f"a plugin of this name was loaded before, {_short(_loaded.stems[file.stem])}")
+    name = f"{_PACKAGE}.{file.stem}"
+    before = _names()
+    try:
+        sys.modules.setdefault(_PACKAGE, ModuleType(_PACKAGE))
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        problem = _clash(module, path, before)
+        del module
+    except (Exception, SystemExit) as error:
+        problem = _diagnose(_short(file), path, error)
+    if problem:
+        sys.modules.pop(name, None)
+        gc.collect()  # half-made classes would stay among the subclasses until the next collection
+    else:
+        _loaded.stems[file.stem] = path
+    _loaded.files[path] = problem
+    return problem
+
+
+def _load_entry_point(point: Any) -> Broken | None:
+    if point.value not in _loaded.entry_points:
+        try:
+            point.load()
+            problem = None
+        except (Exception, SystemExit) as error:
+            problem = _diagnose(f"entry point {point.name} ({point.value})", None, error)
+        _loaded.entry_points[point.value] = problem
+    return _loaded.entry_points[point.value]
+
+
+def _clash(module: ModuleType, path: Path, before: set[str]) -> Broken | None:
+    """A class whose name is taken. Configs name classes without their module: one of the two would be unreachable."""
+    for name, value in vars(module).items():
+        if inspect.isclass(value) and value.__module__ == module.__name__ and name in before and _is_ours(value):
+            line = inspect.getsourcelines(value)[1]
+            return Broken(_short(path), line, f"there is a class {name!r} already; give this one a name of its own")
+    return None
+
+
+def _is_ours(cls: type) -> bool:
+    from zeroair_pl.degradations import Degradation
+    from zeroair_pl.guidance import GuidanceLoss
+
+    return issubclass(cls, (Degradation, GuidanceLoss))
+
+
+def _names() -> set[str]:
+    return {*classes("family"), *classes("loss")}
+
+
+def _diagnose(origin: str, path: Path | None, error: BaseException) -> Broken:
+    """Where and why: in the plugin's own file if the error passed through it, else where it arose."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return Broken(_short(Path(error.filename)), error.lineno or 0, f"SyntaxError: {error.msg}")
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if path is not None and Path(f.filename) == path]
+    others = [f for f in frames if not f.filename.startswith("<") and Path(f.filename).parent != _HERE]
+    text = " ".join(str(error).split())
+    reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    if own:
+        return Broken(origin, own[-1].lineno or 0, reason)
+    where = f" (at {_short(Path(others[-1].filename))}:{others[-1].lineno})" if others and path is None else ""
+    return Broken(origin, 0, reason + where)
+
+
+def _subclasses(cls: type) -> Iterator[type]:
+    children: list[type] = cls.__subclasses__()
+    for subclass in children:
+        yield subclass
+        yield from _subclasses(subclass)
+
+
+def _short(path: Path) -> str:
+    """As a person would type it: relative to the working folder where it is inside."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _near(folder: Path) -> str:
+    parent = folder.expanduser().parent
+    return did_you_mean(folder.name, [p.name for p in parent.iterdir() if p.is_dir()]) if parent.is_dir() else ""
