@@ -53,7 +53,7 @@ class Underwater(Degradation):
         self.water, self.log_b = nn.Parameter(water), nn.Parameter(self.log_b_start.clone())
         self.log_light = nn.Parameter(y.new_zeros(1, 3, 1, 1))
         with torch.no_grad():
-            mean = self.invert(y).clamp(0, 1).mean((2, 3), keepdim=True)
+            mean = self.invert(y).clamp(0, 1).mean((2, 3), keepdim=True) + 1e-3  # black, too, has a colour then
             self.log_light.copy_(self.grey_world * (mean / mean.mean()).clamp(0.3, 3).log())
         self.register_buffer("log_light_start", self.log_light.detach().clone())
 

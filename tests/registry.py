@@ -17,6 +17,7 @@ import zeroair_pl
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
 PREFIX = "contract_plugin_"
+OURS = (f"{zeroair_pl.__name__}.", "zeroair_plugins.", PREFIX)
 BROKEN: dict[str, str] = {}  # plugin files that do not load, and why: a test of its own says so, the others go on
 T = TypeVar("T")
 
@@ -28,15 +29,15 @@ def concrete(base: type[T], package: str) -> list[Any]:
         importlib.import_module(module.name)
     for path in sorted(PLUGINS.glob("*.py")):
         _load(path)
-    ours = [cls for cls in _below(base) if cls.__module__.startswith((f"{zeroair_pl.__name__}.", PREFIX))]
+    ours = [cls for cls in _below(base) if cls.__module__.startswith(OURS)]
     unique = {(cls.__module__, cls.__qualname__): cls for cls in ours if not inspect.isabstract(cls)}
     return sorted(unique.values(), key=lambda cls: cls.__name__)
 
 
 def _load(path: Path) -> None:
     name = PREFIX + path.stem
-    if name in sys.modules:
-        return
+    if any(getattr(module, "__file__", None) == str(path) for module in list(sys.modules.values())):
+        return  # by a test of the command line, under the name that the package gives it
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
