@@ -23,7 +23,7 @@ class DivergenceError(ZeroAIRError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The hint to append to an error about an unknown ``name``: ``" Did you mean 'Haze'?"``, or ``""`` if nothing is near.
+    """The hint to append to an error about an unknown ``name``: ``" Did you mean 'Haze'?"``, or ``""``.
 
     Matching ignores case, so ``haze`` finds ``Haze``.
     """

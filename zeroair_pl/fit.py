@@ -1,4 +1,4 @@
-"""One group of photos in, restored photos out: builds the module, the schedule, the callback and a Trainer, and runs them."""
+"""One group of photos in, restored photos out: builds the module, the schedule and a Trainer, and runs them."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def plain_interrupt() -> Iterator[None]:
             signal.signal(signal.SIGINT, handler)
 
 
-class quiet_lightning:  # noqa: N801 - used like a function
+class quiet_lightning:
     """Keeps Lightning's start-up notes, which say nothing to a person with a photo, out of the terminal."""
 
     def __enter__(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -26,8 +28,12 @@ class PerImage(nn.Module):
     def __len__(self) -> int:
         return len(self.each)
 
-    def __iter__(self) -> Iterator[nn.Module]:
+    def __iter__(self) -> Iterator[Any]:
         return iter(self.each)
+
+    def one(self, i: int) -> PerImage:
+        """The i-th module as a group of one; it is shared, not copied."""
+        return PerImage([self.each[i]])
 
     def forward(self, x: Tensor) -> Tensor:
         if len(x) % len(self.each):

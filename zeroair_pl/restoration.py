@@ -59,6 +59,8 @@ class Restoration(LightningModule):
         record: every loss term of the last batch, (B,) each, for whoever logs.
     """
 
+    y: Tensor
+
     def __init__(
         self,
         y: Tensor,
@@ -122,38 +124,40 @@ class Restoration(LightningModule):
 
     def _discriminate(self, optimiser: Any, name: str, loss: Adversarial) -> None:
         assert self.state is not None
-        with torch.no_grad():
-            real, fake = loss.pairs(self.state.at(self.state.x0, self.state.x0_auxiliary))
-        on_real, on_fake = self.discriminators[name](real), self.discriminators[name](fake)
-        # Real and fake may hold a different number of maps of each image: average those, never over images.
-        each = discriminator_loss_per_image(on_real, on_fake, len(self.y), loss)
+        each, right = [], []
+        for one in self.state.images():
+            with torch.no_grad():
+                real, fake = loss.pairs(one.at(one.x0, one.x0_auxiliary))
+            on_real, on_fake = one.discriminators[name](real), one.discriminators[name](fake)
+            each.append(discriminator_loss_of_maps(on_real, on_fake, loss))
+            right.append(accuracy(on_real.detach()[:1], on_fake.detach()[:1]))
         optimiser.zero_grad()
-        self.manual_backward(each.sum())
+        self.manual_backward(torch.stack(each).sum())
         optimiser.step()
-        self.record[f"{name}/discriminator"] = each.detach()
-        n = len(self.y)
-        self.record[f"{name}/accuracy"] = accuracy(on_real.detach()[:n], on_fake.detach()[:n])
+        self.record[f"{name}/discriminator"] = torch.stack(each).detach()
+        self.record[f"{name}/accuracy"] = torch.cat(right)
 
     def _model(self, optimiser: Any, terms: list[tuple[Term, float]]) -> None:
         assert self.state is not None
-        state = self.state.at(self.state.x0, self.state.x0_auxiliary)
+        moments = [one.at(one.x0, one.x0_auxiliary) for one in self.state.images()]
         total = self.modelling.regularisation * torch.stack([phi.regularisation() for phi in self.phi])
         self.record["modelling/regularisation"] = total.detach()
         for term, weight in terms:
-            value = term.loss(state)
+            value = torch.cat([term.loss(one) for one in moments])
             self.record[f"modelling/{term.name}"] = value.detach()
             total = total + weight * value
+        if not total.requires_grad:  # no term reaches a parameter of φ, as with φ(x) = x and a plain fidelity
+            return
         optimiser.zero_grad()
         # A sum, not a mean: each image's gradient must not depend on how many share the fit.
         self.manual_backward(total.sum(), inputs=[p for p in self.phi.parameters() if p.requires_grad])
         optimiser.step()
 
 
-def discriminator_loss_per_image(real: Tensor, fake: Tensor, images: int, loss: Adversarial) -> Tensor:
-    """(images,): the discriminator's loss where ``real`` and ``fake`` hold one or more maps of each image in blocks."""
-    reals, fakes = real.split(images), fake.split(images)
-    pairs = [(reals[min(i, len(reals) - 1)], fakes[min(i, len(fakes) - 1)]) for i in range(max(len(reals), len(fakes)))]
-    return torch.stack([discriminator_loss(a, b, loss.objective) for a, b in pairs]).mean(0)
+def discriminator_loss_of_maps(real: Tensor, fake: Tensor, loss: Adversarial) -> Tensor:
+    """A scalar: the discriminator's loss on one image, of which there may be one or two real or fake maps."""
+    count = max(len(real), len(fake))
+    return discriminator_loss(real.expand(count, -1, -1, -1), fake.expand(count, -1, -1, -1), loss.objective).mean()
 
 
 __all__ = ["Modelling", "PerImage", "Restoration"]

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from zeroair_pl.errors import DivergenceError
 from zeroair_pl.guidance.base import GuidanceState
-from zeroair_pl.guidance.updates import GuidanceUpdate, ProximalUpdate
+from zeroair_pl.guidance.updates import Anchor, GuidanceUpdate, Guided, ProximalUpdate
 from zeroair_pl.per_image import randn
 from zeroair_pl.priors.base import Prior
 from zeroair_pl.restoration import Restoration
@@ -70,6 +70,9 @@ class DiffusionSampling(Callback):
         self.x_t: Tensor | None = None
         self.forwards = 0
         self._variance: Tensor | None = None
+        self._added: Tensor | None = None  # the noise in x_t that was drawn here, where x_t is anchored at the photo
+        self._settled: Tensor | None = None  # estimates that are final where the photo's own noise was reached
+        self._measured = torch.ones(len(generators))  # error of the clean estimate on this photo, over its calibration
 
     @property
     def restored(self) -> Tensor:
@@ -82,9 +85,12 @@ class DiffusionSampling(Callback):
             return
         module = _restoration(pl_module)
         maps = 2 if self.guidance.auxiliary else 1
-        noise = torch.cat([randn(tuple(module.y.shape[1:]), self.generators, module.device) for _ in range(maps)])
+        noise = torch.cat([self._randn(module) for _ in range(maps)])
         first = None if self.schedule.start >= 1 else (module.first_estimate() * 2 - 1).repeat(maps, 1, 1, 1)
-        self.x_t = self.schedule.noisy(first, noise)
+        self.x_t = self.schedule.noisy(first, noise, self.schedule.first)
+        anchor = self.guidance.update.anchor(module.y, module.phi)
+        if anchor is not None:
+            self._anchor(anchor, self.schedule.first, noise[: len(module.y)])
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         module, k = _restoration(pl_module), float(batch)
@@ -94,10 +100,8 @@ class DiffusionSampling(Callback):
         x0, self._variance = self.prior.predict(self.schedule.input(self.x_t, k), times)
         self.forwards += len(self.x_t) // len(module.y)
         _check_finite(x0, module.names, t, "the prior's clean estimate")
-        alpha_bar = self.prior.alpha_bar(times[: len(module.y)])
-        error = self.prior.calibration.error(((1 - alpha_bar) / alpha_bar).sqrt()) / 2
-        fraction = t / (self.prior.num_timesteps - 1)
         estimates = ((x0 + 1) / 2).split(len(module.y))
+        noise, fraction = self._noise(k), t / (self.prior.num_timesteps - 1)
         module.state = GuidanceState(
             y=module.y,
             x0=estimates[0],
@@ -105,9 +109,10 @@ class DiffusionSampling(Callback):
             t=t,
             fraction=fraction,
             stage=self.guidance.boundaries.stage(fraction),
-            x0_error=error.to(module.y),
+            noise=module.y.new_full((len(module.y),), noise),
+            x0_error=self._error(estimates[0], noise),
             degradation=module.phi,
-            discriminators=dict(module.discriminators.items()),
+            discriminators=dict(module.discriminators.items()),  # type: ignore[arg-type]
             x0_auxiliary=estimates[1] if len(estimates) > 1 else None,
             prior=self.prior,
         )
@@ -117,10 +122,16 @@ class DiffusionSampling(Callback):
     ) -> None:
         module, k = _restoration(pl_module), float(batch)
         state, x_t = module.state, self.x_t
-        assert state is not None and x_t is not None
+        assert state is not None
+        assert x_t is not None
         terms = self.guidance.acting(state.stage, state.fraction)
         seen = state if state.stage == "I" else replace(state, x0_auxiliary=None, y_hat_auxiliary=None)
-        guided = self.guidance.update(seen, terms, round(self.schedule.full_steps))
+        steps = round(self.schedule.full_steps)
+        guided = Guided.join([self.guidance.update(one, terms, steps) for one in seen.images()])
+        if guided.settled is not None:
+            if self._settled is not None:
+                guided = guided._replace(x0=torch.where(guided.settled, self._settled, guided.x0))
+            self._settled = guided.x0
         auxiliary = guided.x0_auxiliary if guided.x0_auxiliary is not None else state.x0_auxiliary
         x0 = guided.x0 if auxiliary is None else torch.cat([guided.x0, auxiliary])
         _check_finite(x0, module.names, state.t, "the guided clean estimate")
@@ -130,17 +141,60 @@ class DiffusionSampling(Callback):
             if shift is not None:
                 x_next[i * len(module.y) : (i + 1) * len(module.y)] += shift
         self.x_t = x_next
+        following = self.schedule.after(k)
+        if guided.anchor is not None and following is not None:
+            self._anchor(guided.anchor, following, self._randn(module))
         module.state = replace(state, x0=guided.x0, x0_auxiliary=auxiliary)
+
+    def _anchor(self, anchor: Anchor, k: float, noise: Tensor) -> None:
+        """Redraws x_t at ``k`` from the photo wherever the photo's noise, seen through φ⁻¹, is below the sampler's."""
+        assert self.x_t is not None
+        level, images = self._noise(k), len(self.generators)
+        share = (1 - (anchor.noise / level).square()).clamp(min=0).sqrt()
+        drawn = self.schedule.noisy(anchor.image * 2 - 1, noise * share, k)
+        inside = anchor.noise < level
+        self._added = torch.where(inside, noise * share * level, torch.zeros_like(noise))
+        self.x_t = torch.cat([torch.where(inside, drawn, self.x_t[:images]), self.x_t[images:]])
+
+    def _noise(self, k: float) -> float:
+        """Standard deviation of the noise in x_t at ``k``, on the scale of the clean image, in units of [0, 1]."""
+        alpha_bar = float(self.prior.alpha_bar(torch.tensor(self.schedule.prior_t(k))))
+        return ((1 - alpha_bar) / alpha_bar) ** 0.5 / 2
+
+    def _error(self, x0: Tensor, noise: float) -> Tensor:
+        """(B,): error of the clean estimate, from the known noise where there is enough of it, else as last measured.
+
+        By Stein's identity the error of E[x | x + n] is e² = s²·E⟨m, x0⟩/E⟨m, m⟩ for any part m of the noise that is
+        known and independent of the photo: no reference and no second pass is needed.
+        """
+        calibrated = float(self.prior.calibration.error(torch.tensor([2 * noise]))) / 2
+        if self._added is not None:
+            power = _mean(self._added.square())
+            share = _mean(self._added * x0) / power.clamp(min=1e-12)
+            measured = noise * share.clamp(min=0).sqrt() / calibrated
+            known = power > 0.1 * noise**2
+            self._measured = torch.where(known, measured.clamp(0.5, 2.5), self._measured)
+        return (self._measured * calibrated).to(x0)
+
+    def _randn(self, module: Restoration) -> Tensor:
+        return randn(tuple(module.y.shape[1:]), self.generators, module.device)
 
     def state_dict(self) -> dict[str, Any]:
         return {
             "x_t": self.x_t,
             "forwards": self.forwards,
+            "added": self._added,
+            "settled": self._settled,
+            "measured": self._measured,
             "generators": [g.get_state() for g in self.generators],
+            "scheduler": self.schedule.state_dict(),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.x_t, self.forwards = state_dict["x_t"], state_dict["forwards"]
+        self._added, self._settled = state_dict["added"], state_dict["settled"]
+        self._measured = state_dict["measured"]
+        self.schedule.load_state_dict(state_dict["scheduler"])
         for generator, saved in zip(self.generators, state_dict["generators"], strict=True):
             generator.set_state(saved)
 
@@ -149,6 +203,11 @@ def _restoration(module: LightningModule) -> Restoration:
     if not isinstance(module, Restoration):
         raise TypeError(f"DiffusionSampling works on a Restoration, got {type(module).__name__}")
     return module
+
+
+def _mean(x: Tensor) -> Tensor:
+    # Image by image: a sum over a batch takes another order.
+    return torch.stack([image.mean() for image in x]).cpu()
 
 
 def _check_finite(x: Tensor, names: list[str], t: float, what: str) -> None:

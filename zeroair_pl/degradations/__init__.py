@@ -2,7 +2,8 @@
 
 from zeroair_pl.degradations.base import Degradation
 from zeroair_pl.degradations.haze import Haze
+from zeroair_pl.degradations.low_light import LowLight
 from zeroair_pl.degradations.neural import Neural
 from zeroair_pl.degradations.noise import Noise
 
-__all__ = ["Degradation", "Haze", "Neural", "Noise"]
+__all__ = ["Degradation", "Haze", "LowLight", "Neural", "Noise"]

@@ -28,22 +28,29 @@ class Degradation(nn.Module):
     """
 
     pointwise: bool = False
+    log_noise_start: Tensor
 
     def __init__(self) -> None:
         super().__init__()
         self.log_noise = nn.Parameter(torch.tensor(math.log(0.02)))
+        self.register_buffer("log_noise_start", self.log_noise.detach().clone())
 
     def initialise(self, y: Tensor) -> None:
         """Sets the parameters from the degraded photo ``y`` (1, 3, H, W); here: the noise level alone."""
-        self.log_noise.data.fill_(math.log(max(estimate_noise_level(y), MIN_NOISE)))
+        self.log_noise.data.fill_(math.log(min(max(estimate_noise_level(y), MIN_NOISE), MAX_NOISE)))
+        self.log_noise_start.copy_(self.log_noise.detach())
 
     def forward(self, x: Tensor) -> Tensor:
         """φ(x): the noise-free degraded image of the clean image ``x`` (1, 3, H, W)."""
         raise NotImplementedError
 
     def regularisation(self) -> Tensor:
-        """A scalar energy on the parameters, of a size comparable to a mean squared error; zero by default."""
-        return self.log_noise.new_zeros(())
+        """A scalar energy on the parameters, in nats per element; here it holds the noise level near its start.
+
+        The start sees no texture as noise, but knows no image; the residual of the clean estimate knows the image, but
+        takes what the prior cannot explain for noise, and correlated noise for image. Each corrects the other.
+        """
+        return HOLD * (self.log_noise - self.log_noise_start).square()
 
     def maps(self) -> dict[str, Tensor]:
         """What a person would look at, by name: (1, C, H, W) images in [0, 1], or (1, C, 1, 1) numbers."""
@@ -53,25 +60,48 @@ class Degradation(nn.Module):
         """σ, the learned standard deviation of the noise on y, a scalar in units of the [0, 1] range."""
         return self.log_noise.exp().clamp(MIN_NOISE, MAX_NOISE)
 
-    def first_estimate(self, y: Tensor) -> Tensor:
-        """A first clean image (1, 3, H, W) in [0, 1] from the initial parameters, where sampling may start; here y."""
+    def invert(self, y: Tensor) -> Tensor:
+        """φ⁻¹(y) under the present parameters, (1, 3, H, W), not clamped above.
+
+        Exact for a pointwise family (a contract test holds it to that), a first guess for any other; here y itself.
+        """
         return y
+
+    def first_estimate(self, y: Tensor) -> Tensor:
+        """A first clean image (1, 3, H, W) in [0, 1], where sampling may start."""
+        return self.invert(y).clamp(0, 1)
 
 
 MIN_NOISE = 1.0 / 255 / 12**0.5  # the rounding error of 8 bits: no photo is known better than that
 MAX_NOISE = 0.5
+HOLD = 3.0  # weight of the noise level's start, in nats per element
+SLOW = 0.1  # maps move this much slower than the noise level at one learning rate: their starts are better known
 
 
 def smooth_grid(y: Tensor, cells: int = 8) -> nn.Parameter:
-    """A zero (1, 1, h, w) parameter whose long side has ``cells`` values: a smooth correction for a map over ``y``.
+    """A zero (1, 1, h, w) parameter with ``cells`` values on the long side: a smooth correction for a log-map over ``y``.
 
-    The number of cells does not depend on the image size, so a setting means the same on a thumbnail and a photo.
+    It is in units of ``SLOW``. The number of cells does not depend on the image size, so a setting means the same on a
+    thumbnail and on a photo.
     """
     height, width = y.shape[-2:]
-    longest = max(height, width)
-    return nn.Parameter(y.new_zeros(1, 1, max(2, round(cells * height / longest)), max(2, round(cells * width / longest))))
+    h, w = (max(2, round(cells * side / max(height, width))) for side in (height, width))
+    return nn.Parameter(y.new_zeros(1, 1, h, w))
 
 
-def upsample(grid: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bicubic upsampling of a (1, C, h, w) grid to ``size``: smooth, so that a correction never draws an edge."""
+def correct(log_map: Tensor, grid: Tensor) -> Tensor:
+    """exp(log_map + SLOW · grid), the grid upsampled smoothly (bicubic), so that a correction never draws an edge."""
+    size = (log_map.shape[-2], log_map.shape[-1])
+    return (log_map + SLOW * _upsample(grid, size)).exp()
+
+
+def _upsample(grid: Tensor, size: tuple[int, int]) -> Tensor:
     return torch.nn.functional.interpolate(grid, size=size, mode="bicubic", align_corners=True)
+
+
+def refine(rough: Tensor, y: Tensor, radius: int, eps: float) -> Tensor:
+    """Guided filter (He, Sun & Tang, ECCV 2010) of a (1, 1, H, W) map along the edges of y's brightness."""
+    from kornia.filters import guided_blur
+
+    size = 2 * min(radius, (min(y.shape[-2:]) - 1) // 2) + 1
+    return guided_blur(y.mean(dim=1, keepdim=True), rough, size, eps)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zeroair_pl.degradations.base import Degradation, smooth_grid, upsample
+from zeroair_pl.degradations.base import HOLD, SLOW, Degradation, correct, refine, smooth_grid
 
 
 class Haze(Degradation):
@@ -23,9 +23,11 @@ class Haze(Degradation):
     """
 
     pointwise = True
+    log_t: Tensor
+    airlight_start: Tensor
 
     def __init__(
-        self, strength: float = 0.75, patch: float = 0.035, floor: float = 0.12, sky_floor: float = 0.6
+        self, strength: float = 0.8, patch: float = 0.035, floor: float = 0.12, sky_floor: float = 0.75
     ) -> None:
         super().__init__()
         self.strength, self.patch, self.floor, self.sky_floor = strength, patch, floor, sky_floor
@@ -41,23 +43,28 @@ class Haze(Degradation):
         t = refine(t, y, radius=4 * side, eps=1e-3).clamp(self.floor, 1)
         self.register_buffer("log_t", t.log())
         self.correction = smooth_grid(y)
-        self.airlight = nn.Parameter(airlight)
+        self.register_buffer("airlight_start", airlight)
+        self.tint = nn.Parameter(torch.zeros_like(airlight))
+
+    @property
+    def airlight(self) -> Tensor:
+        """A, (1, 3, 1, 1)."""
+        return self.airlight_start + SLOW * self.tint
 
     def transmission(self) -> Tensor:
         """t, (1, 1, H, W) in [floor, 1]."""
-        correction = upsample(self.correction, (self.log_t.shape[-2], self.log_t.shape[-1]))
-        return (self.log_t + correction).exp().clamp(self.floor, 1)
+        return correct(self.log_t, self.correction).clamp(self.floor, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         t = self.transmission()
         return t * x + self.airlight * (1 - t)
 
-    def first_estimate(self, y: Tensor) -> Tensor:
+    def invert(self, y: Tensor) -> Tensor:
         t = self.transmission()
-        return ((y - self.airlight * (1 - t)) / t).clamp(0, 1).detach()
+        return (y - self.airlight * (1 - t)) / t
 
     def regularisation(self) -> Tensor:
-        return self.correction.square().mean() + (self.airlight - self.airlight.mean()).square().mean()
+        return super().regularisation() + HOLD * SLOW**2 * (self.correction.square().mean() + self.tint.square().mean())
 
     def maps(self) -> dict[str, Tensor]:
         return {"transmission": self.transmission(), "airlight": self.airlight}
@@ -82,21 +89,21 @@ def estimate_airlight(y: Tensor, side: int, share: float = 0.001) -> Tensor:
 
 
 def sky_likeness(y: Tensor, airlight: Tensor, side: int) -> Tensor:
-    """In [0, 1], (1, 1, H, W): how much a pixel looks like open sky, from its nearness to A and its smoothness."""
-    distance = (y - airlight).abs().amax(dim=1, keepdim=True)
+    """In [0, 1], (1, 1, H, W): how much a pixel looks like open sky: about as bright as A or brighter, and smooth.
+
+    The dark channel takes all of a bright sky for haze; dividing by its tiny t would turn grain, clouds and compression
+    blocks into colour.
+    """
     grey = y.mean(dim=1, keepdim=True)
-    mean = F.avg_pool2d(grey, side, 1, side // 2, count_include_pad=False)
-    texture = (F.avg_pool2d(grey.square(), side, 1, side // 2, count_include_pad=False) - mean.square()).clamp(min=0).sqrt()
-    return torch.sigmoid((0.12 - distance) / 0.03) * torch.sigmoid((0.02 - texture) / 0.005)
+    mean = _box(grey, side)
+    texture = (_box(grey.square(), side) - mean.square()).clamp(min=0).sqrt()
+    brightness = mean / airlight.mean()
+    return torch.sigmoid((brightness - 0.85) / 0.03) * torch.sigmoid((0.03 - texture) / 0.006)
 
 
-def refine(guide_map: Tensor, y: Tensor, radius: int, eps: float) -> Tensor:
-    """Guided filter (He et al., ECCV 2010) of a (1, 1, H, W) map along the edges of y's brightness."""
-    from kornia.filters import guided_blur
-
-    size = 2 * min(radius, (min(y.shape[-2:]) - 1) // 2) + 1
-    return guided_blur(y.mean(dim=1, keepdim=True), guide_map, size, eps)
+def _box(x: Tensor, side: int) -> Tensor:
+    return F.avg_pool2d(x, side, 1, side // 2, count_include_pad=False)
 
 
 def _odd(side: float) -> int:
-    return max(3, 2 * (int(round(side)) // 2) + 1)
+    return max(3, 2 * (round(side) // 2) + 1)

@@ -8,7 +8,7 @@ from zeroair_pl.degradations.base import Degradation
 
 
 class Neural(Degradation):
-    """Four convolutions at full resolution, not residual, learned from noise for each photo (ZeroAIR, arXiv 2312.02197).
+    """Four convolutions at full resolution, not residual, fresh for each photo (ZeroAIR, arXiv 2312.02197).
 
     3→64→128→256 (3×3), 256→3 (1×1), LeakyReLU(0.01) between, linear output; 371,587 parameters, Kaiming-normal weights
     and zero biases.

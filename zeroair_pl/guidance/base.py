@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,9 @@ class GuidanceState:
         t: timestep of the prior's schedule, 0 … T−1, possibly fractional.
         fraction: t/T.
         stage: ``"I"``, ``"II"`` or ``"III"``.
-        x0_error: (B,) expected root-mean-square error of the prior's clean estimate at t, in units of [0, 1].
+        noise: (B,) standard deviation of the noise in x_t, on the scale of the clean image, in units of [0, 1].
+        x0_error: (B,) root-mean-square error of the prior's clean estimate at t, in units of [0, 1]: measured on this
+            photo where the sampler knows the noise it added, else the prior's calibration.
         degradation: φ, one for each image.
         discriminators: one for each adversarial loss, by the loss's name.
         x0_auxiliary, y_hat_auxiliary: the same from the paper's auxiliary noise map, where there is one.
@@ -37,9 +39,10 @@ class GuidanceState:
     t: float
     fraction: float
     stage: str
+    noise: Tensor
     x0_error: Tensor
     degradation: PerImage
-    discriminators: dict[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
+    discriminators: dict[str, PerImage] = field(default_factory=dict)
     x0_auxiliary: Tensor | None = None
     y_hat_auxiliary: Tensor | None = None
     prior: Prior | None = None
@@ -50,6 +53,19 @@ class GuidanceState:
         return replace(
             self, x0=x0, y_hat=self.degradation(x0), x0_auxiliary=x0_auxiliary, y_hat_auxiliary=y_hat_auxiliary
         )
+
+    def images(self) -> list[GuidanceState]:
+        """The same moment of each image by itself, with its own networks.
+
+        Losses and guidance run on these. Vectorised functions round differently near a tensor's end, and sums over a
+        larger tensor take another order: only by itself has a photo the same result, to the bit, in any company.
+        """
+        return [self._image(i) for i in range(len(self.y))]
+
+    def _image(self, i: int) -> GuidanceState:
+        own: dict[str, Any] = {name: value[i : i + 1] for name, value in vars(self).items() if isinstance(value, Tensor)}
+        networks = {name: network.one(i) for name, network in self.discriminators.items()}
+        return replace(self, degradation=self.degradation.one(i), discriminators=networks, **own)
 
     def noise_level(self) -> Tensor:
         """(B,): σ of each image, from its degradation."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from zeroair_pl.guidance.base import GuidanceLoss, GuidanceState, per_image_mean
+from zeroair_pl.per_image import PerImage
 
 Target = Literal["y", "x0"]
 
@@ -35,25 +36,29 @@ class Fidelity(GuidanceLoss):
 class Likelihood(GuidanceLoss):
     """Gaussian negative log-likelihood of the photo with the learned noise level, in nats per element:
 
-        ½ (y − φ(x0))² / s² + ½ log s²,    s² = σ² + (e · ∂φ/∂x)².
+        ½ (y − φ(x0))² / v + ½ log v,    v = σ² + J²e² (1 − 2ρ),    ρ = min(1, σ²/(J s)²),    J = ∂φ/∂x.
 
-    The clean estimate is only known to e, its expected error at t. Without e the noise level would have to explain the
-    prior's blur too, and grow with t.
+    e is the error of the clean estimate and s the noise in x_t. Without e the noise level would have to explain the
+    prior's blur too. The term in ρ is the covariance of the photo's noise with the clean estimate, which was itself
+    made from the photo: by Stein's identity E[n·(x0 − x)] = σ²e²/s² for an MMSE estimate from x_t = x + n + further
+    noise of total variance s². At s = σ this is the known E‖y − x0‖² = σ² − e², far above it σ² + e².
     """
 
     def forward(self, state: GuidanceState) -> Tensor:
-        spread = self.spread(state)
-        residual = (state.y - state.y_hat).square()
-        return per_image_mean(0.5 * residual / spread + 0.5 * spread.log())
-
-    @staticmethod
-    def spread(state: GuidanceState) -> Tensor:
-        """s², (B, 3, H, W) or (B, 1, 1, 1): the variance of y around φ(x0)."""
         noise = state.noise_level().square()[:, None, None, None]
-        error = state.x0_error.square()[:, None, None, None]
-        if not all(phi.pointwise for phi in state.degradation):
-            return noise + error
-        with torch.enable_grad():
-            x = state.x0.detach().requires_grad_()
-            (gain,) = torch.autograd.grad(state.degradation(x).sum(), x)
-        return noise + error * gain.detach().square()
+        gain = pointwise_gain(state.degradation, state.x0)
+        error, x_noise = (v.square()[:, None, None, None] for v in (state.x0_error, state.noise))
+        shared = (noise.detach() / (gain.square() * x_noise).clamp(min=1e-12)).clamp(max=1)
+        variance = (noise + gain.square() * error * (1 - 2 * shared)).clamp(min=0.1 * noise.detach())
+        residual = (state.y - state.y_hat).square()
+        return per_image_mean(0.5 * residual / variance + 0.5 * variance.log())
+
+
+def pointwise_gain(degradation: PerImage, x: Tensor) -> Tensor:
+    """J = ∂φ/∂x at each pixel and channel of ``x`` (B, 3, H, W) for a pointwise φ, a constant; 1 for any other φ."""
+    if not all(phi.pointwise for phi in degradation):
+        return torch.ones_like(x)
+    with torch.enable_grad():
+        v = x.detach().requires_grad_()
+        (gain,) = torch.autograd.grad(degradation(v).sum(), v)
+    return gain.detach()

@@ -1,0 +1,102 @@
+"""Low light: too little of it, unevenly spread, and the camera's tone curve on top."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from zeroair_pl.degradations.base import HOLD, SLOW, Degradation, correct, refine, smooth_grid
+
+
+class LowLight(Degradation):
+    """Retinex with a tone curve, y = (L ⊙ x)^γ + n, with a smooth illumination map L in (0, 1] and one exponent γ.
+
+    Starts from the photo's own statistics: L follows the smoothed brightness to the power ``flatten``, so that shadows
+    are lifted more than lights, and is scaled so that the brighter parts of the restored photo reach ``highlight`` and
+    its mean what photos of that darkness tend to have (a darker photo is taken for a darker scene, in part). Test-time
+    modelling then corrects γ and, by a smooth grid, L. A photo without large dark areas is left nearly as it is.
+
+    Args:
+        curve: 1/γ at the start, the exponent that opens the shadows.
+        flatten: how much of the uneven illumination is evened out, 0 (none) to 1 (all).
+        highlight: value in [0, 1] that the 95th percentile of the restored photo is drawn to.
+        mean: mean of the restored photo that a very dark input (mean 0.06) is drawn to.
+        max_gain: largest amplification 1/L; bounds the noise.
+    """
+
+    pointwise = True
+    log_l: Tensor
+    log_gamma_start: Tensor
+
+    def __init__(
+        self,
+        curve: float = 0.7,
+        flatten: float = 0.25,
+        highlight: float = 0.8,
+        mean: float = 0.42,
+        max_gain: float = 20.0,
+    ) -> None:
+        super().__init__()
+        self.curve, self.flatten, self.highlight, self.mean, self.max_gain = curve, flatten, highlight, mean, max_gain
+        self.bend = nn.Parameter(torch.zeros(()))
+        self.register_buffer("log_gamma_start", torch.zeros(()))
+
+    def initialise(self, y: Tensor) -> None:
+        super().initialise(y)
+        bright = y.amax(dim=1, keepdim=True)
+        smooth = refine(bright, y, radius=max(2, round(0.06 * min(y.shape[-2:]))), eps=1e-3)
+        darkness = min(1.0, float((smooth < 0.25).float().mean()) / 0.35)
+        curve = 1 - (1 - self.curve) * darkness
+        self.log_gamma_start.fill_(-math.log(curve))
+        # Below 0.02 there is little but noise and compression blocks: lifting it further would show them.
+        uneven = (smooth.clamp(min=0.02) / _quantile(smooth, 0.95)).clamp(max=1) ** (curve * self.flatten * darkness)
+        gain = _gain(y**curve / uneven, float(y.mean()), self.highlight, self.mean)
+        self.register_buffer("log_l", (uneven / gain).clamp(1 / self.max_gain, 1).log())
+        self.correction = smooth_grid(y)
+
+    @property
+    def gamma(self) -> Tensor:
+        """γ, a scalar."""
+        return (self.log_gamma_start + SLOW * self.bend).exp()
+
+    def illumination(self) -> Tensor:
+        """L, (1, 1, H, W) in [1/max_gain, 1]."""
+        return correct(self.log_l, self.correction).clamp(1 / self.max_gain, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # The floor keeps the derivative of the power finite at black.
+        return (self.illumination() * x).clamp(min=1e-4) ** self.gamma
+
+    def invert(self, y: Tensor) -> Tensor:
+        return y.clamp(min=0) ** (1 / self.gamma) / self.illumination()
+
+    def regularisation(self) -> Tensor:
+        moved = self.bend.square() + self.correction.square().mean()
+        return super().regularisation() + HOLD * SLOW**2 * moved
+
+    def maps(self) -> dict[str, Tensor]:
+        return {"illumination": self.illumination(), "gamma": self.gamma.view(1, 1, 1, 1)}
+
+
+def _gain(flat: Tensor, mean_in: float, highlight: float, mean: float) -> float:
+    """Geometric mean of two gains, at least 1.
+
+    One brings the 95th percentile to ``highlight``, one the mean to a target that follows the input's own mean with the
+    power 0.3; it is at most twice the first: a night photo stays a night photo, and its lamps are not blown out to
+    brighten a black sky.
+    """
+    by_highlight = highlight / max(_quantile(flat, 0.95), 1e-3)
+    target = min(max(mean * (max(mean_in, 1e-4) / 0.06) ** 0.3, 0.2), 0.6)
+    low, high = 0.1, 200.0
+    for _ in range(30):  # bisection on the gain, since clipping makes the mean non-linear in it
+        middle = (low * high) ** 0.5
+        low, high = (middle, high) if float((flat * middle).clamp(0, 1).mean()) < target else (low, middle)
+    by_mean = min((low * high) ** 0.5, 2 * by_highlight)
+    return max(1.0, (by_highlight * by_mean) ** 0.5)
+
+
+def _quantile(x: Tensor, q: float) -> float:
+    # torch.quantile takes at most 16 million values, and a regular sample of a photo is as good
+    return float(x.flatten()[:: max(1, x.numel() // 200_000)].quantile(q))
