@@ -81,7 +81,7 @@ def moment(
         each.initialise(y[i : i + 1])
         if sigma is not None:
             each.log_noise.data.fill_(torch.tensor(sigma).log())
-    discriminators: dict[str, Callable[[Tensor], Tensor]] = {
+    discriminators = {
         loss.name: build_per_image(PatchDiscriminator, called, 0, loss.name) for loss in losses if loss.adversarial
     }
     state = GuidanceState(

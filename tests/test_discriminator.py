@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from zeroair_pl.degradations import Neural
 from zeroair_pl.discriminator import Objective, PatchDiscriminator, accuracy, discriminator_loss, generator_loss
 from zeroair_pl.guidance import Adversarial
-from zeroair_pl.restoration import discriminator_loss_per_image
+from zeroair_pl.restoration import discriminator_loss_of_maps
 
 OBJECTIVES = get_args(Objective)
 
@@ -114,9 +114,7 @@ def test_accuracy_counts_patches() -> None:
     assert accuracy(real, fake).tolist() == [1.0, 0.5, 0.0]
 
 
-def test_maps_of_an_image_are_averaged_and_images_are_not() -> None:
-    """One real and two fake maps of each of two images, in blocks of two."""
+def test_real_and_fake_weigh_alike_where_one_of_them_has_two_maps() -> None:
     loss = Adversarial("lsgan")
-    real, fake = logits(1.0, 0.0), logits(0.0, 1.0, 2.0, 3.0)
-    got = discriminator_loss_per_image(real, fake, 2, loss)
-    assert got.tolist() == [(0 + (0 + 4)) / 2, ((1 + 1) + (1 + 9)) / 2]
+    assert float(discriminator_loss_of_maps(logits(1.0), logits(0.0, 2.0), loss)) == (0 + (0 + 4)) / 2
+    assert float(discriminator_loss_of_maps(logits(0.0, 3.0), logits(1.0), loss)) == (1 + 4) / 2 + 1

@@ -46,7 +46,7 @@ def test_the_gradient_agrees_with_finite_differences(kind: Any, family: Any, aux
     y, x0 = scene(dtype=torch.float64)
     state = moment(y, x0, family, x0.flip(-1) if auxiliary else None, losses=(loss,))
     for each in state.discriminators.values():
-        each.double()  # type: ignore[attr-defined]
+        each.double()
     scale = 1000.0
     guided = GradientUpdate(scale, on="mean")(state, only(loss, 0.7), steps=1000)
     per_element = scale * y[0].numel() / (3 * 256 * 256) * 0.7

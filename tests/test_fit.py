@@ -1,0 +1,368 @@
+"""A fit end to end at toy size: what comes out, and what it must not depend on."""
+
+from __future__ import annotations
+
+import inspect
+import random
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+import torch
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
+from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
+from fitting import Watch, method, paper
+from lightning.pytorch import Callback, Trainer
+from moments import Affine, Blur, SixChannelPrior, names, photos
+from torch import Tensor, nn
+from toys import ToyPrior
+
+import zeroair_pl.fit
+from zeroair_pl.degradations import Haze, LowLight, Neural, Noise
+from zeroair_pl.discriminator import Objective
+from zeroair_pl.errors import DivergenceError
+from zeroair_pl.fit import Method, fit, quiet_lightning
+from zeroair_pl.guidance import Fidelity, TotalVariation
+from zeroair_pl.guidance.base import GuidanceState
+from zeroair_pl.guidance.updates import AnchoredUpdate, GradientUpdate, ProximalUpdate
+from zeroair_pl.per_image import image_generator
+from zeroair_pl.priors import Prediction, UNetPrior
+from zeroair_pl.restoration import Modelling, Restoration
+from zeroair_pl.sampling import DiffusionSampling
+from zeroair_pl.schedule import Schedule
+from zeroair_pl.stages import StageWeights, Term
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array")  # numpy's, about diffusers
+
+
+def hazy(count: int = 2, height: int = 32, width: int = 32) -> Tensor:
+    """Photos under even haze, with a little noise."""
+    noise = torch.randn(count, 3, height, width, generator=torch.Generator().manual_seed(1))
+    return (0.5 * photos(count, height, width) + 0.4 + 0.01 * noise).clamp(0, 1)
+
+
+def check(result: zeroair_pl.fit.Result, y: Tensor, forwards: int) -> None:
+    assert result.restored.shape == y.shape
+    assert bool(torch.isfinite(result.restored).all())
+    assert float(result.restored.min()) >= 0
+    assert float(result.restored.max()) <= 1
+    assert result.noise_level.shape == (len(y),)
+    assert len(result.maps) == len(y)
+    assert result.forwards == forwards
+
+
+# ---- end to end ------------------------------------------------------------------------------------------------------
+
+
+def test_a_hazy_photo_gains_contrast() -> None:
+    y = hazy(2, 33, 48)
+    result = fit(y, names(2), method(Haze, steps=8))
+    check(result, y, forwards=8)
+    assert set(result.maps[0]) >= {"transmission", "airlight"}
+    assert bool((result.restored.flatten(1).std(1) > 1.15 * y.flatten(1).std(1)).all())
+
+
+def test_the_bundled_prior_removes_noise_from_a_small_photo() -> None:
+    clean = photos(1, 48, 48)
+    y = (clean + 0.1 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+    result = fit(y, names(1), method(Noise, UNetPrior(), update=AnchoredUpdate(), steps=8))
+    check(result, y, forwards=8)
+    before, after = ((x - clean).square().mean() for x in (y, result.restored))
+    assert float(after) < 0.6 * float(before)
+
+
+@pytest.mark.parametrize("objective", get_args(Objective))
+def test_the_papers_method_runs_with_every_objective(objective: Any) -> None:
+    y = hazy(1, 16, 24)
+    records = Watch(lambda module: dict(module.record))
+    weights = Watch(lambda module: next(module.discriminators["adversarial"].parameters()).detach().clone())
+    result = fit(y, names(1), paper(Neural, objective, steps=4), [records, weights])
+    check(result, y, forwards=8)
+    for record in records.seen:
+        players = ("adversarial", "residual_adversarial")
+        wanted = {f"{name}/{what}" for name in players for what in ("discriminator", "accuracy")}
+        wanted |= {f"modelling/{name}" for name in ("fidelity", "perceptual", "adversarial", "regularisation")}
+        assert set(record) == wanted | {"noise_level"}
+        assert all(value.shape == (1,) and bool(torch.isfinite(value).all()) for value in record.values())
+        assert all(0 <= float(record[f"{name}/accuracy"]) <= 1 for name in players)
+    assert not torch.equal(weights.seen[0], weights.seen[-1]), "the discriminator did not learn"
+
+
+@pytest.mark.parametrize("family", [Haze, LowLight, Neural, Noise, Blur], ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("update", [ProximalUpdate(), GradientUpdate(), GradientUpdate(on="mean"), None])
+def test_every_family_runs_with_every_update(family: Any, update: Any) -> None:
+    update = update or (AnchoredUpdate() if family.pointwise else ProximalUpdate(trust=2))
+    y = hazy(1, 17, 24)
+    check(fit(y, names(1), method(family, guidance=[Term(Fidelity())], update=update, steps=3)), y, forwards=3)
+
+
+def test_a_term_that_no_parameter_feels_is_no_error() -> None:
+    class Rigid(Noise):
+        def regularisation(self) -> Tensor:
+            return torch.zeros(())
+
+    y = hazy(1)
+    check(fit(y, names(1), method(Rigid, modelling=[Term(Fidelity()), Term(TotalVariation())])), y, forwards=6)
+
+
+def test_ancestral_sampling_with_learned_variances_runs() -> None:
+    y = hazy(1)
+    scheduler = DDPMScheduler(variance_type="learned_range")
+    check(fit(y, names(1), method(Haze, SixChannelPrior(), scheduler=scheduler)), y, forwards=6)
+
+
+# ---- what a result must not depend on --------------------------------------------------------------------------------
+
+CASES: dict[str, Any] = {
+    "haze": lambda: method(Haze, steps=5),
+    "haze anchored": lambda: method(Haze, update=AnchoredUpdate(), steps=5),
+    "low light": lambda: method(LowLight, scheduler=DDPMScheduler(), guidance=[Term(TotalVariation())], steps=5),
+    "blur": lambda: method(Blur, guidance=[Term(Fidelity())], steps=5),
+    "paper": lambda: paper(Neural, steps=4),
+    "bundled prior": lambda: method(Noise, UNetPrior(), steps=3),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_photo_has_the_same_result_in_any_company_and_order(case: str) -> None:
+    """To the bit, at a size where vectorised functions have a remainder."""
+    y, called = hazy(3, 21, 27), names(3)
+    together = fit(y, called, CASES[case]()).restored
+    assert not torch.equal(together[0], together[1])
+    assert torch.equal(fit(y[1:2], called[1:2], CASES[case]()).restored, together[1:2])
+    assert torch.equal(fit(y[[2, 0]], [called[2], called[0]], CASES[case]()).restored, together[[2, 0]])
+
+
+def test_the_seed_and_the_name_decide_and_nothing_else_does() -> None:
+    y = hazy(1)
+
+    def run(seed: int = 0, name: str = "a.png") -> Tensor:
+        return fit(y, [name], method(Haze, seed=seed, scheduler=DDPMScheduler())).restored
+
+    def draws() -> tuple[float, ...]:
+        return float(torch.rand(1)), float(np.random.rand()), random.random()  # noqa: NPY002 - a user's, left alone
+
+    def reseed() -> None:
+        torch.manual_seed(5)
+        np.random.seed(5)  # noqa: NPY002
+        random.seed(5)
+
+    first = run()
+    reseed()
+    untouched = draws()
+    reseed()
+    assert torch.equal(run(), first)
+    assert draws() == untouched
+    assert not torch.equal(run(seed=1), first)
+    assert not torch.equal(run(name="b.png"), first)
+
+
+def test_the_photo_is_left_as_it_was() -> None:
+    y = hazy(2)
+    before = y.clone()
+    fit(y, names(2), method(Haze))
+    assert torch.equal(y, before)
+
+
+def test_a_fit_has_no_place_for_a_reference() -> None:
+    """No ground truth enters: neither the functions of the fit nor the state of a step could take one."""
+    suspects = ("reference", "ground", "truth", "clean_image", "target_image", "gt", "label")
+    callables: list[Any] = [fit, Method, Restoration, DiffusionSampling, DiffusionSampling.on_train_batch_start]
+    parameters = {name for function in callables for name in inspect.signature(function).parameters}
+    parameters |= {each.name for each in fields(GuidanceState)} | {each.name for each in fields(Modelling)}
+    assert not [name for name in parameters if any(word in name.lower() for word in suspects)]
+    assert list(inspect.signature(fit).parameters) == ["y", "names", "method", "callbacks", "trainer"]
+
+
+# ---- the parts of a step ---------------------------------------------------------------------------------------------
+
+
+def test_the_prior_and_the_losses_stay_out_of_the_module_tree() -> None:
+    prior = UNetPrior()
+    inside = Watch(lambda module: (set(module.state_dict()), {id(p) for p in module.parameters()}))
+    fit(hazy(1), names(1), method(Neural, prior, modelling=[Term(Fidelity("x0"))], steps=2), [inside])
+    keys, parameters = inside.seen[-1]
+    assert all(key.startswith(("phi.", "discriminators.")) for key in keys), keys
+    assert not parameters & {id(p) for p in prior.unet.parameters()}
+
+
+def test_stages_follow_each_other_at_the_papers_levels() -> None:
+    stages = Watch(lambda module: (module.state.stage, module.state.t))
+    fit(hazy(1), names(1), method(Noise, steps=112), [stages])
+    assert [t for _, t in stages.seen] == pytest.approx(list(range(999, -1, -9)))
+    assert all(stage == ("I" if t >= 700 else "II" if t >= 50 else "III") for stage, t in stages.seen)
+
+
+@pytest.mark.parametrize("update", [ProximalUpdate(), GradientUpdate()])
+def test_the_auxiliary_map_is_guided_in_stage_one_alone_and_thrown_away(update: Any) -> None:
+    class Predictions(ToyPrior):
+        def predict(self, x_t: Tensor, t: Tensor) -> Prediction:
+            self.last = super().predict(x_t, t)
+            return self.last
+
+    prior, y = Predictions(), hazy(2)
+    moved = Watch(lambda m: (m.state.stage, float((m.state.x0_auxiliary - (prior.last.x0[2:] + 1) / 2).abs().max())))
+    settings = method(Affine, prior, guidance=[Term(Fidelity())], update=update, auxiliary=True)
+    result = fit(y, names(2), settings, [moved])
+    check(result, y, forwards=12)
+    assert {stage for stage, _ in moved.seen} == {"I", "II", "III"}
+    assert all((by > 1e-4) == (stage == "I") for stage, by in moved.seen)
+
+
+def test_guidance_alone_moves_no_parameter() -> None:
+    """φ learns in modelling only: with nothing to model, it ends as it began, and holds no gradient of guidance."""
+    phi = Watch(lambda module: [(p.detach().clone(), p.grad) for p in module.phi.parameters()])
+    fit(hazy(1), names(1), method(Haze, modelling=[], guidance=[Term(Fidelity())], update=GradientUpdate()), [phi])
+    for (first, _), (last, gradient) in zip(phi.seen[0], phi.seen[-1], strict=True):
+        assert torch.equal(first, last)
+        assert gradient is None
+
+
+def test_the_clean_estimate_is_a_constant_to_modelling() -> None:
+    constants = Watch(lambda module: module.state.x0.requires_grad)
+    fit(hazy(1), names(1), paper(Neural, steps=2), [constants])
+    assert constants.seen == [False, False]
+
+
+def test_a_weight_of_zero_in_a_stage_keeps_phi_still_there() -> None:
+    gains = Watch(lambda m: (m.state.stage, float(m.phi.each[0].gain.detach())))
+    terms = [Term(Fidelity(), StageWeights(II=1.0))]
+    fit(hazy(1), names(1), method(Affine, modelling=terms, lr=0.01, steps=20), [gains])
+    by_stage = {stage: {gain for at, gain in gains.seen if at == stage} for stage in ("I", "II", "III")}
+    assert len(by_stage["I"]) == len(by_stage["III"]) == 1
+    assert len(by_stage["II"]) > 5
+
+
+def test_steps_and_learning_rate_of_modelling() -> None:
+    def moved(lr: float, steps: int) -> float:
+        gains = Watch(lambda m: float(m.phi.each[0].gain.detach()))
+        settings = method(Affine, modelling=[Term(Fidelity())], lr=lr, steps=1)
+        settings.modelling.steps = steps
+        fit(hazy(1), names(1), settings, [gains])
+        return abs(gains.seen[0] - 0.6)
+
+    assert moved(0.01, 1) == pytest.approx(0.01, rel=0.01)  # Adam's first step is its learning rate
+    assert moved(0.02, 1) == pytest.approx(0.02, rel=0.01)
+    assert moved(0.01, 5) > 0.03
+
+
+def test_a_start_below_pure_noise_begins_at_the_familys_first_estimate() -> None:
+    """Unguided and from a low level, the result is near the first estimate and not near the photo."""
+    y = hazy(1, 48, 48)
+    first = Watch(lambda m: m.first_estimate())
+    result = fit(y, names(1), method(Haze, modelling=[], update=GradientUpdate(), start=0.03, steps=3), [first])
+    near, far = ((result.restored - x).square().mean() for x in (first.seen[0], y))
+    assert float(near) < 0.2 * float(far)
+
+
+# ---- what goes wrong -------------------------------------------------------------------------------------------------
+
+
+class BreaksOnBright(Noise):
+    """Turns to NaN for the brighter of two photos."""
+
+    def initialise(self, y: Tensor) -> None:
+        super().initialise(y)
+        self.factor = float("nan") if float(y.mean()) > 0.5 else 1.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.factor
+
+
+@pytest.mark.parametrize("update", [ProximalUpdate(), GradientUpdate()])
+def test_a_fit_that_diverges_names_its_photo_and_no_other(update: Any) -> None:
+    y = torch.stack([0.3 * photos(1)[0], 0.6 + 0.3 * photos(1)[0]])
+    with pytest.raises(DivergenceError, match=r"^bright\.png: the fit diverged, .* not finite at t = \d+$"):
+        fit(y, ["dark.png", "bright.png"], method(BreaksOnBright, guidance=[Term(Fidelity())], update=update))
+
+
+def test_a_photo_with_nan_is_reported() -> None:
+    y = hazy(2)
+    y[1, 0, 3, 3] = float("nan")
+    with pytest.raises(DivergenceError, match=r"photo1\.png"):
+        fit(y, names(2), method(Noise))
+
+
+def test_a_collapse_to_one_colour_is_reported() -> None:
+    class Grey(ToyPrior):
+        def predict(self, x_t: Tensor, t: Tensor) -> Prediction:
+            return Prediction(torch.zeros_like(x_t))
+
+    with pytest.raises(DivergenceError, match=r"photo0\.png: the fit collapsed to a constant image"):
+        fit(hazy(1), names(1), method(Noise, Grey(), modelling=[], update=GradientUpdate()))
+
+
+def test_a_constant_photo_may_come_out_constant() -> None:
+    result = fit(torch.full((1, 3, 16, 16), 0.5), names(1), method(Noise))
+    assert float(result.restored.std()) < 0.05
+
+
+def test_an_interrupt_is_an_interrupt() -> None:
+    def interrupt(_: Restoration) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(hazy(1), names(1), method(Noise), [Watch(interrupt)])
+
+
+def test_names_and_photos_must_match() -> None:
+    with pytest.raises(ValueError, match=r"expected y of shape \(1, 3, H, W\), got \(2, 3, 32, 32\)"):
+        fit(hazy(2), names(1), method(Noise))
+
+
+def test_a_module_without_its_sampler_says_so() -> None:
+    module = Restoration(hazy(1), names(1), Noise, Modelling([Term(Fidelity())]))
+    with pytest.raises(RuntimeError, match="run this module with the DiffusionSampling callback"):
+        module.training_step(0.0, 0)
+
+
+# ---- a restart in the middle -----------------------------------------------------------------------------------------
+
+
+class Save(Callback):
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        if trainer.fit_loop.epoch_loop.batch_idx == 3:
+            trainer.save_checkpoint(self.path)
+
+
+def train(settings: Method, callbacks: list[Callback], checkpoint: Path | None = None) -> DiffusionSampling:
+    """What ``fit`` does, with a checkpoint to start from."""
+    s = settings.sampling
+    schedule = Schedule(s.scheduler, settings.prior, s.steps)
+    losses: list[nn.Module] = [term.loss for term in settings.guidance.terms]
+    module = Restoration(
+        hazy(2, 24, 24), names(2), settings.degradation, settings.modelling, losses, settings.guidance.boundaries
+    )
+    generators = [image_generator(0, name, "sampling") for name in names(2)]
+    sampler = DiffusionSampling(settings.prior, schedule, settings.guidance, generators)
+    quiet: dict[str, Any] = {
+        key: False for key in ("logger", "enable_checkpointing", "enable_model_summary", "enable_progress_bar")
+    }
+    with quiet_lightning():
+        trainer = Trainer(accelerator="cpu", devices=1, max_epochs=1, callbacks=[sampler, *callbacks], **quiet)
+        trainer.fit(module, train_dataloaders=schedule.timesteps, ckpt_path=checkpoint)
+    return sampler
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        lambda: method(Haze, update=AnchoredUpdate(), scheduler=DDIMScheduler(), steps=8),
+        lambda: method(Haze, scheduler=DPMSolverMultistepScheduler(), steps=8),
+        lambda: paper(Neural, scheduler=DDPMScheduler(), steps=8),
+    ],
+    ids=["anchored", "multistep", "paper"],
+)
+def test_a_restart_in_the_middle_of_a_photo_changes_nothing(tmp_path: Path, settings: Any) -> None:
+    path, levels = tmp_path / "middle.ckpt", Watch(lambda module: module.state.t)
+    whole = train(settings(), [Save(path)])
+    continued = train(settings(), [levels], path)
+    assert len(levels.seen) == 4
+    assert continued.forwards == whole.forwards
+    assert torch.equal(continued.restored, whole.restored)
