@@ -26,6 +26,7 @@ _TYPES = {
 }
 
 
+_CLASSES = ("degradation", "loss", "prior", "scheduler", "update")  # settings that name a class
 _NOT_KEYS = ("config", "print_config", "print_shtab", "help")
 
 
@@ -60,8 +61,11 @@ def _without_union(text: str) -> str:
     if not match:
         return text
     head, kinds, complaints, value = match.groups()
+    # A word in the place of a number is no class, although the parser tries it as one.
+    meant = r"is not accepted|Parser key|named '|attribute '|subclass of"
+    meant += r"|path string" if re.search(rf'"(.*\.)?({"|".join(_CLASSES)})": $', head) else ""
     for complaint in complaints.split(" - "):
-        if re.search(r"is not accepted|Parser key|named '|attribute '|subclass of|path string: [A-Z]", complaint):
+        if re.search(meant, complaint):
             return f"{head}{complaint}" if "Got value" in complaint else f"{head}{complaint}. Got value: {value}"
     names = [_expected(kind) for kind in re.split(r", (?![^\[]*\])", kinds) if "NoneType" not in kind]
     return f"{head}one of several: {' or '.join(names)}. Got value: {value}"

@@ -21,7 +21,7 @@ from typing import Any, Literal
 from zeroair_pl.errors import ConfigError, did_you_mean
 
 GROUP = "zeroair_pl.plugins"
-_PACKAGE = "zeroair_plugins"  # where plugin files live among the loaded modules, whatever folder they come from
+PACKAGE = "zeroair_plugins"  # where plugin files live among the loaded modules, whatever folder they come from
 _HERE = Path(__file__).parent
 
 Kind = Literal["family", "loss"]
@@ -129,7 +129,7 @@ def _entry(cls: type, kind: Kind) -> Entry:
     file = Path(getattr(module, "__file__", None) or cls.__module__)
     if cls.__module__.startswith("zeroair_pl."):
         origin = "built in"
-    elif cls.__module__.startswith(f"{_PACKAGE}."):
+    elif cls.__module__.startswith(f"{PACKAGE}."):
         origin = _short(file)
     else:
         origin = cls.__module__
@@ -152,10 +152,10 @@ def _load_file(file: Path) -> Broken | None:
         return Broken(_short(file), 0, f"a plugin of this name was loaded before, {_short(_loaded.stems[file.stem])}")
     if any(getattr(module, "__file__", None) == str(path) for module in list(sys.modules.values())):
         return None  # imported by the program itself: a second copy would define each class twice
-    name = f"{_PACKAGE}.{file.stem}"
+    name = f"{PACKAGE}.{file.stem}"
     before = _names()
     try:
-        sys.modules.setdefault(_PACKAGE, ModuleType(_PACKAGE))
+        sys.modules.setdefault(PACKAGE, ModuleType(PACKAGE))
         spec = importlib.util.spec_from_file_location(name, path)
         assert spec is not None
         assert spec.loader is not None

@@ -17,7 +17,7 @@ import yaml
 from zeroair_pl.config_files import Layer, as_yaml, find_config, read_config
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.explain import explain
-from zeroair_pl.plugins import Broken, load_plugins, options
+from zeroair_pl.plugins import PACKAGE, Broken, load_plugins, options
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -165,17 +165,24 @@ def resolved(parser: ArgumentParser, settings: Namespace) -> str:
 
 
 def _shortened(value: Any) -> Any:
-    """Class names without their modules, as people write them; a plugin's module is nowhere to be imported from."""
+    """Class names without their modules, as people write them, where a later run finds them by name alone.
+
+    A plugin's class must be shortened, since its module is nowhere to be imported from.
+    """
     if isinstance(value, list):
         return [_shortened(item) for item in value]
     if not isinstance(value, dict):
         return value
     short = {key: _shortened(item) for key, item in value.items()}
     if isinstance(short.get("class_path"), str):
-        name = short["class_path"] = short["class_path"].rpartition(".")[2]
-        if name.endswith("Scheduler"):  # a dozen settings that the prior's noise levels decide; keep what was changed
+        package, name = value["class_path"].partition(".")[0], value["class_path"].rpartition(".")[2]
+        if package in ("zeroair_pl", PACKAGE, "diffusers"):
+            short["class_path"] = name
+        if package == "diffusers":  # a dozen settings that the prior's noise levels decide; keep what was changed
             defaults = options(_class(value["class_path"]))
             short["init_args"] = {k: v for k, v in short.get("init_args", {}).items() if v != defaults.get(k)}
+        if not short.get("init_args"):
+            short.pop("init_args", None)
     return short
 
 

@@ -79,7 +79,7 @@ SLOW = 0.1  # maps move this much slower than the noise level at one learning ra
 
 
 def smooth_grid(y: Tensor, cells: int = 8) -> nn.Parameter:
-    """A zero (1, 1, h, w) parameter with ``cells`` values on the long side: a smooth correction for a log-map over ``y``.
+    """A zero (1, 1, h, w) parameter with ``cells`` values on the long side: a smooth correction to a log-map of ``y``.
 
     It is in units of ``SLOW``. The number of cells does not depend on the image size, so a setting means the same on a
     thumbnail and on a photo.

@@ -63,7 +63,8 @@ class GuidanceState:
         return [self._image(i) for i in range(len(self.y))]
 
     def _image(self, i: int) -> GuidanceState:
-        own: dict[str, Any] = {name: value[i : i + 1] for name, value in vars(self).items() if isinstance(value, Tensor)}
+        tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        own: dict[str, Any] = {name: value[i : i + 1] for name, value in tensors.items()}
         networks = {name: network.one(i) for name, network in self.discriminators.items()}
         return replace(self, degradation=self.degradation.one(i), discriminators=networks, **own)
 
