@@ -26,8 +26,9 @@ from zeroair_pl.discriminator import Objective
 from zeroair_pl.errors import DivergenceError
 from zeroair_pl.fit import Method, fit, quiet_lightning
 from zeroair_pl.guidance import Fidelity, TotalVariation
+from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.guidance.base import GuidanceState
-from zeroair_pl.guidance.updates import AnchoredUpdate, GradientUpdate, ProximalUpdate
+from zeroair_pl.guidance.updates import GradientUpdate, ProximalUpdate
 from zeroair_pl.per_image import image_generator
 from zeroair_pl.priors import Prediction, UNetPrior
 from zeroair_pl.restoration import Modelling, Restoration

@@ -13,8 +13,9 @@ from torch import Tensor
 from zeroair_pl.degradations import LowLight, Noise
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.guidance import Fidelity, Likelihood, Lpips, Perceptual, TotalVariation
+from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.guidance.base import GuidanceLoss, GuidanceState
-from zeroair_pl.guidance.updates import AnchoredUpdate, GradientUpdate, Guided, ProximalUpdate
+from zeroair_pl.guidance.updates import GradientUpdate, Guided, ProximalUpdate
 from zeroair_pl.stages import Term
 
 LOSSES = [cls for cls in concrete(GuidanceLoss, "guidance") if cls is not Lpips]  # its network is float32 only

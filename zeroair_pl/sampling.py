@@ -17,8 +17,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from zeroair_pl.errors import DivergenceError
+from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.guidance.base import GuidanceState
-from zeroair_pl.guidance.updates import Anchor, GuidanceUpdate, Guided, ProximalUpdate
+from zeroair_pl.guidance.updates import Anchor, GradientUpdate, GuidanceUpdate, Guided, ProximalUpdate
 from zeroair_pl.per_image import randn
 from zeroair_pl.priors.base import Prior
 from zeroair_pl.restoration import Restoration
@@ -128,6 +129,8 @@ class DiffusionSampling(Callback):
         seen = state if state.stage == "I" else replace(state, x0_auxiliary=None, y_hat_auxiliary=None)
         steps = round(self.schedule.full_steps)
         guided = Guided.join([self.guidance.update(one, terms, steps) for one in seen.images()])
+        for name, value in (guided.losses or {}).items():
+            module.record[f"guidance/{name}"] = value
         if guided.settled is not None:
             if self._settled is not None:
                 guided = guided._replace(x0=torch.where(guided.settled, self._settled, guided.x0))
@@ -197,6 +200,9 @@ class DiffusionSampling(Callback):
         self.schedule.load_state_dict(state_dict["scheduler"])
         for generator, saved in zip(self.generators, state_dict["generators"], strict=True):
             generator.set_state(saved)
+
+
+__all__ = ["AnchoredUpdate", "DiffusionSampling", "GradientUpdate", "Guidance", "ProximalUpdate"]
 
 
 def _restoration(module: LightningModule) -> Restoration:

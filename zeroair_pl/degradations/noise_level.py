@@ -35,12 +35,11 @@ def _scale(y: Tensor) -> float:
     block = torch.stack([a, b, c, e])
     valid = (block.amin(0) > 2 / 255) & (block.amax(0) < 253 / 255)
     side = 16
-    if min(detail.shape[-2:]) < side:
-        chosen = detail[valid] if valid.any() else detail.flatten()
-        return float(chosen.median()) / 0.6745
-    tiles = F.unfold(detail[0][:, None], side, stride=side)  # (3, side², L)
-    usable = F.unfold(valid[0][:, None].float(), side, stride=side).mean(1) > 0.9
-    medians = tiles.median(dim=1).values
-    if int(usable.sum()) < 4:
-        return float(medians.median()) / 0.6745
-    return float(medians[usable].quantile(0.25)) / 0.6745
+    if min(detail.shape[-2:]) >= side:
+        tiles = F.unfold(detail[0][:, None], side, stride=side)  # (3, side², L)
+        usable = F.unfold(valid[0][:, None].float(), side, stride=side).mean(1) > 0.9
+        if int(usable.sum()) >= 4:
+            return float(tiles.median(dim=1).values[usable].quantile(0.25)) / 0.6745
+    # Too small, or saturated nearly everywhere.
+    chosen = detail[valid] if valid.any() else detail.flatten()
+    return float(chosen.median()) / 0.6745

@@ -8,8 +8,6 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from zeroair_pl.degradations.base import Degradation
-from zeroair_pl.errors import ConfigError
 from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.fidelity import Likelihood
 from zeroair_pl.per_image import PerImage
@@ -27,6 +25,7 @@ class Guided(NamedTuple):
         shift, shift_auxiliary: what to add to x_{t−1} after the sampler's step, on the [-1, 1] scale.
         anchor: where the sampler takes x_{t−1} from the photo instead of from its own past.
         settled: a mask, (B, 3, H, W), of values that stay as they were at the step before.
+        losses: the value of each loss that acted, (B,), unweighted, for whoever logs.
     """
 
     x0: Tensor
@@ -35,14 +34,16 @@ class Guided(NamedTuple):
     shift_auxiliary: Tensor | None = None
     anchor: Anchor | None = None
     settled: Tensor | None = None
-
+    losses: dict[str, Tensor] | None = None
 
     @classmethod
     def join(cls, each: list[Guided]) -> Guided:
         """One outcome for a group from those of its images."""
         joined: list[Any] = []
         for values in zip(*each, strict=True):
-            if isinstance(values[0], Anchor):
+            if isinstance(values[0], dict):
+                joined.append({name: torch.cat([value[name] for value in values]) for name in values[0]})
+            elif isinstance(values[0], Anchor):
                 joined.append(Anchor(*map(torch.cat, zip(*values, strict=True))))
             else:
                 joined.append(None if values[0] is None else torch.cat(values))
@@ -103,14 +104,15 @@ class GradientUpdate(GuidanceUpdate):
         with torch.enable_grad():
             signed = [(2 * v - 1).detach().requires_grad_() for v in variables]
             moment = state.at(*((v + 1) / 2 for v in signed))
-            energy = torch.stack([weight * term.loss(moment) for term, weight in terms]).sum()
+            energy, losses = _energy(moment, terms)
             # Some losses look at the guided map alone: the auxiliary one then has a zero gradient.
             moves = [-scale * g for g in torch.autograd.grad(energy, signed, materialize_grads=True)]
         if self.on == "mean":
             shifts = [move * 1000 / steps for move in moves]
-            return Guided(state.x0, state.x0_auxiliary, shifts[0], shifts[1] if len(shifts) > 1 else None)
+            second = shifts[1] if len(shifts) > 1 else None
+            return Guided(state.x0, state.x0_auxiliary, shifts[0], second, losses=losses)
         moved = [v + move / 2 for v, move in zip(variables, moves, strict=True)]
-        return Guided(moved[0], moved[1] if len(moved) > 1 else None)
+        return Guided(moved[0], moved[1] if len(moved) > 1 else None, losses=losses)
 
 
 class ProximalUpdate(GuidanceUpdate):
@@ -135,8 +137,8 @@ class ProximalUpdate(GuidanceUpdate):
         pointwise = all(phi.pointwise for phi in state.degradation)
         auxiliary = None if state.x0_auxiliary is None else self._solve(state, state.x0_auxiliary, pointwise)[0]
         x, variance = self._solve(state, state.x0, pointwise)
-        x = descend(state, x, variance, terms)
-        return Guided(x.clamp(0, 1), None if auxiliary is None else auxiliary.clamp(0, 1))
+        x, losses = descend(state, x, variance, terms)
+        return Guided(x.clamp(0, 1), None if auxiliary is None else auxiliary.clamp(0, 1), losses=losses)
 
     def _solve(self, state: GuidanceState, x0: Tensor, pointwise: bool) -> tuple[Tensor, Tensor]:
         e2 = self.trust * state.x0_error.square()[:, None, None, None]
@@ -186,70 +188,32 @@ class ProximalUpdate(GuidanceUpdate):
         return d.detach()
 
 
-class AnchoredUpdate(GuidanceUpdate):
-    """Noise-matched sampling for a pointwise φ: the photo, looked at through φ⁻¹, *is* a noisy sample of the prior.
+def descend(
+    state: GuidanceState, x: Tensor, variance: Tensor, terms: list[tuple[Term, float]]
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """x − P·∇(N·Σ w L), one step preconditioned by the variance P, and the losses L.
 
-    z = φ⁻¹(y) is the clean image with noise of standard deviation ε = σ/|∂φ/∂x| (as a secant over ±σ). While the
-    sampler's noise s is above ε, x_t is drawn from it,
-
-        x_t = sqrt(ᾱ)·z + noise of variance s² − ε²,
-
-    which has exactly the noise that the prior is told (as DDRM, Kawar et al., NeurIPS 2022, does for linear operators).
-    z follows φ while φ is being learned. The clean estimate x0, with error e, was then made from z, so their errors
-    have the covariance c = ε²e²/s² (Stein), and the best unbiased combination of the two is
-
-        x0' = w·z + (1 − w)·x0,    w = (e² − c)/(e² + ε² − 2c),
-
-    which is the proximal step at s ≫ ε, and x0 itself at s = ε, where it is the posterior mean E[x | y].
-
-    Args:
-        posterior_mean: keep each pixel's estimate from the level where s reaches ε: the most faithful image. Off, the
-            sampler goes on below it to one plausible sharp image of many.
+    The likelihood is left out: the closed form has it already.
     """
-
-    def __init__(self, posterior_mean: bool = True) -> None:
-        self.posterior_mean = posterior_mean
-
-    def anchor(self, y: Tensor, degradation: PerImage) -> Anchor | None:
-        if not all(phi.pointwise for phi in degradation):
-            raise ConfigError("guidance.update: AnchoredUpdate needs a pointwise family; use ProximalUpdate here")
-        with torch.no_grad():
-            parts = [_seen_through(phi, y[i : i + 1]) for i, phi in enumerate(degradation)]
-        return Anchor(torch.cat([z for z, _ in parts]), torch.cat([noise for _, noise in parts]))
-
-    def __call__(self, state: GuidanceState, terms: list[tuple[Term, float]], steps: int) -> Guided:
-        anchor = self.anchor(state.y, state.degradation)
-        assert anchor is not None
-        e2, s2 = (v.square()[:, None, None, None] for v in (state.x0_error, state.noise))
-        eps2 = anchor.noise.square()
-        shared = eps2 * e2 / s2
-        weight = ((e2 - shared) / (e2 + eps2 - 2 * shared).clamp(min=1e-12)).clamp(0, 1)
-        weight = torch.where(eps2 < s2, weight, torch.zeros_like(weight))
-        x = weight * anchor.image + (1 - weight) * state.x0
-        variance = torch.where(eps2 < s2, (1 - weight) * e2 + weight * shared, e2)
-        x = descend(state, x, variance, terms)
-        settled = eps2 > s2 if self.posterior_mean else None
-        return Guided(x.clamp(0, 1), state.x0_auxiliary, anchor=anchor, settled=settled)
-
-
-def _seen_through(phi: Degradation, y: Tensor) -> tuple[Tensor, Tensor]:
-    """φ⁻¹(y) and the noise on it, half of φ⁻¹(y+σ) − φ⁻¹(y−σ): a secant, finite where a tone curve has no slope."""
-    sigma = phi.noise_level()
-    noise = (phi.invert(y + sigma) - phi.invert(y - sigma)) / 2
-    return phi.invert(y).clamp(-0.5, 1.5), noise.clamp(min=1e-4)
-
-
-def descend(state: GuidanceState, x: Tensor, variance: Tensor, terms: list[tuple[Term, float]]) -> Tensor:
-    """x − P·∇(N·Σ w L): one step against the losses other than the likelihood, preconditioned by the variance P."""
     others = [(term, weight) for term, weight in terms if not isinstance(term.loss, Likelihood)]
     if not others:
-        return x
+        return x, {}
     with torch.enable_grad():
         v = x.detach().requires_grad_()
-        moment = state.at(v)
-        energy = torch.stack([weight * term.loss(moment) for term, weight in others]).sum() * x[0].numel()
-        (gradient,) = torch.autograd.grad(energy, v)
-    return x - variance * gradient
+        energy, losses = _energy(state.at(v), others)
+        (gradient,) = torch.autograd.grad(energy * x[0].numel(), v)
+    return x - variance * gradient, losses
+
+
+def _energy(moment: GuidanceState, terms: list[tuple[Term, float]]) -> tuple[Tensor, dict[str, Tensor]]:
+    """Σ w L over the terms and images, and the losses L, (B,) each, without gradient."""
+    values = [term.loss(moment) for term, _ in terms]
+    total = torch.stack([weight * value for value, (_, weight) in zip(values, terms, strict=True)]).sum()
+    losses: dict[str, Tensor] = {}
+    for value, (term, _) in zip(values, terms, strict=True):
+        taken = sum(name.startswith(term.name) for name in losses)  # the same loss may act twice, on different targets
+        losses[f"{term.name}_{taken + 1}" if taken else term.name] = value.detach()
+    return total, losses
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:

@@ -65,6 +65,11 @@ class UNetPrior(Prior):
                 f"prior.path: {folder} maps {unet.config.in_channels} to {unet.config.out_channels} channels; "
                 f"expected {channels} to {channels} or {2 * channels} (space_to_depth is {self.stem})"
             )
+        if unet.config.num_class_embeds is not None:
+            raise ConfigError(
+                f"prior.path: {folder} is class-conditional; restoration needs an unconditional prior. "
+                "Convert the checkpoint again with --class_label N, which fixes one class"
+            )
         self.learned_variance = unet.config.out_channels == 2 * channels
         unet.requires_grad_(False).eval()
         self.unet = unet.to(memory_format=torch.channels_last) if channels_last else unet
