@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from zeroair_pl.errors import ConfigError
+from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.images import find_images
+from zeroair_pl.photo import load_photo
 
 
 @pytest.fixture
@@ -163,11 +164,18 @@ def test_the_output_folder_is_not_searched(tree: Path) -> None:
         assert [source.name for source in find_images([spec], skip=tree / "sub")] == ["a", "b"]
 
 
+def test_a_named_file_that_is_missing_costs_itself_alone(tree: Path) -> None:
+    sources = find_images(["photos/bb.png", "photos/b.png"])
+    assert [str(source.path) for source in sources] == ["photos/bb.png", "photos/b.png"]
+    with pytest.raises(InputError, match=r"photos/bb.png does not exist. Did you mean 'b.png'"):
+        load_photo(sources[0].path)
+
+
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [
-        ("photos/bb.png", "photos/bb.png does not exist. Did you mean 'b.png'?"),
-        ("photoz/b.png", "there is no 'photoz'. Did you mean 'photos'?"),
+        ("photos/bb", "photos/bb does not exist."),
+        ("photoz/b", "there is no 'photoz'. Did you mean 'photos'?"),
         ("photos/*.gif", r"photos/\*.gif matches nothing"),
         ("photoz/*.png", r"photoz/\*.png matches nothing: 'photoz' does not exist. Did you mean 'photos'?"),
         ("photos/*.md", r"photos/\*.md matches 1 path\(s\) but no image \(.bmp, .jfif"),

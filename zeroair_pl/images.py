@@ -55,8 +55,8 @@ def find_images(specs: str | Path | Sequence[str | Path], skip: Path | None = No
     only, hidden files and symlink loops left out), a glob (``**`` too; supported suffixes only; a folder it matches is
     searched, unless the pattern has a ``**``), or a ``.txt`` / ``.csv`` list. In a txt each line is a path, blank
     lines and lines beginning with ``#`` aside; a csv has a header with ``image`` and optionally ``reference``. Listed
-    paths are relative to the list's folder, then to the working folder. A *listed* file need not exist: it is returned
-    all the same and fails when loaded, so that it costs itself only.
+    paths are relative to the list's folder, then to the working folder. A file that is listed, or named with the suffix
+    of a photo, need not exist: it is returned all the same and fails when loaded, so that it costs itself only.
 
     Folder and glob searches leave out what lies in ``skip`` (the output folder, which may be inside a searched one).
 
@@ -111,6 +111,8 @@ def _expand(spec: str, skip: Path | None) -> list[_Found]:
         items = [_Found(path, path.parent)]
     elif glob.has_magic(spec):
         items = _in_glob(path, skip)
+    elif path.suffix.lower() in SUPPORTED:  # it costs itself when it is opened, and nothing else
+        items = [_Found(path, path.parent)]
     else:
         raise ConfigError(f"{spec} {why_missing(path)} {_WHAT_IS_EXPECTED}.")
     return items

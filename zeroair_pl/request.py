@@ -83,7 +83,7 @@ class Request:
 
     def parse(self, parser: ArgumentParser) -> Namespace:
         """The settings as jsonargparse sees them, not yet built."""
-        words = [f"--config={json.dumps(layer.values)}" for layer in self.layers]
+        words = [f"--config={json.dumps(layer.values, default=str)}" for layer in self.layers]
         words += [f"--{self._key(name)}={value}" for name, value in self.variables.items()]
         try:
             settings = parser.parse_args([*words, *self.options])

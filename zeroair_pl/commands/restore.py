@@ -186,7 +186,8 @@ class _Job:
             from zeroair_pl.inspection.tensorboard import TensorBoard
 
             callbacks.append(TensorBoard(self.outputs.board, [source.name], config=self.resolved))
-        return fit(photo.pixels[None], [source.name], self.method, callbacks, self.trainer)
+        # The file's own name, which is the same however the file was listed: it decides the random numbers.
+        return fit(photo.pixels[None], [source.path.name], self.method, callbacks, self.trainer)
 
     def picture(self, source: Source, photo: Photo, result: Result) -> None:
         from zeroair_pl.inspection.report import save_map, save_strip
