@@ -40,6 +40,8 @@ def explain(message: str, parser: ArgumentParser) -> tuple[str, str]:
     if match := re.search(r"Group '([^']+)' does not accept option '([^']+)'", text):
         group, _, word = f"{match[1]}.{match[2]}".rpartition(".")
         return _unknown_key(f"{group}: ", word, _below(group, parser), "")
+    if match := re.search(r"arguments are required: (.+?)\.?$", text):
+        return f"{where}{match[1]} is missing.", keys.rpartition(".")[2]
     if match := re.search(r"Option '([^']+)' is not accepted", text):
         return _not_accepted(where, match[1], text, parser)
     if match := re.search(r"Expected a dot import path string: (\S+?)\.?(?: |$)", text):
