@@ -100,8 +100,12 @@ def _upsample(grid: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def refine(rough: Tensor, y: Tensor, radius: int, eps: float) -> Tensor:
-    """Guided filter (He, Sun & Tang, ECCV 2010) of a (1, 1, H, W) map along the edges of y's brightness."""
+    """Guided filter of a (1, 1, H, W) map along the edges of y's brightness (He, Sun & Tang, ECCV 2010).
+
+    For large radii its linear coefficients, which are smooth, are computed on a subsampled grid (fast guided filter, He
+    & Sun, 2015): the cost does not grow with the radius.
+    """
     from kornia.filters import guided_blur
 
     size = 2 * min(radius, (min(y.shape[-2:]) - 1) // 2) + 1
-    return guided_blur(y.mean(dim=1, keepdim=True), rough, size, eps)
+    return guided_blur(y.mean(dim=1, keepdim=True), rough, size, eps, subsample=max(1, size // 24))

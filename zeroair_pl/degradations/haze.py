@@ -73,7 +73,9 @@ class Haze(Degradation):
 def dark_channel(y: Tensor, side: int) -> Tensor:
     """min over the channels and a side×side window; (1, 3, H, W) → (1, 1, H, W)."""
     dark = y.amin(dim=1, keepdim=True)
-    return -F.max_pool2d(-F.pad(dark, [side // 2] * 4, mode="replicate"), side, stride=1)
+    # A minimum over a square is one over its rows, then over its columns: the cost grows with the side, not its square.
+    rows = F.max_pool2d(-dark, (side, 1), stride=1, padding=(side // 2, 0))
+    return -F.max_pool2d(rows, (1, side), stride=1, padding=(0, side // 2))
 
 
 def estimate_airlight(y: Tensor, side: int, share: float = 0.001) -> Tensor:
@@ -102,7 +104,8 @@ def sky_likeness(y: Tensor, airlight: Tensor, side: int) -> Tensor:
 
 
 def _box(x: Tensor, side: int) -> Tensor:
-    return F.avg_pool2d(x, side, 1, side // 2, count_include_pad=False)
+    rows = F.avg_pool2d(x, (side, 1), 1, (side // 2, 0), count_include_pad=False)
+    return F.avg_pool2d(rows, (1, side), 1, (0, side // 2), count_include_pad=False)
 
 
 def _odd(side: float) -> int:
