@@ -48,7 +48,7 @@ class Likelihood(GuidanceLoss):
         noise = state.noise_level().square()[:, None, None, None]
         gain = pointwise_gain(state.degradation, state.x0)
         error, x_noise = (v.square()[:, None, None, None] for v in (state.x0_error, state.noise))
-        shared = (noise.detach() / (gain.square() * x_noise).clamp(min=1e-12)).clamp(max=1)
+        shared = (noise / (gain.square() * x_noise).clamp(min=1e-12)).clamp(max=1)
         variance = (noise + gain.square() * error * (1 - 2 * shared)).clamp(min=0.1 * noise.detach())
         residual = (state.y - state.y_hat).square()
         return per_image_mean(0.5 * residual / variance + 0.5 * variance.log())
