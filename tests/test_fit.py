@@ -140,6 +140,19 @@ def test_a_photo_has_the_same_result_in_any_company_and_order(case: str) -> None
     assert torch.equal(fit(y[[2, 0]], [called[2], called[0]], CASES[case]()).restored, together[[2, 0]])
 
 
+def test_several_threads_do_not_make_company_felt() -> None:
+    """A sum over one large image is split among threads, over a batch it is not."""
+    y, called, before = hazy(2, 120, 112), names(2), torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        for update in (AnchoredUpdate(), ProximalUpdate()):
+            settings = method(Affine if isinstance(update, AnchoredUpdate) else Blur, update=update, steps=3)
+            together = fit(y, called, settings).restored
+            assert torch.equal(fit(y[1:], called[1:], settings).restored, together[1:])
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_the_seed_and_the_name_decide_and_nothing_else_does() -> None:
     y = hazy(1)
 
