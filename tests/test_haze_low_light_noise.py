@@ -128,7 +128,7 @@ def test_a_noise_level_that_was_put_in_is_found_and_removed(kind: str, sigma: fl
     photo = 0.1 + 0.8 * (toy_photo(96, 96, 3) if kind == "smooth" else crop(kind))
     y = noisy(photo, sigma)
     result = restore(y, Noise)
-    texture = 0.003  # a dense pattern passes for this much noise
+    texture = 0.005  # a dense pattern passes for this much noise
     assert float(result.noise_level) == pytest.approx(sigma, abs=0.15 * sigma + texture)
     assert psnr(result.restored, photo) > psnr(y, photo) + 2
 
