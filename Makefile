@@ -1,0 +1,49 @@
+# `make help` says what there is. Everything goes into a virtual environment of its own, VENV.
+PYTHON ?= python3
+VENV ?= .venv
+PY := $(VENV)/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test picture clean
+
+help: ## show this help
+	@echo "make TARGET [PYTHON=python3.11] [VENV=.venv]"
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' Makefile
+
+# pip builds in build/, and would pack whatever an earlier build left there.
+$(VENV)/.run: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	rm -rf build
+	@echo "Installing into $(VENV); the first time this takes some minutes."
+	$(PY) -m pip install --quiet .
+	touch $@
+
+$(VENV)/.test: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	rm -rf build
+	@echo "Installing into $(VENV); the first time this takes some minutes."
+	$(PY) -m pip install --quiet ".[test]"
+	touch $@
+
+demo: $(VENV)/.run ## install, and restore the example photos with the three task configs
+	$(PY) cli.py restore --config dehaze
+	$(PY) cli.py restore --config low_light
+	$(PY) cli.py restore --config denoise
+	@echo
+	@echo "Restored photos:      restored/dehaze/  restored/low_light/  restored/denoise/"
+	@echo "Before and after:     restored/*/strips/"
+	@echo "Look inside the fits: $(VENV)/bin/tensorboard --logdir restored     then open http://localhost:6006"
+
+test: $(VENV)/.test ## install, and run the linter, the type checker and all tests
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy .
+	$(PY) -m pytest
+
+picture: $(VENV)/.run ## draw the README's before/after picture again, from what `make demo` restored
+	PYTHONPATH=. $(PY) benchmarks/picture.py
+
+clean: ## remove the environment and what tools left behind; restored photos stay
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,126 @@
+"""Time of one 256×256 photo, and where it goes: the prior, TDM, TDG, and the rest.
+
+    python benchmarks/split.py [--config dehaze low_light denoise] [--steps 50] [--repeat 3]
+
+Each config is timed with the number of steps that it states, and with ``--steps``. A fit is one photo of the examples,
+cut to its middle 256×256 pixels; of ``--repeat`` fits the one with the median total counts, after one to warm up.
+
+    prior    the prior's forward passes
+    TDM      the fit's training step: discriminators and degradation model
+    TDG      guidance of the clean estimate and the sampler's step
+    rest     everything else: start-up, Lightning, the first look at the photo
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import machine
+
+from zeroair_pl import cli, runtime
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from zeroair_pl.fit import Method
+
+EXAMPLES = Path(__file__).parents[1] / "examples" / "photos"
+PHOTOS = {"dehaze": "haze_workshop.png", "low_light": "dark_tulips.png", "denoise": "noise_blossom.png"}
+SIDE = 256
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", nargs="+", default=list(PHOTOS), help="names or paths of configs")
+    parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--side", type=int, default=SIDE, help="of the photo, in pixels")
+    parser.add_argument("--name", default="split", help="of the JSON file")
+    options = parser.parse_args(argv)
+    runtime.prepare()  # before torch is loaded
+    fits = []
+    print(f"{'config':>10} {'steps':>5} {'total':>7} {'prior':>7} {'TDM':>7} {'TDG':>7} {'rest':>7}   seconds")
+    for config in options.config:
+        method = method_of(config)
+        y = _photo(Path(config).stem, options.side)
+        for steps in dict.fromkeys((method.sampling.steps, options.steps)):
+            parts = timed(replace(method, sampling=replace(method.sampling, steps=steps)), y, options.repeat)
+            print(f"{config:>10} {steps:5d} " + " ".join(f"{seconds:7.2f}" for seconds in parts.values()))
+            rounded = {name: round(seconds, 3) for name, seconds in parts.items()}
+            fits.append({"config": Path(config).stem, "steps": steps, "seconds": rounded})
+    path = machine.write(options.name, {"side": options.side, **machine.described(), "fits": fits})
+    print(f"all numbers: {path}")
+    return 0
+
+
+def method_of(config: str) -> Method:
+    """The method that a config states, built."""
+    from zeroair_pl.fit import Method
+
+    _, values = cli.prepare("restore", cli.read("restore", [f"--config={config}"], {}))
+    return Method(**{name: values[name] for name in Method.__dataclass_fields__})
+
+
+def timed(method: Method, y: Tensor, repeat: int) -> dict[str, float]:
+    """Seconds of the median fit: total, prior, TDM, TDG, rest."""
+    from zeroair_pl.fit import fit
+    from zeroair_pl.restoration import Restoration
+    from zeroair_pl.sampling import DiffusionSampling
+
+    fits = []
+    for _ in range(repeat + 1):
+        spent: dict[str, float] = defaultdict(float)
+        with (
+            _clock(method.prior, "predict", spent, "prior"),
+            _clock(Restoration, "training_step", spent, "TDM"),
+            _clock(DiffusionSampling, "on_train_batch_end", spent, "TDG"),
+        ):
+            total = fit(y, ["photo"], method).seconds
+        parts = {name: spent[name] for name in ("prior", "TDM", "TDG")}
+        fits.append({"total": total, **parts, "rest": total - sum(parts.values())})
+    middle = statistics.median_low([each["total"] for each in fits[1:]])
+    return next(each for each in fits[1:] if each["total"] == middle)
+
+
+@contextmanager
+def _clock(owner: Any, method: str, spent: dict[str, float], name: str) -> Iterator[None]:
+    """Adds the seconds inside ``owner.method`` to ``spent[name]``."""
+    inner: Callable[..., Any] = getattr(owner, method)
+    own = vars(owner).get(method)
+
+    def outer(*args: Any, **kwargs: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return inner(*args, **kwargs)
+        finally:
+            spent[name] += time.perf_counter() - began
+
+    setattr(owner, method, outer)
+    try:
+        yield
+    finally:
+        if own is None:
+            delattr(owner, method)
+        else:
+            setattr(owner, method, own)
+
+
+def _photo(config: str, side: int) -> Tensor:
+    """(1, 3, side, side): the middle of an example photo that has what the config removes."""
+    from zeroair_pl.photo import load_photo
+
+    photo = load_photo(EXAMPLES / PHOTOS.get(config, "haze_workshop.png")).pixels
+    top, left = (max(0, (length - side) // 2) for length in photo.shape[-2:])
+    return photo[None, :, top : top + side, left : left + side].contiguous()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
