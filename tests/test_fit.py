@@ -140,6 +140,22 @@ def test_a_photo_has_the_same_result_in_any_company_and_order(case: str) -> None
     assert torch.equal(fit(y[[2, 0]], [called[2], called[0]], CASES[case]()).restored, together[[2, 0]])
 
 
+@pytest.mark.parametrize("family", [Noise, Haze])
+def test_a_photo_that_is_finished_early_waits_for_the_others_unchanged(family: Any) -> None:
+    """Noise of three strengths: each is reached at another level."""
+    strengths = torch.tensor([0.01, 0.05, 0.15]).view(3, 1, 1, 1)
+    y = (hazy(3) + strengths * torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(2))).clamp(0, 1)
+
+    def settings() -> Method:
+        return method(family, update=AnchoredUpdate(), lr=0.01, steps=10, start=0.3, end=0.003, spacing="log_snr")
+
+    together = fit(y, names(3), settings())
+    for i, name in enumerate(names(3)):
+        alone = fit(y[i : i + 1], [name], settings())
+        assert torch.equal(alone.restored[0], together.restored[i])
+        assert torch.equal(alone.noise_level[0], together.noise_level[i])
+
+
 def test_several_threads_do_not_make_company_felt() -> None:
     """A sum over one large image is split among threads, over a batch it is not."""
     y, called, before = hazy(2, 120, 112), names(2), torch.get_num_threads()
