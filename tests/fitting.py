@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from lightning.pytorch import Callback, LightningModule, Trainer
+from moments import photos
+from torch import Tensor
 from toys import ToyPrior
 
 from zeroair_pl.degradations import Haze
@@ -61,6 +64,12 @@ def paper(family: Callable[[], Degradation], objective: Any = "bce", **settings:
         ],
         **{"update": GradientUpdate(25000), "auxiliary": True, **settings},
     )
+
+
+def hazy(count: int = 2, height: int = 32, width: int = 32) -> Tensor:
+    """Photos under even haze, with a little noise."""
+    noise = torch.randn(count, 3, height, width, generator=torch.Generator().manual_seed(1))
+    return (0.5 * photos(count, height, width) + 0.4 + 0.01 * noise).clamp(0, 1)
 
 
 class Watch(Callback):
