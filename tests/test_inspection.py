@@ -66,7 +66,7 @@ class Spy(Callback):
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         assert isinstance(pl_module, Restoration)
         assert pl_module.state is not None
-        gain = torch.cat([phi.maps()["gain"].flatten() for phi in pl_module.phi])  # type: ignore[operator]
+        gain = torch.cat([phi.maps()["gain"].flatten() for phi in pl_module.phi])
         t = torch.full((len(gain),), pl_module.state.t)
         self.rows.append({**pl_module.record, "gain": gain.detach().clone(), "t": t})
 

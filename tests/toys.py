@@ -10,7 +10,7 @@ from zeroair_pl.priors.base import Calibration, Prediction, Prior
 
 
 class ToyPrior(Prior):
-    """A blur that widens with the noise, shrunk as the posterior mean of a Gaussian would be: instant and deterministic.
+    """A blur that widens with the noise, shrunk as the posterior mean of a Gaussian would be.
 
     Linear betas from 1e-4 to 0.02 over T = 1000, as the priors that are shipped.
     """

@@ -55,6 +55,8 @@ class Restoration(LightningModule):
     Attributes:
         phi: the B degradation models.
         discriminators: the B discriminators of each adversarial loss, by the loss's name.
+        finished: (B,) the photos whose result is final; their networks stay as they are, so that the maps that are
+            reported are those of the result.
         state: the present moment, set by ``DiffusionSampling``.
         record: every loss term of the last batch, (B,) each, for whoever logs.
     """
@@ -89,6 +91,7 @@ class Restoration(LightningModule):
             {name: build_per_image(PatchDiscriminator, names, seed, name) for name in self._adversarial}
         )
         self.state: GuidanceState | None = None
+        self.finished = torch.zeros(len(names), dtype=torch.bool)
         self.record: dict[str, Tensor] = {}
 
     def first_estimate(self) -> Tensor:
@@ -108,6 +111,9 @@ class Restoration(LightningModule):
         optimisers = self.optimizers()
         optimisers = optimisers if isinstance(optimisers, list) else [optimisers]
         self.record = {}
+        self.record["noise_level"] = self.state.noise_level().detach()
+        if bool(self.finished.all()):
+            return
         terms = self._acting()
         for optimiser, (name, loss) in zip(optimisers[1:], self._adversarial.items(), strict=True):
             self._discriminate(optimiser, name, loss)
@@ -132,7 +138,8 @@ class Restoration(LightningModule):
             each.append(discriminator_loss_of_maps(on_real, on_fake, loss))
             right.append(accuracy(on_real.detach()[:1], on_fake.detach()[:1]))
         optimiser.zero_grad()
-        self.manual_backward(torch.stack(each).sum())
+        # What is not reached has no gradient, and Adam leaves it alone.
+        self.manual_backward(torch.stack(each)[~self.finished].sum())
         optimiser.step()
         self.record[f"{name}/discriminator"] = torch.stack(each).detach()
         self.record[f"{name}/accuracy"] = torch.cat(right)
@@ -150,7 +157,9 @@ class Restoration(LightningModule):
             return
         optimiser.zero_grad()
         # A sum, not a mean: each image's gradient must not depend on how many share the fit.
-        self.manual_backward(total.sum(), inputs=[p for p in self.phi.parameters() if p.requires_grad])
+        active = [phi for phi, done in zip(self.phi, self.finished.tolist(), strict=True) if not done]
+        inputs = [p for phi in active for p in phi.parameters() if p.requires_grad]
+        self.manual_backward(total[~self.finished].sum(), inputs=inputs)
         optimiser.step()
 
 

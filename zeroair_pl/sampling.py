@@ -16,6 +16,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from zeroair_pl.anchoring import Anchoring
 from zeroair_pl.errors import DivergenceError
 from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.guidance.base import GuidanceState
@@ -64,16 +65,13 @@ class DiffusionSampling(Callback):
         forwards: prior forward passes for each image so far (NFE).
     """
 
-    def __init__(
-        self, prior: Prior, schedule: Schedule, guidance: Guidance, generators: list[torch.Generator]
-    ) -> None:
+    def __init__(self, prior: Prior, schedule: Schedule, guidance: Guidance, generators: list[torch.Generator]) -> None:
         self.prior, self.schedule, self.guidance, self.generators = prior, schedule, guidance, generators
         self.x_t: Tensor | None = None
         self.forwards = 0
         self._variance: Tensor | None = None
-        self._added: Tensor | None = None  # the noise in x_t that was drawn here, where x_t is anchored at the photo
-        self._settled: Tensor | None = None  # estimates that are final where the photo's own noise was reached
-        self._measured = torch.ones(len(generators))  # error of the clean estimate on this photo, over its calibration
+        self.anchored = False
+        self.anchoring = Anchoring(prior, schedule, len(generators), guidance.update.posterior_mean)
 
     @property
     def restored(self) -> Tensor:
@@ -91,18 +89,14 @@ class DiffusionSampling(Callback):
         self.x_t = self.schedule.noisy(first, noise, self.schedule.first)
         anchor = self.guidance.update.anchor(module.y, module.phi)
         if anchor is not None:
-            self._anchor(anchor, self.schedule.first, noise[: len(module.y)])
+            self._draw(anchor, self.schedule.first, noise[: len(module.y)])
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         module, k = _restoration(pl_module), float(batch)
         assert self.x_t is not None
         t = self.schedule.prior_t(k)
-        times = torch.full((len(self.x_t),), t, dtype=torch.float64)
-        x0, self._variance = self.prior.predict(self.schedule.input(self.x_t, k), times)
-        self.forwards += len(self.x_t) // len(module.y)
-        _check_finite(x0, module.names, t, "the prior's clean estimate")
-        estimates = ((x0 + 1) / 2).split(len(module.y))
-        noise, fraction = self._noise(k), t / (self.prior.num_timesteps - 1)
+        estimates = self._predict(module, k, t)
+        fraction = t / (self.prior.num_timesteps - 1)
         module.state = GuidanceState(
             y=module.y,
             x0=estimates[0],
@@ -110,8 +104,8 @@ class DiffusionSampling(Callback):
             t=t,
             fraction=fraction,
             stage=self.guidance.boundaries.stage(fraction),
-            noise=module.y.new_full((len(module.y),), noise),
-            x0_error=self._error(estimates[0], noise),
+            noise=self.anchoring.levels.to(module.y),
+            x0_error=self.anchoring.error(estimates[0]),
             degradation=module.phi,
             discriminators=dict(module.discriminators.items()),  # type: ignore[arg-type]
             x0_auxiliary=estimates[1] if len(estimates) > 1 else None,
@@ -131,10 +125,8 @@ class DiffusionSampling(Callback):
         guided = Guided.join([self.guidance.update(one, terms, steps) for one in seen.images()])
         for name, value in (guided.losses or {}).items():
             module.record[f"guidance/{name}"] = value
-        if guided.settled is not None:
-            if self._settled is not None:
-                guided = guided._replace(x0=torch.where(guided.settled, self._settled, guided.x0))
-            self._settled = guided.x0
+        guided = guided._replace(x0=self.anchoring.settle(guided.x0))
+        module.finished = self.anchoring.finished
         auxiliary = guided.x0_auxiliary if guided.x0_auxiliary is not None else state.x0_auxiliary
         x0 = guided.x0 if auxiliary is None else torch.cat([guided.x0, auxiliary])
         _check_finite(x0, module.names, state.t, "the guided clean estimate")
@@ -146,38 +138,33 @@ class DiffusionSampling(Callback):
         self.x_t = x_next
         following = self.schedule.after(k)
         if guided.anchor is not None and following is not None:
-            self._anchor(guided.anchor, following, self._randn(module))
+            self._draw(guided.anchor, following, self._randn(module))
         module.state = replace(state, x0=guided.x0, x0_auxiliary=auxiliary)
 
-    def _anchor(self, anchor: Anchor, k: float, noise: Tensor) -> None:
-        """Redraws x_t at ``k`` from the photo wherever the photo's noise, seen through φ⁻¹, is below the sampler's."""
+    def _predict(self, module: Restoration, k: float, t: float) -> tuple[Tensor, ...]:
+        """The prior's clean estimates of the guided and, where there is one, the auxiliary map, in [0, 1]."""
         assert self.x_t is not None
-        level, images = self._noise(k), len(self.generators)
-        share = (1 - (anchor.noise / level).square()).clamp(min=0).sqrt()
-        drawn = self.schedule.noisy(anchor.image * 2 - 1, noise * share, k)
-        inside = anchor.noise < level
-        self._added = torch.where(inside, noise * share * level, torch.zeros_like(noise))
-        self.x_t = torch.cat([torch.where(inside, drawn, self.x_t[:images]), self.x_t[images:]])
+        if bool(self.anchoring.finished.all()) and self.anchoring.settled is not None and not self.guidance.auxiliary:
+            return (self.anchoring.settled,)  # nothing is left to learn from another look
+        images = len(module.y)
+        times = torch.full((len(self.x_t),), t, dtype=torch.float64)
+        x_t = self.schedule.input(self.x_t, k)
+        if self.anchored:
+            own, own_times = self.anchoring.seen(x_t[:images], times[:images])
+            x_t, times = torch.cat([own, x_t[images:]]), torch.cat([own_times, times[images:]])
+        else:
+            self.anchoring.levels = torch.full((images,), self.schedule.noise(k))
+        x0, self._variance = self.prior.predict(x_t, times)
+        self.forwards += len(self.x_t) // images
+        _check_finite(x0, module.names, t, "the prior's clean estimate")
+        return ((x0 + 1) / 2).split(images)
 
-    def _noise(self, k: float) -> float:
-        """Standard deviation of the noise in x_t at ``k``, on the scale of the clean image, in units of [0, 1]."""
-        alpha_bar = float(self.prior.alpha_bar(torch.tensor(self.schedule.prior_t(k))))
-        return ((1 - alpha_bar) / alpha_bar) ** 0.5 / 2
-
-    def _error(self, x0: Tensor, noise: float) -> Tensor:
-        """(B,): error of the clean estimate, from the known noise where there is enough of it, else as last measured.
-
-        By Stein's identity the error of E[x | x + n] is e² = s²·E⟨m, x0⟩/E⟨m, m⟩ for any part m of the noise that is
-        known and independent of the photo: no reference and no second pass is needed.
-        """
-        calibrated = float(self.prior.calibration.error(torch.tensor([2 * noise]))) / 2
-        if self._added is not None:
-            power = _mean(self._added.square())
-            share = _mean(self._added * x0) / power.clamp(min=1e-12)
-            measured = noise * share.clamp(min=0).sqrt() / calibrated
-            known = power > 0.1 * noise**2
-            self._measured = torch.where(known, measured.clamp(0.5, 2.5), self._measured)
-        return (self._measured * calibrated).to(x0)
+    def _draw(self, anchor: Anchor, k: float, noise: Tensor) -> None:
+        """x_t at ``k`` from the photo, where it is anchored there."""
+        assert self.x_t is not None
+        images = len(self.generators)
+        self.anchored = True
+        self.x_t = torch.cat([self.anchoring.draw(anchor, k, noise, self.x_t[:images]), self.x_t[images:]])
 
     def _randn(self, module: Restoration) -> Tensor:
         return randn(tuple(module.y.shape[1:]), self.generators, module.device)
@@ -186,17 +173,16 @@ class DiffusionSampling(Callback):
         return {
             "x_t": self.x_t,
             "forwards": self.forwards,
-            "added": self._added,
-            "settled": self._settled,
-            "measured": self._measured,
+            "anchored": self.anchored,
+            "anchoring": self.anchoring.state_dict(),
             "generators": [g.get_state() for g in self.generators],
             "scheduler": self.schedule.state_dict(),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.x_t, self.forwards = state_dict["x_t"], state_dict["forwards"]
-        self._added, self._settled = state_dict["added"], state_dict["settled"]
-        self._measured = state_dict["measured"]
+        self.anchored = state_dict["anchored"]
+        self.anchoring.load_state_dict(state_dict["anchoring"])
         self.schedule.load_state_dict(state_dict["scheduler"])
         for generator, saved in zip(self.generators, state_dict["generators"], strict=True):
             generator.set_state(saved)
@@ -209,11 +195,6 @@ def _restoration(module: LightningModule) -> Restoration:
     if not isinstance(module, Restoration):
         raise TypeError(f"DiffusionSampling works on a Restoration, got {type(module).__name__}")
     return module
-
-
-def _mean(x: Tensor) -> Tensor:
-    # Image by image: a sum over a batch takes another order.
-    return torch.stack([image.mean() for image in x]).cpu()
 
 
 def _check_finite(x: Tensor, names: list[str], t: float, what: str) -> None:

@@ -130,6 +130,11 @@ class Schedule:
         """The scheduler's first timestep."""
         return float(self.scheduler.timesteps[0])
 
+    def noise(self, k: float) -> float:
+        """Standard deviation of the noise in x_t at ``k``, on the scale of the clean image, in units of [0, 1]."""
+        alpha_bar = float(self._prior.alpha_bar(torch.tensor(self.prior_t(k))))
+        return ((1 - alpha_bar) / alpha_bar) ** 0.5 / 2
+
     def after(self, k: float) -> float | None:
         """The scheduler's timestep that follows ``k``, or ``None`` at the end."""
         values = [float(v) for v in self.scheduler.timesteps]

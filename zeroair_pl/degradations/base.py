@@ -74,7 +74,7 @@ class Degradation(nn.Module):
 
 MIN_NOISE = 1.0 / 255 / 12**0.5  # the rounding error of 8 bits: no photo is known better than that
 MAX_NOISE = 0.5
-HOLD = 3.0  # weight of the noise level's start, in nats per element
+HOLD = 10.0  # weight of the noise level's start, in nats per element
 SLOW = 0.1  # maps move this much slower than the noise level at one learning rate: their starts are better known
 
 

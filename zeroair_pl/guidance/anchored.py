@@ -55,8 +55,7 @@ class AnchoredUpdate(GuidanceUpdate):
         x = weight * anchor.image + (1 - weight) * state.x0
         variance = torch.where(eps2 < s2, (1 - weight) * e2 + weight * shared, e2)
         x, losses = descend(state, x, variance, terms)
-        settled = eps2 > s2 if self.posterior_mean else None
-        return Guided(x.clamp(0, 1), state.x0_auxiliary, anchor=anchor, settled=settled, losses=losses)
+        return Guided(x.clamp(0, 1), state.x0_auxiliary, anchor=anchor, losses=losses)
 
 
 def _seen_through(phi: Degradation, y: Tensor) -> tuple[Tensor, Tensor]:

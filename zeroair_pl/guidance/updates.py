@@ -24,7 +24,6 @@ class Guided(NamedTuple):
         x0_auxiliary: the same for the auxiliary map, where there is one.
         shift, shift_auxiliary: what to add to x_{t−1} after the sampler's step, on the [-1, 1] scale.
         anchor: where the sampler takes x_{t−1} from the photo instead of from its own past.
-        settled: a mask, (B, 3, H, W), of values that stay as they were at the step before.
         losses: the value of each loss that acted, (B,), unweighted, for whoever logs.
     """
 
@@ -33,7 +32,6 @@ class Guided(NamedTuple):
     shift: Tensor | None = None
     shift_auxiliary: Tensor | None = None
     anchor: Anchor | None = None
-    settled: Tensor | None = None
     losses: dict[str, Tensor] | None = None
 
     @classmethod
@@ -63,7 +61,13 @@ class Anchor(NamedTuple):
 
 
 class GuidanceUpdate(ABC):
-    """Moves the clean estimate towards lower guidance loss."""
+    """Moves the clean estimate towards lower guidance loss.
+
+    Attributes:
+        posterior_mean: estimates settle where the sampler's noise reaches the photo's own; for updates that anchor.
+    """
+
+    posterior_mean: bool = False
 
     def anchor(self, y: Tensor, degradation: PerImage) -> Anchor | None:
         """Where sampling can be anchored at the photo under the present φ; ``None`` (the default) where it is not."""
