@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from zeroair_pl.guidance.updates import Anchor
 from zeroair_pl.priors.base import Prior
 from zeroair_pl.schedule import Schedule
+
+SHIFTS = ((0, 1), (1, 0), (1, 1))  # in pixels; further ones were no better
 
 
 class Anchoring:
@@ -29,6 +32,7 @@ class Anchoring:
     Attributes:
         levels: (B,) noise that the prior is told at the coming step, in units of [0, 1].
         settled: (B, 3, H, W) the settled estimates so far, in [0, 1].
+        matched: (B,) the images that are looked at for the last time at the coming step, at their own noise level.
         finished: (B,) the images whose estimate is final.
     """
 
@@ -37,7 +41,7 @@ class Anchoring:
         self.levels = torch.zeros(images)
         self.settled: Tensor | None = None
         self.finished = torch.zeros(images, dtype=torch.bool)
-        self._matched = torch.zeros(images, dtype=torch.bool)
+        self.matched = torch.zeros(images, dtype=torch.bool)
         self._seen: Tensor | None = None  # x_t on the variance-preserving scale, for the matched images
         self._inside: Tensor | None = None  # values that x_t has from the photo
         self._added: Tensor | None = None  # the part of the noise in x_t that was drawn here
@@ -47,8 +51,8 @@ class Anchoring:
         """x_t for the scheduler's timestep ``k``, (B, 3, H, W), from the photo and unit-variance ``noise``."""
         level = self.schedule.noise(k)
         smallest = torch.stack([each.min() for each in anchor.noise]).cpu()
-        self._matched = (smallest >= level) & self.settles
-        self.levels = torch.where(self._matched, smallest, torch.full_like(smallest, level))
+        self.matched = (smallest >= level) & self.settles
+        self.levels = torch.where(self.matched, smallest, torch.full_like(smallest, level))
         levels = self.levels.to(noise)[:, None, None, None]
         # With a tolerance: the rounding of φ⁻¹ makes equal noise slightly unequal.
         inside = self._inside = anchor.noise <= levels * (1 + 1e-4)
@@ -63,11 +67,23 @@ class Anchoring:
 
     def seen(self, x_t: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
         """What the prior is shown, from the scheduler's x_t and timesteps: the matched images at their own level."""
-        if self._seen is None or not bool(self._matched.any()):
+        if self._seen is None or not bool(self.matched.any()):
             return x_t, times
-        rows = self._matched.to(x_t.device)[:, None, None, None]
+        rows = self.matched.to(x_t.device)[:, None, None, None]
         own = self.prior.timestep(2 * self.levels)
-        return torch.where(rows, self._seen, x_t), torch.where(self._matched, own, times)
+        return torch.where(rows, self._seen, x_t), torch.where(self.matched, own, times)
+
+    def look_again(self, x0: Tensor, x_t: Tensor, times: Tensor) -> Tensor:
+        """The mean of the prior's first look ``x0`` and of looks at shifted images (cycle spinning, Coifman & Donoho).
+
+        A network that works on blocks and strides leaves a faint pattern of their size, in flat areas above all. It
+        moves with the grid, and the photo does not.
+        """
+        looks = [x0]
+        for down, right in SHIFTS:
+            shifted = F.pad(x_t, (right, 0, down, 0), mode="reflect")
+            looks.append(self.prior.predict(shifted, times).x0[..., down:, right:])
+        return torch.stack(looks).mean(0)
 
     def settle(self, x0: Tensor) -> Tensor:
         """The guided estimate with settled values as they were; called once after each guidance step."""
@@ -77,7 +93,7 @@ class Anchoring:
             new = self._inside & ~self.finished.to(x0.device)[:, None, None, None]
             x0 = torch.where(new, x0, self.settled)
         self.settled = x0
-        self.finished = self.finished | self._matched
+        self.finished = self.finished | self.matched
         return x0
 
     def error(self, x0: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from zeroair_pl.anchoring import Anchoring
+from zeroair_pl.anchoring import SHIFTS, Anchoring
 from zeroair_pl.errors import DivergenceError
 from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.guidance.base import GuidanceState
@@ -156,6 +156,11 @@ class DiffusionSampling(Callback):
             self.anchoring.levels = torch.full((images,), self.schedule.noise(k))
         x0, self._variance = self.prior.predict(x_t, times)
         self.forwards += len(self.x_t) // images
+        last = self.anchoring.matched.nonzero()[:, 0]
+        if len(last):
+            rows = last.to(x0.device)
+            x0 = x0.index_copy(0, rows, self.anchoring.look_again(x0[rows], x_t[rows], times[last]))
+            self.forwards += len(SHIFTS)
         _check_finite(x0, module.names, t, "the prior's clean estimate")
         return ((x0 + 1) / 2).split(images)
 
