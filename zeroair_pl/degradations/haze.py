@@ -91,7 +91,7 @@ def estimate_airlight(y: Tensor, side: int, share: float = 0.001) -> Tensor:
 
 
 def sky_likeness(y: Tensor, airlight: Tensor, side: int) -> Tensor:
-    """In [0, 1], (1, 1, H, W): how much a pixel looks like open sky: about as bright as A or brighter, and smooth.
+    """In [0, 1], (1, 1, H, W): how much a pixel looks like open sky: smooth, and two thirds as bright as A or more.
 
     The dark channel takes all of a bright sky for haze; dividing by its tiny t would turn grain, clouds and compression
     blocks into colour.
@@ -100,7 +100,7 @@ def sky_likeness(y: Tensor, airlight: Tensor, side: int) -> Tensor:
     mean = _box(grey, side)
     texture = (_box(grey.square(), side) - mean.square()).clamp(min=0).sqrt()
     brightness = mean / airlight.mean()
-    return torch.sigmoid((brightness - 0.85) / 0.03) * torch.sigmoid((0.03 - texture) / 0.006)
+    return torch.sigmoid((brightness - 0.65) / 0.05) * torch.sigmoid((0.02 - texture) / 0.004)
 
 
 def _box(x: Tensor, side: int) -> Tensor:
