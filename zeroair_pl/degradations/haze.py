@@ -49,7 +49,7 @@ class Haze(Degradation):
     @property
     def airlight(self) -> Tensor:
         """A, (1, 3, 1, 1)."""
-        return self.airlight_start + SLOW * self.tint
+        return (self.airlight_start + SLOW * self.tint).clamp(0, 1)
 
     def transmission(self) -> Tensor:
         """t, (1, 1, H, W) in [floor, 1]."""
