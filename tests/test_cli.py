@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -43,6 +44,17 @@ def test_help_answers_without_loading_anything_heavy() -> None:
     assert "restore" in done.stdout
     assert "plugins list" in done.stdout
     assert "prior convert" in done.stdout
+
+
+def test_a_reader_that_goes_away_is_no_crash() -> None:
+    code = "import sys; sys.stdin.read(); from zeroair_pl.cli import main; sys.exit(main(['--help']))"
+    program, root = [sys.executable, "-c", code], Path(__file__).parents[1]
+    with subprocess.Popen(program, stdin=PIPE, stdout=PIPE, stderr=PIPE, cwd=root) as running:
+        assert running.stdout
+        running.stdout.close()  # before it has begun to print
+        _, error = running.communicate()
+    assert running.returncode == 141
+    assert error == b""
 
 
 def test_a_command_lists_its_options() -> None:

@@ -56,7 +56,16 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit status: 0, 1 if a photo failed, 2 for a mistake in the settings."""
     runtime.prepare()
-    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        status = _run(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # whoever read the output is gone, as in `| head`; what matters is in files
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + 13  # as a shell reports SIGPIPE
+
+
+def _run(words: list[str]) -> int:
     try:
         name, words = _command(words)
         if not name:
