@@ -289,14 +289,19 @@ def test_ctrl_c_ends_with_a_summary_and_leaves_the_rest_for_the_next_run(folder:
     bright(folder / "in/b.png")
     words = ["--degradation", "test_restore.Interrupt", "--guidance.update", "GradientUpdate"]
     words += ["--guidance.terms", "[{loss: Fidelity}]"]
-    handler = signal.getsignal(signal.SIGINT)
-    outcome = run("restore", "--images", "in", *WORDS, *words)
+    # A shell starts its background jobs deaf to Ctrl-C; the tests may be one.
+    inherited = signal.signal(signal.SIGINT, handler := signal.default_int_handler)
+    try:
+        outcome = run("restore", "--images", "in", *WORDS, *words)
+        left = signal.getsignal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, inherited)
     assert outcome.status == 130
     assert "1 restored, 2 not begun" in outcome.out
     assert "Traceback" not in outcome.err
     assert column(folder, "name") == ["a"]
     assert not (folder / "out/b.png").exists()
-    assert signal.getsignal(signal.SIGINT) is handler, "and a notebook can be interrupted again"
+    assert left is handler, "and a notebook can be interrupted again"
 
 
 # --- scored
