@@ -20,8 +20,9 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 class UNetPrior(Prior):
-    """A diffusers ``UNet2DModel`` behind the ``Prior`` contract: ε, v or x0 prediction, 3 or 6 output channels, with or
-    without a space-to-depth stem, at any image size.
+    """A diffusers ``UNet2DModel``, or the ``DenoisingUNet`` of ``prior train``, behind the ``Prior`` contract.
+
+    ε, v or x0 prediction, 3 or 6 output channels, with or without a space-to-depth stem, at any image size.
 
         ε:  x0 = (x_t − sqrt(1−ᾱ)·ε) / sqrt(ᾱ)        v:  x0 = sqrt(ᾱ)·x_t − sqrt(1−ᾱ)·v
 
@@ -41,8 +42,6 @@ class UNetPrior(Prior):
         precision: Literal["float32", "bfloat16", "float16"] = "bfloat16",
         channels_last: bool = True,
     ) -> None:
-        from diffusers.models.unets.unet_2d import UNet2DModel
-
         folder = locate(path)
         facts = _read_json(folder / "prior.json") if (folder / "prior.json").is_file() else {}
         self.name = str(facts.get("name", path))
@@ -50,22 +49,14 @@ class UNetPrior(Prior):
         self.precision = DTYPES[precision]
         self.alphas_cumprod, self.prediction_type = _schedule(folder)
         self.calibration = _calibration(facts, folder)
-        try:
-            unet = UNet2DModel.from_pretrained(
-                folder,
-                subfolder="unet" if (folder / "unet").is_dir() else None,
-                local_files_only=True,
-                low_cpu_mem_usage=False,  # needs another package and would say so on every load
-            )
-        except Exception as error:
-            raise ConfigError(f"prior.path: the network in {folder} cannot be loaded: {error}") from error
+        unet = _network(folder)
         channels = 3 * self.stem**2
         if unet.config.in_channels != channels or unet.config.out_channels not in (channels, 2 * channels):
             raise ConfigError(
                 f"prior.path: {folder} maps {unet.config.in_channels} to {unet.config.out_channels} channels; "
                 f"expected {channels} to {channels} or {2 * channels} (space_to_depth is {self.stem})"
             )
-        if unet.config.num_class_embeds is not None:
+        if unet.config.get("num_class_embeds") is not None:
             raise ConfigError(
                 f"prior.path: {folder} is class-conditional; restoration needs an unconditional prior. "
                 "Convert the checkpoint again with --class_label N, which fixes one class"
@@ -73,7 +64,8 @@ class UNetPrior(Prior):
         self.learned_variance = unet.config.out_channels == 2 * channels
         unet.requires_grad_(False).eval()
         self.unet = unet.to(memory_format=torch.channels_last) if channels_last else unet
-        self.multiple = self.stem * 2 ** (len(unet.config.down_block_types) - 1)
+        own = getattr(unet, "multiple", None)
+        self.multiple = own or self.stem * 2 ** (len(unet.config.down_block_types) - 1)
 
     def to(self, device: torch.device | str) -> Prior:
         self.unet.to(device)
@@ -98,7 +90,11 @@ class UNetPrior(Prior):
 
     def _features(self, x: Tensor) -> list[Tensor]:
         found: list[Tensor] = []
-        h, emb = self._stem_and_time(x, torch.zeros(len(x), device=x.device))
+        t = torch.zeros(len(x), device=x.device)
+        if hasattr(self.unet, "features"):
+            with self._autocast(x):
+                return [each.float() for each in self.unet.features(self._pad(x), t)]
+        h, emb = self._stem_and_time(x, t)
         with self._autocast(x):
             for block in self.unet.down_blocks:
                 h, skips = block(hidden_states=h, temb=emb)
@@ -178,6 +174,20 @@ def locate(path: str) -> Path:
         "256x256_diffusion_uncond.pt (2.2 GB, OpenAI guided-diffusion) and run: "
         f"python cli.py prior convert 256x256_diffusion_uncond.pt {path}"
     )
+
+
+def _network(folder: Path) -> Any:
+    where = folder / "unet" if (folder / "unet").is_dir() else folder
+    kind: Any
+    if _read_json(where / "config.json").get("_class_name") == "DenoisingUNet":
+        from zeroair_pl.priors.network import DenoisingUNet as kind
+    else:
+        from diffusers.models.unets.unet_2d import UNet2DModel as kind
+    try:
+        # The first option needs another package otherwise, and would say so on every load.
+        return kind.from_pretrained(where, local_files_only=True, low_cpu_mem_usage=False)
+    except Exception as error:
+        raise ConfigError(f"prior.path: the network in {folder} cannot be loaded: {error}") from error
 
 
 def _schedule(folder: Path) -> tuple[Tensor, str]:
