@@ -13,6 +13,8 @@ from typing import NamedTuple
 import pytest
 from command import run
 
+from zeroair_pl.cli import prepare, read
+
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 PAGES += [ROOT / "examples" / "photos" / "README.md"]
@@ -74,6 +76,11 @@ def test_a_command_is_understood(line: str, folder: Path, monkeypatch: pytest.Mo
         monkeypatch.setenv(name, value)
     if words[0] == "restore" and not {"--help", "--degradation.help"} & set(words):
         words = [*words, *(["--print_config"] if "--print_config" not in words else [])]  # all but the work
+    if words[:2] in (["prior", "fetch"], ["prior", "sample"]):  # all but the network, or the work
+        name = " ".join(words[:2])
+        at_hand = ["small" if word == "adm-256x256-uncond" else word for word in words[2:]]
+        prepare(name, read(name, at_hand, os.environ))
+        return
     outcome = run(*words)
     if words[:2] == ["prior", "convert"]:  # the checkpoint is not at hand: it is what must be missed
         assert words[2] in outcome.error

@@ -50,6 +50,12 @@ COMMANDS = {
     "prior convert": Command(
         "zeroair_pl.commands.prior:convert", "turn an OpenAI ADM checkpoint into a folder that --prior.path takes"
     ),
+    "prior fetch": Command(
+        "zeroair_pl.commands.prior:fetch", "download a known prior and make it ready for --prior.path", flags=("keep",)
+    ),
+    "prior list": Command("zeroair_pl.commands.prior:list_", "show the priors that are here, and those to fetch"),
+    "prior info": Command("zeroair_pl.commands.prior:info", "show what a prior is: network, schedule, sizes, errors"),
+    "prior sample": Command("zeroair_pl.commands.prior_sample:sample", "draw images from a prior, from pure noise"),
 }
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from zeroair_pl.priors.adm_layout import NoiseSchedule
+from zeroair_pl.priors.catalogue import CATALOGUE, Entry, fetched, fetched_names, find, home, known
+from zeroair_pl.priors.unet import bundled_priors, locate
 
 
 def convert(
@@ -49,3 +52,92 @@ def convert(
     )
     print(f"{checkpoint} is converted; use it with: --prior.path {out}")
     return out
+
+
+def fetch(name: str, out: Path | None = None, class_label: int | None = None, keep: bool = False) -> Path:
+    """Download a known prior and make it ready for --prior.path NAME.
+
+    An interrupted download is continued by the same command. Checksums are compared where they are known. OpenAI's
+    checkpoints are converted (see 'prior convert') and then deleted, as the folder is all that is used.
+
+    Args:
+        name: as 'prior list' shows it; the name of the checkpoint file or a hub id will do too.
+        out: the folder to make; by default one in $ZEROAIR_HOME/priors or ~/.cache/zeroair/priors, found by its name.
+        class_label: class-conditional networks only: the class to fix, which makes the network unconditional.
+        keep: keep OpenAI's checkpoint beside the folder.
+
+    Returns:
+        The folder.
+    """
+    from zeroair_pl.priors import fetching
+
+    return fetching.fetch(find(name), out, class_label=class_label, keep=keep)
+
+
+def list_() -> None:
+    """Show the priors inside the package, those that were fetched, and those that can be."""
+    rows = [("name", "state", "size", "trained at", "licence", "what it knows")]
+    for name in bundled_priors():
+        entry = known(name)
+        size = sum(file.stat().st_size for file in locate(name).rglob("*") if file.is_file())
+        about, licence = (entry.about, entry.licence) if entry else ("", "")
+        rows.append((name, "bundled", _megabytes(size), "any size", licence, about))
+    for entry in CATALOGUE.values():
+        if entry.kind != "bundled":
+            state = "fetched" if fetched(entry.name) else "to fetch"
+            about = entry.about + (f"; takes --class_label 0 to {entry.classes - 1}" if entry.classes else "")
+            side = f"{entry.resolution} px" if entry.resolution else "any size"
+            rows.append((entry.name, state, _download_size(entry), side, entry.licence, about))
+    for name in fetched_names():
+        if name not in CATALOGUE:
+            rows.append((name, "fetched", "", "", "", f"in {home()}"))
+    widths = [max(len(row[i]) for row in rows) for i in range(5)]
+    for row in rows:
+        print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[5]]).rstrip())
+
+
+def info(prior: str) -> None:
+    """Show what a prior is: network, schedule, precision, sizes, measured errors, and the beginning of its model card.
+
+    Args:
+        prior: as for --prior.path: a name, a folder, or a hub id; a name that is not fetched yet is only described.
+    """
+    from zeroair_pl.priors.facts import card, facts
+
+    entry = known(prior)
+    if entry is not None and entry.kind != "bundled" and not Path(prior).is_dir() and fetched(prior) is None:
+        shown, lines = _described(entry), []
+    else:
+        folder = locate(prior)
+        shown, lines = facts(folder), card(folder)
+        if entry is not None:
+            shown |= {"licence": entry.licence, "what it knows": entry.about}
+    width = max(map(len, shown))
+    for what, value in shown.items():
+        print(f"{what:{width}}  {value}")
+    encoding = sys.stdout.encoding or "utf-8"  # a card may hold what a terminal cannot show
+    for line in ["", *lines] if lines else []:
+        print(line.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def _described(entry: Entry) -> dict[str, str]:
+    label = " --class_label N" if entry.classes else ""
+    return {
+        "name": entry.name,
+        "state": f"to fetch: python cli.py prior fetch {entry.name}{label}",
+        "from": entry.page,
+        "size": _download_size(entry),
+        "sha256": entry.sha256 or "not known",
+        "parameters": f"{entry.parameters:,}",
+        "trained at": f"{entry.resolution} px",
+        "licence": entry.licence,
+        "what it knows": entry.about,
+    }
+
+
+def _download_size(entry: Entry) -> str:
+    return _megabytes(entry.bytes or 0) if entry.size else f"about {_megabytes(entry.bytes or 0)}"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB"

@@ -35,13 +35,10 @@ from zeroair_pl.priors.adm_layout import (
     some,
     unet_config,
 )
+from zeroair_pl.priors.catalogue import CATALOGUE
 
-KNOWN_FILES = {
-    # name: size in bytes, sha256
-    "256x256_diffusion_uncond.pt": (
-        2_211_383_297,
-        "a37c32fffd316cd494cf3f35b339936debdc1576dad13fe57c42399a5dbc78b1",
-    ),
+KNOWN_FILES = {  # name: size in bytes, sha256
+    entry.file: (entry.size, entry.sha256) for entry in CATALOGUE.values() if entry.kind == "adm" and entry.sha256
 }
 
 
@@ -83,7 +80,7 @@ def convert_adm(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out} exists already; name a new folder for the converted prior")
     found_checksum = _verify(source, checksum)
-    weights = _load(source)
+    weights = load_weights(source)
     shapes = {key: tuple(tensor.shape) for key, tensor in weights.items()}
     try:
         arch = infer_architecture(shapes)
@@ -148,8 +145,12 @@ def _verify(source: Path, checksum: str | None) -> str:
     return found
 
 
-def _load(source: Path) -> dict[str, Tensor]:
-    """The state dict, mapped from the file where its format allows."""
+def load_weights(source: Path) -> dict[str, Tensor]:
+    """The state dict in a pickled weights file, mapped from the file where its format allows.
+
+    Raises:
+        ConfigError: the file is truncated, or anything else than a plain dict of floating-point tensors.
+    """
     with source.open("rb") as file:
         is_zip = file.read(4) == b"PK\x03\x04"
     if is_zip and not zipfile.is_zipfile(source):

@@ -14,6 +14,7 @@ from torch import Tensor
 from zeroair_pl.errors import ConfigError, did_you_mean
 from zeroair_pl.per_image import image_by_image
 from zeroair_pl.priors.base import Calibration, Prediction, Prior
+from zeroair_pl.priors.catalogue import CATALOGUE, fetched, known
 
 BUNDLED = Path(__file__).parent / "bundled"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -27,8 +28,8 @@ class UNetPrior(Prior):
         ε:  x0 = (x_t − sqrt(1−ᾱ)·ε) / sqrt(ᾱ)        v:  x0 = sqrt(ᾱ)·x_t − sqrt(1−ᾱ)·v
 
     Args:
-        path: a bundled prior's name (``small``), a folder with ``unet/``, ``scheduler/`` and optionally ``prior.json``
-            (as ``prior convert`` writes it), a folder or hub id of a diffusers pipeline.
+        path: the name of a bundled prior (``small``) or of a fetched one, a folder with ``unet/``, ``scheduler/`` and
+            optionally ``prior.json`` (as ``prior convert`` writes it), a folder or hub id of a diffusers pipeline.
         precision: arithmetic of the network. ``bfloat16`` halves its time on recent CPUs and GPUs.
         channels_last: memory layout of the convolutions; faster nearly everywhere.
 
@@ -141,7 +142,8 @@ def bundled_priors() -> list[str]:
 
 
 def locate(path: str) -> Path:
-    """The local folder that ``path`` names: bundled, on disk, or a hub id (from the local cache, else downloaded).
+    """The local folder that ``path`` names: bundled, on disk, fetched, or a hub id (from the local cache, else
+    downloaded).
 
     Raises:
         ConfigError: it is none of them; the message says what to do.
@@ -158,6 +160,8 @@ def locate(path: str) -> Path:
             f"prior.path: {path} is a file; expected a folder. Turn an OpenAI ADM checkpoint into one with: "
             f"python cli.py prior convert {path} OUT"
         )
+    if (there := fetched(path)) is not None:
+        return there
     if path.count("/") == 1 and not path.startswith((".", "/", "~")):
         from huggingface_hub import snapshot_download
 
@@ -168,11 +172,14 @@ def locate(path: str) -> Path:
             reason = f" Tried it as a hub id too: {str(error).splitlines()[0]}."
     else:
         reason = ""
+    if (entry := known(path)) is not None:
+        raise ConfigError(
+            f"prior.path: {path!r} is not here yet.{reason} Get it with: python cli.py prior fetch {entry.name}"
+        )
     raise ConfigError(
         f"prior.path: {path!r} is no folder and no bundled prior ({', '.join(bundled_priors())})."
-        f"{did_you_mean(path, bundled_priors())}{reason} For the paper's prior, get the file "
-        "256x256_diffusion_uncond.pt (2.2 GB, OpenAI guided-diffusion) and run: "
-        f"python cli.py prior convert 256x256_diffusion_uncond.pt {path}"
+        f"{did_you_mean(path, [*bundled_priors(), *CATALOGUE])}{reason} Known priors are listed by: "
+        "python cli.py prior list"
     )
 
 

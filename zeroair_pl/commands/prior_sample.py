@@ -1,0 +1,53 @@
+"""``python cli.py prior sample``: what a prior imagines when no photo tells it anything."""
+
+from __future__ import annotations
+
+import io
+import time
+from pathlib import Path
+
+from jsonargparse import lazy_instance
+
+from zeroair_pl.errors import ConfigError
+from zeroair_pl.priors import Prior, UNetPrior
+from zeroair_pl.priors.samples import draw
+from zeroair_pl.saving import write_atomically
+
+
+def sample(
+    out: Path = Path("samples.png"),
+    prior: Prior = lazy_instance(UNetPrior),  # noqa: B008 - a description of the default, built when it is needed
+    count: int = 16,
+    size: int = 64,
+    steps: int = 50,
+    seed: int = 0,
+) -> Path:
+    """Draw images from a prior, from pure noise, into one picture: a grid, row by row.
+
+    Args:
+        out: the picture, a PNG.
+        prior: the prior, with the options that restore has: --prior.path, --prior.precision and the others.
+        count: number of images. Each has random numbers of its own, so more of them leave the first as they are.
+        size: side of the images in pixels. A network with attention draws best at the size it was trained at.
+        steps: noise levels to visit, from pure noise to clean; one forward pass each.
+        seed: of the random numbers.
+
+    Returns:
+        The picture.
+    """
+    import torch
+    from PIL import Image
+    from torchvision.utils import make_grid
+
+    if out.suffix.lower() != ".png":
+        raise ConfigError(f"--out is {out}, expected a name that ends in .png")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    began = time.perf_counter()
+    images = draw(prior.to(device), count, size, steps, seed, device)
+    grid = make_grid(images, nrow=max(1, round(count**0.5)), padding=2)
+    encoded = io.BytesIO()
+    Image.fromarray((grid * 255).round().byte().permute(1, 2, 0).numpy()).save(encoded, "PNG")
+    write_atomically(out, encoded.getvalue())
+    seconds = time.perf_counter() - began
+    print(f"{count} samples of {prior.name} at {size}x{size} in {steps} steps, {seconds:.1f} s: {out}")
+    return out

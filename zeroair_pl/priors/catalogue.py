@@ -1,0 +1,193 @@
+"""The priors that are known by name: inside the package, and published by others. Facts only; ``fetching`` gets them.
+
+Sources: the download list and model card of OpenAI's guided-diffusion (MIT licence), Dhariwal and Nichol, "Diffusion
+Models Beat GANs on Image Synthesis", 2021, arXiv 2105.05233; the model cards of the DDPM pipelines on the Hugging Face
+hub, Ho, Jain and Abbeel, "Denoising Diffusion Probabilistic Models", 2020, arXiv 2006.11239.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from zeroair_pl.errors import ConfigError, did_you_mean
+
+Kind = Literal["bundled", "adm", "hub"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of one prior.
+
+    Attributes:
+        name: what ``--prior.path`` takes once it is there, and the name of its folder.
+        kind: inside the package, a checkpoint of OpenAI's ADM that must be converted, or a diffusers pipeline.
+        about: what it was trained on.
+        licence: of the weights.
+        resolution: side of the training images in pixels; ``None`` for a prior that is made for any size.
+        parameters: of the network.
+        source: URL of the checkpoint file, or hub id.
+        size: exact length of the file in bytes, ``None`` where it is not known.
+        sha256: of the file, ``None`` where it is not known for sure.
+        classes: of a class-conditional network, which takes one of them to become a prior.
+    """
+
+    name: str
+    kind: Kind
+    about: str
+    licence: str
+    resolution: int | None = None
+    parameters: int | None = None
+    source: str = ""
+    size: int | None = None
+    sha256: str | None = None
+    classes: int | None = None
+
+    @property
+    def file(self) -> str:
+        """Name of the file to download; of a hub pipeline that of its weights."""
+        return self.source.rpartition("/")[2] if self.kind == "adm" else "diffusion_pytorch_model.safetensors"
+
+    @property
+    def page(self) -> str:
+        """Where a person finds it."""
+        return f"https://huggingface.co/{self.source}/tree/main" if self.kind == "hub" else self.source
+
+    @property
+    def bytes(self) -> int | None:
+        """About how much there is to download: the exact size, or four bytes a parameter."""
+        return self.size or (4 * self.parameters if self.parameters else None)
+
+    def folder_name(self, class_label: int | None = None) -> str:
+        """Name of its folder; each class of a class-conditional network has one of its own."""
+        return self.name if class_label is None else f"{self.name}-class{class_label}"
+
+
+_OPENAI = "https://openaipublic.blob.core.windows.net/diffusion/jul-2021/"
+_OPENAI_LICENCE = "MIT; for research, says its model card"
+_ADM256, _ADM256_CLASSES, _ADM64 = 552_814_086, 553_838_086, 295_904_454
+_DDPM256, _DDPM32 = 113_673_219, 35_746_307
+
+
+def _adm(
+    name: str,
+    file: str,
+    about: str,
+    resolution: int = 256,
+    parameters: int = _ADM256,
+    classes: int | None = None,
+    size: int | None = None,
+    sha256: str | None = None,
+) -> Entry:
+    url = _OPENAI + file
+    return Entry(name, "adm", about, _OPENAI_LICENCE, resolution, parameters, url, size, sha256, classes)
+
+
+def _hub(name: str, about: str, resolution: int = 256, parameters: int = _DDPM256) -> Entry:
+    return Entry(name, "hub", about, "Apache-2.0", resolution, parameters, f"google/{name}")
+
+
+_ENTRIES = [
+    Entry("small", "bundled", "photographs of all kinds; what is used by default", "Apache-2.0"),
+    _adm(
+        "adm-256x256-uncond",
+        "256x256_diffusion_uncond.pt",
+        "ImageNet; the paper's prior",
+        size=2_211_383_297,
+        sha256="a37c32fffd316cd494cf3f35b339936debdc1576dad13fe57c42399a5dbc78b1",
+    ),
+    # One public report, which fits: 1000 more rows of 1024 numbers than the unconditional file, and 247 bytes of names.
+    _adm("adm-256x256", "256x256_diffusion.pt", "ImageNet", 256, _ADM256_CLASSES, 1000, size=2_215_479_544),
+    _adm("adm-64x64", "64x64_diffusion.pt", "ImageNet", 64, _ADM64, 1000),
+    _adm("adm-lsun-bedroom", "lsun_bedroom.pt", "LSUN bedrooms"),
+    _adm("adm-lsun-cat", "lsun_cat.pt", "LSUN cats"),
+    _adm("adm-lsun-horse", "lsun_horse.pt", "LSUN horses"),
+    _adm("adm-lsun-horse-nodropout", "lsun_horse_nodropout.pt", "LSUN horses, trained without dropout"),
+    _hub("ddpm-celebahq-256", "CelebA-HQ faces"),
+    _hub("ddpm-ema-celebahq-256", "CelebA-HQ faces, averaged weights"),
+    _hub("ddpm-church-256", "LSUN churches"),
+    _hub("ddpm-ema-church-256", "LSUN churches, averaged weights"),
+    _hub("ddpm-bedroom-256", "LSUN bedrooms"),
+    _hub("ddpm-ema-bedroom-256", "LSUN bedrooms, averaged weights"),
+    _hub("ddpm-cat-256", "LSUN cats"),
+    _hub("ddpm-ema-cat-256", "LSUN cats, averaged weights"),
+    _hub("ddpm-cifar10-32", "CIFAR-10", 32, _DDPM32),
+]
+CATALOGUE: Mapping[str, Entry] = {entry.name: entry for entry in _ENTRIES}
+
+# Published beside the ones above, and asked for sooner or later.
+UNUSABLE: Mapping[str, str] = {
+    "128x128_diffusion": "it has 4 attention heads at every level, which diffusers' UNet2DModel cannot express",
+    "512x512_diffusion": "its timestep embedding and first level differ in width, which diffusers' UNet2DModel ties",
+    "64_256_upsampler": "it makes a small image larger and is no prior of images",
+    "128_512_upsampler": "it makes a small image larger and is no prior of images",
+    "64x64_classifier": "it is a classifier and no prior of images",
+    "128x128_classifier": "it is a classifier and no prior of images",
+    "256x256_classifier": "it is a classifier and no prior of images",
+    "512x512_classifier": "it is a classifier and no prior of images",
+}
+
+
+def known(name: str, catalogue: Mapping[str, Entry] = CATALOGUE) -> Entry | None:
+    """The entry of that name, of that checkpoint file (with or without ``.pt``), or of that hub id."""
+    if name in catalogue:
+        return catalogue[name]
+    wanted = name.removesuffix(".pt")
+    for entry in catalogue.values():
+        if (entry.kind == "adm" and entry.file.removesuffix(".pt") == wanted) or (
+            entry.kind == "hub" and entry.source == name
+        ):
+            return entry
+    return None
+
+
+def find(name: str, catalogue: Mapping[str, Entry] = CATALOGUE) -> Entry:
+    """As ``known``.
+
+    Raises:
+        ConfigError: there is none; names the nearest, and all.
+    """
+    entry = known(name, catalogue)
+    if entry is not None:
+        return entry
+    reason = UNUSABLE.get(name.removesuffix(".pt"))
+    if reason is not None:
+        raise ConfigError(f"{name} cannot be used: {reason}.")
+    files = [entry.file.removesuffix(".pt") for entry in catalogue.values() if entry.kind == "adm"]
+    near = did_you_mean(name, [*catalogue, *files])
+    raise ConfigError(f"there is no known prior {name!r}.{near} Known: {', '.join(catalogue)}.")
+
+
+def home() -> Path:
+    """The folder of the fetched priors: ``$ZEROAIR_HOME/priors``, by default ``~/.cache/zeroair/priors``."""
+    return Path(os.environ.get("ZEROAIR_HOME") or "~/.cache/zeroair").expanduser() / "priors"
+
+
+def fetched(name: str) -> Path | None:
+    """The folder of a prior that was fetched, by its name, its checkpoint's or its hub id; ``None`` if it was not."""
+    entry = known(name)
+    for candidate in (name, entry.name if entry else ""):
+        folder = home() / candidate
+        if candidate and Path(candidate).name == candidate and is_prior(folder):
+            return folder
+    return None
+
+
+def fetched_names() -> list[str]:
+    """Names of the priors in ``home()``."""
+    folders = home().iterdir() if home().is_dir() else []
+    return sorted(folder.name for folder in folders if not folder.name.startswith(".") and is_prior(folder))
+
+
+def is_prior(folder: Path) -> bool:
+    """Whether a folder has what every prior has: a network's configuration, its weights and a schedule."""
+    network = folder / "unet" if (folder / "unet").is_dir() else folder
+    schedules = (folder / "scheduler" / "scheduler_config.json", folder / "scheduler_config.json")
+    return (
+        (network / "config.json").is_file()
+        and any(network.glob("*.safetensors"))
+        and any(schedule.is_file() for schedule in schedules)
+    )

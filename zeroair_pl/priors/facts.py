@@ -1,0 +1,121 @@
+"""What a prior's folder says about itself, read without loading the network."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from zeroair_pl.errors import ConfigError
+from zeroair_pl.priors.base import Calibration
+from zeroair_pl.priors.unet import _calibration, _read_json, _schedule
+
+DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+SIGMAS = (5, 10, 15, 25, 50, 100, 200)  # of white noise, in /255
+CARD_LINES = 24
+
+
+def facts(folder: Path) -> dict[str, str]:
+    """Everything that ``prior info`` shows of the prior in ``folder``, in order: what, and its value in words.
+
+    Raises:
+        ConfigError: a file of the folder is missing or damaged.
+    """
+    where = folder / "unet" if (folder / "unet").is_dir() else folder
+    network = _read_json(where / "config.json")
+    own = _read_json(folder / "prior.json") if (folder / "prior.json").is_file() else {}
+    alphas_cumprod, prediction = _schedule(folder)
+    noise = ((1 - alphas_cumprod) / alphas_cumprod).sqrt() * 127.5
+    parameters, dtypes = _weights(where)
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    packed = int(own.get("space_to_depth", 1))  # by the prior; a network may have a stem of its own
+    stem, channels = packed * int(network.get("stem", 1)), 3 * packed**2
+    out = int(network.get("out_channels", channels))
+    shown = {
+        "name": str(own.get("name", folder.name)),
+        "folder": str(folder),
+        "network": str(network.get("_class_name", "UNet2DModel")),
+        "parameters": f"{parameters:,}",
+        "on disk": f"{size / 1e6:.1f} MB, weights in {dtypes}",
+        "prediction": prediction,
+        "learned variance": "yes" if out == 2 * channels else "no",
+        "schedule": f"T = {len(noise)}, noise of {noise[0]:.2f} to {noise[-1]:.0f} /255",
+        "stem": f"{stem}x{stem} space to depth" if stem > 1 else "none",
+        "image size": _size(network, own, stem),
+    }
+    classes = network.get("num_class_embeds")
+    if classes:
+        shown["classes"] = f"{classes}; no prior until one is fixed, with prior convert … --class_label N"
+    elif "class_label" in own:
+        shown["class"] = str(own["class_label"])
+    shown["calibration"] = _errors(_calibration(own, folder)) if "calibration" in own else "none of its own"
+    return shown
+
+
+def card(folder: Path) -> list[str]:
+    """The beginning of the model card, and its tables, which hold what was measured; nothing where there is no card."""
+    path = folder / "README.md"
+    if not path.is_file():
+        return []
+    text = path.read_text(encoding="utf-8", errors="replace")
+    if text.startswith("---\n"):  # the hub's YAML block
+        text = text.partition("\n---")[2]
+    paragraphs = [p.strip("\n") for p in text.split("\n\n") if p.strip()]
+    told = [p for p in paragraphs if not p.startswith(("#", "|"))][:1]
+    lines = [p for p in paragraphs if p in told or p.startswith("|") or p is paragraphs[0]]
+    return "\n\n".join(lines).splitlines()[:CARD_LINES]
+
+
+def _size(network: dict[str, Any], own: dict[str, Any], stem: int) -> str:
+    blocks = [*network.get("down_block_types", ()), *network.get("up_block_types", ())]
+    attention = any("Attn" in str(block) for block in blocks) or (bool(blocks) and network.get("add_attention", True))
+    levels = len(network.get("down_block_types") or network.get("widths") or ()) or 1
+    multiple = stem * 2 ** (levels - 1)
+    native = own.get("native_size") or network.get("sample_size")
+    trained = f"{int(native) * (1 if 'native_size' in own else stem)} px" if isinstance(native, int) else "unknown"
+    if attention:
+        return (
+            f"fixed: attention over the whole image, trained at {trained}; sides are padded to multiples of {multiple}"
+        )
+    return f"any; sides are padded to multiples of {multiple}"
+
+
+def _errors(calibration: Calibration) -> str:
+    """Denoising PSNR at some noise levels, on images in [-1, 1]: 20 log10(2 / rmse)."""
+    errors = calibration.error(torch.tensor([sigma / 127.5 for sigma in SIGMAS]))
+    return (
+        ", ".join(f"{20 * torch.log10(2 / e):.1f} dB at {sigma}" for sigma, e in zip(SIGMAS, errors, strict=True))
+        + " /255"
+    )
+
+
+def _weights(folder: Path) -> tuple[int, str]:
+    """How many numbers the weights files hold, and in which formats, by their headers alone."""
+    files = sorted(folder.glob("*.safetensors"))
+    whole = [file for file in files if file.name == "diffusion_pytorch_model.safetensors"]
+    counts: Counter[str] = Counter()
+    for file in whole or files:
+        for tensor in _header(file):
+            counts[str(tensor["dtype"])] += prod(tensor["shape"])
+    if not counts:
+        raise ConfigError(f"{folder} has no weights in safetensors")
+    return sum(counts.values()), ", ".join(DTYPES.get(name, name) for name, _ in counts.most_common())
+
+
+def _header(file: Path) -> Iterator[dict[str, Any]]:
+    try:
+        with file.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            header = json.loads(stream.read(min(length, file.stat().st_size)))
+        tensors = [tensor for name, tensor in header.items() if name != "__metadata__"]
+        end = 8 + length + max(tensor["data_offsets"][1] for tensor in tensors)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{file} is no safetensors file: {error}") from error
+    if end != file.stat().st_size:
+        raise ConfigError(f"{file} has {file.stat().st_size:,} bytes, expected {end:,}; it is truncated or damaged")
+    yield from tensors
