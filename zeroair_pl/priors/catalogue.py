@@ -179,7 +179,7 @@ def fetched(name: str) -> Path | None:
 def fetched_names() -> list[str]:
     """Names of the priors in ``home()``."""
     folders = home().iterdir() if home().is_dir() else []
-    return sorted(folder.name for folder in folders if not folder.name.startswith(".") and is_prior(folder))
+    return sorted(folder.name for folder in folders if folder.suffix != ".part" and is_prior(folder))
 
 
 def is_prior(folder: Path) -> bool:
