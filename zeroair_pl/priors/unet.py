@@ -15,6 +15,8 @@ from zeroair_pl.errors import ConfigError, did_you_mean
 from zeroair_pl.per_image import image_by_image
 from zeroair_pl.priors.base import Calibration, Prediction, Prior
 from zeroair_pl.priors.catalogue import CATALOGUE, fetched, known
+from zeroair_pl.priors.compiled import Compiled
+from zeroair_pl.priors.tiling import Tiling, reflected, trained_size
 
 BUNDLED = Path(__file__).parent / "bundled"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -30,11 +32,19 @@ class UNetPrior(Prior):
     Args:
         path: the name of a bundled prior (``small``) or of a fetched one, a folder with ``unet/``, ``scheduler/`` and
             optionally ``prior.json`` (as ``prior convert`` writes it), a folder or hub id of a diffusers pipeline.
-        precision: arithmetic of the network. ``bfloat16`` halves its time on recent CPUs and GPUs.
+        precision: arithmetic of the network. ``bfloat16`` halves its time on recent CPUs and GPUs; ``float16`` is for
+            GPUs, and much slower than either on most CPUs.
         channels_last: memory layout of the convolutions; faster nearly everywhere.
+        compile: put the network through ``torch.compile`` at its first use, which takes a minute; without a compiler it
+            is left as it is, with a warning.
+        tile: side in pixels of the tiles that large images are predicted in. By default, networks with attention have
+            tiles of the size that they were trained on; others see an image of up to ``pixels_at_once`` whole, and a
+            larger one in tiles of 768 at most.
+        overlap: of neighbouring tiles, in pixels; by default a quarter of the tile, at most 96.
+        pixels_at_once: how many pixels go through the network at once, which bounds its memory.
 
     Raises:
-        ConfigError: nothing usable is found at ``path``.
+        ConfigError: nothing usable is found at ``path``, or tiles of that size are impossible.
     """
 
     def __init__(
@@ -42,6 +52,10 @@ class UNetPrior(Prior):
         path: str = "small",
         precision: Literal["float32", "bfloat16", "float16"] = "bfloat16",
         channels_last: bool = True,
+        compile: bool = False,
+        tile: int | None = None,
+        overlap: int | None = None,
+        pixels_at_once: int = 2**20,
     ) -> None:
         folder = locate(path)
         facts = _read_json(folder / "prior.json") if (folder / "prior.json").is_file() else {}
@@ -64,26 +78,33 @@ class UNetPrior(Prior):
             )
         self.learned_variance = unet.config.out_channels == 2 * channels
         unet.requires_grad_(False).eval()
-        self.unet = unet.to(memory_format=torch.channels_last) if channels_last else unet
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.unet = unet.to(memory_format=self.memory_format)
+        self.run = Compiled(self.unet) if compile else self.unet
         own = getattr(unet, "multiple", None)
         self.multiple = own or self.stem * 2 ** (len(unet.config.down_block_types) - 1)
+        self.tiling = Tiling(tile, overlap, pixels_at_once, self.multiple, trained_size(unet, self.stem))
 
     def to(self, device: torch.device | str) -> Prior:
         self.unet.to(device)
         return self
 
     def predict(self, x_t: Tensor, t: Tensor) -> Prediction:
+        with torch.no_grad():
+            return Prediction(*self.tiling.predict(self._estimate, x_t, t))
+
+    def _estimate(self, x_t: Tensor, t: Tensor) -> list[Tensor]:
+        """The clean estimate, and the learned variance where there is one, of images that the network sees whole."""
         alpha_bar = self.alpha_bar(t).to(x_t)[:, None, None, None]
         signal, noise = alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
-        with torch.no_grad():
-            out, *variance = image_by_image(self._network, x_t, t)
+        out, *variance = self._network(x_t, t)
         if self.prediction_type == "v_prediction":
             x0 = signal * x_t - noise * out
         elif self.prediction_type == "epsilon":
             x0 = (x_t - noise * out) / signal
         else:
             x0 = out
-        return Prediction(x0.clamp(-1, 1), *variance)
+        return [x0.clamp(-1, 1), *variance]
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Outputs of the network's encoder stages at its lowest noise level; (B, C_k, H_k, W_k) each."""
@@ -104,11 +125,11 @@ class UNetPrior(Prior):
 
     def _network(self, x_t: Tensor, t: Tensor) -> list[Tensor]:
         height, width = x_t.shape[-2:]
-        x = self._pad(x_t)
+        x = self._pad(x_t, self.tiling.least)
         if self.stem > 1:
             x = F.pixel_unshuffle(x, self.stem)
         with self._autocast(x_t):
-            out = self.unet(x.contiguous(memory_format=torch.channels_last), t.to(x_t.device).float()).sample.float()
+            out = self.run(x.contiguous(memory_format=self.memory_format), t.to(x_t.device).float()).sample.float()
         outputs = out.split(x.shape[1], dim=1)  # the second, where there is one, is the learned variance
         if self.stem > 1:
             outputs = tuple(F.pixel_shuffle(o, self.stem) for o in outputs)
@@ -121,14 +142,14 @@ class UNetPrior(Prior):
         with self._autocast(x):
             return self.unet.conv_in(x), self.unet.time_embedding(self.unet.time_proj(t))
 
-    def _pad(self, x: Tensor) -> Tensor:
-        # Reflection, so that the network never sees an artificial edge; sizes not larger than the pad are replicated.
-        height, width = x.shape[-2:]
-        bottom, right = -height % self.multiple, -width % self.multiple
-        if not (bottom or right):
-            return x
-        mode = "reflect" if bottom < height and right < width else "replicate"
-        return F.pad(x, (0, right, 0, bottom), mode=mode)
+    def _pad(self, x: Tensor, least: int = 1) -> Tensor:
+        # Reflection, so that the network never sees an artificial edge.
+        for dim in (-2, -1):
+            length = x.shape[dim]
+            padded = -(-max(length, least) // self.multiple) * self.multiple
+            if padded > length:
+                x = x.index_select(dim, reflected(length, padded).to(x.device))
+        return x
 
     def _autocast(self, x: Tensor) -> AbstractContextManager[Any]:
         if self.precision is torch.float32:

@@ -1,0 +1,155 @@
+"""Any size through overlapping tiles, whose clean estimates are blended into one.
+
+    x0 = Σ_ij u_i(row)·v_j(column)·x0_ij,    Σ_i u_i = Σ_j v_j = 1 at each pixel
+
+The weights are products of one over the rows and one over the columns, so they sum to 1 without an image of their sums.
+They rise and fall as sin² over the overlap: least weight, and least slope, where a tile's edge is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby, product
+from math import isqrt, pi
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zeroair_pl.errors import ConfigError
+from zeroair_pl.per_image import image_by_image
+
+SIDE = 768  # of automatic tiles of networks that take any size; larger ones save little
+OVERLAP = 96  # at most, by default
+LEAST_PIXELS = 64**2
+
+Place = tuple[int, tuple[slice, Tensor], tuple[slice, Tensor]]  # an image, and where a tile lies, with its weights
+
+
+class Tiling:
+    """Where the tiles of an image lie, and how they become one image again.
+
+    All tiles of an image have the same size: they spread evenly, so that the last ones end where the image ends. They
+    begin at multiples of ``multiple``, so that strides and blocks of the network fall on the same pixels in each.
+
+    Args:
+        tile: side in pixels, a multiple of ``multiple``. ``None``: the trained size, where there is one; else images up
+            to ``pixels_at_once`` stay whole, and larger ones have tiles of 768 at most.
+        overlap: of neighbouring tiles in pixels, at least; ``None``: a quarter of the tile, at most 96.
+        pixels_at_once: how many pixels go through the network at once, beside a tile that is larger.
+        multiple: of which the network wants height and width to be.
+        trained: side in pixels of the images that a network with attention was trained on; smaller ones have to be
+            padded up to ``least``. ``None``: any size will do.
+
+    Attributes:
+        side: of a tile, in pixels.
+        least: the smallest side that the network shall see.
+
+    Raises:
+        ConfigError: a tile that is no such multiple, an overlap as large as the tile, or hardly any pixels.
+    """
+
+    def __init__(
+        self, tile: int | None, overlap: int | None, pixels_at_once: int, multiple: int = 1, trained: int | None = None
+    ) -> None:
+        if pixels_at_once < LEAST_PIXELS:
+            raise ConfigError(f"prior.pixels_at_once is {pixels_at_once}, expected at least {LEAST_PIXELS}")
+        if tile is not None and (tile < 1 or tile % multiple):
+            below = max(tile, 0) // multiple * multiple
+            near = " or ".join(str(size) for size in (below, below + multiple) if size)
+            raise ConfigError(f"prior.tile is {tile}, expected a positive multiple of {multiple}, such as {near}")
+        if trained is not None:
+            trained = -(-trained // multiple) * multiple
+        automatic = min(SIDE, isqrt(pixels_at_once)) // multiple * multiple or multiple
+        self.side = tile or trained or automatic
+        if overlap is not None and not 0 <= overlap < self.side:
+            raise ConfigError(f"prior.overlap is {overlap}, expected 0 to {self.side - 1}: the tile has {self.side}")
+        self.overlap = min(self.side // 4, OVERLAP) if overlap is None else overlap
+        self.multiple, self.pixels_at_once = multiple, pixels_at_once
+        self.least = min(self.side, trained or 1)
+        self._stays_whole = pixels_at_once if tile is None and trained is None else 0
+
+    def predict(self, function: Callable[[Tensor, Tensor], Sequence[Tensor]], x: Tensor, t: Tensor) -> list[Tensor]:
+        """``function`` of images (B, C, H, W) at timesteps (B,), whole where they are small enough, else in tiles.
+
+        Beside ``x`` and the blended outputs there is nothing of full size. An image's result is the same in any batch
+        on a CPU, where tiles go one at a time; on other devices some go together, for speed.
+
+        Args:
+            function: maps images and timesteps to a list of images of the same height and width.
+        """
+        height, width = x.shape[-2:]
+        if max(height, width) <= self.side or height * width <= self._stays_whole:
+            return image_by_image(function, x, t)
+        outputs: list[Tensor] = []
+        for group in self._groups(x):
+            tiles = torch.cat([x[i : i + 1, :, rows, columns] for i, (rows, _), (columns, _) in group])
+            found = function(tiles, t[[i for i, *_ in group]])
+            outputs = outputs or [each.new_zeros(len(x), each.shape[1], height, width) for each in found]
+            for output, pieces in zip(outputs, found, strict=True):
+                for piece, (i, (rows, u), (columns, v)) in zip(pieces, group, strict=True):
+                    output[i, :, rows, columns].addcmul_(piece, u.to(piece)[:, None] * v.to(piece))
+        return outputs
+
+    def at_once(self, device: torch.device) -> int:
+        """How many tiles go through the network together."""
+        return 1 if device.type == "cpu" else max(1, self.pixels_at_once // self.side**2)
+
+    def starts(self, length: int) -> list[int]:
+        """The first pixels of the tiles along ``length`` pixels. The last tile may end in padding up to a multiple."""
+        last = -(-max(0, length - self.side) // self.multiple)  # in multiples, as are the following
+        stride = max(1, (self.side - self.overlap) // self.multiple)
+        gaps = -(-last // stride)
+        return [i * last // max(1, gaps) * self.multiple for i in range(gaps + 1)]
+
+    def windows(self, length: int) -> list[tuple[slice, Tensor]]:
+        """The pixels of each tile along ``length``, and their weights, which sum to 1 at each pixel."""
+        starts = self.starts(length)
+        ends = [min(start + self.side, length) for start in starts]
+        weights = []
+        for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
+            weight = torch.ones(end - start, dtype=torch.float64)
+            if i > 0:
+                rise = _rise(ends[i - 1] - start)
+                weight[: len(rise)] *= rise
+            if i + 1 < len(starts):
+                rise = _rise(end - starts[i + 1])
+                weight[len(weight) - len(rise) :] *= rise.flip(0)
+            weights.append(weight)
+        total = torch.zeros(length, dtype=torch.float64)
+        for start, end, weight in zip(starts, ends, weights, strict=True):
+            total[start:end] += weight
+        return [(slice(s, e), w / total[s:e]) for s, e, w in zip(starts, ends, weights, strict=True)]
+
+    def _groups(self, x: Tensor) -> Iterator[list[Place]]:
+        """The tiles that go through the network together, which must be of one size."""
+        at_once = self.at_once(x.device)
+        places = list(product(range(len(x)), self.windows(x.shape[-2]), self.windows(x.shape[-1])))
+        for _, same in groupby(sorted(places, key=_size), key=_size):
+            equal = list(same)
+            yield from (equal[i : i + at_once] for i in range(0, len(equal), at_once))
+
+
+def reflected(length: int, padded: int) -> Tensor:
+    """Indices 0 … length − 1, and back, and forth again: unlike ``F.pad``, to any length."""
+    return length - 1 - (torch.arange(padded).remainder(max(1, 2 * length - 2)) - (length - 1)).abs()
+
+
+def trained_size(unet: Any, stem: int) -> int | None:
+    """Side in pixels of the images that a network was trained on, if it has attention, which suits no other size."""
+    from diffusers.models.attention_processor import Attention
+
+    size = unet.config.get("sample_size")
+    if size is None or not any(isinstance(module, Attention) for module in unet.modules()):
+        return None
+    return stem * (size if isinstance(size, int) else min(size))
+
+
+def _rise(length: int) -> Tensor:
+    """sin² from 0 to 1, without its ends: no pixel's weights may all be 0."""
+    return torch.sin((torch.arange(length, dtype=torch.float64) + 0.5) * (pi / 2 / max(1, length))).square()
+
+
+def _size(place: Place) -> tuple[int, int]:
+    _, (_, rows), (_, columns) = place
+    return len(rows), len(columns)
