@@ -1,0 +1,91 @@
+"""Time of one forward pass of a prior by its settings: precision, memory layout and ``torch.compile``.
+
+    python benchmarks/prior_settings.py [--path small] [--side 256] [--repeat 5] [--precision float32 bfloat16 float16]
+
+All settings take turns, so that whatever else the machine does slows each of them; medians count. ``error`` is the
+root-mean-square difference from float32 in the clean estimate of a noisy example photo, in units of [0, 1]. Writes
+benchmarks/results/NAME.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import machine
+
+from zeroair_pl import runtime
+
+PHOTO = Path(__file__).parents[1] / "examples" / "photos" / "haze_workshop.png"
+NOISE = 0.2  # in units of [-1, 1]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--path", default="small", help="of the prior, as --prior.path")
+    parser.add_argument("--side", type=int, default=256, help="of the image, in pixels")
+    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--precision", nargs="+", default=["float32", "bfloat16", "float16"])
+    parser.add_argument("--no_compile", action="store_true", help="leave torch.compile out, which takes minutes")
+    parser.add_argument("--name", default="prior_settings", help="of the JSON file")
+    options = parser.parse_args(argv)
+    runtime.prepare()  # before torch is loaded
+    rows = measure(options)
+    print(
+        f"{'precision':>9} {'channels_last':>13} {'compile':>7} {'seconds':>8} {'ratio':>6} {'error':>8} {'first':>6}"
+    )
+    for row in rows:
+        flags = f"{row['precision']:>9} {row['channels_last']!s:>13} {row['compile']!s:>7}"
+        print(f"{flags} {row['seconds']:8.3f} {row['ratio']:6.2f} {row['error']:8.5f} {row['first_seconds']:6.1f}")
+    about = {"path": options.path, "side": options.side, "repeat": options.repeat, **machine.described()}
+    print(f"all numbers: {machine.write(options.name, {**about, 'settings': rows})}")
+    return 0
+
+
+def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """One row for each combination; ``ratio`` is its time over that of the first, which is the plainest."""
+    import torch
+
+    from zeroair_pl.photo import load_photo
+    from zeroair_pl.priors import Prior, UNetPrior
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    combinations = list(itertools.product(options.precision, (False, True), (False, True)))
+    combinations = [c for c in combinations if not (c[2] and options.no_compile)]
+    priors = [UNetPrior(options.path, *c, tile=None, pixels_at_once=options.side**2) for c in combinations]
+    clean = load_photo(PHOTO).pixels[None, :, : options.side, : options.side] * 2 - 1
+    t = priors[0].timestep(torch.tensor([NOISE]))
+    alpha_bar = priors[0].alpha_bar(t).float()
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    x_t = (alpha_bar.sqrt() * clean + (1 - alpha_bar).sqrt() * noise).to(device)
+
+    def predict(prior: Prior) -> tuple[torch.Tensor, float]:
+        began = time.perf_counter()
+        x0 = prior.predict(x_t, t).x0.cpu()  # which waits for the device
+        return x0, time.perf_counter() - began
+
+    first = [predict(prior.to(device)) for prior in priors]
+    seconds = [[predict(prior)[1] for prior in priors] for _ in range(options.repeat)]
+    medians = [statistics.median(each) for each in zip(*seconds, strict=True)]
+    exact = UNetPrior(options.path, "float32").to(device).predict(x_t, t).x0.cpu()
+    return [
+        {
+            "precision": precision,
+            "channels_last": channels_last,
+            "compile": compiled,
+            "seconds": round(median, 4),
+            "ratio": round(median / medians[0], 3),
+            "error": round(float((x0 - exact).square().mean().sqrt()) / 2, 6),
+            "first_seconds": round(once, 2),
+        }
+        for (precision, channels_last, compiled), median, (x0, once) in zip(combinations, medians, first, strict=True)
+    ]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,102 @@
+"""Time and peak memory of a restoration by the size of the photo.
+
+    python benchmarks/sizes.py [--sizes 0.25 1 4 12] [--config dehaze]
+
+Each size, in megapixels, is a photo of the examples, laid side by side with its mirror images until it fills 4:3. It is
+restored by a process of its own, whose peak of resident memory counts; ``before`` is what that process held when it had
+loaded its libraries and the prior, and nothing else. Writes benchmarks/results/NAME.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import machine
+
+EXAMPLES = Path(__file__).parents[1] / "examples" / "photos"
+PHOTOS = {"dehaze": "haze_workshop.png", "low_light": "dark_tulips.png", "denoise": "noise_blossom.png"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(argv)
+    if options.restore:
+        print(json.dumps(restored(options.restore, options.config)))
+        return 0
+    rows = []
+    print(f"{'Mpx':>6} {'width':>6} {'height':>6} {'seconds':>8} {'MiB':>7} {'before':>7} {'passes':>6}")
+    with tempfile.TemporaryDirectory() as folder:
+        for size in options.sizes:
+            photo = Path(folder) / f"{size}.png"
+            source = options.photo or EXAMPLES / PHOTOS.get(Path(options.config[0]).stem, "haze_workshop.png")
+            width, height = mosaic(source, size, photo)
+            # A process of its own: a peak is never taken back. It may not be forked from one that has grown itself,
+            # because a process starts with the peak of the one that it came from; so torch is not loaded here as yet.
+            words = [sys.executable, __file__, "--restore", str(photo), "--config", *options.config]
+            child = subprocess.run(words, capture_output=True, text=True)
+            if child.returncode:
+                print(f"error: {size} megapixels: {child.stderr.strip()}", file=sys.stderr)
+                return 1
+            row = {"megapixels": size, "width": width, "height": height, **json.loads(child.stdout.splitlines()[-1])}
+            rows.append(row)
+            print("{:>6} {:>6} {:>6} {:>8.1f} {:>7.0f} {:>7.0f} {:>6}".format(*row.values()), flush=True)
+    about = {"config": options.config, "photo": source.name, **machine.described()}
+    print(f"all numbers: {machine.write(options.name, {**about, 'sizes': rows})}")
+    return 0
+
+
+def mosaic(source: Path, megapixels: float, path: Path) -> tuple[int, int]:
+    """Writes ``source`` and its mirror images as one photo of so many pixels, and returns its width and height."""
+    import numpy as np
+    from PIL import Image
+
+    tile = np.asarray(Image.open(source).convert("RGB"))
+    height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
+    width = round(height * 4 / 3)
+    both = np.concatenate([tile, tile[::-1]])
+    both = np.concatenate([both, both[:, ::-1]], axis=1)
+    times = (-(-height // both.shape[0]), -(-width // both.shape[1]), 1)
+    Image.fromarray(np.tile(both, times)[:height, :width]).save(path, compress_level=1)
+    return width, height
+
+
+def restored(photo: Path, config: list[str]) -> dict[str, Any]:
+    """Seconds, peak and starting memory in MiB, and forward passes of one restoration in this process."""
+    from zeroair_pl import cli, restore, runtime
+
+    runtime.prepare()  # before torch is loaded
+    cli.prepare("restore", cli.read("restore", [f"--config={name}" for name in config], {}))
+    before = _peak()
+    results = restore(photo, config, out=photo.parent / "restored", overwrite=True, tensorboard=False, strips=False)
+    (row,) = results.rows
+    if row.status != "restored":
+        raise SystemExit(row.reason)
+    return {"seconds": round(row.seconds or 0, 2), "peak": _peak(), "before": before, "forwards": row.forwards}
+
+
+def _peak() -> float:
+    """The most resident memory so far, in MiB."""
+    import resource
+
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "darwin" else 1)
+    return round(kilobytes / 1024, 1)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", nargs="+", type=float, default=[0.25, 1, 4, 12], help="in megapixels")
+    parser.add_argument("--config", nargs="+", default=["dehaze"], help="names or paths; later ones override earlier")
+    parser.add_argument("--photo", type=Path, help="to enlarge; one that has what the config removes if not given")
+    parser.add_argument("--name", default="sizes", help="of the JSON file")
+    parser.add_argument("--restore", type=Path, help=argparse.SUPPRESS)  # what the process of one size does
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
