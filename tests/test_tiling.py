@@ -39,29 +39,32 @@ class Grouped(Tiling):
 # ---- where tiles lie -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("trained", [None, 32])
 @pytest.mark.parametrize("overlap", [0, 4, 8, 20, 31])
 @pytest.mark.parametrize("length", [1, 7, 31, 32, 33, 40, 41, 63, 64, 65, 200, 1001])
-def test_tiles_of_one_size_cover_each_pixel_with_weights_that_sum_to_one(length: int, overlap: int) -> None:
-    plan = tiling(overlap=overlap)
-    total = torch.zeros(length, dtype=torch.float64)
-    ends = []
-    for pixels, weight in plan.windows(length):
+def test_tiles_of_one_size_cover_each_pixel_with_weights_that_sum_to_one(
+    length: int, overlap: int, trained: int | None
+) -> None:
+    total, spans, sizes = torch.zeros(length, dtype=torch.float64), [], set()
+    for pixels, weight in Tiling(32, overlap, LEAST_PIXELS, 8, trained).windows(length):
         assert bool((weight > 0).all())
         assert pixels.start % 8 == 0
-        assert pixels.stop - pixels.start == min(32, length) or -8 < pixels.stop - pixels.start - 32 < 0
         total[pixels] += weight
-        ends.append(pixels)
+        spans.append(pixels)
+        sizes.add(-(-(pixels.stop - pixels.start) // 8) * 8)  # as the network sees it
     torch.testing.assert_close(total, torch.ones_like(total))
-    assert (ends[0].start, ends[-1].stop) == (0, length)
-    step = max(8, (32 - overlap) // 8 * 8)
-    assert all(0 < after.start - before.start <= step for before, after in pairwise(ends))
+    assert (spans[0].start, spans[-1].stop) == (0, length)
+    assert all(before.start < after.start <= before.stop - min(overlap, 24) for before, after in pairwise(spans))
+    assert len(sizes) == 1
+    assert max(sizes) == 32 if trained and length > 24 else max(sizes) <= 32
 
 
-def test_cost_is_linear_in_pixels() -> None:
-    plan = tiling(64, 16)
-    for side in (512, 1000, 2048, 8200):
-        through_the_network = (len(plan.starts(side)) * plan.side) ** 2
-        assert through_the_network / side**2 < 1.1 * (64 / 48) ** 2
+def test_cost_is_linear_in_pixels_with_the_overlap_as_the_only_surcharge() -> None:
+    for length in (769, 1000, 1633, 4000, 20000):
+        spans = Tiling(None, None, 2**20, 8).spans(length)
+        through_the_network = sum(span.stop - span.start for span in spans)
+        assert through_the_network <= length + (len(spans) - 1) * 96 + len(spans) * 8
+        assert len(spans) <= 1 + length / 672
 
 
 @pytest.mark.parametrize("kind", [Tiling, Grouped])
@@ -127,9 +130,9 @@ def texture(size: int) -> Tensor:
 def seam(plan: Tiling, predicted: Tensor, whole: Tensor) -> float:
     """The mean jump across the tiles' borders beyond that of the whole image, over the mean jump elsewhere in it."""
     size = predicted.shape[-1]
-    starts = plan.starts(size)
-    assert len(starts) > 1
-    borders = torch.tensor(sorted({*starts[1:], *(s + plan.side for s in starts[:-1])}))
+    spans = plan.spans(size)
+    assert len(spans) > 1
+    borders = torch.tensor(sorted({*(s.start for s in spans[1:]), *(s.stop for s in spans[:-1])}))
     found = []
     for image, other in ((predicted, whole), (predicted.mT, whole.mT)):
         jump, usual = (im.diff(dim=-1).abs().mean((0, 1, 2)) for im in (image, other))
@@ -176,13 +179,15 @@ def test_tiles_begin_where_the_strides_of_the_network_do(tmp_path: Path) -> None
     torch.nn.init.normal_(network.conv_out.weight, std=0.1)
     network.save_pretrained(tmp_path / "unet")
     DDPMScheduler(prediction_type="sample").save_pretrained(tmp_path / "scheduler")
-    x = texture(141)
+    x = texture(175)
     whole = UNetPrior(str(tmp_path), precision="float32").predict(x, T).x0
     prior = UNetPrior(str(tmp_path), precision="float32", tile=64, overlap=8)
     tiled = prior.predict(x, T).x0
-    for top in prior.tiling.starts(141):
-        for left in prior.tiling.starts(141):
-            inside = (..., slice(top + 28, top + 36), slice(left + 28, left + 36))
+    spans = prior.tiling.spans(175)
+    assert [span.start for span in spans] == [0, 56, 112]
+    for rows in spans:
+        for columns in spans:
+            inside = (..., slice(rows.start + 28, rows.start + 36), slice(columns.start + 28, columns.start + 36))
             torch.testing.assert_close(tiled[inside], whole[inside], atol=1e-5, rtol=0)
     assert float((tiled - whole).abs().max()) > 1e-3, "or the receptive field is not worth a test"
     assert seam(prior.tiling, tiled, whole) < 0.1
@@ -244,10 +249,10 @@ def test_a_network_without_attention_sees_an_image_whole_until_it_is_large(tmp_p
     path = folder(tmp_path, attention=False)
     prior = UNetPrior(path, precision="float32", pixels_at_once=5000)
     assert sizes_seen(prior, 50, 100) == {(1, 50, 100)}
-    assert sizes_seen(prior, 50, 101) == {(1, 50, 70)}
-    assert sizes_seen(prior, 31, 400) == {(1, 32, 70)}
+    assert sizes_seen(prior, 50, 101) == {(1, 50, 60)}
+    assert sizes_seen(prior, 31, 400) == {(1, 32, 66)}
     assert UNetPrior(path).tiling.side == 768
-    assert sizes_seen(UNetPrior(path, precision="float32", tile=16), 16, 17) == {(1, 16, 16)}
+    assert sizes_seen(UNetPrior(path, precision="float32", tile=16), 16, 17) == {(1, 16, 12)}
     assert sizes_seen(UNetPrior(folder(tmp_path / "b", True, size=None)), 32, 40) == {(1, 32, 40)}, "it names no size"
 
 

@@ -29,20 +29,22 @@ Place = tuple[int, tuple[slice, Tensor], tuple[slice, Tensor]]  # an image, and 
 class Tiling:
     """Where the tiles of an image lie, and how they become one image again.
 
-    All tiles of an image have the same size: they spread evenly, so that the last ones end where the image ends. They
-    begin at multiples of ``multiple``, so that strides and blocks of the network fall on the same pixels in each.
+    All tiles of an image have the same size: they spread evenly, so that the last ones end where the image ends, and
+    are no larger than their number asks for, unless the network was trained on one size. They begin at multiples of
+    ``multiple``, so that strides and blocks of the network fall on the same pixels in each.
 
     Args:
-        tile: side in pixels, a multiple of ``multiple``. ``None``: the trained size, where there is one; else images up
-            to ``pixels_at_once`` stay whole, and larger ones have tiles of 768 at most.
-        overlap: of neighbouring tiles in pixels, at least; ``None``: a quarter of the tile, at most 96.
+        tile: largest side in pixels, a multiple of ``multiple``. ``None``: the trained size, where there is one; else
+            images up to ``pixels_at_once`` stay whole, and larger ones have tiles of 768 at most.
+        overlap: of neighbouring tiles in pixels, at least, where their starts allow it; ``None``: a quarter of the
+            tile, at most 96.
         pixels_at_once: how many pixels go through the network at once, beside a tile that is larger.
         multiple: of which the network wants height and width to be.
         trained: side in pixels of the images that a network with attention was trained on; smaller ones have to be
             padded up to ``least``. ``None``: any size will do.
 
     Attributes:
-        side: of a tile, in pixels.
+        side: of a tile, in pixels, at most.
         least: the smallest side that the network shall see.
 
     Raises:
@@ -64,9 +66,11 @@ class Tiling:
         self.side = tile or trained or automatic
         if overlap is not None and not 0 <= overlap < self.side:
             raise ConfigError(f"prior.overlap is {overlap}, expected 0 to {self.side - 1}: the tile has {self.side}")
-        self.overlap = min(self.side // 4, OVERLAP) if overlap is None else overlap
+        overlap = min(self.side // 4, OVERLAP) if overlap is None else overlap
+        self.overlap = min(-(-overlap // multiple) * multiple, self.side - multiple)
         self.multiple, self.pixels_at_once = multiple, pixels_at_once
         self.least = min(self.side, trained or 1)
+        self._any_size = trained is None
         self._stays_whole = pixels_at_once if tile is None and trained is None else 0
 
     def predict(self, function: Callable[[Tensor, Tensor], Sequence[Tensor]], x: Tensor, t: Tensor) -> list[Tensor]:
@@ -95,31 +99,34 @@ class Tiling:
         """How many tiles go through the network together."""
         return 1 if device.type == "cpu" else max(1, self.pixels_at_once // self.side**2)
 
-    def starts(self, length: int) -> list[int]:
-        """The first pixels of the tiles along ``length`` pixels. The last tile may end in padding up to a multiple."""
-        last = -(-max(0, length - self.side) // self.multiple)  # in multiples, as are the following
-        stride = max(1, (self.side - self.overlap) // self.multiple)
-        gaps = -(-last // stride)
-        return [i * last // max(1, gaps) * self.multiple for i in range(gaps + 1)]
+    def spans(self, length: int) -> list[slice]:
+        """The pixels of the tiles along ``length``. The last may lack some to a multiple, which is left to padding."""
+        whole, side, overlap = (-(-pixels // self.multiple) for pixels in (length, self.side, self.overlap))
+        if whole <= side:
+            return [slice(0, length)]
+        gaps = -(-(whole - side) // (side - overlap))
+        if self._any_size:  # no larger than as many tiles have to be
+            side = -(-(whole + gaps * overlap) // (gaps + 1))
+        starts = [i * (whole - side) // gaps * self.multiple for i in range(gaps + 1)]
+        return [slice(start, min(start + side * self.multiple, length)) for start in starts]
 
     def windows(self, length: int) -> list[tuple[slice, Tensor]]:
         """The pixels of each tile along ``length``, and their weights, which sum to 1 at each pixel."""
-        starts = self.starts(length)
-        ends = [min(start + self.side, length) for start in starts]
+        spans = self.spans(length)
         weights = []
-        for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
-            weight = torch.ones(end - start, dtype=torch.float64)
+        for i, span in enumerate(spans):
+            weight = torch.ones(span.stop - span.start, dtype=torch.float64)
             if i > 0:
-                rise = _rise(ends[i - 1] - start)
+                rise = _rise(spans[i - 1].stop - span.start)
                 weight[: len(rise)] *= rise
-            if i + 1 < len(starts):
-                rise = _rise(end - starts[i + 1])
+            if i + 1 < len(spans):
+                rise = _rise(span.stop - spans[i + 1].start)
                 weight[len(weight) - len(rise) :] *= rise.flip(0)
             weights.append(weight)
         total = torch.zeros(length, dtype=torch.float64)
-        for start, end, weight in zip(starts, ends, weights, strict=True):
-            total[start:end] += weight
-        return [(slice(s, e), w / total[s:e]) for s, e, w in zip(starts, ends, weights, strict=True)]
+        for span, weight in zip(spans, weights, strict=True):
+            total[span] += weight
+        return [(span, weight / total[span]) for span, weight in zip(spans, weights, strict=True)]
 
     def _groups(self, x: Tensor) -> Iterator[list[Place]]:
         """The tiles that go through the network together, which must be of one size."""

@@ -37,8 +37,8 @@ class UNetPrior(Prior):
         channels_last: memory layout of the convolutions; faster nearly everywhere.
         compile: put the network through ``torch.compile`` at its first use, which takes a minute; without a compiler it
             is left as it is, with a warning.
-        tile: side in pixels of the tiles that large images are predicted in. By default, networks with attention have
-            tiles of the size that they were trained on; others see an image of up to ``pixels_at_once`` whole, and a
+        tile: largest side in pixels of the tiles that large images are predicted in. By default, one with attention has
+            tiles of the size that it was trained on; any other sees an image of up to ``pixels_at_once`` whole, and a
             larger one in tiles of 768 at most.
         overlap: of neighbouring tiles, in pixels; by default a quarter of the tile, at most 96.
         pixels_at_once: how many pixels go through the network at once, which bounds its memory.
