@@ -17,6 +17,8 @@ from zeroair_pl.sampling import Guidance
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = sorted(path.relative_to(ROOT / "configs").as_posix() for path in (ROOT / "configs").rglob("*.yaml"))
+RECIPES = [name for name in SHIPPED if name.startswith("prior/")]
+SHIPPED = [name for name in SHIPPED if name not in RECIPES]
 LAYERS = ["fast.yaml"]  # go on top of another config
 
 
@@ -79,6 +81,16 @@ def test_each_config_runs(name: str, tmp_path: Path) -> None:
 def test_each_config_names_photos_that_exist(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     assert find_images(read_config(ROOT / "configs" / name).values["images"])
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_of_a_prior_is_understood(name: str) -> None:
+    outcome = run("prior", "train", "--config", name, "--data.photos", "anywhere", "--print_config")
+    assert outcome.status == 0, outcome.err
+    written = read_config(ROOT / "configs" / name).values
+    resolved = yaml.safe_load(outcome.out)
+    for group, values in written.items():
+        assert {key: resolved[group][key] for key in values} == values
 
 
 def test_configs_write_into_folders_of_their_own() -> None:

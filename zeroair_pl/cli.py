@@ -47,6 +47,13 @@ COMMANDS = {
     "plugins list": Command(
         "zeroair_pl.commands.plugins:list_", "show all degradation families and guidance losses", ("plugins",)
     ),
+    "prior train": Command(
+        "zeroair_pl.commands.train:train",
+        "make a prior from a folder of photographs",
+        lists=("data.photos",),
+        flags=("overwrite",),
+        configs=True,
+    ),
     "prior convert": Command(
         "zeroair_pl.commands.prior:convert", "turn an OpenAI ADM checkpoint into a folder that --prior.path takes"
     ),

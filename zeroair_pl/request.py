@@ -46,7 +46,7 @@ class Request:
         """Sorts the words of a command line; the arguments are as in ``cli.Command``."""
         if not configs:
             return cls([], {}, _joined(words, lists, flags))
-        prefix = f"ZEROAIR_{name.upper()}__"
+        prefix = f"ZEROAIR_{name.upper().replace(' ', '_')}__"
         variables = {k: v for k, v in environ.items() if k.startswith(prefix)}
         names = [variables.pop(f"{prefix}CONFIG")] if f"{prefix}CONFIG" in variables else []
         rest: list[str] = []

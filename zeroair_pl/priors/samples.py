@@ -5,6 +5,8 @@ Source: Song, Meng and Ermon, "Denoising Diffusion Implicit Models", 2021, arXiv
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor
 
@@ -18,7 +20,13 @@ GROUP = 16  # images that are drawn at once
 
 
 def draw(
-    prior: Prior, count: int = 16, size: int = 64, steps: int = 50, seed: int = 0, device: torch.device | str = "cpu"
+    prior: Prior,
+    count: int = 16,
+    size: int = 64,
+    steps: int = 50,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    show: bool = True,
 ) -> Tensor:
     """``count`` images that the prior imagines, (count, 3, size, size) in [0, 1], on the CPU.
 
@@ -31,6 +39,7 @@ def draw(
         steps: noise levels, uniform in t from pure noise to clean.
         seed: of the first noise; the rest is deterministic (η = 0).
         device: where the work is done.
+        show: a progress bar.
 
     Raises:
         ConfigError: a number is not positive, or ``steps`` exceeds what the schedule has.
@@ -45,7 +54,7 @@ def draw(
         raise ConfigError(f"--steps is {steps}, and the prior has {prior.num_timesteps} noise levels")
     groups = [range(first, min(first + GROUP, count)) for first in range(0, count, GROUP)]
     drawn: list[Tensor] = []
-    with bar(f"sampling {prior.name}", len(groups) * steps, "steps") as show:
+    with bar(f"sampling {prior.name}", len(groups) * steps, "steps") if show else nullcontext(_nothing) as tell:
         for group in groups:
             generators = [image_generator(seed, f"sample {k}") for k in group]
             schedule = Schedule(DDIMScheduler(), prior, steps)
@@ -54,9 +63,13 @@ def draw(
                 t = torch.full((len(x),), schedule.prior_t(k), dtype=torch.float64)
                 x0, variance = prior.predict(schedule.input(x, k), t)
                 x = schedule.step(x0, k, x, variance, generators)
-                show(done)
+                tell(done)
             drawn.extend(x.cpu())
     images = torch.stack(drawn)
     if not bool(torch.isfinite(images).all()):
         raise DivergenceError(f"the samples of {prior.name} hold NaN or infinite values; nothing is written")
     return (images.clamp(-1, 1) + 1) / 2
+
+
+def _nothing(done: int) -> None:
+    pass

@@ -1,0 +1,140 @@
+"""``python cli.py prior train``: a prior from a folder of photographs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from zeroair_pl.errors import ConfigError
+from zeroair_pl.saving import write_atomically
+from zeroair_pl.training.module import Optimisation
+from zeroair_pl.training.photos import Data
+
+# What may differ when a training is resumed: where and how fast it runs, and for how long.
+_FREE = ("overwrite", "out", "trainer", "data.workers", "data.photos", "optimisation.steps")
+
+
+@dataclass
+class Network:
+    """A ``DenoisingUNet``: see there.
+
+    Args:
+        widths: channels of each level, from the finest.
+        blocks: residual blocks of each level.
+        stem: side of the pixel blocks that the finest level works on.
+    """
+
+    widths: tuple[int, ...] = (64, 128, 192, 256)
+    blocks: tuple[int, ...] = (2, 2, 2, 2)
+    stem: int = 2
+
+
+def train(
+    *,
+    data: Data,
+    out: Path = Path("trained-prior"),
+    network: Network,
+    optimisation: Optimisation,
+    seed: int = 0,
+    overwrite: bool = False,
+    trainer: dict[str, Any] | None = None,
+    resolved: str = "",
+) -> Path:
+    """Make a prior from a folder of clean photographs.
+
+    python cli.py prior train --config prior/small --data.photos FOLDER --out my-prior. The same command goes on where
+    an interrupted training stopped. OUT is a prior from the first measurement on: restore --prior.path my-prior.
+
+    Args:
+        data: the photographs, and how they are cropped.
+        out: the prior's folder. OUT/training holds checkpoints, TensorBoard and the decoded photographs, and may be
+            removed when the training is finished.
+        network: the size of the network.
+        optimisation: how the weights are found.
+        seed: of everything random.
+        overwrite: forget an earlier training in OUT and begin anew.
+        trainer: further arguments of lightning.Trainer: accelerator, devices, strategy, precision.
+        resolved: all settings as YAML.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ConfigError: a setting is impossible, too few photographs are found, or OUT holds something else already.
+    """
+    from lightning.fabric.utilities.rank_zero import _get_rank
+
+    from zeroair_pl.training.export import forget
+    from zeroair_pl.training.fitting import checked, fit_prior
+
+    _check(data, network, optimisation)
+    options, first = checked(dict(trainer or {})), not _get_rank()
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"--out {out}: is a file; expected a folder.")
+    if overwrite and first:  # other processes of a distributed training run the same command
+        forget(out)
+    if not overwrite and (out / "unet").exists() and not (out / "training").exists():
+        raise ConfigError(f"--out {out}: holds a prior already; name another folder, or use --overwrite.")
+    place = out / "training"
+    place.mkdir(parents=True, exist_ok=True)
+    if not overwrite:
+        _compare(place / "config.yaml", resolved)
+    if resolved and first:
+        write_atomically(place / "config.yaml", resolved.encode())
+    fit_prior(data, asdict(network), optimisation, out, seed, options, resume=not overwrite)
+    print(f"The prior is in {out}; use it with: --prior.path {out}")
+    return out
+
+
+def _check(data: Data, network: Network, optimisation: Optimisation) -> None:
+    if len(network.widths) != len(network.blocks) or not network.widths:
+        raise ConfigError(
+            f"network: widths and blocks need one number for each level; got {list(network.widths)} and "
+            f"{list(network.blocks)}"
+        )
+    multiple = network.stem * 2 ** (len(network.widths) - 1)
+    for name, side in (("data.crop", data.crop), ("data.late_crop", data.late_crop)):
+        if side is not None and (side < 1 or side % multiple):
+            near = max(1, round(side / multiple)) * multiple
+            raise ConfigError(f"{name}: expected a multiple of {multiple}, got {side}; the nearest is {near}")
+    limits: dict[str, tuple[float, float, float]] = {
+        "data.batch": (data.batch, 1, 1e6),
+        "data.held_out": (data.held_out, 1, 1e6),
+        "data.smallest_scale": (data.smallest_scale, 0.05, 1),
+        "data.full_scale": (data.full_scale, 0, 1),
+        "data.short_side": (data.short_side, data.largest, 1e5),
+        "data.workers": (data.workers, 0, 1e4),
+        "optimisation.steps": (optimisation.steps, 1, 1e12),
+        "optimisation.validate_every": (optimisation.validate_every, 1, 1e12),
+        "optimisation.lr": (optimisation.lr, 1e-12, 10),
+        "optimisation.decay": (optimisation.decay, 0, 1),
+        "optimisation.average": (optimisation.average, 0, 1 - 1e-9),
+        "optimisation.clip": (optimisation.clip, 1e-12, 1e12),
+    }
+    for name, (value, low, high) in limits.items():
+        if not low <= value <= high:
+            raise ConfigError(f"{name}: expected {low:g} to {high:g}, got {value:g}")
+
+
+def _compare(path: Path, resolved: str) -> None:
+    """Refuses to go on with a training that was begun with other settings."""
+    if not path.is_file():
+        return
+    before, now = (_flat(yaml.safe_load(text) or {}) for text in (path.read_text(), resolved))
+    for key in sorted(before.keys() | now.keys()):
+        if before.get(key) != now.get(key) and not key.startswith(_FREE):
+            raise ConfigError(
+                f"{key}: the training in {path.parent.parent} was begun with {before.get(key)}, now it is "
+                f"{now.get(key)}; set it back, name another --out, or use --overwrite to begin anew."
+            )
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        found |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return found

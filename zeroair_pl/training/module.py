@@ -1,0 +1,189 @@
+"""One step of training a prior, and how well it denoises at each noise level."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from zeroair_pl.errors import DivergenceError
+from zeroair_pl.priors.base import Calibration, Prediction, Prior
+from zeroair_pl.priors.network import DenoisingUNet
+
+# Noise on a clean image, in units of [-1, 1]: 1/255 of the [0, 1] range is 2/255 here.
+LEVELS = (0.01, 0.02, 0.0392, 0.0784, 0.1176, 0.196, 0.392, 0.784, 1.569, 5.0, 15.0, 60.0, 150.0)
+LOWEST, HIGHEST = 0.01, 150.0  # the ends of the linear schedule
+USUAL_LOWEST, USUAL_HIGHEST, USUAL = 0.01, 2.0, 0.75  # where restoration works, and the share of steps spent there
+BINS = 16
+
+
+@dataclass
+class Optimisation:
+    """How the weights are found.
+
+    Args:
+        steps: optimiser steps in all.
+        lr: largest learning rate.
+        warmup: steps in which it rises to that.
+        decay: share of the steps, at the end, in which it falls to zero. Until then a training can be prolonged.
+        average: decay of the exponential moving average of the weights, which is what is measured and kept.
+        weight_decay: of AdamW.
+        clip: largest norm of the gradient.
+        validate_every: steps between two measurements; each ends an epoch, and a training resumes at the last one.
+    """
+
+    steps: int = 15000
+    lr: float = 1e-3
+    warmup: int = 200
+    decay: float = 0.3
+    average: float = 0.999
+    weight_decay: float = 1e-4
+    clip: float = 1.0
+    validate_every: int = 500
+
+
+class NetworkPrior(Prior):
+    """A network in training behind the ``Prior`` contract, v-prediction on the given schedule."""
+
+    def __init__(self, network: DenoisingUNet, alphas_cumprod: Tensor, name: str) -> None:
+        self.network, self.alphas_cumprod, self.name = network, alphas_cumprod.double().cpu(), name
+        self.calibration = Calibration()
+
+    def predict(self, x_t: Tensor, t: Tensor) -> Prediction:
+        alpha_bar = self.alpha_bar(t).to(x_t)[:, None, None, None]
+        with torch.no_grad():
+            v = self.network(x_t.contiguous(memory_format=torch.channels_last), t.to(x_t)).sample.float()
+        return Prediction((alpha_bar.sqrt() * x_t - (1 - alpha_bar).sqrt() * v).clamp(-1, 1))
+
+
+class Step(NamedTuple):
+    """A batch as the network sees it: noisy images, timesteps, noise levels and the v to predict."""
+
+    x_t: Tensor
+    t: Tensor
+    noise: Tensor
+    v: Tensor
+
+
+class PriorTraining(LightningModule):
+    """Learns v = sqrt(ᾱ)·ε − sqrt(1−ᾱ)·x_0 from x_t = sqrt(ᾱ)·x_0 + sqrt(1−ᾱ)·ε (Salimans & Ho, ICLR 2022).
+
+    The noise level sqrt((1−ᾱ)/ᾱ) is drawn evenly on a logarithmic scale, three quarters of the time between 0.01 and 2,
+    where restoration works, else over the whole schedule. Drawn evenly in t, as is usual, a linear schedule would spend
+    1 % of its steps on noise of up to 5/255. The loss of each level is divided by its own running mean, so that a
+    percent of improvement counts the same at every level (the optimum of the learned uncertainty of Kendall, Gal &
+    Cipolla, CVPR 2018, per level as in Karras et al., CVPR 2024).
+
+    Args:
+        network: what learns.
+        alphas_cumprod: ᾱ of the schedule, (T,).
+        optimisation: how.
+        name: of the prior.
+    """
+
+    usual_loss: Tensor
+
+    def __init__(
+        self, network: DenoisingUNet, alphas_cumprod: Tensor, optimisation: Optimisation, name: str = "prior"
+    ) -> None:
+        super().__init__()
+        torch.nn.Module.to(network, memory_format=torch.channels_last)
+        self.network = network
+        self.optimisation = optimisation
+        self.prior = NetworkPrior(network, alphas_cumprod, name)
+        self.register_buffer("usual_loss", torch.ones(BINS))
+        self.measured: dict[float, list[float]] = {}
+        self.curve: list[dict[str, float]] = []
+
+    def noisy(self, clean: Tensor, noise: Tensor, uniform: Tensor) -> Step:
+        """x_t (B, 3, H, W) for clean images in [-1, 1], unit noise, and (B, 2) uniform numbers for the level."""
+        usual = uniform[:, 0] < USUAL
+        low = torch.where(usual, math.log(USUAL_LOWEST), math.log(LOWEST))
+        high = torch.where(usual, math.log(USUAL_HIGHEST), math.log(HIGHEST))
+        t = self.prior.timestep((low + (high - low) * uniform[:, 1]).exp())
+        alpha_bar = self.prior.alpha_bar(t).to(clean)[:, None, None, None]
+        signal, sigma = alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
+        x_t = (signal * clean + sigma * noise).contiguous(memory_format=torch.channels_last)
+        return Step(x_t, t.to(clean), (sigma / signal).flatten(), signal * noise - sigma * clean)
+
+    def training_step(self, batch: tuple[Tensor, Tensor, Tensor], batch_idx: int) -> Tensor:
+        step = self.noisy(*batch)
+        each = (self.network(step.x_t, step.t).sample.float() - step.v).square().mean(dim=(1, 2, 3))
+        place = (step.noise / LOWEST).log() / math.log(HIGHEST / LOWEST)
+        bins = (place * BINS).long().clamp(0, BINS - 1)
+        with torch.no_grad():
+            for k, loss in zip(bins, each, strict=True):
+                self.usual_loss[k].lerp_(loss.clamp(max=4 * self.usual_loss[k].item()), 0.02)
+        total = (each / self.usual_loss[bins]).mean()
+        if not bool(torch.isfinite(total)):
+            raise DivergenceError(f"the training diverged at step {self.global_step}; try a smaller optimisation.lr")
+        self.log("loss", total, prog_bar=True)
+        self.log("v_error", each.mean())
+        return total
+
+    def measure(self, prior: Prior, clean: list[Tensor]) -> dict[float, float]:
+        """Mean PSNR in dB by noise level on clean images (1, 3, H, W) in [-1, 1], each with noise of its own.
+
+        The squared errors stay in ``measured``, from which ``rmse`` is computed.
+        """
+        self.measured = {level: [] for level in LEVELS}
+        for i, image in enumerate(clean):
+            for k, level in enumerate(LEVELS):
+                generator = torch.Generator().manual_seed(1000 * i + k)
+                noise = torch.randn(image.shape, generator=generator).to(image)
+                error = (denoised(prior, image, noise, level) - image).square().mean()
+                self.measured[level].append(float(error))
+        return self.psnr()
+
+    def psnr(self) -> dict[float, float]:
+        """Mean PSNR in dB of the last measurement, by noise level."""
+        return {
+            level: sum(10 * math.log10(4 / error) for error in errors) / len(errors)
+            for level, errors in self.measured.items()
+        }
+
+    def rmse(self) -> dict[float, float]:
+        """Root-mean-square error of the last measurement, by noise level, in units of [-1, 1]."""
+        return {level: (sum(errors) / len(errors)) ** 0.5 for level, errors in self.measured.items()}
+
+    def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
+        o = self.optimisation
+        optimiser = torch.optim.AdamW(
+            self.network.parameters(), lr=o.lr, betas=(0.9, 0.99), weight_decay=o.weight_decay, fused=True
+        )
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, self.lr_factor)
+        return [optimiser], [{"scheduler": scheduler, "interval": "step"}]
+
+    def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
+        # Lightning refuses fused optimisers here for the sake of scaled float16, which the recipe does not offer.
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.optimisation.clip)
+
+    def on_train_start(self) -> None:
+        # A training that is prolonged goes on at the rate of its new schedule, not at the one it was stopped with.
+        for optimiser in self.trainer.optimizers:
+            for group in optimiser.param_groups:
+                group["lr"] = self.optimisation.lr * self.lr_factor(self.trainer.global_step)
+
+    def lr_factor(self, step: int) -> float:
+        """Share of the largest learning rate: up in a line, level, down in a line to zero."""
+        o = self.optimisation
+        up = (step + 1) / max(1, o.warmup)
+        down = (o.steps - step) / max(1.0, o.decay * o.steps)
+        return max(0.0, min(1.0, up, down))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["curve"] = self.curve
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.curve = checkpoint["curve"]
+
+
+def denoised(prior: Prior, clean: Tensor, noise: Tensor, level: float) -> Tensor:
+    """The prior's clean estimate of images (B, 3, H, W) in [-1, 1] with unit ``noise`` times ``level`` on them."""
+    t = prior.timestep(torch.full((len(clean),), level))
+    alpha_bar = prior.alpha_bar(t).to(clean)[:, None, None, None]
+    return prior.predict(alpha_bar.sqrt() * clean + (1 - alpha_bar).sqrt() * noise, t).x0
