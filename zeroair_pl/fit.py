@@ -47,6 +47,9 @@ class Sampling:
             plausible photos (fidelity) than to one of them (texture).
         spacing: of the levels in between.
         eta: share of fresh noise in DDIM, 0 to 1.
+        working_pixels: a larger photo is solved at about so many pixels, and sees the prior at full size only over the
+            levels of its own noise; see ``large``. With an update other than ``AnchoredUpdate`` for posterior means, or
+            a family that is not pointwise, all is done at full size.
     """
 
     scheduler: SchedulerMixin = field(default_factory=_ddim)
@@ -55,6 +58,7 @@ class Sampling:
     end: float = 0.0
     spacing: Spacing = "uniform"
     eta: float = 0.0
+    working_pixels: int = 1_500_000
 
 
 @dataclass
@@ -79,6 +83,7 @@ class Result:
         noise_level: (B,) learned σ.
         forwards: prior forward passes for each photo.
         seconds: wall-clock time of the fit.
+        phi: the degradation models, on the CPU.
     """
 
     restored: Tensor
@@ -86,7 +91,7 @@ class Result:
     noise_level: Tensor
     forwards: int
     seconds: float
-    extras: dict[str, Any] = field(default_factory=dict)
+    phi: list[Degradation] = field(default_factory=list)
 
 
 def fit(
@@ -110,6 +115,10 @@ def fit(
     """
     from lightning.pytorch import Trainer
 
+    from zeroair_pl.large import fit_large, is_large
+
+    if is_large(y, method):
+        return fit_large(y, names, method, callbacks, trainer)
     began = time.perf_counter()
     s = method.sampling
     schedule = Schedule(s.scheduler, method.prior, s.steps, s.start, s.end, s.spacing, s.eta)
@@ -147,7 +156,8 @@ def fit(
             raise DivergenceError(f"{name}: the fit collapsed to a constant image; it is not written")
     maps = [{key: value.detach().cpu() for key, value in phi.maps().items()} for phi in module.phi]
     sigma = torch.stack([phi.noise_level().detach().cpu() for phi in module.phi])
-    return Result(restored, maps, sigma, sampler.forwards, time.perf_counter() - began)
+    phi = [each.cpu() for each in module.phi]
+    return Result(restored, maps, sigma, sampler.forwards, time.perf_counter() - began, phi)
 
 
 @contextmanager
