@@ -284,9 +284,9 @@ def test_what_is_global_stays_global_in_tiles() -> None:
 @pytest.mark.parametrize(
     "settings, message",
     [
-        ({"tile": 500}, "prior.tile is 500, expected a positive multiple of 8, such as 496 or 504"),
-        ({"tile": 3}, "prior.tile is 3, expected a positive multiple of 8, such as 8$"),
-        ({"tile": -16}, "prior.tile is -16, expected a positive multiple of 8, such as 8$"),
+        ({"tile": 500}, "prior.tile is 500, expected a positive multiple of 16, such as 496 or 512"),
+        ({"tile": 3}, "prior.tile is 3, expected a positive multiple of 16, such as 16$"),
+        ({"tile": -16}, "prior.tile is -16, expected a positive multiple of 16, such as 16$"),
         ({"tile": 0}, "prior.tile is 0"),
         ({"tile": 64, "overlap": 64}, "prior.overlap is 64, expected 0 to 63"),
         ({"overlap": -1}, "prior.overlap is -1, expected 0 to 767"),
@@ -336,7 +336,7 @@ def test_compiling_waits_for_the_first_use(compiled: list[Any]) -> None:
     prior, x = UNetPrior(compile=True), photos(1, 16, 24) * 2 - 1
     assert not compiled
     assert torch.equal(prior.predict(x, T).x0, UNetPrior().predict(x, T).x0)
-    assert compiled == [(1, 12, 8, 12)]
+    assert compiled == [(1, 3, 16, 32)]
 
 
 def test_without_a_compiler_the_network_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
