@@ -76,7 +76,8 @@ def test_weights_are_stored_in_half_precision_and_nothing_is_left_behind(trained
 
 
 def test_an_interrupted_training_ends_with_the_same_bits(trained: Path, folder: Path, tmp_path: Path) -> None:
-    out, words = tmp_path / "toy", ("prior", "train", *SHORT, "--data.photos", folder, "--out", tmp_path / "toy")
+    out = tmp_path / "toy"
+    words: list[str | Path] = ["prior", "train", *SHORT, "--data.photos", folder, "--out", out]
     # As if it had been stopped after the first measurement: the learning rate does not depend on the steps yet.
     decay = ("--optimisation.decay", "0.25")
     straight = tmp_path / "straight"
@@ -127,7 +128,8 @@ def test_what_is_impossible_is_refused(words: list[str], expected: str, folder: 
 
 
 def test_other_settings_are_refused_unless_begun_anew(trained: Path, folder: Path, tmp_path: Path) -> None:
-    words = ("prior", "train", *SHORT, "--data.photos", folder, "--out", trained, "--optimisation.lr", "0.01")
+    words: list[str | Path] = ["prior", "train", *SHORT, "--data.photos", folder, "--out", trained]
+    words += ["--optimisation.lr", "0.01"]
     assert "optimisation.lr: the training in" in run(*words).error
     (tmp_path / "prior" / "unet").mkdir(parents=True)
     taken = run("prior", "train", *SHORT, "--data.photos", folder, "--out", tmp_path / "prior")
