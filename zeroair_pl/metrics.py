@@ -1,17 +1,22 @@
-"""How near a restored photo is to its reference, one value per image.
+"""How near a restored photo is to its reference, and what can be said without one; one value per image.
 
 ``psnr`` and ``ssim_paper`` follow the paper's protocol, which scores 8-bit files: both round their inputs to the 256
-steps of such a file first. ``ssim`` is the common one, on the values as they are.
+steps of such a file first. ``ssim`` is the common one, on the values as they are. ``lpips`` needs a network's weights,
+which are used where they are and never downloaded. ``noise`` and ``blur`` need no reference.
 """
 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from zeroair_pl.errors import InputError
+from zeroair_pl.errors import ConfigError, InputError
 
 _LEAST_ERROR = 1e-9  # of the mean squared error on 0..255; equal images get 138.1 dB, not infinity, so that means exist
 
@@ -50,6 +55,86 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     """
     _check(a, b)
     return _ssim(a.detach(), b.detach(), 1.0).mean((1, 2, 3)).float()
+
+
+def lpips(a: Tensor, b: Tensor) -> Tensor:
+    """Learned perceptual distance (Zhang et al., CVPR 2018), version 0.1 with AlexNet, from the ``lpips`` package.
+
+    Args: two (B, 3, H, W) in [0, 1], sides >= 32 px. Returns (B,), 0 for equal images; less is better.
+    Raises InputError if sizes differ or a side is too short, ConfigError if ``lpips_weights()`` does not exist or is
+    damaged.
+    """
+    _check(a, b)
+    if min(a.shape[-2:]) < LPIPS_SIDE:
+        raise InputError(f"LPIPS needs sides of at least {LPIPS_SIDE} px, not {a.shape[-1]}x{a.shape[-2]} px.")
+    network = _lpips(lpips_weights()).to(a.device)
+    with torch.no_grad():  # one by one, so that a score does not depend on its company
+        each = [network(*pair, normalize=True).flatten() for pair in zip(a.split(1), b.split(1), strict=True)]
+    return torch.cat(each).float()
+
+
+LPIPS_SIDE = 32  # px; AlexNet's strides leave nothing of less
+
+
+def lpips_weights() -> Path:
+    """Where torchvision keeps AlexNet's weights: in ``checkpoints/`` of torch's hub folder (``TORCH_HOME``)."""
+    from torchvision.models import AlexNet_Weights
+
+    return Path(torch.hub.get_dir()) / "checkpoints" / AlexNet_Weights.IMAGENET1K_V1.url.rpartition("/")[2]
+
+
+def noise(x: Tensor) -> Tensor:
+    """Noise in units of 1/255, by Immerkær's fast estimate (CVIU 64, 1996), the mean over R, G and B.
+
+    sqrt(pi/2) times the mean of |x * N| / 6 with N = [1 -2 1; -2 4 -2; 1 -2 1], which is blind to ramps and to straight
+    horizontal and vertical edges. White noise of standard deviation s has the score 255 s. Fine texture counts as noise
+    too, and noise that is correlated between neighbours counts for less; so compare results for one photo only.
+
+    Args: (B, 3, H, W) in [0, 1], sides >= 3 px. Returns (B,), at least 0; no reference is needed.
+    """
+    ramp = x.new_tensor([1.0, -2.0, 1.0])
+    kernel = torch.outer(ramp, ramp)[None, None]
+    detail = F.conv2d(x.detach().float().flatten(0, 1)[:, None], kernel).abs().mean((1, 2, 3)) / 6
+    return 255 * math.sqrt(math.pi / 2) * detail.view(len(x), -1).mean(1)
+
+
+def blur(x: Tensor) -> Tensor:
+    """Perceptual blur, 0 sharp to 1 blurred (Crete et al., "The blur effect", SPIE HVEI 2007).
+
+    How little of the luma's variation between neighbours is lost in a mean over 9 pixels, along rows and along columns;
+    the larger of the two. Noise counts as sharpness. A constant image has the score 1.
+
+    Args: (B, 3, H, W) in [0, 1]. Returns (B,); no reference is needed.
+    """
+    y = _luma(x.detach().double())
+    return torch.maximum(_blur_of_rows(y), _blur_of_rows(y.transpose(2, 3))).float()
+
+
+def _blur_of_rows(y: Tensor) -> Tensor:
+    smooth = F.avg_pool2d(F.pad(y, [4, 4, 0, 0], mode="replicate"), (1, 9), stride=1)
+    before, after = y.diff(dim=3).abs(), smooth.diff(dim=3).abs()
+    lost = (before - after).clamp(min=0).sum((1, 2, 3))
+    whole = before.sum((1, 2, 3))
+    return torch.where(whole > 0, 1 - lost / whole.clamp(min=1e-12), 1.0)
+
+
+@lru_cache(maxsize=1)
+def _lpips(weights: Path) -> Any:
+    """The network, its trunk read from the file: left to itself the package would download what it does not find."""
+    import lpips
+
+    try:
+        network = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
+        loaded = torch.load(weights, map_location="cpu", weights_only=True)
+        # lpips cuts AlexNet's features into slices, in which the layers keep their numbers: features.3 is slice2.3.
+        names = network.net.state_dict()
+        network.net.load_state_dict({name: loaded[f"features.{name.partition('.')[2]}"] for name in names})
+    except Exception as error:
+        text = " ".join(str(error).split())[:200]
+        raise ConfigError(
+            f"{weights}: cannot be read as AlexNet's weights ({type(error).__name__}: {text})."
+        ) from error
+    return network.eval().requires_grad_(False)
 
 
 def _ssim(a: Tensor, b: Tensor, data_range: float) -> Tensor:
