@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 import zeroair_pl
-from zeroair_pl.commands import restore as job
+from zeroair_pl import job
 from zeroair_pl.degradations import Degradation
 from zeroair_pl.errors import ConfigError, DivergenceError
 from zeroair_pl.guidance import GuidanceLoss, GuidanceState

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -20,6 +21,15 @@ class ConfigError(ZeroAIRError):
 
 class DivergenceError(ZeroAIRError):
     """A fit produced NaN, Inf or a degenerate image, which is reported and never written as a picture."""
+
+
+def describe(error: Exception) -> str:
+    """One line on an error nobody expected, with the place in the innermost file that is not a library's: a plugin's,
+    most often."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if "site-packages" not in f.filename and not f.filename.startswith("<")]
+    place = f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:500]}{place}"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -3,65 +3,46 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import os
 import tempfile
-from dataclasses import asdict, dataclass, fields
+import time
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from zeroair_pl.errors import ConfigError
+from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.images import Source
-from zeroair_pl.saving import write_atomically
+from zeroair_pl.saving import clear_leftovers, write_atomically
+from zeroair_pl.sidecars import COLUMNS, FOLDER, INTERRUPTED, Record, Row, Sidecars
 
-Status = Literal["restored", "skipped", "failed"]
-
-
-@dataclass(frozen=True)
-class Row:
-    """One photo in ``results.csv``.
-
-    Attributes:
-        reason: why it failed, or why it could not be scored.
-        noise_level: learned standard deviation of its noise, in units of [0, 1].
-        forwards: forward passes of the prior.
-        seconds: of the fit.
-        psnr_input, ssim_input: of the photo against its reference, where a list names one (PSNR in dB).
-        psnr, ssim: of the restored photo.
-        settings: a digest of the file and of all settings that its result depends on.
-    """
-
-    name: str
-    input: str
-    output: str = ""
-    status: Status = "failed"
-    reason: str = ""
-    width: int | None = None
-    height: int | None = None
-    noise_level: float | None = None
-    forwards: int | None = None
-    seconds: float | None = None
-    psnr_input: float | None = None
-    psnr: float | None = None
-    ssim_input: float | None = None
-    ssim: float | None = None
-    settings: str = ""
-
-
-COLUMNS = [f.name for f in fields(Row)]
 _WHOLE = ("width", "height", "forwards")
 _DIGITS = {"noise_level": 5, "seconds": 2, "psnr_input": 3, "psnr": 3, "ssim_input": 4, "ssim": 4}
+_NEEDED = ("name", "input", "output", "status")
+
+# The table is written as a whole. To do so after each photo is dear for long lists, and nobody reads that fast; what is
+# finished is in the sidecars at any moment.
+_SHORT = 100  # rows
+_PAUSE = 60.0  # seconds between two tables that are longer
 
 
 class Outputs:
-    """Paths and table of one output folder, which is made if it does not exist.
+    """Paths, records and table of one output folder, which is made if it does not exist.
+
+    Args:
+        folder: the output folder.
+        names: of the photos of this run, in the order of their list, which is the table's.
+
+    Attributes:
+        rows: of this run so far, by name.
+        trouble: why the table could not be written the last time, or ``""``.
 
     Raises:
         ConfigError: the folder cannot be made or written, or holds a ``results.csv`` that is none.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, names: Sequence[str] = ()) -> None:
         self.folder, self.results, self.board = folder, folder / "results.csv", folder / "tensorboard"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -69,8 +50,14 @@ class Outputs:
                 pass
         except OSError as error:
             raise ConfigError(f"--out {folder}: cannot be written ({error.strerror or error}).") from error
-        self.earlier = self._read()
+        self.sidecars = Sidecars(folder)
+        self.names = list(names)
+        self._clear_leftovers()
+        # Sidecars say what is true; of a folder from before there were any, and of failures, only the table tells.
+        self.earlier = {**self._read(), **{record.row.name: record.row for record in self.sidecars}}
         self.rows: dict[str, Row] = {}
+        self.trouble = ""
+        self._written = -_PAUSE
 
     def strip(self, source: Source) -> Path:
         """The picture of the photo before and after."""
@@ -80,38 +67,69 @@ class Outputs:
         """The picture of one map of its degradation."""
         return self.folder / "maps" / f"{source.name}_{name}.png"
 
-    def finished(self, source: Source, settings: str) -> Row | None:
-        """The row of an earlier run that restored this very file with these very settings, if its output is there."""
-        row = self.earlier.get(source.name)
-        if row is None or row.status == "failed" or row.settings != settings:
+    def finished(self, source: Source, settings: str) -> Record | None:
+        """The record of a run that restored this photo with all that ``settings`` is a digest of, if its output is
+        there."""
+        record = self.sidecars.read(source.name)
+        if record is None or record.row.status != "restored" or record.row.settings != settings:
             return None
-        return row if (self.folder / row.output).is_file() else None
+        return record if (self.folder / record.row.output).is_file() else None
 
-    def belongs_to_another(self, output: Path, source: Source) -> bool:
-        """Whether the file in the output's place, if any, is no restoration of this photo."""
-        row = self.earlier.get(source.name)
-        ours = row is not None and self.folder / row.output == output and _same(row.input, source.path)
-        return output.exists() and not ours
+    def belongs_to_another(self, output: Path, source: Source, sha256: str) -> bool:
+        """Whether the file in the output's place, if any, is no restoration of this photo, wherever it lies now."""
+        if not os.path.lexists(output):
+            return False
+        here = os.path.realpath(source.path)
+        if (record := self.sidecars.read(source.name)) is not None:
+            row, ours = record.row, record.photo == here or record.depends.get("sha256") == sha256
+        elif (known := self.earlier.get(source.name)) is not None:
+            row, ours = known, os.path.realpath(known.input) == here
+        else:
+            return True
+        return not ours or self.folder / row.output != output
+
+    def claim(self, record: Record) -> None:
+        """Says that the output of this photo is about to be replaced, which ends what an earlier record says of it.
+
+        Raises:
+            InputError: that cannot be written.
+        """
+        claimed = replace(record, row=replace(record.row, status="failed", reason=INTERRUPTED))
+        self.sidecars.write(claimed)
+        self.earlier[claimed.row.name] = claimed.row
 
     def add(self, row: Row) -> None:
-        """Adds a row and writes the table in one step, so that it is whole at any moment.
-
-        Rows of this run come first, in the order in which they are added, then those of earlier runs on other photos.
-        """
+        """Adds a row of this run, and writes the table if it is short or was not written for a while."""
         self.rows[row.name] = row
+        if len(self.rows) + len(self.earlier) <= _SHORT or time.monotonic() - self._written >= _PAUSE:
+            self.write_table()
+
+    def write_table(self) -> None:
+        """Writes the table in one step: the photos of this run in the order of their list, then all others.
+
+        A photo that this run has not come to yet has the row that it had.
+        """
+        everything = {**self.earlier, **self.rows}
+        first = [name for name in self.names if name in self.rows]
+        listed = set(first)
         text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        for each in {**self.rows, **{k: v for k, v in self.earlier.items() if k not in self.rows}}.values():
-            cells = asdict(each)
-            writer.writerow({k: f"{v:.{_DIGITS[k]}f}" if isinstance(v, float) else v for k, v in cells.items()})
-        write_atomically(self.results, text.getvalue().encode())
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for name in (*first, *(name for name in everything if name not in listed)):
+            writer.writerow([_cell(column, getattr(everything[name], column)) for column in COLUMNS])
+        try:
+            # A file's name may hold bytes that are no UTF-8, which Python keeps as surrogates.
+            write_atomically(self.results, text.getvalue().encode("utf-8", "surrogateescape"))
+            self.trouble = ""
+        except InputError as error:  # a full disk costs what cannot be written, not what can still be done
+            self.trouble = str(error)
+        self._written = time.monotonic()
 
     def _read(self) -> dict[str, Row]:
         if not self.results.exists():
             return {}
         try:
-            with self.results.open(newline="", encoding="utf-8") as file:
+            with self.results.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
                 return {cells["name"]: _row(cells) for cells in csv.DictReader(file)}
         except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
             raise ConfigError(
@@ -119,20 +137,20 @@ class Outputs:
                 "another folder with --out."
             ) from error
 
+    def _clear_leftovers(self) -> None:
+        """Where this run may write: a folder such as ``--out .`` is not searched as a whole."""
+        parents = {name.rpartition("/")[0] for name in self.names}
+        for root in ("", "strips", "maps", FOLDER):
+            for parent in parents | {""}:
+                clear_leftovers(self.folder / root / parent)
+
+
+def _cell(column: str, value: Any) -> Any:
+    return f"{value:.{_DIGITS[column]}f}" if isinstance(value, float) else value
+
 
 def _row(cells: dict[str, str]) -> Row:
-    values: dict[str, Any] = {key: cells[key] for key in COLUMNS}
+    values: dict[str, Any] = {f.name: cells[f.name] for f in fields(Row) if f.name in _NEEDED or f.name in cells}
     for key in (*_WHOLE, *_DIGITS):
-        values[key] = (int if key in _WHOLE else float)(values[key]) if values[key] else None
+        values[key] = (int if key in _WHOLE else float)(values[key]) if values.get(key) else None
     return Row(**values)
-
-
-def _same(a: str, b: Path) -> bool:
-    return os.path.realpath(a) == os.path.realpath(b)
-
-
-def digest(source: Source, settings: dict[str, Any]) -> str:
-    """16 hexadecimal digits that change with the photo's name, content and date, or with any of the settings."""
-    status = source.path.stat()
-    content = repr((source.name, status.st_size, status.st_mtime_ns, settings))
-    return hashlib.sha256(content.encode()).hexdigest()[:16]

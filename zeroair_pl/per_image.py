@@ -55,7 +55,7 @@ def image_by_image(function: Callable[..., Sequence[Tensor]], *inputs: Tensor) -
 
 def image_seed(seed: int, name: str) -> int:
     """A 63-bit seed from the run's seed and the image's name: the same in any batch, order, process or restart."""
-    digest = hashlib.sha256(f"{seed}\0{name}".encode()).digest()
+    digest = hashlib.sha256(f"{seed}\0{name}".encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 

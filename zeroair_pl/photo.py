@@ -73,7 +73,7 @@ def load_photo(path: str | Path) -> Photo:
     more than ``MAX_PIXELS`` pixels, NaN or Inf, sample formats that no everyday viewer shows.
     """
     path = Path(path)
-    _check_file(path)
+    check_file(path)
     try:
         with path.open("rb") as file, _quiet_pillow():
             if file.read(4) in _TIFF_MAGIC:
@@ -103,7 +103,8 @@ def check_size(path: Path, width: int, height: int) -> None:
         raise InputError(f"{path}: {width}x{height} px is too small; each side needs at least {MIN_SIDE} px.")
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path) -> None:
+    """Refuse what is no file with content, before anything opens it: reading from a pipe would wait for ever."""
     try:
         status = path.stat()
     except FileNotFoundError as error:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +15,18 @@ import torch
 import yaml
 
 from zeroair_pl.degradations import Degradation
-from zeroair_pl.errors import ConfigError, DivergenceError, InputError, did_you_mean
-from zeroair_pl.fit import Method, Result, Sampling, fit
+from zeroair_pl.errors import ConfigError, describe, did_you_mean
+from zeroair_pl.fit import Method, Sampling
 from zeroair_pl.images import Source, find_images
 from zeroair_pl.inspection.progress import ListProgress
-from zeroair_pl.outputs import Outputs, Row, digest
-from zeroair_pl.photo import Photo, load_photo
+from zeroair_pl.job import Job
+from zeroair_pl.outputs import Outputs
 from zeroair_pl.priors import Prior
 from zeroair_pl.restoration import Modelling
 from zeroair_pl.sampling import Guidance
-from zeroair_pl.saving import output_path, save_photo, write_atomically
+from zeroair_pl.saving import write_atomically
 from zeroair_pl.schedule import Schedule
+from zeroair_pl.sidecars import Row, dependencies
 
 # Of the settings that are objects: named here as a config would, so that the resolved config can name them too.
 DEFAULTS: dict[str, Any] = {
@@ -87,21 +86,26 @@ def restore(
         ConfigError: a setting is impossible, no photo is found, or ``out`` cannot be written.
         KeyboardInterrupt: after the summary; the table holds what was finished.
     """
-    factory, options = _family(degradation), _checked(trainer)
+    made, options = _family(degradation), _checked(trainer)
+    assert degradation is not None
     # Built once before any photo is opened: what does not fit together is refused here.
     schedule = Schedule(
         sampling.scheduler, prior, sampling.steps, sampling.start, sampling.end, sampling.spacing, sampling.eta
     )
-    outputs = Outputs(out)
     sources = _find(images or [], out)
+    outputs = Outputs(out, [source.name for source in sources])
     if resolved:
-        write_atomically(out / "config.yaml", resolved.encode())
-    job = _Job(
-        Method(factory, prior, modelling, guidance, sampling, seed),
+        write_atomically(out / "config.yaml", resolved.encode("utf-8", "surrogateescape"))
+    method = Method(degradation, prior, modelling, guidance, sampling, seed)
+    settings = {k: v for k, v in (yaml.safe_load(resolved) or {}).items() if k in Method.__dataclass_fields__}
+    losses = [term.loss for term in (*modelling.terms, *guidance.terms)]
+    job = Job(
+        method,
         outputs,
         {"maps": save_maps, "strips": strips, "tensorboard": tensorboard, "overwrite": overwrite},
         options,
         resolved,
+        dependencies(settings, prior.fingerprint(), [made, prior, guidance.update, sampling.scheduler, *losses]),
         len(schedule.timesteps),
     )
     began = time.perf_counter()
@@ -114,100 +118,26 @@ def restore(
                     progress.print(f"error: {row.reason}")
                 progress.advance(row.status, source.name)
     finally:
+        outputs.write_table()
         _summarise(outputs, len(sources), time.perf_counter() - began, tensorboard)
-    return Results(list(outputs.rows.values()), out)
+    return Results(list(outputs.rows.values()), out, outputs.trouble)
 
 
 @dataclass(frozen=True)
 class Results:
-    """What became of each photo, in the order of the list, as in ``folder/results.csv``."""
+    """What became of each photo, in the order of the list, as in ``folder/results.csv``.
+
+    ``trouble`` says why that table could not be written, if so.
+    """
 
     rows: list[Row]
     folder: Path
+    trouble: str = ""
 
     @property
     def exit_status(self) -> int:
-        """0, or 1 if a photo could not be restored, or not be scored."""
-        return int(any(row.status == "failed" or row.reason for row in self.rows))
-
-
-@dataclass(frozen=True)
-class _Job:
-    """Everything but the photo."""
-
-    method: Method
-    outputs: Outputs
-    wanted: dict[str, bool]
-    trainer: dict[str, Any]
-    resolved: str
-    steps: int
-
-    def run(self, source: Source, progress: ListProgress) -> Row:
-        """Restores one photo; never raises for what is the photo's own fault."""
-        row = Row(source.name, str(source.path))
-        try:
-            photo = load_photo(source.path)
-            row = replace(row, height=photo.size[0], width=photo.size[1], settings=digest(source, self.settings))
-            path = output_path(self.outputs.folder, source, photo)
-            before = self.outputs.finished(source, row.settings)
-            if before and not self.wanted["overwrite"]:
-                row = replace(before, status="skipped", reason="")
-            else:
-                if self.outputs.belongs_to_another(path, source) and not self.wanted["overwrite"]:
-                    reason = f"{path}: exists, and is not made from {source.path}; use --overwrite or another --out."
-                    return replace(row, reason=reason)
-                result = self.fit(source, photo, progress)
-                save_photo(path, result.restored[0], photo)
-                row = replace(
-                    row,
-                    status="restored",
-                    output=path.relative_to(self.outputs.folder).as_posix(),
-                    noise_level=float(result.noise_level[0]),
-                    forwards=result.forwards,
-                    seconds=result.seconds,
-                )
-                self.picture(source, photo, result)
-            return row if source.reference is None else _scored(row, source.reference, photo, path)
-        except ConfigError:  # the settings' fault: no other photo would fare better
-            raise
-        except (InputError, DivergenceError) as error:
-            return replace(row, reason=str(error))
-        except Exception as error:
-            return replace(row, reason=f"{source.path}: {_describe(error)}")
-
-    @cached_property
-    def settings(self) -> dict[str, Any]:
-        """Those that a result depends on."""
-        return {k: v for k, v in (yaml.safe_load(self.resolved) or {}).items() if k in Method.__dataclass_fields__}
-
-    def fit(self, source: Source, photo: Photo, progress: ListProgress) -> Result:
-        callbacks = [progress.image(source.name, self.steps)]
-        if self.wanted["tensorboard"]:
-            from zeroair_pl.inspection.tensorboard import TensorBoard
-
-            callbacks.append(TensorBoard(self.outputs.board, [source.name], config=self.resolved))
-        # The file's own name, which is the same however the file was listed: it decides the random numbers.
-        return fit(photo.pixels[None], [source.path.name], self.method, callbacks, self.trainer)
-
-    def picture(self, source: Source, photo: Photo, result: Result) -> None:
-        from zeroair_pl.inspection.report import save_map, save_strip
-
-        if self.wanted["strips"]:
-            save_strip(self.outputs.strip(source), photo.pixels, result.restored[0], result.maps[0])
-        for name, values in result.maps[0].items() if self.wanted["maps"] else ():
-            save_map(self.outputs.map(source, name), values)
-
-
-def _scored(row: Row, reference: Path, photo: Photo, output: Path) -> Row:
-    """The row with PSNR and SSIM of the photo and of the file that was written. The reference is opened here alone."""
-    from zeroair_pl.metrics import psnr, ssim_paper
-
-    truth, before, after = load_photo(reference).pixels, photo.pixels, load_photo(output).pixels
-    if truth.shape != before.shape:
-        (_, h, w), (_, height, width) = truth.shape, before.shape
-        return replace(row, reason=f"{reference}: the reference is {w}x{h} px, the photo {width}x{height} px.")
-    p, s = ([float(metric(image[None], truth[None])) for image in (before, after)] for metric in (psnr, ssim_paper))
-    return replace(row, psnr_input=p[0], psnr=p[1], ssim_input=s[0], ssim=s[1])
+        """0, or 1 if a photo could not be restored, or not be scored, or the table not be written."""
+        return int(bool(self.trouble) or any(row.status == "failed" or row.reason for row in self.rows))
 
 
 def _find(images: list[str] | str, out: Path) -> list[Source]:
@@ -219,8 +149,8 @@ def _find(images: list[str] | str, out: Path) -> list[Source]:
     return sources
 
 
-def _family(degradation: Callable[[], Degradation] | None) -> Callable[[], Degradation]:
-    """A factory of degradation models that is known to work."""
+def _family(degradation: Callable[[], Degradation] | None) -> Degradation:
+    """One degradation model, for the factory to be known to work."""
     if degradation is None:
         raise ConfigError(
             "No degradation is named. Use a config, for example --config dehaze, or --degradation NAME; "
@@ -232,10 +162,10 @@ def _family(degradation: Callable[[], Degradation] | None) -> Callable[[], Degra
         except ConfigError:
             raise
         except Exception as error:
-            raise ConfigError(f"degradation: cannot be built, {_describe(error)}") from error
+            raise ConfigError(f"degradation: cannot be built, {describe(error)}") from error
     if type(made).forward is Degradation.forward:
         raise ConfigError(f"degradation: {type(made).__name__} has no forward(x); name one of 'plugins list'.")
-    return degradation
+    return made
 
 
 def _checked(trainer: dict[str, Any] | None) -> dict[str, Any]:
@@ -252,14 +182,6 @@ def _checked(trainer: dict[str, Any] | None) -> dict[str, Any]:
     return dict(trainer or {})
 
 
-def _describe(error: Exception) -> str:
-    """One line, with the place in the innermost file that is not a library's: a plugin's, most often."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if "site-packages" not in f.filename and not f.filename.startswith("<")]
-    place = f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:500]}{place}"
-
-
 def _summarise(outputs: Outputs, total: int, seconds: float, board: bool) -> None:
     counts = Counter(row.status for row in outputs.rows.values())
     left = total - len(outputs.rows)
@@ -267,5 +189,7 @@ def _summarise(outputs: Outputs, total: int, seconds: float, board: bool) -> Non
     parts += [f"{left} not begun"] if left else []
     print(f"{total} photo{'s' * (total != 1)} in {seconds:.0f} s: {', '.join(parts) or 'nothing to do'}")
     print(f"Results: {outputs.folder} (table: {outputs.results})")
+    if outputs.trouble:
+        print(f"error: {outputs.trouble}", file=sys.stderr)
     if board and counts["restored"]:
         print(f"Look at the fits: tensorboard --logdir {outputs.board}")

@@ -5,6 +5,7 @@ A sampler never sees epsilon, v, learned variances, stems or padding: all of tha
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -98,6 +99,13 @@ class Prior(ABC):
     def features(self, x: Tensor) -> list[Tensor]:
         """Multi-scale features of clean images ``x`` (B, 3, H, W) in [-1, 1], differentiable in ``x``."""
         raise NotImplementedError(f"the prior {self.name!r} offers no features")
+
+    def fingerprint(self) -> str:
+        """Hexadecimal digits that change with whatever decides a prediction beside the settings: here the schedule and
+        the calibration. A prior with weights adds those, so that a prior trained anew in its old place is another."""
+        found = hashlib.sha256(self.alphas_cumprod.numpy().tobytes())
+        found.update(repr(self.calibration).encode())
+        return found.hexdigest()
 
     def to(self, device: torch.device | str) -> Prior:
         """Moves the weights to ``device`` and returns the prior itself."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -88,6 +89,13 @@ class UNetPrior(Prior):
     def to(self, device: torch.device | str) -> Prior:
         self.unet.to(device)
         return self
+
+    def fingerprint(self) -> str:
+        found = hashlib.sha256(f"{super().fingerprint()} {self.prediction_type} {self.stem}".encode())
+        for name, weights in sorted(self.unet.state_dict().items()):
+            found.update(name.encode())
+            found.update(weights.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+        return found.hexdigest()
 
     def predict(self, x_t: Tensor, t: Tensor) -> Prediction:
         with torch.no_grad():
