@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import subprocess
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
@@ -33,11 +34,14 @@ def described() -> dict[str, Any]:
     }
 
 
-def write(name: str, measured: dict[str, Any]) -> Path:
-    """Writes ``results/name.json`` and returns its path."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps(measured, indent=1, ensure_ascii=False) + "\n")
+def write(name: str, measured: dict[str, Any], folder: Path | None = None) -> Path:
+    """Writes ``name.json`` into ``folder``, by default results/, and returns its path."""
+    folder = folder or RESULTS
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.json"
+    text = json.dumps(measured, indent=1, ensure_ascii=False)
+    text = re.sub(r"\[[-+.\de,\s]*\]", lambda numbers: re.sub(r"\s+", " ", numbers[0]), text)  # each list on one line
+    path.write_text(text + "\n")
     return path
 
 

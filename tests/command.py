@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
 from PIL import Image
 from toys import toy_photo
 
@@ -45,3 +46,8 @@ def save_toy(path: Path, seed: int = 0, height: int = 32, width: int = 32) -> Pa
     pixels = (toy_photo(height, width, seed)[0] * 255).round().byte().permute(1, 2, 0).numpy()
     Image.fromarray(pixels).save(path)
     return path
+
+
+def scripts(*paths: str) -> pytest.MarkDecorator:
+    """The scripts, below the top folder, that a test gets as its ``script``."""
+    return pytest.mark.parametrize("script", paths, indirect=True)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
-from command import save_toy
+from command import save_toy, scripts
 from PIL import Image
 from toys import ToyPrior
 
@@ -23,25 +20,6 @@ QUICK: dict[str, Any] = {
     "tensorboard": False,
     "strips": False,
 }
-
-
-@pytest.fixture
-def script(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """The script that the test names, imported as a module of its own; scripts import what lies beside them."""
-    path = ROOT / request.param
-    monkeypatch.syspath_prepend(str(path.parent))
-    name = f"script_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[name]
-
-
-def scripts(*paths: str) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("script", paths, indirect=True)
 
 
 def crop(path: Path) -> Path:

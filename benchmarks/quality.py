@@ -1,0 +1,256 @@
+"""The quality table: every set, with its input, simple floors, published results, and what configs make of it.
+
+    python benchmarks/quality.py --sets FOLDER [--config task auto] [--seeds 0 1 2] [--only SET ...] [--limit N]
+
+FOLDER holds SET/degraded, SET/clean and perhaps SET/published; see sets.py. Without --sets the example photos alone are
+measured. A config is a name or a path, several joined by + are layers, and the first may be ``task``: the preset made
+for the set's kind of degradation. The written files are scored, PSNR (RGB, 8 bits) and SSIM (luma) in the paper's
+protocol; a photo counts with its mean over the seeds. ``spread`` is the mean over the photos of the standard deviation
+of their PSNR over the seeds, ``worst`` the gain over the input of the photo that gains least. Sets named clean-… are
+clean photos put in as they are; their ``worst`` is the lowest PSNR. The clean photos are opened for the scores alone.
+
+What is restored stays in OUT/SET/CONFIG/seed-N. The same command continues where it was stopped, and restores anew what
+another version of the code made. A whole run writes benchmarks/results/quality.json, a part of it (--only, --limit)
+OUT/quality.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import io
+import shutil
+import sys
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import machine
+import sets
+import yaml
+from sets import PhotoSet
+
+import zeroair_pl
+from zeroair_pl import runtime
+from zeroair_pl.config_files import find_config
+from zeroair_pl.errors import ConfigError, ZeroAIRError
+
+if TYPE_CHECKING:
+    from zeroair_pl.scoring import Scored
+
+OUT = Path("restored") / "quality"
+TASK = "task"
+METHOD = ("degradation", "prior", "modelling", "guidance", "sampling")
+COLUMNS = {"psnr": 2, "ssim": 3, "gain": 2, "spread": 2, "worst": 2, "seconds": 1, "forwards": 0}  # and their digits
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    runtime.prepare()  # before torch is loaded
+    options = _parser().parse_args(argv)
+    try:
+        return measure(options)
+    except ZeroAIRError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def measure(options: argparse.Namespace) -> int:
+    """Prints the table, writes the JSON file; 1 if something could not be restored or scored."""
+    found = sets.find(options.sets, options.only, options.limit)
+    specs = usable(options.config)
+    complete = len(specs) == len(options.config)
+    about: dict[str, Any] = {"seeds": options.seeds, **machine.described(), "sets": {}}
+    print(f"{'set':<22} {'photos':>6}  {'':<31} " + " ".join(f"{title:>8}" for title in COLUMNS))
+    path = options.out / "quality.json"
+    for photos in found:
+        rows: dict[str, Any] = {}
+        about["sets"][photos.name] = {"kind": photos.kind, "photos": len(photos.degraded), "rows": rows}
+        try:
+            for name, scored in plain(photos).items():
+                rows[name] = row_of(scored)
+                show(photos, name, rows[name])
+            for spec in specs:
+                complete &= measure_config(photos, spec, options, rows)
+                machine.write("quality", about, options.out)
+        except ConfigError:
+            raise
+        except ZeroAIRError as error:
+            complete = False
+            print(f"error: {photos.name}: {error}", file=sys.stderr)
+    if not (options.only or options.limit):
+        path = machine.write("quality", about)
+    print(f"all numbers: {path}")
+    return 0 if complete else 1
+
+
+def usable(specs: Sequence[str]) -> list[str]:
+    """Those of which all files are there; what is missing is said, and left out."""
+    good = []
+    for spec in specs:
+        try:
+            for layer in spec.split("+"):
+                if layer != TASK:
+                    find_config(layer)
+            good.append(spec)
+        except ConfigError as error:
+            print(f"skipped: {error}", file=sys.stderr)
+    return good
+
+
+def plain(photos: PhotoSet) -> dict[str, list[Scored]]:
+    """Scores of what no config makes: the input, the floors, and what others have published."""
+    if not photos.clean or photos.harmless:
+        return {}
+    import floors
+    import numpy as np
+    import torch
+
+    from zeroair_pl.photo import load_photo
+    from zeroair_pl.scoring import Scored, score
+
+    made: dict[str, list[Scored]] = {}
+    for name, path in photos.degraded.items():
+        y, truth = load_photo(path).pixels, load_photo(photos.clean[name]).pixels
+        made.setdefault("input", []).append(Scored("input", name, score(y, truth)))
+        array = np.ascontiguousarray(y.permute(1, 2, 0).numpy())
+        images = {}
+        for floor, function in floors.FLOORS[photos.kind].items():
+            found = function(array).clip(0, 1).transpose(2, 0, 1)
+            images[f"floor: {floor}"] = torch.from_numpy(np.ascontiguousarray(found))
+        if name in photos.published:
+            images["published"] = load_photo(photos.published[name]).pixels
+        for what, image in images.items():
+            made.setdefault(what, []).append(Scored(what, name, score(image, truth, y)))
+    return made
+
+
+def measure_config(photos: PhotoSet, spec: str, options: argparse.Namespace, rows: dict[str, Any]) -> bool:
+    """Puts the row of one config into ``rows``; restores what is not restored yet. Whether nothing failed."""
+    preset = layers(photos, spec)
+    if preset is None:
+        print(f"skipped: {spec}: there is no preset for {photos.name}", file=sys.stderr)
+        return True
+    title = title_of(spec)
+    # What cannot be scored is for the eye, and one seed is enough to look at.
+    seeds = options.seeds if photos.clean else options.seeds[:1]
+    scored: list[Scored] = []
+    for seed in seeds:
+        scored += restored(photos, title, preset, seed, options.out)
+    if scored:
+        used = yaml.safe_load((folder_of(options.out, photos.name, title, seeds[0]) / "config.yaml").read_text())
+        rows[title] = {**row_of(scored), "settings": {key: used[key] for key in METHOD if key in used}}
+        show(photos, title, rows[title])
+    return len(scored) == len(photos.degraded) * len(seeds)
+
+
+def restored(photos: PhotoSet, title: str, preset: sets.Preset, seed: int, out: Path) -> list[Scored]:
+    """The scores of a set restored with one config and seed."""
+    from zeroair_pl.photo import load_photo
+    from zeroair_pl.scoring import Scored, score
+
+    found = []
+    for name, (path, facts) in restore(photos, preset, seed, folder_of(out, photos.name, title, seed)).items():
+        image = load_photo(path).pixels
+        truth = load_photo(photos.clean[name]).pixels if name in photos.clean else None
+        before = None if photos.harmless else load_photo(photos.degraded[name]).pixels
+        found.append(Scored(title, name, {**score(image, truth, before), **facts}, seed))
+    return found
+
+
+def layers(photos: PhotoSet, spec: str) -> sets.Preset | None:
+    """What a config means for a set: ``task`` is the preset of its kind; ``None`` if there is none."""
+    first, *rest = spec.split("+")
+    if first != TASK:
+        return sets.Preset((first, *rest))
+    preset = sets.PRESETS.get(photos.kind)
+    return None if preset is None else sets.Preset((*preset.configs, *rest), preset.settings)
+
+
+def restore(photos: PhotoSet, preset: sets.Preset, seed: int, folder: Path) -> dict[str, tuple[Path, dict[str, float]]]:
+    """The restored file and the facts of each photo; what is finished already, with this code, is not done again."""
+    stamp = folder / "code"
+    if folder.exists() and (not stamp.is_file() or stamp.read_text() != code()):
+        if not stamp.is_file():
+            raise ConfigError(f"--out: {folder} was not made by this script; name another folder.")
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(code())
+    said = io.StringIO()  # the summary of each run would come between the rows of the table
+    with contextlib.redirect_stdout(said):
+        results = zeroair_pl.restore(
+            list(photos.degraded.values()), preset.configs, out=folder, seed=seed, tensorboard=False, strips=False,
+            **preset.settings,
+        )  # fmt: skip
+    stems = {str(path): stem for stem, path in photos.degraded.items()}
+    return {
+        stems[row.input]: (folder / row.output, {"seconds": round(row.seconds or 0, 2), "forwards": row.forwards or 0})
+        for row in results.rows
+        if row.status != "failed"
+    }
+
+
+def row_of(scored: Sequence[Scored]) -> dict[str, Any]:
+    """One row of the table, from the scores of its photos and seeds."""
+    from zeroair_pl.scoring import over_seeds, summarise, worst
+
+    ((result, found),) = summarise(scored).items()
+    row: dict[str, Any] = {"photos": len({each.name for each in scored})}
+    row |= {metric: round(summary.mean, 4) for metric, summary in found.items()}
+    if "psnr" in found:
+        name, _, value = worst(scored, result, 1)[0]
+        row |= {"worst": round(value, 4), "worst_photo": name}
+        if found["psnr"].seed_spread is not None:
+            row["spread"] = round(found["psnr"].seed_spread, 4)
+            row["largest_range"] = round(max(max(v) - min(v) for v in over_seeds(scored, result, "psnr").values()), 4)
+    images: dict[str, dict[str, list[float]]] = {}
+    for metric in found:
+        for name, values in over_seeds(scored, result, metric).items():
+            images.setdefault(name, {})[metric] = [round(value, 4) for value in values]
+    return {**row, "images": images}
+
+
+def show(photos: PhotoSet, name: str, row: dict[str, Any]) -> None:
+    cells = (f"{row[key]:8.{digits}f}" if key in row else " " * 8 for key, digits in COLUMNS.items())
+    print(f"{photos.name:<22} {row['photos']:6d}  {name:<31} {' '.join(cells)}".rstrip(), flush=True)
+
+
+def title_of(spec: str) -> str:
+    """How a config is called: files by their stem, so that no path of a machine gets into the results."""
+    layers = (Path(layer) for layer in spec.split("+"))
+    return "+".join(layer.stem if layer.is_absolute() or layer.suffix else layer.as_posix() for layer in layers)
+
+
+def folder_of(out: Path, photos: str, title: str, seed: int) -> Path:
+    """Where a set restored with a config and a seed lies."""
+    return out / photos / title.replace("/", "_") / f"seed-{seed}"
+
+
+@cache
+def code() -> str:
+    """A fingerprint of the code and the weights that decide what a restored photo looks like."""
+    package = Path(zeroair_pl.__file__).parent
+    apart = ("commands", "inspection", "training")
+    files = [p for p in package.rglob("*.py") if p.relative_to(package).parts[0] not in apart]
+    files += [p for p in (package / "priors" / "bundled").rglob("*") if p.is_file()]
+    files += (package.parent / "plugins").glob("*.py")
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(path.relative_to(package.parent).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sets", type=Path, help="folder of sets; the example photos alone if not given")
+    parser.add_argument("--config", nargs="+", default=[TASK, "auto"], help="names or paths; + joins layers")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--only", nargs="+", default=[], help="names of sets")
+    parser.add_argument("--limit", type=int, help="only so many photos of each set")
+    parser.add_argument("--out", type=Path, default=OUT, help="where the restored photos go")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

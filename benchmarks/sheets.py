@@ -1,0 +1,116 @@
+"""Contact sheets of what quality.py restored: a row for each photo, with the input, ours, published results, the truth.
+
+    python benchmarks/sheets.py FOLDER --sets SETS [--config task auto] [--only SET ...] [--seed 0]
+
+Writes FOLDER/SET.jpg for every set that was restored with one of the configs, also for those without a truth, where
+there is nothing but to look. Photos stand in the order of their gain with the last of the configs, the worst first, and
+the worst three are named. Photos of research sets must not be published; neither must their sheets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import quality
+import sets
+from sets import PhotoSet
+
+from zeroair_pl.errors import ConfigError, ZeroAIRError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from zeroair_pl.scoring import Scored
+
+WORST = 3  # photos to name
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(argv)
+    try:
+        written = 0
+        for photos in sets.find(options.sets, options.only):
+            titles = map(quality.title_of, options.config)
+            found = {title: _restored(photos, title, options) for title in titles}
+            if found := {title: files for title, files in found.items() if files}:
+                path = options.folder / f"{photos.name}{options.format}"
+                draw(path, photos, found, options.cell)
+                written += 1
+        if not written:
+            raise ConfigError(f"--results {options.results}: nothing of these sets and configs was restored there.")
+    except ZeroAIRError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def draw(path: Path, photos: PhotoSet, restored: dict[str, dict[str, Path]], cell: int) -> None:
+    """One sheet; ``restored`` holds the files by config and stem."""
+    from zeroair_pl.inspection.report import contact_sheet
+    from zeroair_pl.photo import load_photo
+    from zeroair_pl.scoring import worst
+
+    columns = {"input": photos.degraded, **restored, "published": photos.published}
+    if not photos.harmless:
+        columns["truth"] = photos.clean
+    columns = {title: files for title, files in columns.items() if files}
+    names = [name for name in photos.degraded if any(name in files for files in restored.values())]
+    rows, labels, scored = {}, {}, []
+    for name in names:
+        images = {title: load_photo(files[name]).pixels for title, files in columns.items() if name in files}
+        rows[name] = [images.get(title) for title in columns]
+        found = _scores(name, images, photos, load_photo(photos.clean[name]).pixels if name in photos.clean else None)
+        labels[name] = [_label(found.get(title)) for title in columns]
+        scored += [found[title] for title in restored if title in found]
+    last = list(restored)[-1]
+    order = [name for name, _, _ in worst(scored, last, len(names))]
+    order += [name for name in names if name not in order]
+    contact_sheet(path, [(name, rows[name]) for name in order], list(columns), [labels[n] for n in order], cell)
+    print(f"{path}: {len(order)} photos")
+    for name, metric, value in worst(scored, last, WORST):
+        print(f"  {name:<40} {last} {metric} {value:+.2f} dB")
+
+
+def _scores(name: str, images: dict[str, Tensor], photos: PhotoSet, truth: Tensor | None) -> dict[str, Scored]:
+    """By column; nothing for the truth itself, nor where there is none."""
+    from zeroair_pl.scoring import Scored, score
+
+    if truth is None:
+        return {}
+    before = None if photos.harmless else images["input"]
+    apart = ("truth", "input") if photos.harmless else ("truth",)
+    shown = {title: image for title, image in images.items() if title not in apart}
+    return {title: Scored(title, name, score(image, truth, before)) for title, image in shown.items()}
+
+
+def _label(scored: Scored | None) -> str:
+    if scored is None:
+        return ""
+    gain = scored.scores.get("gain", 0.0)
+    return f"{scored.scores['psnr']:.2f} dB" + (f" ({gain:+.2f})" if gain else "")
+
+
+def _restored(photos: PhotoSet, title: str, options: argparse.Namespace) -> dict[str, Path]:
+    files = sets.by_stem(quality.folder_of(options.results, photos.name, title, options.seed))
+    return {name: path for name, path in files.items() if name in photos.degraded}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="where the sheets go")
+    parser.add_argument("--sets", type=Path, help="as for quality.py")
+    parser.add_argument("--results", type=Path, default=quality.OUT, help="--out of quality.py")
+    parser.add_argument("--config", nargs="+", default=[quality.TASK, "auto"], help="those of quality.py to show")
+    parser.add_argument("--only", nargs="+", default=[], help="names of sets")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--cell", type=int, default=320, help="longest side of a picture, in pixels")
+    parser.add_argument("--format", choices=[".jpg", ".png"], default=".jpg")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
