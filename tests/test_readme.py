@@ -74,7 +74,7 @@ def test_a_command_is_understood(line: str, folder: Path, monkeypatch: pytest.Mo
     variables, words = words_of(line)[0], ours(line)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    if words[0] == "restore" and not {"--help", "--degradation.help"} & set(words):
+    if words[0] in ("restore", "evaluate") and not {"--help", "--degradation.help"} & set(words):
         words = [*words, *(["--print_config"] if "--print_config" not in words else [])]  # all but the work
     if words[:2] in (["prior", "fetch"], ["prior", "sample"]):  # all but the network, or the work
         name = " ".join(words[:2])

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zeroair_pl.api import restore
+    from zeroair_pl.api import evaluate, restore
     from zeroair_pl.degradations.base import Degradation
     from zeroair_pl.guidance.base import GuidanceLoss
     from zeroair_pl.restoration import Restoration
 
-__all__ = ["Degradation", "GuidanceLoss", "Restoration", "restore"]
+__all__ = ["Degradation", "GuidanceLoss", "Restoration", "evaluate", "restore"]
 
 _HOMES = {
     "restore": "zeroair_pl.api",
+    "evaluate": "zeroair_pl.api",
     "Restoration": "zeroair_pl.restoration",
     "Degradation": "zeroair_pl.degradations",
     "GuidanceLoss": "zeroair_pl.guidance",

@@ -1,4 +1,4 @@
-"""The main job for notebooks and scripts."""
+"""The main jobs for notebooks and scripts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from zeroair_pl.commands.evaluate import Evaluation
     from zeroair_pl.commands.restore import Results
 
 
@@ -28,14 +29,43 @@ def restore(
     Raises:
         ConfigError: a setting is unknown, ill-typed or impossible, or no photo is found.
     """
+    images = [images] if isinstance(images, str | Path) else list(images)
+    return _called("restore", config, {"images": images, **settings})
+
+
+def evaluate(
+    results: str | Path | Sequence[str | Path] = (), config: str | Path | Sequence[str | Path] = (), **settings: Any
+) -> Evaluation:
+    """Scores results as ``python cli.py evaluate`` does, and restores photos first if a config is given.
+
+        evaluate("dehazed", references="clean").scored
+        evaluate(config="dehaze", images="hazy", references="clean", seeds=[0, 1, 2], sampling={"steps": 8})
+
+    Args:
+        results: folders or lists of results.
+        config: names or paths of configs for a restoration; later ones override earlier ones.
+        settings: ``images``, ``references``, ``out``, ``seeds``, and any keys of a config.
+
+    Returns:
+        ``scored``, one entry for each image, set of results and seed, for ``zeroair_pl.scoring.summarise``;
+        ``errors``; ``restored``, by seed; ``folder``, where the tables are.
+
+    Raises:
+        ConfigError: a setting is unknown, ill-typed or impossible, or there is nothing to score.
+    """
+    results = [results] if isinstance(results, str | Path) else list(results)
+    return _called("evaluate", config, {"results": results, **settings})
+
+
+def _called(command: str, config: str | Path | Sequence[str | Path], settings: dict[str, Any]) -> Any:
+    """What the command returns under these settings."""
     from zeroair_pl import cli
     from zeroair_pl.config_files import Layer
 
     configs = [config] if isinstance(config, str | Path) else config
-    images = [images] if isinstance(images, str | Path) else list(images)
-    request = cli.read("restore", [f"--config={name}" for name in configs], {})
-    request.layers.append(Layer(Path("restore()"), "", _plain({"images": images, **settings})))
-    function, values = cli.prepare("restore", request)
+    request = cli.read(command, [f"--config={name}" for name in configs], {})
+    request.layers.append(Layer(Path(f"{command}()"), "", _plain(settings)))
+    function, values = cli.prepare(command, request)
     return function(**values)
 
 

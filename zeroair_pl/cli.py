@@ -44,6 +44,13 @@ COMMANDS = {
         flags=("overwrite", "save_maps", "strips", "tensorboard"),
         configs=True,
     ),
+    "evaluate": Command(
+        "zeroair_pl.commands.evaluate:evaluate",
+        "score results against references, or restore photos and score that",
+        lists=("results", "images", "references", "seeds", "plugins"),
+        flags=("overwrite", "save_maps", "strips", "tensorboard"),
+        configs=True,
+    ),
     "plugins list": Command(
         "zeroair_pl.commands.plugins:list_", "show all degradation families and guidance losses", ("plugins",)
     ),

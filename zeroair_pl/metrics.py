@@ -8,6 +8,7 @@ which are used where they are and never downloaded. ``noise`` and ``blur`` need 
 from __future__ import annotations
 
 import math
+import warnings
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -124,7 +125,9 @@ def _lpips(weights: Path) -> Any:
     import lpips
 
     try:
-        network = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torchvision, about the arguments that lpips uses
+            network = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
         loaded = torch.load(weights, map_location="cpu", weights_only=True)
         # lpips cuts AlexNet's features into slices, in which the layers keep their numbers: features.3 is slice2.3.
         names = network.net.state_dict()

@@ -15,6 +15,8 @@ from torch import Tensor
 from zeroair_pl import metrics
 from zeroair_pl.errors import InputError
 
+DEGRADED = "degraded"  # the set of the photos as they came
+
 
 @dataclass(frozen=True)
 class Metric:

@@ -1,0 +1,221 @@
+"""``python cli.py evaluate``: how good results are."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor
+
+from zeroair_pl import metrics, score_tables
+from zeroair_pl.commands.restore import DEFAULTS, Results, restore
+from zeroair_pl.config_files import as_yaml
+from zeroair_pl.counterparts import Case, Files, cases, result_sets
+from zeroair_pl.errors import ConfigError, InputError
+from zeroair_pl.photo import load_photo
+from zeroair_pl.scoring import DEGRADED, Scored, score
+
+__all__ = ["DEFAULTS", "Evaluation", "evaluate"]  # the defaults are those of restore, for the parser
+
+RESTORED = "restored"  # the set that is made here
+
+
+def evaluate(
+    *,
+    results: list[str] | str | None = None,
+    images: list[str] | str | None = None,
+    references: list[str] | str | None = None,
+    out: Path = Path("evaluated"),
+    seed: int = 0,
+    seeds: list[int] | int | None = None,
+    resolved: str = "",
+    **settings: Any,
+) -> Evaluation:
+    """Score results against references, side by side; where a config is given, restore the photos first.
+
+    Files are matched by name: dehazed/trip/harbour.jpg belongs to clean/trip/harbour.png, or to clean/harbour.png.
+
+      evaluate --results dehazed --references clean                        scores what is there
+      evaluate --config dehaze --images hazy --references clean            restores hazy/ and scores that
+      evaluate --config dehaze --images list.csv --results published --seeds 0 1 2
+
+    Args:
+        results: folders of results to score; or lists, in whose columns 'image' is a result and 'reference' its own.
+        images: the degraded photos, as for restore; a csv list may name their references.
+        references: the clean photos; or a csv list with columns 'image' and 'reference'. Only scores see them.
+        out: folder of scores.csv, summary.csv, scores.json, and of what is restored, in a folder for each seed.
+        seed: of a restoration.
+        seeds: restore with each of these in turn.
+        resolved: all settings as YAML.
+        settings: as for restore.
+
+    Raises:
+        ConfigError: a setting is impossible, or there is nothing to score.
+        KeyboardInterrupt: nothing is scored; photos that are restored need not be restored again.
+    """
+    restores = settings.get("degradation") is not None
+    if not restores and not results:
+        raise ConfigError(
+            "Nothing to score is named. Name folders of results, as in --results restored --references clean; or a "
+            "config and photos to restore, as in --config dehaze --images hazy --references clean."
+        )
+    if restores and not images:
+        raise ConfigError("--images: name the degraded photos that are to be restored and scored.")
+    sets = result_sets(results or [], [DEGRADED, *([RESTORED] if restores else [])])
+    photos = Files(images, skip=out) if images else None
+    chosen, errors = cases(photos, Files(references) if references else None, list(sets.values()))
+    if any(case.reference for case in chosen):
+        _look_for_lpips()
+    job = Evaluation(out, errors=errors)
+    for error in errors:
+        _print_error(error)
+    if restores:
+        chosen = [case for case in chosen if job.is_there(case)]
+        if not chosen:
+            raise ConfigError("None of the photos is there to be restored; the lines above say why.")
+        paths = [str(case.image) for case in chosen]  # all that a restoration is told: no list that names a reference
+        for each in dict.fromkeys([seed] if seeds is None else [seeds] if isinstance(seeds, int) else seeds):
+            folder = out / f"seed_{each}"
+            own = _settings_of_one(resolved, images=paths, out=str(folder), seed=each)
+            job.add(each, restore(images=paths, out=folder, seed=each, resolved=own, **settings))
+    for case in _watched(chosen):
+        job.score(case, sets)
+    if not job.scored:
+        raise ConfigError("Nothing could be scored; the lines above say why.")
+    score_tables.write(out, job.scored, job.errors)
+    encoding = sys.stdout.encoding or "utf-8"  # names may hold what a terminal cannot show
+    print(score_tables.shown(job.scored).encode(encoding, "backslashreplace").decode(encoding))
+    print(f"Scores: {out / 'scores.csv'}, {out / 'summary.csv'}, {out / 'scores.json'}")
+    return job
+
+
+@dataclass
+class Evaluation:
+    """What was scored.
+
+    Attributes:
+        folder: where the tables are.
+        scored: one entry for each image of each set of results and each seed.
+        errors: one line for each file that could not be scored.
+        restored: what was restored, by seed.
+    """
+
+    folder: Path
+    scored: list[Scored] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    restored: dict[int, Results] = field(default_factory=dict)
+
+    @property
+    def exit_status(self) -> int:
+        """0, or 1 if anything could not be restored, or not be scored."""
+        return int(bool(self.errors) or any(results.exit_status for results in self.restored.values()))
+
+    def is_there(self, case: Case) -> bool:
+        """Whether there is a photo to restore; if not, it is said."""
+        assert case.image is not None
+        if not case.image.is_file():
+            try:
+                load_photo(case.image)
+            except InputError as error:
+                self._fail(str(error))
+                return False
+        return True
+
+    def add(self, seed: int, results: Results) -> None:
+        """Adds what was restored with this seed."""
+        self.restored[seed] = results
+        said = [results.trouble, *(row.reason for row in results.rows)]
+        self.errors += [line for line in dict.fromkeys(said) if line and line not in self.errors]
+
+    def score(self, case: Case, sets: dict[str, Files]) -> None:
+        """Adds the scores of one image in all sets; what cannot be scored costs itself, and is said in one line."""
+        try:
+            truth = None if case.reference is None else load_photo(case.reference).pixels
+            degraded = None if case.image is None else load_photo(case.image).pixels
+            if case.image is not None and degraded is not None:
+                if case.reference is not None and truth is not None:
+                    _compare(case.image, degraded, "its reference", case.reference, truth)
+                self.scored.append(Scored(DEGRADED, case.name, score(degraded, truth)))
+        except InputError as error:  # without them there is nothing to say about any result
+            self._fail(str(error))
+            return
+        for title, seed, path, facts in self._files(case, sets):
+            try:
+                pixels = load_photo(path).pixels
+                for what, other, against in (
+                    ("its reference", case.reference, truth),
+                    ("the degraded photo", case.image, degraded),
+                ):
+                    if other is not None and against is not None:
+                        _compare(path, pixels, what, other, against)
+                found = score(pixels, truth, degraded)
+            except InputError as error:
+                self._fail(str(error))
+            else:
+                self.scored.append(Scored(title, case.name, found | facts, seed))
+
+    def _files(self, case: Case, sets: dict[str, Files]) -> Iterator[tuple[str, int | None, Path, dict[str, float]]]:
+        """Set, seed, file and further facts of each result for one image."""
+        for seed, results in self.restored.items():
+            for row in results.rows:
+                if row.input == str(case.image) and row.status != "failed":
+                    facts = {"seconds": row.seconds, "forwards": row.forwards}
+                    known = {name: round(value, 2) for name, value in facts.items() if value is not None}
+                    yield RESTORED, seed, results.folder / row.output, known
+        for title, files in sets.items():
+            try:
+                yield title, None, files.find(case.name).path, {}
+            except InputError as error:
+                self._fail(str(error))
+
+    def _fail(self, line: str) -> None:
+        if line not in self.errors:
+            self.errors.append(line)
+            _print_error(line)
+
+
+def _settings_of_one(resolved: str, **own: Any) -> str:
+    """The settings of one restoration, for its config.yaml, which ``restore --config`` reads again."""
+    if not resolved:
+        return ""
+    values = {key: value for key, value in yaml.safe_load(resolved).items() if key in signature(restore).parameters}
+    return as_yaml({**values, **own})
+
+
+def _compare(path: Path, pixels: Tensor, what: str, other: Path, against: Tensor) -> None:
+    """Raises InputError, which names both files, where their sizes differ."""
+    if pixels.shape != against.shape:
+        (_, h, w), (_, height, width) = pixels.shape, against.shape
+        raise InputError(f"{path}: is {w}x{h} px, but {what} {other} {width}x{height} px.")
+
+
+def _look_for_lpips() -> None:
+    """Says how to have LPIPS where its network is not at hand, and finds a damaged file before any work."""
+    weights = metrics.lpips_weights()
+    if weights.is_file():
+        nothing = torch.zeros(1, 3, metrics.LPIPS_SIDE, metrics.LPIPS_SIDE)
+        metrics.lpips(nothing, nothing)
+        return
+    print(
+        f"note: no LPIPS, as {weights} is not there. Where there is a network, this downloads it (233 MB): "
+        'python -c "import lpips; lpips.LPIPS()"',
+        file=sys.stderr,
+    )
+
+
+def _watched(chosen: Sequence[Case]) -> Iterable[Case]:
+    """The cases, behind a bar where somebody watches."""
+    console = Console(stderr=True)
+    return track(chosen, "scoring", console=console, transient=True, disable=not sys.stderr.isatty())
+
+
+def _print_error(line: str) -> None:
+    print(f"error: {line}", file=sys.stderr)
