@@ -37,7 +37,7 @@ def dark_channel(y: Image, omega: float, patch: int, grey: bool = False, sky: fl
         mean = cv2.blur(brightness, (patch, patch))
         rough = np.sqrt((cv2.blur(brightness**2, (patch, patch)) - mean**2).clip(0))
         t = np.where((mean > 0.85 * airlight.mean()) & (rough < 0.02), np.maximum(t, sky), t)
-    t = _guided(brightness, t.astype(np.float32), 4 * patch, 1e-3).clip(0.1, 1)[..., None]
+    t = guided(brightness, t.astype(np.float32), 4 * patch, 1e-3).clip(0.1, 1)[..., None]
     return (y - airlight) / t + airlight
 
 
@@ -75,10 +75,10 @@ def dct_thresholding(y: Image, side: int = 8, threshold: float = 2.7) -> Image:
     The channels are decorrelated first by the cosine transform of their three values.
     """
     sigma = noise_level(y)
-    colours = _cosines(3)
+    colours = cosines(3)
     rotated = np.pad(y @ colours.T, ((side - 1, side - 1), (side - 1, side - 1), (0, 0)), mode="reflect")
     total, weight = np.zeros_like(rotated), np.zeros((*rotated.shape[:2], 1), np.float32)
-    basis = _cosines(side)
+    basis = cosines(side)
     for top in range(side):
         for left in range(side):
             part = rotated[top:, left:]
@@ -107,7 +107,7 @@ def _erode(grey: Any, side: int) -> Any:
     return cv2.erode(grey, np.ones((side, side), np.uint8))
 
 
-def _guided(guide: Any, rough: Any, radius: int, eps: float) -> Any:
+def guided(guide: Any, rough: Any, radius: int, eps: float) -> Any:
     """Guided filter (He, Sun & Tang, ECCV 2010)."""
 
     def mean(x: Any) -> Any:
@@ -118,7 +118,7 @@ def _guided(guide: Any, rough: Any, radius: int, eps: float) -> Any:
     return mean(a) * guide + mean(r - a * m)
 
 
-def _cosines(side: int) -> Image:
+def cosines(side: int) -> Image:
     """Orthonormal matrix of the cosine transform, a row for each frequency."""
     k, n = np.arange(side)[:, None], np.arange(side)[None]
     rows = np.cos(np.pi * (n + 0.5) * k / side) * np.sqrt(2 / side)
