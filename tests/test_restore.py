@@ -71,10 +71,14 @@ class Crash(OnBright):
 
 
 class Interrupt(OnBright):
-    """Presses Ctrl-C."""
+    """Presses Ctrl-C, or sends another signal."""
+
+    def __init__(self, signum: int = signal.SIGINT) -> None:
+        super().__init__()
+        self.signum = signum
 
     def unusual(self, x: Tensor) -> Tensor:
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(self.signum)
         return x
 
 
@@ -285,20 +289,26 @@ def test_the_table_is_current_after_each_photo(folder: Path, monkeypatch: pytest
     assert seen == [[], ["a"], ["a", "b"]]
 
 
-def test_ctrl_c_ends_with_a_summary_and_leaves_the_rest_for_the_next_run(folder: Path) -> None:
+@pytest.mark.parametrize("name, status", [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_ends_with_a_summary_and_leaves_the_rest_for_the_next_run(
+    folder: Path, name: str, status: int
+) -> None:
     bright(folder / "in/b.png")
-    words = ["--degradation", "test_restore.Interrupt", "--guidance.update", "GradientUpdate"]
-    words += ["--guidance.terms", "[{loss: Fidelity}]"]
+    signum = getattr(signal, name)
+    words = ["--degradation", "test_restore.Interrupt", "--degradation.signum", str(int(signum))]
+    words += ["--guidance.update", "GradientUpdate", "--guidance.terms", "[{loss: Fidelity}]"]
     # A shell starts its background jobs deaf to Ctrl-C; the tests may be one.
-    inherited = signal.signal(signal.SIGINT, handler := signal.default_int_handler)
+    handler = signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL
+    inherited = signal.signal(signum, handler)
     try:
         outcome = run("restore", "--images", "in", *WORDS, *words)
-        left = signal.getsignal(signal.SIGINT)
+        left = signal.getsignal(signum)
     finally:
-        signal.signal(signal.SIGINT, inherited)
-    assert outcome.status == 130
+        signal.signal(signum, inherited)
+    assert outcome.status == status
     assert "1 restored, 2 not begun" in outcome.out
     assert "Traceback" not in outcome.err
+    assert outcome.err.splitlines()[-1] == ("stopped" if name == "SIGINT" else f"stopped by {name}")
     assert column(folder, "name") == ["a"]
     assert not (folder / "out/b.png").exists()
     assert left is handler, "and a notebook can be interrupted again"

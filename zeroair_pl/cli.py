@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from zeroair_pl import runtime
 from zeroair_pl.errors import ConfigError, ZeroAIRError, did_you_mean
+from zeroair_pl.stopping import clean_stop
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -74,7 +75,8 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command and returns the exit status: 0, 1 if a photo failed, 2 for a mistake in the settings."""
+    """Runs one command and returns the exit status: 0, 1 if a photo failed, 2 for a mistake in the settings, 128 + n if
+    the signal n ended it."""
     runtime.prepare()
     try:
         status = _run(list(sys.argv[1:] if argv is None else argv))
@@ -91,14 +93,15 @@ def _run(words: list[str]) -> int:
         if not name:
             return 0
         function, values = prepare(name, read(name, words, os.environ))
-        outcome = function(**values)
+        with clean_stop():
+            outcome = function(**values)
         return int(getattr(outcome, "exit_status", 0))
     except ZeroAIRError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        print(f"stopped by {stop}" if str(stop) else "stopped", file=sys.stderr)
+        return getattr(stop, "status", 130)
     except SystemExit as done:  # --help and --print_config
         return done.code if isinstance(done.code, int) else 0
 

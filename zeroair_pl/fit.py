@@ -169,7 +169,7 @@ def plain_interrupt() -> Iterator[None]:
         yield
     except SystemExit as error:
         if isinstance(error.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from error
+            raise error.__context__ from None  # itself: SIGTERM comes as a subclass, see ``stopping``
         raise
     finally:
         if main and handler is not None:

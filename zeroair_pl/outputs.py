@@ -36,6 +36,7 @@ class Outputs:
 
     Attributes:
         rows: of this run so far, by name.
+        current: the table has all that is known.
         trouble: why the table could not be written the last time, or ``""``.
 
     Raises:
@@ -57,6 +58,7 @@ class Outputs:
         self.earlier = {**self._read(), **{record.row.name: record.row for record in self.sidecars}}
         self.rows: dict[str, Row] = {}
         self.trouble = ""
+        self.current = False
         self._written = -_PAUSE
 
     def strip(self, source: Source) -> Path:
@@ -100,7 +102,7 @@ class Outputs:
 
     def add(self, row: Row) -> None:
         """Adds a row of this run, and writes the table if it is short or was not written for a while."""
-        self.rows[row.name] = row
+        self.rows[row.name], self.current = row, False
         if len(self.rows) + len(self.earlier) <= _SHORT or time.monotonic() - self._written >= _PAUSE:
             self.write_table()
 
@@ -120,7 +122,7 @@ class Outputs:
         try:
             # A file's name may hold bytes that are no UTF-8, which Python keeps as surrogates.
             write_atomically(self.results, text.getvalue().encode("utf-8", "surrogateescape"))
-            self.trouble = ""
+            self.current, self.trouble = True, ""
         except InputError as error:  # a full disk costs what cannot be written, not what can still be done
             self.trouble = str(error)
         self._written = time.monotonic()

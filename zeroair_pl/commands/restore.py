@@ -118,7 +118,8 @@ def restore(
                     progress.print(f"error: {row.reason}")
                 progress.advance(row.status, source.name)
     finally:
-        outputs.write_table()
+        if not outputs.current:
+            outputs.write_table()
         _summarise(outputs, len(sources), time.perf_counter() - began, tensorboard)
     return Results(list(outputs.rows.values()), out, outputs.trouble)
 
