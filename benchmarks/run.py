@@ -1,40 +1,41 @@
-"""Scores a config, or a folder of restored photos, on pairs of degraded and clean photos, in the paper's protocol.
+"""Scores a config, or a folder of restored photos, on pairs of degraded and clean photos, and records on what machine.
 
     python benchmarks/run.py --pairs SET --config dehaze            restores SET/degraded, and scores it
     python benchmarks/run.py --pairs SET --restored FOLDER          scores what is there already
 
 SET has the folders degraded/ and clean/, and may have published/ (other people's results, scored beside ours); the
-photos of a pair share their stem. Writes benchmarks/results/NAME.json: the settings, the machine, the versions, and for
-each photo PSNR (RGB, 8 bit) and SSIM (luma, 11×11 window), seconds and the prior's forward passes. The clean photos are
-opened for the scores alone.
+photos of a pair share their stem. It is ``zeroair_pl.evaluate`` and a JSON file, benchmarks/results/NAME.json: the
+settings, the machine, the versions, and for each photo PSNR (RGB, 8 bit) and SSIM (luma, 11×11 window), seconds and the
+prior's forward passes. The clean photos are opened for the scores alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import machine
 import yaml
 
-from zeroair_pl import restore, runtime
+from zeroair_pl import evaluate, runtime
 from zeroair_pl.errors import ZeroAIRError
-from zeroair_pl.images import SUPPORTED
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from zeroair_pl.commands.evaluate import Evaluation
 
-Scores = dict[str, Any]
+METHOD = ("seed", "degradation", "prior", "modelling", "guidance", "sampling")
+SCORES = {"psnr": 3, "ssim": 4, "seconds": 2, "forwards": 1}  # and digits
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     runtime.prepare()  # before torch is loaded
     options = _parser().parse_args(argv)
     try:
-        measured = measure(options)
+        measured, status = measure(options)
     except ZeroAIRError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -42,85 +43,60 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, value in measured["mean"].items():
         print(f"{name:>15}  {value:.4f}")
     print(f"worst gain {measured['worst_gain']:+.2f} dB; all numbers: {path}")
-    return 0 if len(measured["images"]) == measured["pairs"] else 1
+    return status
 
 
-def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """What goes into the JSON file."""
-    from zeroair_pl.photo import load_photo
+def measure(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    """What goes into the JSON file, and the exit status."""
+    from zeroair_pl.counterparts import Files
 
-    degraded, clean = _by_stem(options.pairs / "degraded"), _by_stem(options.pairs / "clean")
-    names = sorted(degraded.keys() & clean.keys())[: options.limit]
-    if not names:
+    degraded, clean, published = (options.pairs / name for name in ("degraded", "clean", "published"))
+    if not degraded.is_dir() or not clean.is_dir():
         raise ZeroAIRError(f"{options.pairs}: expected degraded/ and clean/ with photos of the same names.")
-    about: dict[str, Any] = {"set": options.pairs.resolve().name, "pairs": len(names), **machine.described()}
-    facts: dict[str, Scores] = {}
-    if options.restored:
-        files = _by_stem(options.restored)
-    else:
-        files, facts, about["settings"] = _restored(options, {name: degraded[name] for name in names})
-    published = _by_stem(options.pairs / "published")
-    images: dict[str, Scores] = {}
-    for name in names:
-        if name in files:
-            truth = load_photo(clean[name]).pixels
-            images[name] = {**_scores(load_photo(degraded[name]).pixels, truth, "_input"), **facts.get(name, {})}
-            images[name].update(_scores(load_photo(files[name]).pixels, truth))
-            if name in published:
-                images[name].update(_scores(load_photo(published[name]).pixels, truth, "_published"))
-        else:
-            print(f"error: {name}: there is no restored photo", file=sys.stderr)
-    if not images:
-        raise ZeroAIRError("Nothing was restored.")
-    keys = [key for key, value in next(iter(images.values())).items() if isinstance(value, (int, float))]
-    about["mean"] = {key: round(_mean([each[key] for each in images.values() if key in each]), 4) for key in keys}
-    about["worst_gain"] = round(min(each["psnr"] - each["psnr_input"] for each in images.values()), 3)
-    return {**about, "images": images}
-
-
-def _restored(
-    options: argparse.Namespace, degraded: Mapping[str, Path]
-) -> tuple[dict[str, Path], dict[str, Scores], dict[str, Any]]:
-    """Files, facts and settings of a run over the degraded photos."""
-    out = options.out or Path("restored") / "benchmarks" / _title(options)
-    settings: dict[str, Any] = {"overwrite": True, "tensorboard": False}
+    photos = [source.path for source in Files(str(degraded)).sources][: options.limit]
+    settings: dict[str, Any] = {"overwrite": True, "tensorboard": False} if options.config else {}
     if options.seed is not None:
         settings["seed"] = options.seed
-    results = restore(list(degraded.values()), options.config, out=out, **settings)
-    stems = {str(path): stem for stem, path in degraded.items()}
-    rows = {stems[row.input]: row for row in results.rows if row.status == "restored"}
-    facts = {
-        stem: {
-            "seconds": round(row.seconds or 0, 2),
-            "forwards": row.forwards,
-            "noise_level": round(row.noise_level or 0, 5),
-        }
-        for stem, row in rows.items()
-    }
-    used = yaml.safe_load((out / "config.yaml").read_text())
-    method = ("seed", "degradation", "prior", "modelling", "guidance", "sampling")
-    return {stem: out / row.output for stem, row in rows.items()}, facts, {k: used[k] for k in method if k in used}
+    found = evaluate(
+        [options.restored] * bool(options.restored) + [published] * published.is_dir(),
+        options.config or (),
+        images=photos,
+        references=clean,
+        out=options.out or Path("restored") / "benchmarks" / _title(options),
+        **settings,
+    )
+    suffixes = {"degraded": "_input", options.restored.resolve().name if options.restored else "restored": ""}
+    images = _by_image(found, {"published": "_published", **suffixes})
+    if not images:
+        raise ZeroAIRError("Nothing was restored.")
+    about: dict[str, Any] = {"set": options.pairs.resolve().name, "pairs": len(photos), **machine.described()}
+    for results in found.restored.values():
+        used = yaml.safe_load((results.folder / "config.yaml").read_text(encoding="utf-8"))
+        about["settings"] = {key: used[key] for key in METHOD if key in used}
+    keys = list(dict.fromkeys(key for each in images.values() for key in each))
+    about["mean"] = {key: round(statistics.fmean(e[key] for e in images.values() if key in e), 4) for key in keys}
+    about["worst_gain"] = round(min(each["psnr"] - each["psnr_input"] for each in images.values()), 3)
+    return {**about, "images": images}, found.exit_status
+
+
+def _by_image(found: Evaluation, suffixes: dict[str, str]) -> dict[str, dict[str, float]]:
+    """The scores of each photo that has a result, those of the other sets with a suffix."""
+    images: dict[str, dict[str, float]] = {}
+    for each in found.scored:
+        for metric, digits in SCORES.items():
+            if metric in each.scores and each.result in suffixes:
+                key = f"{metric}{suffixes[each.result]}"
+                images.setdefault(each.name, {})[key] = round(each.scores[metric], digits)
+    for results in found.restored.values():
+        for row in results.rows:
+            if row.name in images and row.noise_level is not None:
+                images[row.name]["noise_level"] = round(row.noise_level, 5)
+    return {name: scores for name, scores in images.items() if "psnr" in scores}
 
 
 def _title(options: argparse.Namespace) -> str:
     what = options.restored.resolve().name if options.restored else "+".join(Path(name).stem for name in options.config)
     return f"{options.pairs.resolve().name}_{what}"
-
-
-def _scores(image: Tensor, truth: Tensor, of: str = "") -> Scores:
-    from zeroair_pl.metrics import psnr, ssim_paper
-
-    pair = image[None], truth[None]
-    return {f"psnr{of}": round(float(psnr(*pair)), 3), f"ssim{of}": round(float(ssim_paper(*pair)), 4)}
-
-
-def _by_stem(folder: Path) -> dict[str, Path]:
-    files = sorted(folder.iterdir()) if folder.is_dir() else []
-    return {path.stem: path for path in files if path.suffix.lower() in SUPPORTED}
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
 
 
 def _parser() -> argparse.ArgumentParser:

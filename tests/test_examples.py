@@ -76,11 +76,11 @@ def test_look_inside_a_fit(script: ModuleType, tmp_path: Path, capsys: pytest.Ca
 
 @pytest.fixture
 def pairs(tmp_path: Path) -> Path:
-    """Two pairs, of which one has a published result."""
+    """Two pairs, and published results of both."""
     for i, name in enumerate(("one", "two")):
         save_toy(tmp_path / "set" / "clean" / f"{name}.png", i)
         save_toy(tmp_path / "set" / "degraded" / f"{name}.png", i + 5)
-    save_toy(tmp_path / "set" / "published" / "one.png", 0)
+        save_toy(tmp_path / "set" / "published" / f"{name}.png", i)
     return tmp_path / "set"
 
 
