@@ -82,6 +82,12 @@ def why_missing(path: Path) -> str:
     missing = path
     while not os.path.lexists(missing.parent) and missing.parent != missing:
         missing = missing.parent
+    if missing.is_symlink():
+        return (
+            f"is a link to {os.readlink(missing)!r}, which does not exist."
+            if missing == path
+            else f"does not exist, because {str(missing)!r} is a link to nothing."
+        )
     near = _near(missing.name, missing.parent)
     what = "does not exist" if missing == path else f"does not exist, because there is no {str(missing)!r}"
     return f"{what}.{near}"

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from zeroair_pl.errors import InputError
 from zeroair_pl.images import why_missing
+from zeroair_pl.png import Png
 
 Array = NDArray[Any]
 Space = Literal["grey", "rgb", "cmyk"]
@@ -143,9 +144,20 @@ def _read(path: Path, file: IO[bytes]) -> Photo:
         if fmt == "WEBP":
             file.seek(0)
             lossless = b"VP8L" in file.read()
-        space, colour, alpha = _deep_png(file) if fmt == "PNG" and _png_depth(file) == 16 else planes(path, image)
+        space, colour, alpha = planes(path, image) if fmt != "PNG" else _png(path, file, image)
         return build(colour, alpha, format=fmt, space=space, icc_profile=image.info.get("icc_profile"),
                      exif=exif, orientation=orientation, dpi=read_dpi(image), lossless=lossless)  # fmt: skip
+
+
+def _png(path: Path, file: IO[bytes], image: Image.Image) -> tuple[Space, Array, Array | None]:
+    png = Png(file)
+    if not png.whole():
+        raise InputError(f"{path}: damaged or truncated (it has fewer pixels than it says).")
+    if png.depth < 16:
+        return planes(path, image)
+    array = np.atleast_3d(png.decode())  # Pillow would cut it to 8 bits in colour
+    alpha = array[..., -1] if array.shape[2] in (2, 4) else None
+    return ("grey", array[..., :1], alpha) if png.grey else ("rgb", array[..., 2::-1], alpha)
 
 
 def planes(path: Path, image: Image.Image) -> tuple[Space, Array, Array | None]:
@@ -166,12 +178,14 @@ def planes(path: Path, image: Image.Image) -> tuple[Space, Array, Array | None]:
 
 def build(colour: Array, alpha: Array | None, *, orientation: int, white: float = 1.0, **rest: Any) -> Photo:
     """A Photo from arrays in the file's layout and sample type: colour (H, W, 1 or 3), alpha (H, W)."""
-    colour = upright(colour, orientation)
+    colour, dtype = upright(colour, orientation), str(colour.dtype)
     top = np.iinfo(colour.dtype).max if colour.dtype.kind == "u" else white
+    if colour.dtype == np.float64:  # which may be more than float32 holds
+        colour, top = colour / top, 1
     pixels = torch.from_numpy(np.ascontiguousarray(colour.transpose(2, 0, 1), dtype=np.float32))
     pixels = (pixels if len(pixels) == 3 else pixels.repeat(3, 1, 1)).div_(top).clamp_(0, 1)
     alpha = None if alpha is None else np.ascontiguousarray(upright(alpha, orientation))
-    return Photo(pixels, alpha=alpha, dtype=str(colour.dtype), orientation=orientation, white=white, **rest)
+    return Photo(pixels, alpha=alpha, dtype=dtype, orientation=orientation, white=white, **rest)
 
 
 def upright(array: Array, orientation: int) -> Array:
@@ -219,26 +233,6 @@ def read_dpi(image: Image.Image) -> tuple[float, float] | None:
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
     return (x, y) if 1 <= x <= 65535 and 1 <= y <= 65535 else None
-
-
-def _png_depth(file: IO[bytes]) -> int:
-    file.seek(24)  # 8 bytes of signature, then the header chunk: length, type, width, height, depth
-    return file.read(1)[0]
-
-
-def _deep_png(file: IO[bytes]) -> tuple[Space, Array, Array | None]:
-    """A PNG of 16 bits per sample, which Pillow would cut to 8 in colour; Pillow has already found it whole."""
-    import cv2
-
-    file.seek(25)
-    space: Space = "grey" if file.read(1)[0] in (0, 4) else "rgb"  # the header's colour type
-    file.seek(0)
-    decoded = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
-    if decoded is None:
-        raise ValueError("its pixels cannot be decoded")
-    array = np.atleast_3d(decoded)
-    alpha = array[..., -1] if array.shape[2] in (2, 4) else None
-    return space, array[..., :1] if space == "grey" else array[..., 2::-1], alpha
 
 
 def _one_line(error: BaseException) -> str:

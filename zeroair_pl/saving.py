@@ -148,7 +148,10 @@ def _colour(pixels: Tensor, like: Photo) -> Array:
         values = sum(weight * channel.astype(np.float64) for weight, channel in zip(_LUMA, values, strict=True))[None]
     values = np.clip(values, 0, 1).transpose(1, 2, 0)
     dtype = np.dtype(like.dtype)
-    samples = np.rint(values * np.iinfo(dtype).max) if dtype.kind == "u" else values * like.white
+    if dtype.kind == "u":
+        samples = np.rint(values * np.iinfo(dtype).max)
+    else:
+        samples = values.astype(np.promote_types(dtype, np.float32)) * like.white
     return as_stored(samples.astype(dtype), like.orientation)
 
 

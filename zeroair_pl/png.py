@@ -1,0 +1,84 @@
+"""What Pillow leaves out of PNG: 16 bits per sample in colour, and whether all of its pixels are there.
+
+Names and numbers are of the PNG specification, ISO/IEC 15948.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
+_PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))  # of Adam7
+_STEP = 1 << 20  # bytes
+
+
+class Png:
+    """The chunks of a file that Pillow has decoded without complaint.
+
+    Attributes:
+        depth: bits per sample.
+        grey: its colour type has one channel of colour, and no palette.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        file.seek(0)
+        chunks = list(_chunks(file.read()))
+        self._header = next(body for kind, body in chunks if kind == b"IHDR")
+        self._pixels = [body for kind, body in chunks if kind == b"IDAT"]
+        self._transparent = [body for kind, body in chunks if kind == b"tRNS"]
+        self.width, self.height, self.depth, self._type, _, _, self._interlaced = struct.unpack(
+            ">IIBBBBB", self._header[:13]
+        )
+        self.grey = self._type in (0, 4)
+
+    def whole(self) -> bool:
+        """Whether all pixels are there; decoders take those that are not for black."""
+        found, wanted, stream = 0, self._length(), zlib.decompressobj()
+        for body in self._pixels:
+            while body and found < wanted:
+                found += len(stream.decompress(body, _STEP))
+                body = stream.unconsumed_tail
+        return found + len(stream.flush(_STEP) if found < wanted else b"") >= wanted
+
+    def decode(self) -> NDArray[Any]:
+        """Its samples as OpenCV has them: (H, W) or (H, W, C), colours in reverse.
+
+        OpenCV sees the pixels only: it prints what it thinks of other chunks where a person reads the results.
+        """
+        import cv2
+
+        kept = [(b"IHDR", self._header), *((b"tRNS", body) for body in self._transparent)]
+        kept += [*((b"IDAT", body) for body in self._pixels), (b"IEND", b"")]
+        data = _SIGNATURE + b"".join(
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+            for kind, body in kept
+        )
+        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        if decoded is None:
+            raise ValueError("its pixels cannot be decoded")
+        return decoded
+
+    def _length(self) -> int:
+        """Bytes of all rows, each with its filter, before compression."""
+        bits, total = self.depth * _CHANNELS[self._type], 0
+        for left, top, across, down in _PASSES if self._interlaced else ((0, 0, 1, 1),):
+            columns, rows = -(-(self.width - left) // across), -(-(self.height - top) // down)
+            total += rows * (1 + -(-columns * bits // 8)) if columns > 0 and rows > 0 else 0
+        return total
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    at = len(_SIGNATURE)
+    while at + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        yield kind, data[at + 8 : at + 8 + length]
+        if kind == b"IEND":
+            return
+        at += 12 + length
