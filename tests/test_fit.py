@@ -83,7 +83,7 @@ def test_the_papers_method_runs_with_every_objective(objective: Any) -> None:
 
 
 @pytest.mark.parametrize("family", [Haze, LowLight, Neural, Noise, Blur], ids=lambda cls: cls.__name__)
-@pytest.mark.parametrize("update", [ProximalUpdate(), GradientUpdate(), GradientUpdate(on="mean"), None])
+@pytest.mark.parametrize("update", [ProximalUpdate(), GradientUpdate(), GradientUpdate(50, on="mean"), None])
 def test_every_family_runs_with_every_update(family: Any, update: Any) -> None:
     update = update or (AnchoredUpdate() if family.pointwise else ProximalUpdate(trust=2))
     y = hazy(1, 17, 24)

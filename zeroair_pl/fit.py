@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from zeroair_pl.degradations.base import Degradation
-from zeroair_pl.errors import DivergenceError
 from zeroair_pl.per_image import image_generator
 from zeroair_pl.priors.base import Prior
 from zeroair_pl.restoration import Modelling, Restoration
@@ -111,10 +110,11 @@ def fit(
         trainer: further arguments of ``lightning.Trainer`` (accelerator, devices, precision is the prior's own).
 
     Raises:
-        DivergenceError: an estimate stopped being finite, or the result is a constant image where the photo is not.
+        DivergenceError: an estimate stopped being finite, or being of its photo; see ``divergence``.
     """
     from lightning.pytorch import Trainer
 
+    from zeroair_pl.divergence import Watchdog, check
     from zeroair_pl.large import fit_large, is_large
 
     if is_large(y, method):
@@ -146,14 +146,12 @@ def fit(
         **(trainer or {}),
     }
     with quiet_lightning():
-        engine = Trainer(callbacks=[sampler, *callbacks], **settings)
+        engine = Trainer(callbacks=[sampler, Watchdog(), *callbacks], **settings)
         method.prior.to(engine.strategy.root_device)
         with plain_interrupt():
             engine.fit(module, train_dataloaders=schedule.timesteps)
     restored = sampler.restored.detach().cpu()
-    for i, name in enumerate(names):
-        if float(restored[i].std()) < 1e-3 < 0.1 * float(y[i].std()):
-            raise DivergenceError(f"{name}: the fit collapsed to a constant image; it is not written")
+    check(y, restored, names)
     maps = [{key: value.detach().cpu() for key, value in phi.maps().items()} for phi in module.phi]
     sigma = torch.stack([phi.noise_level().detach().cpu() for phi in module.phi])
     phi = [each.cpu() for each in module.phi]

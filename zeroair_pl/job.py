@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from zeroair_pl.divergence import safer
 from zeroair_pl.errors import ConfigError, DivergenceError, InputError, describe
 from zeroair_pl.fit import Method, Result, fit
 from zeroair_pl.images import Source
 from zeroair_pl.inspection.progress import ListProgress
+from zeroair_pl.memory import is_out_of_memory, release
 from zeroair_pl.outputs import Outputs
 from zeroair_pl.photo import Photo, load_photo
 from zeroair_pl.saving import output_path, save_photo
@@ -54,9 +56,10 @@ class Job:
             if self.outputs.belongs_to_another(path, source, depends["sha256"]) and not self.wanted["overwrite"]:
                 reason = f"{path}: exists, and is not made from {source.path}; use --overwrite or another --out."
                 return replace(row, reason=reason)
-            result = self._fit(source, photo, progress)
+            result, note = self._fit(source, photo, progress)
             row = replace(
                 row,
+                note=note,
                 output=path.relative_to(self.outputs.folder).as_posix(),
                 noise_level=float(result.noise_level[0]),
                 forwards=result.forwards,
@@ -74,7 +77,12 @@ class Job:
         except (InputError, DivergenceError) as error:
             return replace(row, status="failed", reason=str(error))
         except Exception as error:
-            return replace(row, status="failed", reason=f"{source.path}: {describe(error)}")
+            what = describe(error)
+            if is_out_of_memory(error):
+                what = f"memory ran out ({what}); lower prior.pixels_at_once, prior.tile or sampling.working_pixels."
+            row = replace(row, status="failed", reason=f"{source.path}: {what}")
+        release()  # what the failed fit held
+        return row
 
     def _skipped(self, source: Source, before: Record) -> Row:
         row = replace(before.row, input=str(source.path), reason="")
@@ -84,14 +92,37 @@ class Job:
             self.outputs.sidecars.write(replace(before, row=row))
         return replace(row, status="skipped")
 
-    def _fit(self, source: Source, photo: Photo, progress: ListProgress) -> Result:
+    def _fit(self, source: Source, photo: Photo, progress: ListProgress) -> tuple[Result, str]:
+        """The result, and what was done otherwise for it; a fit that diverges is begun once more."""
+        try:
+            return self._once(source, photo, progress, self.method)
+        except DivergenceError as error:
+            reason = str(error)
+        method, words = safer(self.method)
+        progress.print(f"note: {reason}; once more with {words}")
+        try:
+            result, note = self._once(source, photo, progress, method)
+        except DivergenceError as error:
+            raise DivergenceError(f"{reason}; and once more with {words}") from error
+        return result, "; ".join(filter(None, [reason, f"made with {words}", note]))
+
+    def _once(self, source: Source, photo: Photo, progress: ListProgress, method: Method) -> tuple[Result, str]:
         callbacks = [progress.image(source.name, self.steps)]
         if self.wanted["tensorboard"]:
             from zeroair_pl.inspection.tensorboard import TensorBoard
 
             callbacks.append(TensorBoard(self.outputs.board, [source.name], config=self.resolved))
-        # The file's own name, which is the same however the file was listed: it decides the random numbers.
-        return fit(photo.pixels[None], [source.path.name], self.method, callbacks, self.trainer)
+        prior, tiling = method.prior, method.prior.tiling
+        try:
+            # The file's own name, which is the same however the file was listed: it decides the random numbers.
+            result = fit(photo.pixels[None], [source.path.name], method, callbacks, self.trainer)
+            if prior.tiling is tiling or prior.tiling is None:
+                return result, ""
+            note = f"memory ran out: the prior saw tiles of at most {prior.tiling.side} px"
+            progress.print(f"note: {source.path.name}: {note}")
+            return result, note
+        finally:
+            prior.tiling = tiling  # the size of one photo must not change the results of others
 
     def _picture(self, source: Source, photo: Photo, result: Result) -> None:
         from zeroair_pl.inspection.report import save_map, save_strip

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from zeroair_pl.degradations.base import MAX_NOISE, MIN_NOISE, Degradation, refine
 from zeroair_pl.degradations.noise_level import estimate_noise_level
-from zeroair_pl.errors import DivergenceError
+from zeroair_pl.divergence import check
 from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.per_image import PerImage, image_generator
 
@@ -70,8 +70,7 @@ def fit_large(
             phi = carried(result.phi[0], small, photo)
             device = getattr(getattr(method.prior, "unet", None), "device", torch.device("cpu"))
             restored, passes = last_part(photo, phi, method, image_generator(method.seed, name, "full size"), device)
-            if not bool(torch.isfinite(restored).all()) or float(restored.std()) < 1e-3 < 0.1 * float(photo.std()):
-                raise DivergenceError(f"{name}: the restoration at full size diverged; it is not written")
+            check(photo, restored, [name])
             maps = {key: value.cpu() for key, value in phi.maps().items()}
         solved.append((restored, maps, phi, result.forwards + passes))
     return Result(

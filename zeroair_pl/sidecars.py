@@ -36,6 +36,7 @@ class Row:
 
     Attributes:
         reason: why it failed, or why it could not be scored.
+        note: what was done otherwise than the settings say, for it to succeed.
         noise_level: learned standard deviation of its noise, in units of [0, 1].
         forwards: forward passes of the prior.
         seconds: of the fit.
@@ -49,6 +50,7 @@ class Row:
     output: str = ""
     status: Status = "failed"
     reason: str = ""
+    note: str = ""
     width: int | None = None
     height: int | None = None
     noise_level: float | None = None

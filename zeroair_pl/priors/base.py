@@ -8,10 +8,13 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from zeroair_pl.priors.tiling import Tiling
 
 
 class Prediction(NamedTuple):
@@ -59,12 +62,15 @@ class Prior(ABC):
         alphas_cumprod: ᾱ, shape (T,), float64 on the CPU, decreasing.
         calibration: the measured error of the clean estimate by noise level.
         learned_variance: ``predict`` returns the variance channels too.
+        tiling: how large images are seen, where a prior sees them in parts. When memory runs out, ``predict`` goes on
+            with a smaller one and leaves it here.
     """
 
     name: str
     alphas_cumprod: Tensor
     calibration: Calibration
     learned_variance: bool = False
+    tiling: Tiling | None = None
 
     @property
     def num_timesteps(self) -> int:

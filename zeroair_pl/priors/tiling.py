@@ -21,7 +21,8 @@ from zeroair_pl.per_image import image_by_image
 
 SIDE = 768  # of automatic tiles of networks that take any size; larger ones save little
 OVERLAP = 96  # at most, by default
-LEAST_PIXELS = 64**2
+LEAST_SIDE = 64  # of tiles that shrink because memory runs out
+LEAST_PIXELS = LEAST_SIDE**2
 
 Place = tuple[int, tuple[slice, Tensor], tuple[slice, Tensor]]  # an image, and where a tile lies, with its weights
 
@@ -71,6 +72,7 @@ class Tiling:
         self.multiple, self.pixels_at_once = multiple, pixels_at_once
         self.least = min(self.side, trained or 1)
         self._any_size = trained is None
+        self._asked = (tile, overlap, trained)
         self._stays_whole = pixels_at_once if tile is None and trained is None else 0
 
     def predict(self, function: Callable[[Tensor, Tensor], Sequence[Tensor]], x: Tensor, t: Tensor) -> list[Tensor]:
@@ -94,6 +96,20 @@ class Tiling:
                 for piece, (i, (rows, u), (columns, v)) in zip(pieces, group, strict=True):
                     output[i, :, rows, columns].addcmul_(piece, u.to(piece)[:, None] * v.to(piece))
         return outputs
+
+    def smaller(self) -> Tiling | None:
+        """A quarter of the pixels at once, in tiles of half the side where the network allows it; ``None`` where
+        nothing is left to save."""
+        tile, overlap, trained = self._asked
+        if self._any_size:
+            side = (tile or self.side) // 2 // self.multiple * self.multiple
+            if side < LEAST_SIDE:
+                return None
+            tile = tile and side
+            overlap = overlap and min(overlap, side // 4)
+        elif self.pixels_at_once < 2 * self.side**2:
+            return None
+        return Tiling(tile, overlap, max(self.pixels_at_once // 4, LEAST_PIXELS), self.multiple, trained)
 
     def at_once(self, device: torch.device) -> int:
         """How many tiles go through the network together."""

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zeroair_pl.errors import ConfigError, did_you_mean
+from zeroair_pl.memory import is_out_of_memory, release
 from zeroair_pl.per_image import image_by_image
 from zeroair_pl.priors.base import Calibration, Prediction, Prior
 from zeroair_pl.priors.catalogue import CATALOGUE, fetched, known
@@ -84,7 +85,7 @@ class UNetPrior(Prior):
         self.run = Compiled(self.unet) if compile else self.unet
         own = getattr(unet, "multiple", None)
         self.multiple = own or self.stem * 2 ** (len(unet.config.down_block_types) - 1)
-        self.tiling = Tiling(tile, overlap, pixels_at_once, self.multiple, trained_size(unet, self.stem))
+        self.tiling: Tiling = Tiling(tile, overlap, pixels_at_once, self.multiple, trained_size(unet, self.stem))
 
     def to(self, device: torch.device | str) -> Prior:
         self.unet.to(device)
@@ -98,8 +99,16 @@ class UNetPrior(Prior):
         return found.hexdigest()
 
     def predict(self, x_t: Tensor, t: Tensor) -> Prediction:
-        with torch.no_grad():
-            return Prediction(*self.tiling.predict(self._estimate, x_t, t))
+        while True:
+            try:
+                with torch.no_grad():
+                    return Prediction(*self.tiling.predict(self._estimate, x_t, t))
+            except Exception as error:
+                smaller = self.tiling.smaller() if is_out_of_memory(error) else None
+                if smaller is None:
+                    raise
+            release()
+            self.tiling = smaller
 
     def _estimate(self, x_t: Tensor, t: Tensor) -> list[Tensor]:
         """The clean estimate, and the learned variance where there is one, of images that the network sees whole."""

@@ -1,0 +1,24 @@
+"""Running out of memory, on a device or on the CPU."""
+
+from __future__ import annotations
+
+import gc
+
+import torch
+
+# Where an allocator raises a plain RuntimeError: that of the CPU, of Apple's devices, and of libraries of CUDA.
+_PHRASES = ("DefaultCPUAllocator", "out of memory", "not enough memory", "CUDNN_STATUS_ALLOC_FAILED")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether ``error`` says that something was too large for the memory that is left."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(phrase in str(error) for phrase in _PHRASES)
+
+
+def release() -> None:
+    """Gives back what nobody uses any more. To be called when the error is gone: its frames hold tensors."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
