@@ -74,21 +74,37 @@ def test_grey_is_a_beginning_but_no_end() -> None:
         check(PHOTO, 0 * PHOTO + 0.5, names(1))
 
 
+class Lost(GradientUpdate):
+    """No guidance; but at one step, something else is added."""
+
+    def __init__(self, step: int, value: float) -> None:
+        super().__init__(0)
+        self.left, self.value = step, value
+
+    def __call__(self, state: Any, *rest: Any) -> Any:
+        guided = super().__call__(state, *rest)
+        self.left -= 1
+        return guided._replace(x0=guided.x0 + self.value) if self.left == -1 else guided
+
+
+def count_of_steps(module: Restoration) -> int:
+    return 1
+
+
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -1e6, 1e6])
 def test_a_fit_ends_in_the_step_in_which_it_loses_its_photo(value: float) -> None:
-    class Lost(GradientUpdate):
-        def __call__(self, state: Any, *rest: Any) -> Any:
-            guided = super().__call__(state, *rest)
-            return guided._replace(x0=guided.x0 + value) if len(watch.seen) == 2 else guided
-
-    def look(module: Restoration) -> float:
-        assert module.state is not None
-        return module.state.t
-
-    watch = Watch(look)
+    watch = Watch(count_of_steps)
     with pytest.raises(DivergenceError, match=r"photo0\.png.* at t = \d+$"):
-        fit(hazy(1), names(1), method(Noise, update=Lost(0), steps=6), [watch])
+        fit(hazy(1), names(1), method(Noise, update=Lost(2, value), steps=6, start=0.2), [watch])
     assert len(watch.seen) == 2, "the third step did not end"
+
+
+def test_an_estimate_from_nearly_pure_noise_may_be_anything_but_nan() -> None:
+    watch = Watch(count_of_steps)
+    fit(hazy(1), names(1), method(Noise, update=Lost(0, 1e6), steps=6), [watch])
+    assert len(watch.seen) == 6
+    with pytest.raises(DivergenceError, match="not finite at t = 999"):
+        fit(hazy(1), names(1), method(Noise, update=Lost(0, torch.nan), steps=6))
 
 
 # --- once more, from safer settings

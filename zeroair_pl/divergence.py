@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SAFER = 0.1  # of the learning rate and of the guidance's scale
 _FLAT = 1e-3  # standard deviation, in units of [0, 1], of a channel that shows nothing
+_TELLING = 0.5  # standard deviation of the sampler's noise, in units of [0, 1]
 _LOOKED_AT = 250_000  # values, of which no more are needed to see whether a picture is there
 
 
@@ -61,7 +62,11 @@ def _lost(y: Tensor, x: Tensor, final: bool) -> str | None:
 
 
 class Watchdog(Callback):
-    """Ends a fit in the step in which it loses a photo. Runs after the sampler, so it sees the guided estimates."""
+    """Ends a fit in the step in which it loses a photo. Runs after the sampler, so it sees the guided estimates.
+
+    As long as x_t is nearly all noise, estimates say little: where a prior predicts the noise, its smallest error fills
+    the range. Until the noise is below ``_TELLING``, only NaN and Inf count, which the sampler itself looks for.
+    """
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -69,7 +74,8 @@ class Watchdog(Callback):
         assert isinstance(pl_module, Restoration)
         state = pl_module.state
         assert state is not None
-        check(state.y, state.x0, pl_module.names, f"t = {state.t:.0f}")
+        if float(state.noise.max()) < _TELLING:
+            check(state.y, state.x0, pl_module.names, f"t = {state.t:.0f}")
 
 
 def safer(method: Method) -> tuple[Method, str]:
