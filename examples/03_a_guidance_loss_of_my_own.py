@@ -48,8 +48,8 @@ def main(
     folder: str | Path = "restored/example_03",
     **settings: Any,
 ) -> list[float]:
-    # The weight is in nats an element: 2 says that a difference of 1/2 between neighbours is e times rarer than none.
-    term = {"loss": {"class_path": f"{__name__}.Calm"}, "weight": 2}
+    # The weight is in nats an element: 4 says that a difference of 1/4 between neighbours is e times rarer than none.
+    term = {"loss": {"class_path": f"{__name__}.Calm"}, "weight": 4}
     found = []
     for name, terms in (("without", []), ("with", [term])):
         settings = {"sampling": {"steps": 8}, "overwrite": True, **settings, "guidance": {"terms": terms}}

@@ -5,6 +5,8 @@ In a world of independent Gaussian pixels everything is known exactly, the prior
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from fitting import Watch, method
@@ -42,6 +44,9 @@ class Known(Noise):
 
     def initialise(self, y: Tensor) -> None:
         self.log_noise.data.fill_(torch.tensor(SIGMA).log())
+
+    def look(self, y: Tensor, denoise: Any) -> None:
+        """Not at all: it is known."""
 
 
 def world() -> tuple[Tensor, Tensor]:

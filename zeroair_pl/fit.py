@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from zeroair_pl.degradations.base import Degradation
+from zeroair_pl.first_look import FirstLook
 from zeroair_pl.per_image import image_generator
 from zeroair_pl.priors.base import Prior
 from zeroair_pl.restoration import Modelling, Restoration
@@ -148,6 +149,10 @@ def fit(
     with quiet_lightning():
         engine = Trainer(callbacks=[sampler, Watchdog(), *callbacks], **settings)
         method.prior.to(engine.strategy.root_device)
+        look = FirstLook(method.prior, engine.strategy.root_device)
+        for i, phi in enumerate(module.phi):
+            look(phi, y[i : i + 1])
+        sampler.forwards = round(look.forwards / len(y))
         with plain_interrupt():
             engine.fit(module, train_dataloaders=schedule.timesteps)
     restored = sampler.restored.detach().cpu()

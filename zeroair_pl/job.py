@@ -61,6 +61,7 @@ class Job:
                 row,
                 note=note,
                 output=path.relative_to(self.outputs.folder).as_posix(),
+                kind=result.phi[0].kind,
                 noise_level=float(result.noise_level[0]),
                 forwards=result.forwards,
                 seconds=result.seconds,

@@ -22,6 +22,7 @@ from torch import Tensor
 from zeroair_pl.degradations.base import MAX_NOISE, MIN_NOISE, Degradation, refine
 from zeroair_pl.degradations.noise_level import estimate_noise_level
 from zeroair_pl.divergence import check
+from zeroair_pl.first_look import FirstLook
 from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.per_image import PerImage, image_generator
 
@@ -69,6 +70,7 @@ def fit_large(
         with torch.no_grad():
             phi = carried(result.phi[0], small, photo)
             device = getattr(getattr(method.prior, "unet", None), "device", torch.device("cpu"))
+            FirstLook(method.prior, device)(phi, photo)
             restored, passes = last_part(photo, phi, method, image_generator(method.seed, name, "full size"), device)
             check(photo, restored, [name])
             maps = {key: value.cpu() for key, value in phi.maps().items()}

@@ -37,6 +37,7 @@ class Row:
     Attributes:
         reason: why it failed, or why it could not be scored.
         note: what was done otherwise than the settings say, for it to succeed.
+        kind: what happened to it, as ``Auto`` found or as the settings say.
         noise_level: learned standard deviation of its noise, in units of [0, 1].
         forwards: forward passes of the prior.
         seconds: of the fit.
@@ -53,6 +54,7 @@ class Row:
     note: str = ""
     width: int | None = None
     height: int | None = None
+    kind: str = ""
     noise_level: float | None = None
     forwards: int | None = None
     seconds: float | None = None

@@ -1,9 +1,11 @@
 """Degradation families: one file each, all with the contract of ``Degradation``."""
 
+from zeroair_pl.degradations.auto import Auto
 from zeroair_pl.degradations.base import Degradation
 from zeroair_pl.degradations.haze import Haze
 from zeroair_pl.degradations.low_light import LowLight
 from zeroair_pl.degradations.neural import Neural
 from zeroair_pl.degradations.noise import Noise
+from zeroair_pl.degradations.underwater import Underwater
 
-__all__ = ["Degradation", "Haze", "LowLight", "Neural", "Noise"]
+__all__ = ["Auto", "Degradation", "Haze", "LowLight", "Neural", "Noise", "Underwater"]

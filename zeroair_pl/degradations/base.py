@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +41,15 @@ class Degradation(nn.Module):
         self.log_noise.data.fill_(math.log(min(max(estimate_noise_level(y), MIN_NOISE), MAX_NOISE)))
         self.log_noise_start.copy_(self.log_noise.detach())
 
+    def look(self, y: Tensor, denoise: Callable[[Tensor, float], Tensor]) -> None:
+        """Once after ``initialise``: corrects the start with the prior's help; here nothing.
+
+        Args:
+            y: the photo, or a few parts of a large one, (N, 3, h, w) in [0, 1].
+            denoise: ``denoise(y, level)`` is the prior's E[x given x + n] under white noise of that standard deviation
+                (units of [0, 1]); each call costs one pass of the prior.
+        """
+
     def forward(self, x: Tensor) -> Tensor:
         """φ(x): the noise-free degraded image of the clean image ``x`` (1, 3, H, W)."""
         raise NotImplementedError
@@ -51,6 +61,19 @@ class Degradation(nn.Module):
         takes what the prior cannot explain for noise, and correlated noise for image. Each corrects the other.
         """
         return HOLD * (self.log_noise - self.log_noise_start).square()
+
+    @classmethod
+    def plausibility(cls, y: Tensor) -> float:
+        """How much the photo ``y`` (1, 3, H, W) looks as if this had happened to it, 0 to 1; above ½ is a yes.
+
+        ``Auto`` asks every family that it may choose. 0, as here, takes no part.
+        """
+        return 0.0
+
+    @property
+    def kind(self) -> str:
+        """What the table of results says happened to the photo: the name of the family."""
+        return type(self).__name__
 
     def maps(self) -> dict[str, Tensor]:
         """What a person would look at, by name: (1, C, H, W) images in [0, 1], or (1, C, 1, 1) numbers."""
@@ -92,11 +115,34 @@ def smooth_grid(y: Tensor, cells: int = 8) -> nn.Parameter:
 def correct(log_map: Tensor, grid: Tensor) -> Tensor:
     """exp(log_map + SLOW · grid), the grid upsampled smoothly (bicubic), so that a correction never draws an edge."""
     size = (log_map.shape[-2], log_map.shape[-1])
-    return (log_map + SLOW * _upsample(grid, size)).exp()
+    return (log_map + SLOW * upsample(grid, size)).exp()
 
 
-def _upsample(grid: Tensor, size: tuple[int, int]) -> Tensor:
+def upsample(grid: Tensor, size: tuple[int, int]) -> Tensor:
+    """A smooth (bicubic) map of ``size`` from a grid."""
     return torch.nn.functional.interpolate(grid, size=size, mode="bicubic", align_corners=True)
+
+
+def thumbnail(y: Tensor, pixels: int = 256 * 256) -> Tensor:
+    """``y`` (1, 3, H, W) in [0, 1], shrunk if it has more than ``pixels``: statistics mean the same at any size."""
+    height, width = y.shape[-2:]
+    scale = (pixels / (height * width)) ** 0.5
+    if scale >= 1:
+        return y.clamp(0, 1)
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    return torch.nn.functional.interpolate(y.clamp(0, 1), size=size, mode="area")
+
+
+def quantiles(y: Tensor, q: float) -> Tensor:
+    """The quantile of each channel of (1, C, H, W) or (1, H, W), as (C,) or (1,); of a regular sample of large ones."""
+    values = y.flatten(-2)
+    # torch.quantile takes at most 16 million values, and a regular sample of a photo is as good
+    return values[..., :: max(1, values.shape[-1] // 200_000)].quantile(q, dim=-1).flatten()
+
+
+def beyond(value: float, limit: float, width: float) -> float:
+    """How surely ``value`` is above ``limit``, 0 to 1: a logistic step, ``width`` wide, in the place of a hard one."""
+    return 1 / (1 + math.exp(min(50.0, max(-50.0, (limit - value) / width))))
 
 
 def refine(rough: Tensor, y: Tensor, radius: int, eps: float) -> Tensor:

@@ -5,9 +5,22 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zeroair_pl.degradations.base import HOLD, SLOW, Degradation, correct, refine, smooth_grid
+from zeroair_pl.degradations.base import (
+    HOLD,
+    SLOW,
+    Degradation,
+    beyond,
+    correct,
+    quantiles,
+    refine,
+    smooth_grid,
+    thumbnail,
+)
+
+STIFF = 0.3  # L and γ move so much slower than other maps: a photo hardly tells how bright its scene was
 
 
 class LowLight(Degradation):
@@ -43,6 +56,21 @@ class LowLight(Degradation):
         self.bend = nn.Parameter(torch.zeros(()))
         self.register_buffer("log_gamma_start", torch.zeros(()))
 
+    @classmethod
+    def plausibility(cls, y: Tensor) -> float:
+        """Underexposed: not even the highlights come near white. Or backlit: bright, with much hidden in the dark.
+
+        A well exposed photo of a dark thing has a glint somewhere, and dark backgrounds are plain; both are left alone.
+        """
+        brightest = thumbnail(y).amax(1)
+        light, glint = (float(quantiles(brightest, q)) for q in (0.95, 0.999))
+        underexposed = beyond(0.45, light, 0.015) * beyond(0.6, glint, 0.02)
+        mean, square = (F.avg_pool2d(v, 9, 1, 4, count_include_pad=False) for v in (brightest, brightest.square()))
+        texture = (square - mean.square()).clamp(min=0).sqrt()
+        hidden = (mean > 0.02) & (mean < 0.2) & (texture > 0.2 * mean)
+        backlit = beyond(float(hidden.float().mean()), 0.35, 0.01) * beyond(light, 0.5, 0.03)
+        return max(underexposed, backlit)
+
     def initialise(self, y: Tensor) -> None:
         super().initialise(y)
         bright = y.amax(dim=1, keepdim=True)
@@ -51,7 +79,8 @@ class LowLight(Degradation):
         curve = 1 - (1 - self.curve) * darkness
         self.log_gamma_start.fill_(-math.log(curve))
         # Below 0.02 there is little but noise and compression blocks: lifting it further would show them.
-        uneven = (smooth.clamp(min=0.02) / _quantile(smooth, 0.95)).clamp(max=1) ** (curve * self.flatten * darkness)
+        relative = (smooth.clamp(min=0.02) / float(quantiles(smooth, 0.95))).clamp(max=1)
+        uneven = relative ** (curve * self.flatten * darkness)
         gain = _gain(y**curve / uneven, float(y.mean()), self.highlight, self.mean)
         self.register_buffer("log_l", (uneven / gain).clamp(1 / self.max_gain, 1).log())
         self.correction = smooth_grid(y)
@@ -59,11 +88,11 @@ class LowLight(Degradation):
     @property
     def gamma(self) -> Tensor:
         """γ, a scalar."""
-        return (self.log_gamma_start + SLOW * self.bend).exp()
+        return (self.log_gamma_start + STIFF * SLOW * self.bend).exp()
 
     def illumination(self) -> Tensor:
         """L, (1, 1, H, W) in [1/max_gain, 1]."""
-        return correct(self.log_l, self.correction).clamp(1 / self.max_gain, 1)
+        return correct(self.log_l, STIFF * self.correction).clamp(1 / self.max_gain, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         # The floor keeps the derivative of the power finite at black.
@@ -74,7 +103,7 @@ class LowLight(Degradation):
 
     def regularisation(self) -> Tensor:
         moved = self.bend.square() + self.correction.square().mean()
-        return super().regularisation() + HOLD * SLOW**2 * moved
+        return super().regularisation() + HOLD * (STIFF * SLOW) ** 2 * moved
 
     def maps(self) -> dict[str, Tensor]:
         return {"illumination": self.illumination(), "gamma": self.gamma.view(1, 1, 1, 1)}
@@ -87,7 +116,7 @@ def _gain(flat: Tensor, mean_in: float, highlight: float, mean: float) -> float:
     power 0.3; it is at most twice the first: a night photo stays a night photo, and its lamps are not blown out to
     brighten a black sky.
     """
-    by_highlight = highlight / max(_quantile(flat, 0.95), 1e-3)
+    by_highlight = highlight / max(float(quantiles(flat.reshape(1, 1, -1, flat.shape[-1]), 0.95)), 1e-3)
     target = min(max(mean * (max(mean_in, 1e-4) / 0.06) ** 0.3, 0.2), 0.6)
     low, high = 0.1, 200.0
     for _ in range(30):  # bisection on the gain, since clipping makes the mean non-linear in it
@@ -95,8 +124,3 @@ def _gain(flat: Tensor, mean_in: float, highlight: float, mean: float) -> float:
         low, high = (middle, high) if float((flat * middle).clamp(0, 1).mean()) < target else (low, middle)
     by_mean = min((low * high) ** 0.5, 2 * by_highlight)
     return max(1.0, (by_highlight * by_mean) ** 0.5)
-
-
-def _quantile(x: Tensor, q: float) -> float:
-    # torch.quantile takes at most 16 million values, and a regular sample of a photo is as good
-    return float(x.flatten()[:: max(1, x.numel() // 200_000)].quantile(q))

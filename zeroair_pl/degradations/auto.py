@@ -1,0 +1,58 @@
+"""Nobody says what happened to the photo: the family that the photo itself looks most like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from zeroair_pl.degradations.base import Degradation
+from zeroair_pl.degradations.haze import Haze
+from zeroair_pl.degradations.low_light import LowLight
+from zeroair_pl.degradations.noise import Noise
+from zeroair_pl.degradations.underwater import Underwater
+
+FAMILIES: tuple[type[Degradation], ...] = (LowLight, Haze, Underwater)
+DOUBT = 0.5  # of ``plausibility``: at or below it, a photo has its noise removed and is left alone otherwise
+
+
+class Auto(Degradation):
+    """The most plausible of haze, low light, water and nothing but noise, y = φ(x) + n with that family's φ.
+
+    Each family looks at the photo (``plausibility``), the surest one is taken if it is sure enough, and from then on
+    this is that family. Mixtures are not looked for.
+    """
+
+    pointwise = True  # as all that it may choose
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.chosen: Degradation = Noise()
+
+    def initialise(self, y: Tensor) -> None:
+        found = {family: family.plausibility(y) for family in FAMILIES}
+        best = max(found, key=lambda family: found[family])
+        self.chosen = best() if found[best] > DOUBT else Noise()
+        self.chosen.initialise(y)
+        # One noise level, known by both names.
+        self.log_noise, self.log_noise_start = self.chosen.log_noise, self.chosen.log_noise_start
+
+    def look(self, y: Tensor, denoise: Callable[[Tensor, float], Tensor]) -> None:
+        self.chosen.look(y, denoise)
+
+    @property
+    def kind(self) -> str:
+        return self.chosen.kind
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.chosen(x)
+        return out
+
+    def invert(self, y: Tensor) -> Tensor:
+        return self.chosen.invert(y)
+
+    def regularisation(self) -> Tensor:
+        return self.chosen.regularisation()
+
+    def maps(self) -> dict[str, Tensor]:
+        return self.chosen.maps()

@@ -1,0 +1,113 @@
+"""Water between the scene and the camera: it takes each colour away at its own rate, and adds its own."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from zeroair_pl.degradations.base import HOLD, SLOW, Degradation, beyond, quantiles, smooth_grid, thumbnail, upsample
+
+EDGES, WORLD, WHITE = 0.3, 0.35, 0.4  # trust in each look at the colour of the light; together about one
+
+
+class Underwater(Degradation):
+    """Attenuation and backscatter by colour, y_c = g_c·m·x_c + v_c + n, with a smooth map m of the light.
+
+    The image formation model of underwater photography (Schechner & Karpel, CVPR 2004) with one range for the whole
+    photo: g_c is what is left of a colour on its way, v_c the veil that the water adds. The veil starts from the
+    darkest pixels of each channel. g starts from three looks at a colour cast, each trusted in part, since a reef is
+    not grey: edges (grey edge, van de Weijer, Gevers & Gijsenij, TIP 2007), the mean where there is detail, not open
+    water (grey world, Buchsbaum, 1980), and the brightest pixels (white patch). Test-time modelling then corrects g, v
+    and, by a smooth grid, m.
+
+    Args:
+        veil: share of each channel's darkest value that is taken for veil, 0 to 1.
+        cast: share of the colour cast that the start explains; 0 leaves the colours, 1 trusts the three looks in full.
+        max_gain: largest amplification 1/g; bounds the noise.
+    """
+
+    pointwise = True
+    log_light_start: Tensor
+    veil_start: Tensor
+
+    def __init__(self, veil: float = 0.8, cast: float = 1.0, max_gain: float = 6.0) -> None:
+        super().__init__()
+        self.veil, self.cast, self.max_gain = veil, cast, max_gain
+
+    @classmethod
+    def plausibility(cls, y: Tensor) -> float:
+        """Water takes red first: a bright photo, nearly all of which lacks red beside green and blue."""
+        small = thumbnail(y)
+        mean = small.mean((0, 2, 3))
+        red, others = small[:, 0], small[:, 1:].amax(1)
+        lacking = float((red < 0.8 * others).float().mean())
+        light = float(quantiles(small.amax(1), 0.5))
+        few = beyond(0.62, float(mean[0] / mean[1:].max().clamp(min=1e-3)), 0.03)
+        return few * beyond(lacking, 0.75, 0.02) * beyond(light, 0.35, 0.02)
+
+    def initialise(self, y: Tensor) -> None:
+        super().initialise(y)
+        small = thumbnail(y)
+        veil = self.veil * quantiles(small, 0.01).view(1, 3, 1, 1)
+        clear = (1 - veil).clamp(min=0.1)  # white stays white
+        light = (clear * _light((small - veil).clamp(min=0) / clear, self.cast)).clamp(min=1 / self.max_gain)
+        self.register_buffer("log_light_start", light.log())
+        self.register_buffer("veil_start", veil)
+        self.light, self.tint = nn.Parameter(torch.zeros_like(light)), nn.Parameter(torch.zeros_like(self.veil_start))
+        self.correction = smooth_grid(y)
+
+    def _parts(self) -> tuple[Tensor, Tensor]:
+        """(g·m, v): (1, 3, H, W) or (1, 3, 1, 1), and (1, 3, 1, 1)."""
+        return (self.log_light_start + SLOW * self.light).exp(), self.veil_start + SLOW * self.tint
+
+    def _map(self, x: Tensor) -> Tensor:
+        return (SLOW * upsample(self.correction, (x.shape[-2], x.shape[-1]))).exp()
+
+    def forward(self, x: Tensor) -> Tensor:
+        light, veil = self._parts()
+        return light * self._map(x) * x + veil
+
+    def invert(self, y: Tensor) -> Tensor:
+        light, veil = self._parts()
+        return (y - veil) / (light * self._map(y))
+
+    def regularisation(self) -> Tensor:
+        moved = self.light.square().mean() + self.tint.square().mean() + self.correction.square().mean()
+        return super().regularisation() + HOLD * SLOW**2 * moved
+
+    def maps(self) -> dict[str, Tensor]:
+        light, veil = self._parts()
+        return {"light": light, "veil": veil}
+
+
+def _light(y: Tensor, cast: float) -> Tensor:
+    """g, (1, 3, 1, 1), of a photo without its veil. White comes out as white, and the mean brightness stays."""
+    looks = y
+    gain = torch.ones_like(y[..., :1, :1])
+    for look, trust in ((_edges, EDGES), (_brightest, WHITE), (_detailed_mean, WORLD)):
+        seen = look(looks.clamp(0, 1)).view(1, 3, 1, 1) + 1e-3
+        whole = seen.mean() if look is _detailed_mean else seen.max()
+        factor = (whole / seen) ** (cast * trust)
+        looks, gain = looks * factor, gain * factor
+    return 1 / gain
+
+
+def _edges(y: Tensor) -> Tensor:
+    """(3,): mean absolute gradient of each channel."""
+    across, down = y.diff(dim=-1).abs(), y.diff(dim=-2).abs()
+    return torch.cat([across.flatten(-2), down.flatten(-2)], dim=-1).mean((0, 2))
+
+
+def _brightest(y: Tensor) -> Tensor:
+    """(3,): the 99th percentile of each channel."""
+    return quantiles(y, 0.99).flatten()
+
+
+def _detailed_mean(y: Tensor) -> Tensor:
+    """(3,): the mean, each pixel weighted by the local standard deviation around it."""
+    side = max(3, 2 * (round(0.06 * min(y.shape[-2:])) // 2) + 1)
+    pool = torch.nn.functional.avg_pool2d
+    mean = pool(y, side, 1, side // 2, count_include_pad=False)
+    square = pool(y.square(), side, 1, side // 2, count_include_pad=False)
+    weight = (square - mean.square()).clamp(min=0).sqrt().mean(1, keepdim=True) + 1e-4
+    return (y * weight).mean((0, 2, 3)) / weight.mean()
