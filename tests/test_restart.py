@@ -38,7 +38,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def statuses() -> dict[str, str]:
-    with Path("out/results.csv").open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+    with Path("out/results.csv").open(newline="", encoding="utf-8") as file:
         return {row["name"]: row["status"] for row in csv.DictReader(file)}
 
 
@@ -237,8 +237,9 @@ def test_names_that_are_long_or_no_unicode_or_odd(folder: Path) -> None:
     shutil.rmtree("in")
     for name in names:
         save_toy(folder / f"in/{name}.png")
-    assert again() == dict.fromkeys(sorted(names), "restored")
-    assert again() == dict.fromkeys(sorted(names), "skipped")
+    shown = [name.replace("\udcff\udcfe", r"\udcff\udcfe") for name in sorted(names)]
+    assert again() == dict.fromkeys(shown, "restored")
+    assert again() == dict.fromkeys(shown, "skipped")
     assert {path.name for path in Path("out").glob("*.png")} == {f"{name}.png" for name in names}
 
 

@@ -6,9 +6,11 @@ import csv
 import glob
 import os
 import warnings
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
@@ -23,6 +25,7 @@ SUFFIXES: dict[str, tuple[str, ...]] = {
     "BMP": (".bmp",),
 }
 SUPPORTED = frozenset(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
+_COMPARED = 60  # names, in search of one that was meant
 _LISTS = (".txt", ".csv")
 _WHAT_IS_EXPECTED = "Expected an image file, a folder, a glob or a .txt/.csv list"
 
@@ -95,10 +98,19 @@ def why_missing(path: Path) -> str:
 
 def _near(name: str, folder: Path) -> str:
     try:
-        with os.scandir(folder) as entries:
-            return did_you_mean(name, [entry.name for entry in islice(entries, 2000)])  # huge folders stay quick
+        names = _names_in(folder, os.stat(folder).st_mtime_ns)
     except (OSError, ValueError):
         return ""
+    if len(names) > _COMPARED:  # a list may miss 100,000 files, and to compare each with all others takes an hour
+        middle = bisect_left(names, name)
+        names = names[max(0, middle - _COMPARED // 2) : middle + _COMPARED // 2]
+    return did_you_mean(name, names)
+
+
+@lru_cache(maxsize=4)
+def _names_in(folder: Path, changed: int) -> list[str]:
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in islice(entries, 100_000))
 
 
 def _expand(spec: str, skip: Path | None) -> list[_Found]:

@@ -56,6 +56,7 @@ class Job:
             if self.outputs.belongs_to_another(path, source, depends["sha256"]) and not self.wanted["overwrite"]:
                 reason = f"{path}: exists, and is not made from {source.path}; use --overwrite or another --out."
                 return replace(row, reason=reason)
+            self.outputs.require_room(source)
             result, note = self._fit(source, photo, progress)
             row = replace(
                 row,

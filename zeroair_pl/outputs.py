@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
+import shutil
 import tempfile
 import time
 from collections.abc import Sequence
@@ -20,6 +22,7 @@ from zeroair_pl.sidecars import COLUMNS, FOLDER, INTERRUPTED, Record, Row, Sidec
 _WHOLE = ("width", "height", "forwards")
 _DIGITS = {"noise_level": 5, "seconds": 2, "psnr_input": 3, "psnr": 3, "ssim_input": 4, "ssim": 4}
 _NEEDED = ("name", "input", "output", "status")
+_BESIDE = 1_000_000  # bytes that a photo's pictures and log may take, beside its output
 
 # The table is written as a whole. To do so after each photo is dear for long lists, and nobody reads that fast; what is
 # finished is in the sidecars at any moment.
@@ -90,6 +93,17 @@ class Outputs:
             return True
         return not ours or self.folder / row.output != output
 
+    def require_room(self, source: Source) -> None:
+        """Refuses a photo that the disk has no room for, before the time of a fit is spent on it.
+
+        Raises:
+            InputError: less is left than about what its files will take.
+        """
+        needed, free = 2 * source.path.stat().st_size + _BESIDE, shutil.disk_usage(self.folder).free
+        if free < needed:
+            left, wanted = (f"{size / 1e6:.1f} MB" for size in (free, needed))
+            raise InputError(f"{source.path}: not begun, since {self.folder} has {left} left and it may take {wanted}.")
+
     def claim(self, record: Record) -> None:
         """Says that the output of this photo is about to be replaced, which ends what an earlier record says of it.
 
@@ -120,8 +134,8 @@ class Outputs:
         for name in (*first, *(name for name in everything if name not in listed)):
             writer.writerow([_cell(column, getattr(everything[name], column)) for column in COLUMNS])
         try:
-            # A file's name may hold bytes that are no UTF-8, which Python keeps as surrogates.
-            write_atomically(self.results, text.getvalue().encode("utf-8", "surrogateescape"))
+            # A file's name may hold bytes that are no UTF-8. Python keeps them as surrogates, the table as \udcff.
+            write_atomically(self.results, text.getvalue().encode("utf-8", "backslashreplace"))
             self.current, self.trouble = True, ""
         except InputError as error:  # a full disk costs what cannot be written, not what can still be done
             self.trouble = str(error)
@@ -131,8 +145,9 @@ class Outputs:
         if not self.results.exists():
             return {}
         try:
-            with self.results.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-                return {cells["name"]: _row(cells) for cells in csv.DictReader(file)}
+            with self.results.open(newline="", encoding="utf-8") as file:
+                text = re.sub(r"\\(udc[89a-f][0-9a-f])", lambda found: chr(int(found[1][1:], 16)), file.read())
+            return {cells["name"]: _row(cells) for cells in csv.DictReader(io.StringIO(text, newline=""))}
         except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
             raise ConfigError(
                 f"{self.results}: not a table of results ({type(error).__name__}: {error}); move it away or name "

@@ -18,7 +18,7 @@ from zeroair_pl.degradations import Degradation
 from zeroair_pl.errors import ConfigError, describe, did_you_mean
 from zeroair_pl.fit import Method, Sampling
 from zeroair_pl.images import Source, find_images
-from zeroair_pl.inspection.progress import ListProgress
+from zeroair_pl.inspection.progress import ListProgress, one_line
 from zeroair_pl.job import Job
 from zeroair_pl.outputs import Outputs
 from zeroair_pl.priors import Prior
@@ -115,7 +115,7 @@ def restore(
                 row = job.run(source, progress)
                 outputs.add(row)
                 if row.reason:
-                    progress.print(f"error: {row.reason}")
+                    progress.print(f"error: {one_line(row.reason)}")
                 progress.advance(row.status, source.name)
     finally:
         if not outputs.current:

@@ -109,11 +109,12 @@ class ListProgress:
 
     def print(self, text: str) -> None:
         """A line that does not disturb the bars."""
+        encoding = getattr(self.stream, "encoding", None) or "utf-8"
+        text = text.encode(encoding, "backslashreplace").decode(encoding)  # a file's name need not be Unicode
         if self._bars is not None:
             self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
-            return
-        encoding = getattr(self.stream, "encoding", None) or "utf-8"
-        print(text.encode(encoding, "backslashreplace").decode(encoding), file=self.stream, flush=True)
+        else:
+            print(text, file=self.stream, flush=True)
 
     def remaining(self) -> float | None:
         """Seconds to the end of the list, from the mean time of an image so far; ``None`` before there is one."""

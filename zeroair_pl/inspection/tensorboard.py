@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import time
 import warnings
@@ -56,8 +57,8 @@ class TensorBoard(Callback):
         seconds: spent here so far.
 
     Raises:
-        ConfigError: ``every`` is below 1, or the folder cannot be written when the fit starts. A disk that fails later
-            costs the board and a warning, never the fit.
+        ConfigError: ``every`` is below 1, or the folder cannot be written when the fit starts. A disk that is full, or
+            fails later, costs the board and a warning, never the fit.
     """
 
     def __init__(self, folder: Path, names: Sequence[str], every: int | None = None, config: str | None = None) -> None:
@@ -80,6 +81,9 @@ class TensorBoard(Callback):
                         old.unlink()
                 self._writers.append(SummaryWriter(str(run), purge_step=self.position or None, flush_secs=5))
             except OSError as error:
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    self._give_up(error)
+                    break
                 raise ConfigError(f"tensorboard: {run} cannot be written: {error.strerror or error}") from error
             if self.config:
                 indented = "\n".join("    " + line for line in self.config.splitlines())
@@ -142,12 +146,16 @@ class TensorBoard(Callback):
         try:
             write()
         except OSError as error:
-            self._writers.clear()
-            warnings.warn(f"tensorboard: {self.folder}: nothing more is written there ({error})", stacklevel=2)
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        self._writers.clear()
+        warnings.warn(f"tensorboard: {self.folder}: nothing more is written there ({error})", stacklevel=3)
 
 
 def run_folder(folder: Path, name: str) -> Path:
     """The run of the image ``name``: below ``folder``, whatever the name holds."""
+    name = name.encode("utf-8", "backslashreplace").decode()  # event files lie where their names are valid Unicode
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
     return folder.joinpath(*parts) if parts else folder / "image"
 
