@@ -72,7 +72,11 @@ def measure(options: argparse.Namespace) -> int:
                 rows[name] = row_of(scored)
                 show(photos, name, rows[name])
             for spec in specs:
-                complete &= measure_config(photos, spec, options, rows)
+                preset = layers(photos, spec)
+                if preset is None:
+                    print(f"skipped: {spec}: there is no preset for {photos.name}", file=sys.stderr)
+                    continue
+                complete &= measure_preset(photos, title_of(spec), preset, options, rows)
                 machine.write("quality", about, options.out)
         except ConfigError:
             raise
@@ -126,13 +130,10 @@ def plain(photos: PhotoSet) -> dict[str, list[Scored]]:
     return made
 
 
-def measure_config(photos: PhotoSet, spec: str, options: argparse.Namespace, rows: dict[str, Any]) -> bool:
-    """Puts the row of one config into ``rows``; restores what is not restored yet. Whether nothing failed."""
-    preset = layers(photos, spec)
-    if preset is None:
-        print(f"skipped: {spec}: there is no preset for {photos.name}", file=sys.stderr)
-        return True
-    title = title_of(spec)
+def measure_preset(
+    photos: PhotoSet, title: str, preset: sets.Preset, options: argparse.Namespace, rows: dict[str, Any]
+) -> bool:
+    """Puts a row called ``title`` into ``rows``; restores what is not restored yet. Whether nothing failed."""
     # What cannot be scored is for the eye, and one seed is enough to look at.
     seeds = options.seeds if photos.clean else options.seeds[:1]
     scored: list[Scored] = []

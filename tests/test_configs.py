@@ -19,7 +19,9 @@ ROOT = Path(__file__).parents[1]
 SHIPPED = sorted(path.relative_to(ROOT / "configs").as_posix() for path in (ROOT / "configs").rglob("*.yaml"))
 RECIPES = [name for name in SHIPPED if name.startswith("prior/")]
 SHIPPED = [name for name in SHIPPED if name not in RECIPES]
-LAYERS = ["fast.yaml"]  # go on top of another config
+# What goes on top of another config, and of which.
+LAYERS = {name: ["dehaze"] for name in SHIPPED if name == "fast.yaml" or name.startswith("ablations/")}
+LAYERS |= {f"ablations/{name}.yaml": ["dehaze", "ablations/gradient"] for name in ("from_noise", "neural")}
 
 
 class Preset(NamedTuple):
@@ -46,7 +48,8 @@ PRESETS = {
 
 
 def resolved(name: str) -> dict[str, Any]:
-    outcome = run("restore", *(["--config", "dehaze"] if name in LAYERS else []), "--config", name, "--print_config")
+    layers = [word for below in [*LAYERS.get(name, []), name] for word in ("--config", below)]
+    outcome = run("restore", *layers, "--print_config")
     assert outcome.status == 0, outcome.err
     return yaml.safe_load(outcome.out)
 
@@ -96,6 +99,15 @@ def test_every_recipe_of_a_prior_is_understood(name: str) -> None:
 def test_configs_write_into_folders_of_their_own() -> None:
     outs = [read_config(ROOT / "configs" / name).values.get("out") for name in SHIPPED if name not in LAYERS]
     assert len(set(outs)) == len(outs)
+
+
+@pytest.mark.parametrize("name", [name for name in LAYERS if name.startswith("ablations/")])
+def test_an_ablation_changes_what_it_says_and_no_more(name: str) -> None:
+    below = resolved(LAYERS[name][-1] + ".yaml")
+    changed, written = resolved(name), read_config(ROOT / "configs" / name).values
+    assert changed != below
+    assert {key for key in changed if changed[key] != below[key]} <= {*written, "images", "out"}
+    assert set(written) <= {"degradation", "prior", "modelling", "guidance", "sampling"}
 
 
 def test_the_fast_layer_is_fast() -> None:

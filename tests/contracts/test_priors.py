@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from moments import SixChannelPrior, photos
+from registry import concrete
 from torch import Tensor
 from toys import ToyPrior
 
@@ -18,6 +19,7 @@ from zeroair_pl.priors import Prior, UNetPrior, bundled_priors
 from zeroair_pl.priors.base import Calibration
 
 PRIORS: dict[str, Callable[[], Prior]] = {"toy": ToyPrior, "six channels": SixChannelPrior}
+PRIORS |= {cls.__name__: cls for cls in concrete(Prior, "priors") if not cls.__module__.startswith("zeroair_pl.")}  # type: ignore[type-abstract]
 PRIORS |= {name: lambda name=name: UNetPrior(name) for name in bundled_priors()}  # type: ignore[misc]
 PRIORS["float32"] = lambda: UNetPrior(bundled_priors()[0], precision="float32", channels_last=False)
 

@@ -1,0 +1,244 @@
+"""Ablations: what each part of the method is worth, one table of PSNR on the paper's three sets.
+
+    python benchmarks/ablations.py --sets FOLDER [--base task] [--groups method steps] [--limit N] [--seeds 0]
+
+Each row is the base config with one thing changed, by a layer of configs/ablations/ or by a setting:
+
+    method   TDM, the learned noise level, the posterior mean, anchoring, the start, physics, the prior, each loss and
+             each stage that the base has, one or two noise maps
+    steps    8 to 250 steps
+    gan      the forms of the adversarial game, on top of ablations/gan
+    paper    the published presets with the bundled prior and 250 steps, and each of their parts left out. For a GPU:
+             on a CPU their network takes a quarter of an hour and more for each photo and row
+
+What is restored stays in OUT/SET/ROW/seed-N, and the same command continues where it was stopped, as quality.py does.
+Writes benchmarks/results/NAME.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import machine
+import quality
+import sets
+import yaml
+from quality import TASK
+from sets import PhotoSet, Preset
+
+from zeroair_pl import cli, runtime
+from zeroair_pl.errors import ConfigError, ZeroAIRError
+
+PAPER_SETS = ["haze-hsts", "lowlight-lol256", "noise-kodak256"]
+GROUPS = ("method", "steps", "gan", "paper")
+# Layers of configs/ablations/, one or several; each differs in one thing from another row.
+LAYERS = [
+    ("no_tdm",),
+    ("one_sample",),
+    ("proximal",),
+    ("proximal", "from_noise"),
+    ("gradient",),
+    ("gradient", "from_noise"),
+    ("gradient", "neural"),
+    ("gradient", "neural", "gan"),
+    ("gan",),
+    ("cosine_prior",),
+]
+STEPS = (8, 20, 50, 100, 250)
+PAPER = {"haze": "paper/dehaze", "lowlight": "paper/low_light", "noise": "paper/denoise"}
+PAPER_STEPS = 250  # with far fewer, the scale of a step, which grows as they get fewer, makes the fit diverge
+STAGES = ("I", "II", "III")
+Row = tuple[str, Preset]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    runtime.prepare()  # before torch is loaded
+    options = _parser().parse_args(argv)
+    try:
+        return measure(options)
+    except ZeroAIRError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def measure(options: argparse.Namespace) -> int:
+    """Restores, prints the table and writes the JSON file; 1 if something could not be restored."""
+    found = sets.find(options.sets, options.only, options.limit)
+    about: dict[str, Any] = {"base": quality.title_of(options.base), "seeds": options.seeds, **machine.described()}
+    about["sets"] = {}
+    complete, path = True, Path()
+    for photos in found:
+        rows: dict[str, Any] = {}
+        about["sets"][photos.name] = {"photos": len(photos.degraded), "rows": rows}
+        for title, preset in rows_of(photos, options):
+            try:
+                complete &= quality.measure_preset(photos, title, preset, options, rows)
+            except ConfigError as error:  # as of a family that this row's update cannot work with
+                complete = False
+                print(f"skipped: {photos.name}, {title}: {error}", file=sys.stderr)
+            path = machine.write(options.name, about)
+    table({name: each["rows"] for name, each in about["sets"].items()})
+    print(f"all numbers: {path}")
+    return 0 if complete else 1
+
+
+def rows_of(photos: PhotoSet, options: argparse.Namespace) -> Iterator[Row]:
+    """The rows of the chosen groups for a set; none where there is no preset for its kind."""
+    base = quality.layers(photos, options.base)
+    if base is None:
+        print(f"skipped: {options.base}: there is no preset for {photos.name}", file=sys.stderr)
+        return
+    if {"method", "steps", "gan"} & set(options.groups):
+        yield "base", base
+    if "method" in options.groups:
+        yield from ((" + ".join(names), on_top(base, *names)) for names in LAYERS)
+        settings = resolved(base)
+        yield "noise level not learned", with_settings(base, degradation=_held(settings))
+        yield from without_parts(base, settings)
+    if "steps" in options.groups:
+        yield from ((f"{steps} steps", with_settings(base, sampling={"steps": steps})) for steps in STEPS)
+    if "gan" in options.groups:
+        yield from gan_forms("gan", on_top(base, "gan"))
+    if "paper" in options.groups and photos.kind in PAPER:
+        small = with_settings(Preset((PAPER[photos.kind],)), **at_hand(resolved(Preset((PAPER[photos.kind],)))))
+        yield "paper", small
+        yield from ((f"paper, {title}", preset) for title, preset in without_parts(small, resolved(small)))
+        yield from gan_forms("paper", small)
+
+
+def on_top(base: Preset, *names: str) -> Preset:
+    """The base with layers of configs/ablations/ on top."""
+    return Preset((*base.configs, *(f"ablations/{name}" for name in names)), base.settings)
+
+
+def with_settings(base: Preset, **settings: Any) -> Preset:
+    """The base with settings that override its own."""
+    return Preset(base.configs, {**base.settings, **settings})
+
+
+def without_parts(base: Preset, settings: dict[str, Any]) -> Iterator[Row]:
+    """The base without each of its losses and stages, and with the other number of noise maps."""
+    for part in ("modelling", "guidance"):
+        terms = settings[part]["terms"]
+        for i, term in enumerate(terms):
+            if part == "guidance" or len(terms) > 1:  # without its only term, nothing is modelled: that is no_tdm
+                title = f"without {part} {term['loss']['class_path']}"
+                yield title, with_part(base, settings, part, terms=terms[:i] + terms[i + 1 :])
+    for stage in STAGES if settings["guidance"]["terms"] else ():
+        terms = [{**term, "weight": {**_staged(term), stage: 0.0}} for term in settings["guidance"]["terms"]]
+        yield f"without stage {stage}", with_part(base, settings, "guidance", terms=terms)
+    two = settings["guidance"]["auxiliary"]
+    title = "one noise map" if two else "two noise maps"
+    yield title, with_part(base, settings, "guidance", auxiliary=not two)
+
+
+def gan_forms(title: str, base: Preset) -> Iterator[Row]:
+    """The base with each objective in the place of that of its adversarial losses."""
+    from zeroair_pl.discriminator import Objective
+
+    settings = resolved(base)
+    for objective in get_args(Objective):
+        changed = base
+        for part in ("modelling", "guidance"):
+            terms = [_with_objective(term, objective) for term in settings[part]["terms"]]
+            changed = with_part(changed, settings, part, terms=terms)
+        yield f"{title}, {objective}", changed
+
+
+def with_part(base: Preset, settings: dict[str, Any], part: str, **changed: Any) -> Preset:
+    """The base with ``settings[part]``, some of it changed."""
+    return with_settings(base, **{part: {**settings[part], **changed}})
+
+
+def at_hand(settings: dict[str, Any]) -> dict[str, Any]:
+    """The parts of a published preset with the bundled prior and its features in the place of what must be fetched."""
+
+    def swapped(value: Any) -> Any:
+        if isinstance(value, list):
+            return [swapped(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        found = {key: swapped(item) for key, item in value.items()}
+        if "trunk" in found:
+            found["trunk"] = "prior"
+        if found.get("variance_type") == "learned_range":  # the bundled prior predicts no variances
+            found["variance_type"] = "fixed_small"
+        return found
+
+    parts = {name: swapped(settings[name]) for name in ("modelling", "guidance", "sampling")}
+    parts["sampling"]["steps"] = PAPER_STEPS
+    return {**parts, "prior": {"class_path": "UNetPrior", "init_args": {"path": "small", "precision": "bfloat16"}}}
+
+
+def resolved(preset: Preset) -> dict[str, Any]:
+    """All settings of a preset, as ``--print_config`` shows them."""
+    from zeroair_pl.config_files import Layer
+
+    request = cli.read("restore", [*(f"--config={name}" for name in preset.configs), "--print_config"], {})
+    request.layers.append(Layer(Path("settings"), "", preset.settings))
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
+        cli.prepare("restore", request)
+    return yaml.safe_load(said.getvalue())
+
+
+def table(found: dict[str, dict[str, Any]]) -> None:
+    """PSNR / SSIM and the difference from the first row of the same base, a column for each set."""
+    titles = list(dict.fromkeys(title for rows in found.values() for title in rows))
+    print(f"\n{'':<36}" + "".join(f"{name:>26}" for name in found))
+    for title in titles:
+        cells = []
+        for rows in found.values():
+            base = rows.get("paper" if title.startswith("paper") else "base")
+            row = rows.get(title)
+            if row is None or "psnr" not in row:
+                cells.append(f"{'–':>26}")
+                continue
+            change = f" ({row['psnr'] - base['psnr']:+.2f})" if base and row is not base else ""
+            cells.append(f"{row['psnr']:.2f} / {row['ssim']:.3f}{change}".rjust(26))
+        print(f"{title:<36}" + "".join(cells))
+
+
+def _held(settings: dict[str, Any]) -> dict[str, Any]:
+    from held import held
+
+    from zeroair_pl.plugins import classes
+
+    family = settings["degradation"]
+    path = held(classes("family")[family["class_path"]])
+    return {"class_path": path, "init_args": family.get("init_args", {})}
+
+
+def _staged(term: dict[str, Any]) -> dict[str, float]:
+    weight = term["weight"]
+    return dict(weight) if isinstance(weight, dict) else dict.fromkeys(STAGES, weight)
+
+
+def _with_objective(term: dict[str, Any], objective: str) -> dict[str, Any]:
+    loss = term["loss"]
+    if "objective" not in loss.get("init_args", {}):
+        return term
+    return {**term, "loss": {**loss, "init_args": {**loss["init_args"], "objective": objective}}}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sets", type=Path, required=True, help="folder of sets, as for quality.py")
+    parser.add_argument("--base", default=TASK, help="config to change, as for quality.py")
+    parser.add_argument("--groups", nargs="+", choices=GROUPS, default=["method", "steps"])
+    parser.add_argument("--only", nargs="+", default=PAPER_SETS, help="names of sets")
+    parser.add_argument("--limit", type=int, help="only so many photos of each set")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--out", type=Path, default=Path("restored") / "ablations", help="where the photos go")
+    parser.add_argument("--name", default="ablations", help="of the JSON file")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
