@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from functools import cache
 from pathlib import Path
 from types import FrameType
@@ -126,6 +127,7 @@ def _run(function: Any, values: dict[str, Any], count: str, kill: int, report: i
             os.kill(os.getpid(), signal.SIGKILL)
 
     job.fit = noted  # type: ignore[assignment]
+    threading.setprofile(watch)  # in those that are started from now on
     sys.setprofile(watch)
     results = function(**values)
     sys.setprofile(None)

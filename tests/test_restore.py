@@ -278,13 +278,13 @@ def test_rows_of_other_photos_stay_in_the_table(folder: Path) -> None:
 
 def test_the_table_is_current_after_each_photo(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[str]] = []
-    real: Callable[..., Any] = job.fit
+    real: Callable[..., Any] = job.save_photo
 
-    def fit(y: Tensor, names: list[str], *rest: Any) -> Any:
+    def save(*values: Any) -> Any:
         seen.append(column(folder, "name") if (folder / "out/results.csv").exists() else [])
-        return real(y, names, *rest)
+        return real(*values)
 
-    monkeypatch.setattr(job, "fit", fit)
+    monkeypatch.setattr(job, "save_photo", save)
     run("restore", "--images", "in", *WORDS)
     assert seen == [[], ["a"], ["a", "b"]]
 
@@ -325,15 +325,18 @@ def test_references_are_scored_and_never_seen_by_the_fit(folder: Path, monkeypat
 
     def noted(real: Callable[..., Any], note: Callable[..., str]) -> Callable[..., Any]:
         def wrapper(*args: Any) -> Any:
+            outcome = real(*args)
             order.append(note(*args))
-            return real(*args)
+            return outcome
 
         return wrapper
 
     monkeypatch.setattr(job, "load_photo", noted(job.load_photo, str))
-    monkeypatch.setattr(job, "fit", noted(job.fit, lambda *_: "fit"))
+    monkeypatch.setattr(job, "fit", noted(job.fit, lambda _, names, *rest: f"fit {names[0]}"))
     outcome = run("restore", "--images", "in/list.csv", *WORDS, "--guidance.update", "GradientUpdate")
-    assert order[:4] == ["in/a.png", "fit", "in/../clean/a.png", "out/a.png"]
+    for name in ("a.png", "b.png"):
+        read, fitted, opened = (order.index(each.format(name)) for each in ("in/{}", "fit {}", "in/../clean/{}"))
+        assert read < fitted < opened < order.index(f"out/{name}")
     a, b, c = table(folder)
     assert float(a["psnr_input"]) > 100, "the photo is its own reference"
     assert 5 < float(a["psnr"]) < 100

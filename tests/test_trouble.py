@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import shutil
+import threading
 from collections import namedtuple
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from command import TOY, Outcome, run, save_toy
 from zeroair_pl import images, job, saving
 from zeroair_pl.errors import did_you_mean
 from zeroair_pl.images import find_images, why_missing
+from zeroair_pl.outputs import Outputs
+from zeroair_pl.sidecars import Row
 
 WORDS = ("--degradation", "Noise", "--out", "out", *TOY)
 Usage = namedtuple("Usage", "total used free")
@@ -106,16 +109,22 @@ def test_no_fit_is_begun_without_room_for_its_result(folder: Path, monkeypatch: 
 
 
 def test_an_output_folder_that_vanishes_comes_back(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = job.fit
+    real, save, saved = job.fit, Outputs.add, threading.Event()
+
+    def add(self: Outputs, row: Row) -> None:
+        save(self, row)
+        saved.set()
 
     def fit(y: Any, names: list[str], *rest: Any) -> Any:
         if names == ["b.png"]:
+            assert saved.wait(60)
             shutil.rmtree("out")
             Path("out").mkdir()
         return real(y, names, *rest)
 
     with monkeypatch.context() as patch:
         patch.setattr(job, "fit", fit)
+        patch.setattr(Outputs, "add", add)
         assert restore()[0].status == 0
     assert {path.name for path in Path("out").glob("*.png")} == {"b.png", "c.png"}
     assert statuses(restore()[1]) == ["restored", "skipped", "skipped"]
@@ -128,14 +137,14 @@ def test_a_photo_that_vanishes_costs_itself(folder: Path, monkeypatch: pytest.Mo
     real = job.fit
 
     def fit(*rest: Any) -> Any:
-        Path("in/b.png").unlink(missing_ok=True)
+        Path("in/c.png").unlink(missing_ok=True)  # b may be in memory already
         return real(*rest)
 
     monkeypatch.setattr(job, "fit", fit)
     outcome, rows = restore()
     assert outcome.status == 1
-    assert statuses(rows) == ["restored", "failed", "restored"]
-    assert "in/b.png does not exist" in rows["b"]["reason"]
+    assert statuses(rows) == ["restored", "restored", "failed"]
+    assert "in/c.png does not exist" in rows["c"]["reason"]
 
 
 def test_a_photo_that_vanishes_leaves_what_was_finished(folder: Path) -> None:

@@ -2,25 +2,53 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zeroair_pl.divergence import safer
 from zeroair_pl.errors import ConfigError, DivergenceError, InputError, describe
 from zeroair_pl.fit import Method, Result, fit
 from zeroair_pl.images import Source
-from zeroair_pl.inspection.progress import ListProgress
+from zeroair_pl.inspection.progress import Follow, ListProgress
 from zeroair_pl.memory import is_out_of_memory, release
 from zeroair_pl.outputs import Outputs
 from zeroair_pl.photo import Photo, load_photo
 from zeroair_pl.saving import output_path, save_photo
 from zeroair_pl.sidecars import Record, Row, digest, of_photo
 
+if TYPE_CHECKING:
+    from lightning.pytorch import Callback
+
+
+@dataclass
+class Task:
+    """One photo on its way.
+
+    Attributes:
+        row: what is known of it so far; failed, with a reason, as soon as it goes no further.
+        depends: all that its result depends on.
+        photo, path: what is to be restored, and where to; ``None`` if nothing is.
+        before: the record of a run that has finished it.
+        result: of its fit.
+        follow: what watched its fit.
+    """
+
+    source: Source
+    row: Row
+    depends: dict[str, Any] = field(default_factory=dict)
+    photo: Photo | None = None
+    path: Path | None = None
+    before: Record | None = None
+    result: Result | None = None
+    follow: Follow | None = None
+
 
 @dataclass(frozen=True)
 class Job:
-    """Everything but the photo.
+    """Everything but the photo. The three steps of a photo's way are for three threads; see ``pipeline``.
 
     Args:
         method: how photos are restored.
@@ -40,76 +68,84 @@ class Job:
     depends: dict[str, Any]
     steps: int
 
-    def run(self, source: Source, progress: ListProgress) -> Row:
-        """Restores one photo, unless it is finished; never raises for what is the photo's own fault."""
-        row = Row(source.name, str(source.path))
-        try:
+    def read(self, source: Source) -> Task:
+        """Finds out whether the photo is finished, and decodes it if not."""
+        task = Task(source, Row(source.name, str(source.path)))
+        with _own_fault(task):
             # Before decoding: if the file changes meanwhile, the record has the old bytes, and the next run sees that.
             depends = of_photo(source.path, self.depends)
-            row = replace(row, settings=digest(depends))
-            before = self.outputs.finished(source, row.settings)
-            if before is not None and not self.wanted["overwrite"]:
-                return self._skipped(source, before)
+            task.row = replace(task.row, settings=digest(depends))
+            task.before = self.outputs.finished(source, task.row.settings)
+            if task.before is not None and not self.wanted["overwrite"]:
+                task.row = replace(task.before.row, input=str(source.path), status="skipped", reason="")
+                return task
             photo = load_photo(source.path)
-            row = replace(row, height=photo.size[0], width=photo.size[1])
+            task.row = replace(task.row, height=photo.size[0], width=photo.size[1])
             path = output_path(self.outputs.folder, source, photo)
             if self.outputs.belongs_to_another(path, source, depends["sha256"]) and not self.wanted["overwrite"]:
-                reason = f"{path}: exists, and is not made from {source.path}; use --overwrite or another --out."
-                return replace(row, reason=reason)
-            self.outputs.require_room(source)
-            result, note = self._fit(source, photo, progress)
-            row = replace(
-                row,
+                raise InputError(
+                    f"{path}: exists, and is not made from {source.path}; use --overwrite or another --out."
+                )
+            task.depends, task.photo, task.path = depends, photo, path
+        return task
+
+    def fit(self, task: Task, progress: ListProgress) -> None:
+        """Restores the photo, if it was read and is not finished. A fit that diverges is begun once more."""
+        if task.photo is None:
+            return
+        with _own_fault(task):
+            self.outputs.require_room(task.source)
+            try:
+                result, note = self._once(task, progress, self.method)
+            except DivergenceError as error:
+                reason = str(error)
+            else:
+                reason = ""
+            if reason:
+                method, words = safer(self.method)
+                progress.print(f"note: {reason}; once more with {words}")
+                try:
+                    result, note = self._once(task, progress, method)
+                except DivergenceError as error:
+                    raise DivergenceError(f"{reason}; and once more with {words}") from error
+                note = "; ".join(filter(None, [reason, f"made with {words}", note]))
+            task.result = result
+            task.row = replace(
+                task.row,
                 note=note,
-                output=path.relative_to(self.outputs.folder).as_posix(),
                 kind=result.phi[0].kind,
                 noise_level=float(result.noise_level[0]),
                 forwards=result.forwards,
                 seconds=result.seconds,
             )
-            record = Record(str(source.path.resolve()), depends, row)
-            self.outputs.claim(record)
-            save_photo(path, result.restored[0], photo)
-            self._picture(source, photo, result)
-            row = _scored(replace(row, status="restored"), source, photo, path)
-            self.outputs.sidecars.write(replace(record, row=row))
-            return row
-        except ConfigError:  # the settings' fault: no other photo would fare better
-            raise
-        except (InputError, DivergenceError) as error:
-            return replace(row, status="failed", reason=str(error))
-        except Exception as error:
-            what = describe(error)
-            if is_out_of_memory(error):
-                what = f"memory ran out ({what}); lower prior.pixels_at_once, prior.tile or sampling.working_pixels."
-            row = replace(row, status="failed", reason=f"{source.path}: {what}")
-        release()  # what the failed fit held
-        return row
 
-    def _skipped(self, source: Source, before: Record) -> Row:
-        row = replace(before.row, input=str(source.path), reason="")
-        if source.reference is not None:
-            path = self.outputs.folder / row.output
-            row = _scored(row, source, load_photo(source.path), path)
-            self.outputs.sidecars.write(replace(before, row=row))
-        return replace(row, status="skipped")
+    def write(self, task: Task) -> Row:
+        """Writes and scores what was restored, and says that it is finished; returns the photo's row."""
+        source = task.source
+        with _own_fault(task):
+            if task.row.status == "skipped" and task.before is not None and source.reference is not None:
+                path = self.outputs.folder / task.row.output
+                task.row = _scored(task.row, source, load_photo(source.path), path)
+                self.outputs.sidecars.write(replace(task.before, row=replace(task.row, status="restored")))
+            if task.result is not None:
+                assert task.photo is not None
+                assert task.path is not None
+                row = replace(task.row, output=task.path.relative_to(self.outputs.folder).as_posix())
+                record = Record(str(source.path.resolve()), task.depends, row)
+                self.outputs.claim(record)
+                save_photo(task.path, task.result.restored[0], task.photo)
+                self._picture(source, task.photo, task.result)
+                row = _scored(replace(row, status="restored"), source, task.photo, task.path)
+                self.outputs.sidecars.write(replace(record, row=row))
+                task.row = row
+        return task.row
 
-    def _fit(self, source: Source, photo: Photo, progress: ListProgress) -> tuple[Result, str]:
-        """The result, and what was done otherwise for it; a fit that diverges is begun once more."""
-        try:
-            return self._once(source, photo, progress, self.method)
-        except DivergenceError as error:
-            reason = str(error)
-        method, words = safer(self.method)
-        progress.print(f"note: {reason}; once more with {words}")
-        try:
-            result, note = self._once(source, photo, progress, method)
-        except DivergenceError as error:
-            raise DivergenceError(f"{reason}; and once more with {words}") from error
-        return result, "; ".join(filter(None, [reason, f"made with {words}", note]))
-
-    def _once(self, source: Source, photo: Photo, progress: ListProgress, method: Method) -> tuple[Result, str]:
-        callbacks = [progress.image(source.name, self.steps)]
+    def _once(self, task: Task, progress: ListProgress, method: Method) -> tuple[Result, str]:
+        """A result, and what was done otherwise for it."""
+        source, photo = task.source, task.photo
+        assert photo is not None
+        task.follow = progress.image(source.name, self.steps)
+        callbacks: list[Callback] = [task.follow]
         if self.wanted["tensorboard"]:
             from zeroair_pl.inspection.tensorboard import TensorBoard
 
@@ -125,6 +161,7 @@ class Job:
             return result, note
         finally:
             prior.tiling = tiling  # the size of one photo must not change the results of others
+            task.follow.end()
 
     def _picture(self, source: Source, photo: Photo, result: Result) -> None:
         from zeroair_pl.inspection.report import save_map, save_strip
@@ -133,6 +170,28 @@ class Job:
             save_strip(self.outputs.strip(source), photo.pixels, result.restored[0], result.maps[0])
         for name, values in result.maps[0].items() if self.wanted["maps"] else ():
             save_map(self.outputs.map(source, name), values)
+
+
+@contextmanager
+def _own_fault(task: Task) -> Iterator[None]:
+    """What goes wrong with one photo becomes the reason in its row."""
+    reason, unexpected = "", False
+    try:
+        yield
+    except ConfigError:  # the settings' fault: no other photo would fare better
+        raise
+    except (InputError, DivergenceError) as error:
+        reason = str(error)
+    except Exception as error:
+        what, unexpected = describe(error), True
+        if is_out_of_memory(error):
+            what = f"memory ran out ({what}); lower prior.pixels_at_once, prior.tile or sampling.working_pixels."
+        reason = f"{task.source.path}: {what}"
+    if reason:
+        task.row = replace(task.row, status="failed", reason=reason)
+        task.photo = task.result = None
+    if unexpected:
+        release()  # what the failed fit held
 
 
 def _scored(row: Row, source: Source, photo: Photo, output: Path) -> Row:

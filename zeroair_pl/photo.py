@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 import struct
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ MIN_SIDE = 16  # px; smaller than the prior's smallest feature map can see
 MAX_PIXELS = 200_000_000  # refused before decoding: 200 megapixels are 2.4 GB of float32 RGB
 ORIENTATION = 0x0112  # the EXIF and TIFF tag
 
+_DECODING = threading.Lock()
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -122,14 +124,18 @@ def check_file(path: Path) -> None:
 
 @contextmanager
 def _quiet_pillow() -> Iterator[None]:
-    """Put ``check_size`` in the place of Pillow's own limit, which is lower; and no warnings about odd metadata."""
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+    """Put ``check_size`` in the place of Pillow's own limit, which is lower; and no warnings about odd metadata.
+
+    One photo at a time, since the limit is the process's. For the same reason the filter of warnings stays: to take it
+    back would also take back what another thread has done with warnings meanwhile.
+    """
+    with _DECODING:
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
             yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
 
 
 def _read(path: Path, file: IO[bytes]) -> Photo:

@@ -19,8 +19,9 @@ from zeroair_pl.errors import ConfigError, describe, did_you_mean
 from zeroair_pl.fit import Method, Sampling
 from zeroair_pl.images import Source, find_images
 from zeroair_pl.inspection.progress import ListProgress, one_line
-from zeroair_pl.job import Job
+from zeroair_pl.job import Job, Task
 from zeroair_pl.outputs import Outputs
+from zeroair_pl.pipeline import restore_all
 from zeroair_pl.priors import Prior
 from zeroair_pl.restoration import Modelling
 from zeroair_pl.sampling import Guidance
@@ -111,12 +112,14 @@ def restore(
     began = time.perf_counter()
     try:
         with ListProgress(len(sources)) as progress:
-            for source in sources:
-                row = job.run(source, progress)
-                outputs.add(row)
-                if row.reason:
-                    progress.print(f"error: {one_line(row.reason)}")
-                progress.advance(row.status, source.name)
+
+            def done(task: Task) -> None:
+                outputs.add(task.row)
+                if task.row.reason:
+                    progress.print(f"error: {one_line(task.row.reason)}")
+                progress.advance(task.row.status, task.row.name, task.follow)
+
+            restore_all(job, sources, progress, done)
     finally:
         if not outputs.current:
             outputs.write_table()

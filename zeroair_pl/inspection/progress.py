@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
@@ -25,7 +26,8 @@ class ListProgress:
                 progress.advance("restored")
 
     On a terminal and in a notebook two bars stay below whatever is printed meanwhile; elsewhere there are none. Both
-    get one line for each finished image, with its seconds.
+    get one line for each finished image, with its seconds. Threads may share it: an image may be finished while the
+    next one is being fitted.
 
     Args:
         total: number of images.
@@ -35,6 +37,7 @@ class ListProgress:
     def __init__(self, total: int, stream: TextIO | None = None) -> None:
         self.total, self.done = total, 0
         self.stream = stream if stream is not None else sys.stderr
+        self._lock = threading.RLock()
         self._fit: _Fit | None = None
         self._past_seconds, self._past_images = 0.0, 0
         console = Console(file=self.stream)
@@ -67,7 +70,7 @@ class ListProgress:
         if self._bars is not None:
             self._bars.stop()
 
-    def image(self, name: str, steps: int, images: int = 1) -> Callback:
+    def image(self, name: str, steps: int, images: int = 1) -> Follow:
         """A callback that follows the fit which is about to begin.
 
         Args:
@@ -75,37 +78,44 @@ class ListProgress:
             steps: timesteps of the fit.
             images: how many images the fit restores at once; each of them ends with an ``advance``.
         """
-        self._fit = _Fit(one_line(name), images)
-        if self._bars is not None:
-            if self._image_bar is not None:
-                self._bars.remove_task(self._image_bar)
-            self._image_bar = self._bars.add_task(_ends(self._fit.name), total=steps, note="")
-            self._show_list()
-        return _Follow(self, steps)
+        with self._lock:
+            self._fit = fit = _Fit(one_line(name), images)
+            if self._bars is not None:
+                if self._image_bar is not None:
+                    self._bars.remove_task(self._image_bar)
+                self._image_bar = self._bars.add_task(_ends(fit.name), total=steps, note="")
+                self._show_list()
+        return Follow(self, steps, fit)
 
-    def advance(self, status: str = "restored", name: str | None = None) -> None:
+    def advance(
+        self, status: str = "restored", name: str | None = None, fit: Follow | Literal["last"] | None = "last"
+    ) -> None:
         """One image is finished, in whatever way; says so in a line of its own.
 
         Args:
             status: one or two words: restored, skipped, failed.
             name: of that image; unless given, the name of the fit that has ended.
+            fit: its fit, where another may have begun meanwhile; ``None`` if it had none.
         """
-        self.done += 1
-        words = [f"[{self.done}/{self.total}]", one_line(name) if name else self._fit.name if self._fit else "", status]
-        if self._fit is not None:
-            seconds = self._fit.ended()
-            words.append(f"in {seconds / self._fit.images:.1f} s")
-            self._fit.pending -= 1
-            if not self._fit.pending:
-                self._past_seconds += seconds
-                self._past_images += self._fit.images
-                self._fit = None
-        self.print(" ".join(word for word in words if word))
-        if self._bars is not None:
-            if self._fit is None and self._image_bar is not None:
-                self._bars.remove_task(self._image_bar)
-                self._image_bar = None
-            self._show_list()
+        with self._lock:
+            ended = self._fit if fit == "last" else fit.fit if isinstance(fit, Follow) else None
+            self.done += 1
+            words = [f"[{self.done}/{self.total}]", one_line(name) if name else ended.name if ended else "", status]
+            if ended is not None:
+                seconds = ended.ended()
+                words.append(f"in {seconds / ended.images:.1f} s")
+                ended.pending -= 1
+                if not ended.pending:
+                    self._past_seconds += seconds
+                    self._past_images += ended.images
+                    if ended is self._fit:
+                        self._fit = None
+            self.print(" ".join(word for word in words if word))
+            if self._bars is not None:
+                if self._fit is None and self._image_bar is not None:
+                    self._bars.remove_task(self._image_bar)
+                    self._image_bar = None
+                self._show_list()
 
     def print(self, text: str) -> None:
         """A line that does not disturb the bars."""
@@ -128,12 +138,13 @@ class ListProgress:
 
     def follow(self, step: int, steps: int, note: str) -> None:
         """The present fit has done ``step`` of ``steps`` timesteps."""
-        if self._fit is None:
-            return
-        self._fit.share = step / max(steps, 1)
-        if self._bars is not None and self._image_bar is not None:
-            self._bars.update(self._image_bar, completed=step, note=note)
-            self._show_list()
+        with self._lock:
+            if self._fit is None:
+                return
+            self._fit.share = step / max(steps, 1)
+            if self._bars is not None and self._image_bar is not None:
+                self._bars.update(self._image_bar, completed=step, note=note)
+                self._show_list()
 
     @property
     def live(self) -> bool:
@@ -163,11 +174,15 @@ class _Fit:
         return self._took
 
 
-class _Follow(Callback):
+class Follow(Callback):
     """Tells the list's progress what the fit does."""
 
-    def __init__(self, progress: ListProgress, steps: int) -> None:
-        self.progress, self.steps = progress, steps
+    def __init__(self, progress: ListProgress, steps: int, fit: _Fit) -> None:
+        self.progress, self.steps, self.fit = progress, steps, fit
+
+    def end(self) -> None:
+        """The fit has ended, and what follows is none of its time."""
+        self.fit.ended()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
