@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from zeroair_pl.degradations.noise_level import estimate_noise_level
+from zeroair_pl.degradations.noise_level import LOOK, estimate_noise_level, matched_noise_level
 
 
 class Degradation(nn.Module):
@@ -49,6 +49,16 @@ class Degradation(nn.Module):
             denoise: ``denoise(y, level)`` is the prior's E[x given x + n] under white noise of that standard deviation
                 (units of [0, 1]); each call costs one pass of the prior.
         """
+
+    def look_for_noise(self, y: Tensor, denoise: Callable[[Tensor, float], Tensor]) -> None:
+        """A ``look`` for the noise level, by ``matched_noise_level``, where the photo has about a clean one's contrast.
+
+        In haze and in the dark, texture is as faint as noise, and the flattest parts of the photo tell more.
+        """
+        level = max(float(self.noise_level().detach()), LOOK)
+        found = matched_noise_level(y - denoise(y, level))
+        self.log_noise.data.fill_(math.log(min(max(found, MIN_NOISE), MAX_NOISE)))
+        self.log_noise_start.copy_(self.log_noise.detach())
 
     def forward(self, x: Tensor) -> Tensor:
         """φ(x): the noise-free degraded image of the clean image ``x`` (1, 3, H, W)."""

@@ -18,6 +18,8 @@ from zeroair_pl.degradations.base import (
     thumbnail,
 )
 
+USUAL, DOUBT = 0.9, 0.2  # airlight of most haze, and how far a photo's brightest part is not believed to show it
+
 
 class Haze(Degradation):
     """Koschmieder's haze, y = t·x + A·(1 − t) + n, with a transmission map t in (0, 1] and one airlight colour A.
@@ -37,7 +39,7 @@ class Haze(Degradation):
     airlight_start: Tensor
 
     def __init__(
-        self, strength: float = 0.8, patch: float = 0.035, floor: float = 0.12, sky_floor: float = 0.75
+        self, strength: float = 0.88, patch: float = 0.035, floor: float = 0.12, sky_floor: float = 0.8
     ) -> None:
         super().__init__()
         self.strength, self.patch, self.floor, self.sky_floor = strength, patch, floor, sky_floor
@@ -65,7 +67,7 @@ class Haze(Degradation):
         sky = sky_likeness(y, airlight, side)
         t = 1 - self.strength * dark
         t = torch.maximum(t, sky * self.sky_floor)
-        t = refine(t, y, radius=4 * side, eps=1e-3).clamp(self.floor, 1)
+        t = refine(t, y, radius=6 * side, eps=1e-3).clamp(self.floor, 1)
         self.register_buffer("log_t", t.log())
         self.correction = smooth_grid(y)
         self.register_buffer("airlight_start", airlight)
@@ -107,11 +109,12 @@ def estimate_airlight(y: Tensor, side: int, share: float = 0.001) -> Tensor:
     """A grey airlight, (1, 3, 1, 1): the mean brightness of the pixels with the largest dark channel.
 
     One value for the three channels: the brightest region's own colour is a poor guess of the haze's, and a wrong
-    tint there colours the whole restored photo.
+    tint there colours the whole restored photo. It is drawn a little to the usual brightness of haze: a lamp or a white
+    wall is brighter than the haze, and in a room nothing may be as far as that.
     """
     dark = dark_channel(y, side).flatten()
     top = dark.topk(max(1, int(share * dark.numel()))).indices
-    grey = y[0].flatten(1)[:, top].mean().clamp(0.3, 1)
+    grey = torch.lerp(y[0].flatten(1)[:, top].mean(), y.new_tensor(USUAL), DOUBT).clamp(0.3, 1)
     return grey.expand(1, 3, 1, 1).clone()
 
 

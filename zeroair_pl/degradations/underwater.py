@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from zeroair_pl.degradations.base import HOLD, SLOW, Degradation, beyond, quantiles, smooth_grid, thumbnail, upsample
 
-EDGES, WORLD, WHITE = 0.3, 0.35, 0.4  # trust in each look at the colour of the light; together about one
+EDGES, WORLD, WHITE = 0.4, 0.4, 0.4  # trust in each look at the colour of the light; they see much the same
+LOST = 0.06  # share of the light that is gone in all colours
 
 
 class Underwater(Degradation):
@@ -30,7 +31,7 @@ class Underwater(Degradation):
     log_light_start: Tensor
     veil_start: Tensor
 
-    def __init__(self, veil: float = 0.8, cast: float = 1.0, max_gain: float = 6.0) -> None:
+    def __init__(self, veil: float = 0.9, cast: float = 1.0, max_gain: float = 5.0) -> None:
         super().__init__()
         self.veil, self.cast, self.max_gain = veil, cast, max_gain
 
@@ -50,7 +51,9 @@ class Underwater(Degradation):
         small = thumbnail(y)
         veil = self.veil * quantiles(small, 0.01).view(1, 3, 1, 1)
         clear = (1 - veil).clamp(min=0.1)  # white stays white
-        light = (clear * _light((small - veil).clamp(min=0) / clear, self.cast)).clamp(min=1 / self.max_gain)
+        light = ((1 - LOST) * clear * _light((small - veil).clamp(min=0) / clear, self.cast)).clamp(
+            min=1 / self.max_gain
+        )
         self.register_buffer("log_light_start", light.log())
         self.register_buffer("veil_start", veil)
         self.light, self.tint = nn.Parameter(torch.zeros_like(light)), nn.Parameter(torch.zeros_like(self.veil_start))
@@ -81,7 +84,7 @@ class Underwater(Degradation):
 
 
 def _light(y: Tensor, cast: float) -> Tensor:
-    """g, (1, 3, 1, 1), of a photo without its veil. White comes out as white, and the mean brightness stays."""
+    """g, (1, 3, 1, 1), of a photo without its veil. White comes out as white, and the mean stays as bright."""
     looks = y
     gain = torch.ones_like(y[..., :1, :1])
     for look, trust in ((_edges, EDGES), (_brightest, WHITE), (_detailed_mean, WORLD)):
