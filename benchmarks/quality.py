@@ -7,7 +7,8 @@ measured. A config is a name or a path, several joined by + are layers, and the 
 for the set's kind of degradation. The written files are scored, PSNR (RGB, 8 bits) and SSIM (luma) in the paper's
 protocol; a photo counts with its mean over the seeds. ``spread`` is the mean over the photos of the standard deviation
 of their PSNR over the seeds, ``worst`` the gain over the input of the photo that gains least. Sets named clean-… are
-clean photos put in as they are; their ``worst`` is the lowest PSNR. The clean photos are opened for the scores alone.
+clean photos put in as they are; their ``worst`` is the lowest PSNR. At the end of a line stands what was taken to have
+happened to the photos. The clean photos are opened for the scores alone.
 
 What is restored stays in OUT/SET/CONFIG/seed-N. The same command continues where it was stopped, and restores anew what
 another version of the code made. A whole run writes benchmarks/results/quality.json, a part of it (--only, --limit)
@@ -22,6 +23,7 @@ import hashlib
 import io
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -39,6 +41,7 @@ from zeroair_pl.errors import ConfigError, ZeroAIRError
 
 if TYPE_CHECKING:
     from zeroair_pl.scoring import Scored
+    from zeroair_pl.sidecars import Row
 
 OUT = Path("restored") / "quality"
 TASK = "task"
@@ -137,27 +140,29 @@ def measure_preset(
     # What cannot be scored is for the eye, and one seed is enough to look at.
     seeds = options.seeds if photos.clean else options.seeds[:1]
     scored: list[Scored] = []
+    kinds: dict[str, str] = {}
     for seed in seeds:
-        scored += restored(photos, title, preset, seed, options.out)
+        for name, row in restore(photos, preset, seed, folder_of(options.out, photos.name, title, seed)).items():
+            scored.append(scores_of(photos, title, name, row, seed, options.out))
+            kinds.setdefault(name, row.kind)
     if scored:
         used = yaml.safe_load((folder_of(options.out, photos.name, title, seeds[0]) / "config.yaml").read_text())
-        rows[title] = {**row_of(scored), "settings": {key: used[key] for key in METHOD if key in used}}
+        rows[title] = {**row_of(scored), "kinds": kinds}
+        rows[title]["settings"] = {key: used[key] for key in METHOD if key in used}
         show(photos, title, rows[title])
     return len(scored) == len(photos.degraded) * len(seeds)
 
 
-def restored(photos: PhotoSet, title: str, preset: sets.Preset, seed: int, out: Path) -> list[Scored]:
-    """The scores of a set restored with one config and seed."""
+def scores_of(photos: PhotoSet, title: str, name: str, row: Row, seed: int, out: Path) -> Scored:
+    """The scores of one restored photo."""
     from zeroair_pl.photo import load_photo
     from zeroair_pl.scoring import Scored, score
 
-    found = []
-    for name, (path, facts) in restore(photos, preset, seed, folder_of(out, photos.name, title, seed)).items():
-        image = load_photo(path).pixels
-        truth = load_photo(photos.clean[name]).pixels if name in photos.clean else None
-        before = None if photos.harmless else load_photo(photos.degraded[name]).pixels
-        found.append(Scored(title, name, {**score(image, truth, before), **facts}, seed))
-    return found
+    image = load_photo(folder_of(out, photos.name, title, seed) / row.output).pixels
+    truth = load_photo(photos.clean[name]).pixels if name in photos.clean else None
+    before = None if photos.harmless else load_photo(photos.degraded[name]).pixels
+    facts = {"seconds": row.seconds or 0.0, "forwards": float(row.forwards or 0)}
+    return Scored(title, name, {**score(image, truth, before), **facts}, seed)
 
 
 def layers(photos: PhotoSet, spec: str) -> sets.Preset | None:
@@ -169,8 +174,8 @@ def layers(photos: PhotoSet, spec: str) -> sets.Preset | None:
     return None if preset is None else sets.Preset((*preset.configs, *rest), preset.settings)
 
 
-def restore(photos: PhotoSet, preset: sets.Preset, seed: int, folder: Path) -> dict[str, tuple[Path, dict[str, float]]]:
-    """The restored file and the facts of each photo; what is finished already, with this code, is not done again."""
+def restore(photos: PhotoSet, preset: sets.Preset, seed: int, folder: Path) -> dict[str, Row]:
+    """What became of each photo that is restored; what is finished already, with this code, is not done again."""
     stamp = folder / "code"
     if folder.exists() and (not stamp.is_file() or stamp.read_text() != code()):
         if not stamp.is_file():
@@ -185,11 +190,7 @@ def restore(photos: PhotoSet, preset: sets.Preset, seed: int, folder: Path) -> d
             **preset.settings,
         )  # fmt: skip
     stems = {str(path): stem for stem, path in photos.degraded.items()}
-    return {
-        stems[row.input]: (folder / row.output, {"seconds": round(row.seconds or 0, 2), "forwards": row.forwards or 0})
-        for row in results.rows
-        if row.status != "failed"
-    }
+    return {stems[row.input]: row for row in results.rows if row.status != "failed"}
 
 
 def row_of(scored: Sequence[Scored]) -> dict[str, Any]:
@@ -214,7 +215,8 @@ def row_of(scored: Sequence[Scored]) -> dict[str, Any]:
 
 def show(photos: PhotoSet, name: str, row: dict[str, Any]) -> None:
     cells = (f"{row[key]:8.{digits}f}" if key in row else " " * 8 for key, digits in COLUMNS.items())
-    print(f"{photos.name:<22} {row['photos']:6d}  {name:<31} {' '.join(cells)}".rstrip(), flush=True)
+    kinds = ", ".join(f"{kind} {count}" for kind, count in Counter(row.get("kinds", {}).values()).items())
+    print(f"{photos.name:<22} {row['photos']:6d}  {name:<31} {' '.join(cells)}  {kinds}".rstrip(), flush=True)
 
 
 def title_of(spec: str) -> str:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -102,15 +103,29 @@ def measure(options: argparse.Namespace) -> int:
             for strength in range(STRENGTHS):
                 case = f"{name}-{kind}-{strength}"
                 made = compose(clean, strength, image_generator(options.seed, case, "composed"))
-                phi = method.degradation()
-                phi.initialise(made.y)
-                start = errors(phi, made, kind)
-                result = fit(made.y, [case], method)
-                cases.append({"photo": name, "strength": strength, "start": start})
-                cases[-1]["end"] = errors(result.phi[0], made, kind)
-        about["kinds"][kind] = {"config": Path(config).stem, **_summarised(kind, cases), "cases": cases}
+                start = errors(first_look(method, made.y), made, kind)
+                (phi,) = fit(made.y, [case], method).phi
+                case_of = {"photo": name, "strength": strength, "family": phi.kind}
+                cases.append({**case_of, "start": start, "end": errors(phi, made, kind)})
+        families = Counter(case["family"] for case in cases)
+        print(f"{kind:<10} {'families':<20} " + ", ".join(f"{family} {n}" for family, n in families.items()))
+        rows = _summarised(kind, cases)
+        about["kinds"][kind] = {"config": Path(config).stem, "families": families, "quantities": rows, "cases": cases}
     print(f"all numbers: {machine.write(options.name, about)}")
     return 0
+
+
+def first_look(method: Method, y: Tensor) -> Degradation:
+    """A family member that knows its photo, and has learned nothing."""
+    import torch
+
+    from zeroair_pl.first_look import FirstLook
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    phi = method.degradation()
+    phi.initialise(y)
+    FirstLook(method.prior.to(device), device)(phi, y)
+    return phi
 
 
 def errors(phi: Degradation, truth: Composed, kind: str) -> dict[str, float]:
@@ -171,7 +186,7 @@ def _summarised(kind: str, cases: list[dict[str, Any]]) -> dict[str, Any]:
             said = f"{'≥' if goal.at_least else '≤'} {goal.limit:<6g} {'pass' if row['met'] else 'FAIL'}"
         rows[quantity] = row
         print(f"{kind:<10} {quantity:<20} {start:8.3f} {end:8.3f}    {said}".rstrip(), flush=True)
-    return {"quantities": rows}
+    return rows
 
 
 def _shrunk(path: Path, side: int) -> Tensor:

@@ -112,6 +112,7 @@ def test_the_benchmark_runs_and_says_what_passes(
     assert list(measured["kinds"]) == ["haze", "low light", "noise"]
     for kind, found in measured["kinds"].items():
         assert len(found["cases"]) == 3
+        assert found["families"] == {"Noise": 3}
         assert set(script.GOALS[kind]) <= set(found["quantities"])
     haze = measured["kinds"]["haze"]["quantities"]["transmission"]
     assert haze["end"] == pytest.approx(sum(haze["end_by_strength"]) / 3, abs=1e-3)
