@@ -118,3 +118,22 @@ def test_a_kill_before_each_file_operation_of_a_photo(killer: Killer, tmp_path: 
             assert (folder / "out/sub/00.png").read_bytes() == wanted["sub/00.png"], f"before operation {kill}"
         undisturbed(killer, folder)
         assert content(folder) == expected, f"before operation {kill}"
+
+
+def test_kills_of_a_fit_with_checkpoints(killer: Killer, tmp_path: Path) -> None:
+    words = [*WORDS, "--sampling.steps", "6", "--checkpoint_every", "1"]
+    reference, folder = photos(tmp_path / "reference", 2), photos(tmp_path / "killed", 2)
+    calls = killer.run(words, reference).events
+    overhead = killer.run(words, reference).events
+    expected, draw = content(reference), random.Random(1)
+    resumed = 0
+    for _ in range(8):
+        kept = list((folder / "out/.zeroair").rglob("*.ckpt"))
+        resumed += bool(kept)
+        ended = killer.run(words, folder, "calls", overhead + draw.randrange((calls - overhead) // 3))
+        assert ended.signal == signal.SIGKILL, ended.printed
+        assert len(list((folder / "out/.zeroair").rglob("*.ckpt"))) <= 1
+    assert resumed > 3
+    ended = killer.run(words, folder)
+    assert (ended.signal, ended.status) == (0, 0), ended.printed
+    assert content(folder) == expected, "and neither a checkpoint nor a part of one is left"

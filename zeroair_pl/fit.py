@@ -115,6 +115,7 @@ def fit(
     """
     from lightning.pytorch import Trainer
 
+    from zeroair_pl.checkpoints import start
     from zeroair_pl.divergence import Watchdog, check
     from zeroair_pl.large import fit_large, is_large
 
@@ -154,7 +155,7 @@ def fit(
             look(phi, y[i : i + 1])
         sampler.forwards = round(look.forwards / len(y))
         with plain_interrupt():
-            engine.fit(module, train_dataloaders=schedule.timesteps)
+            engine.fit(module, train_dataloaders=schedule.timesteps, ckpt_path=start(callbacks), weights_only=True)
     restored = sampler.restored.detach().cpu()
     check(y, restored, names)
     maps = [{key: value.detach().cpu() for key, value in phi.maps().items()} for phi in module.phi]

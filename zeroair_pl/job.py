@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zeroair_pl.checkpoints import Checkpoints
 from zeroair_pl.divergence import safer
 from zeroair_pl.errors import ConfigError, DivergenceError, InputError, describe
 from zeroair_pl.fit import Method, Result, fit
@@ -58,6 +59,7 @@ class Job:
         resolved: all settings as YAML, for TensorBoard.
         depends: what all results depend on, as ``sidecars.dependencies`` has it.
         steps: timesteps of a fit.
+        checkpoint_every: timesteps between checkpoints in the middle of a fit; 0 makes none.
     """
 
     method: Method
@@ -67,6 +69,7 @@ class Job:
     resolved: str
     depends: dict[str, Any]
     steps: int
+    checkpoint_every: int = 0
 
     def read(self, source: Source) -> Task:
         """Finds out whether the photo is finished, and decodes it if not."""
@@ -102,6 +105,7 @@ class Job:
             else:
                 reason = ""
             if reason:
+                self.outputs.sidecars.checkpoint(task.source.name).unlink(missing_ok=True)
                 method, words = safer(self.method)
                 progress.print(f"note: {reason}; once more with {words}")
                 try:
@@ -137,6 +141,7 @@ class Job:
                 self._picture(source, task.photo, task.result)
                 row = _scored(replace(row, status="restored"), source, task.photo, task.path)
                 self.outputs.sidecars.write(replace(record, row=row))
+                self.outputs.sidecars.checkpoint(source.name).unlink(missing_ok=True)
                 task.row = row
         return task.row
 
@@ -150,6 +155,9 @@ class Job:
             from zeroair_pl.inspection.tensorboard import TensorBoard
 
             callbacks.append(TensorBoard(self.outputs.board, [source.name], config=self.resolved))
+        if self.checkpoint_every and method is self.method:
+            path = self.outputs.sidecars.checkpoint(source.name)
+            callbacks.append(Checkpoints(path, self.checkpoint_every, task.row.settings))
         prior, tiling = method.prior, method.prior.tiling
         try:
             # The file's own name, which is the same however the file was listed: it decides the random numbers.

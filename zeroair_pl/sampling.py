@@ -80,9 +80,10 @@ class DiffusionSampling(Callback):
         return (self.x_t[: len(self.generators)] + 1).clamp(0, 2) / 2
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self.x_t is not None:  # restored from a checkpoint
-            return
         module = _restoration(pl_module)
+        if self.x_t is not None:  # restored from a checkpoint
+            module.finished = self.anchoring.finished
+            return
         maps = 2 if self.guidance.auxiliary else 1
         noise = torch.cat([self._randn(module) for _ in range(maps)])
         first = None if self.schedule.start >= 1 else (module.first_estimate() * 2 - 1).repeat(maps, 1, 1, 1)

@@ -26,7 +26,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-_TEMPORARY = (".zeroair-", ".tmp")  # hidden, so that a search for images passes it by
+TEMPORARY = (".zeroair-", ".tmp")  # hidden, so that a search for images passes it by
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's conversion to grey
 _JPEG_EXIF_LIMIT = 65533  # bytes that one segment holds
 _MODES = {("grey", False): "L", ("grey", True): "LA", ("rgb", False): "RGB", ("rgb", True): "RGBA"}
@@ -81,7 +81,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
     Raises InputError naming ``path``, e.g. for a full disk or a folder without write permission.
     """
-    temporary = path.parent / f"{_TEMPORARY[0]}{uuid.uuid4().hex}{_TEMPORARY[1]}"
+    temporary = path.parent / f"{TEMPORARY[0]}{uuid.uuid4().hex}{TEMPORARY[1]}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -113,7 +113,7 @@ def clear_leftovers(folder: Path) -> None:
     """
     try:
         with os.scandir(folder) as entries:
-            names = [e.name for e in entries if e.name.startswith(_TEMPORARY[0]) and e.name.endswith(_TEMPORARY[1])]
+            names = [e.name for e in entries if e.name.startswith(TEMPORARY[0]) and e.name.endswith(TEMPORARY[1])]
     except OSError:
         return
     for name in names:

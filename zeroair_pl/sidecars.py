@@ -96,6 +96,10 @@ class Sidecars:
             last = hashlib.sha256(os.fsencode(last)).hexdigest()
         return self.folder / f"{parent}{slash}{last}.json"
 
+    def checkpoint(self, name: str) -> Path:
+        """Of a fit of the photo called ``name`` that is under way."""
+        return self.path(name).with_suffix(".ckpt")
+
     def read(self, name: str) -> Record | None:
         """The record of the photo called ``name``; ``None`` if there is none, or none that can be read."""
         return _read(self.path(name))

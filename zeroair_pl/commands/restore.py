@@ -57,6 +57,7 @@ def restore(
     save_maps: bool = False,
     strips: bool = True,
     tensorboard: bool = True,
+    checkpoint_every: int = 0,
     plugins: list[str] | str | None = None,
     trainer: dict[str, Any] | None = None,
     resolved: str = "",
@@ -79,6 +80,7 @@ def restore(
         save_maps: write the degradation's maps as pictures.
         strips: write a before/after picture of each photo.
         tensorboard: log each fit for TensorBoard.
+        checkpoint_every: timesteps after which the state of a fit is saved, for it to go on from there; 0 never.
         plugins: further folders with plugin files.
         trainer: further arguments of lightning.Trainer, such as accelerator.
         resolved: all settings as YAML, for config.yaml.
@@ -87,6 +89,8 @@ def restore(
         ConfigError: a setting is impossible, no photo is found, or ``out`` cannot be written.
         KeyboardInterrupt: after the summary; the table holds what was finished.
     """
+    if checkpoint_every < 0:
+        raise ConfigError(f"checkpoint_every is {checkpoint_every}, expected a number of timesteps, or 0 for never.")
     made, options = _family(degradation), _checked(trainer)
     assert degradation is not None
     # Built once before any photo is opened: what does not fit together is refused here.
@@ -108,6 +112,7 @@ def restore(
         resolved,
         dependencies(settings, prior.fingerprint(), [made, prior, guidance.update, sampling.scheduler, *losses]),
         len(schedule.timesteps),
+        checkpoint_every,
     )
     began = time.perf_counter()
     try:
