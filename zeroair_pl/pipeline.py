@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from queue import SimpleQueue
 from types import TracebackType
@@ -16,12 +16,16 @@ from zeroair_pl.job import Job, Task
 LARGE = 25_000_000  # pixels of a photo that is alone in memory
 
 
-def restore_all(job: Job, sources: Sequence[Source], progress: ListProgress, done: Callable[[Task], None]) -> None:
+def restore_all(
+    job: Job, sources: Iterable[Source], progress: ListProgress, done: Callable[[Task], None], ahead: bool = True
+) -> None:
     """Takes photos from file to file, in the order of the list.
 
     At most three are in memory, one with a large one. Whatever ends the run, what was fitted by then is written.
 
     Args:
+        sources: the photos; each is asked for when its time has come.
+        ahead: the next photo is taken and decoded during a fit. Where others could take it, this waits.
         done: is told of each photo that has come to its end, in the order of the list, in the thread that writes.
 
     Raises:
@@ -33,18 +37,23 @@ def restore_all(job: Job, sources: Sequence[Source], progress: ListProgress, don
         job.write(task)
         done(task)
 
+    todo = iter(sources)
     written: Future[None] | None = None
     with Worker("read") as reader, Worker("write") as writer:
+
+        def read_next() -> Future[Task] | None:
+            following = next(todo, None)
+            return None if following is None else reader.submit(job.read, following)
+
         try:
-            coming = reader.submit(job.read, sources[0]) if sources else None
-            for following in (*sources[1:], None):
-                assert coming is not None
-                task = coming.result()
+            coming = read_next()
+            while coming is not None:
+                task, coming = coming.result(), None
                 alone = task.photo is not None and task.photo.pixels[0].numel() > LARGE
                 if alone and written is not None:
                     written.result()
-                if following is not None and not alone:
-                    coming = reader.submit(job.read, following)
+                if ahead and not alone:
+                    coming = read_next()
                 job.fit(task, progress)
                 if written is not None:
                     written.result()
@@ -52,8 +61,8 @@ def restore_all(job: Job, sources: Sequence[Source], progress: ListProgress, don
                 if alone:
                     written.result()
                 del task
-                if following is not None and alone:
-                    coming = reader.submit(job.read, following)
+                if alone or not ahead:
+                    coming = read_next()
         finally:
             if written is not None:
                 written.result()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from zeroair_pl.config_files import as_yaml
 from zeroair_pl.counterparts import Case, Files, cases, result_sets
 from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.photo import load_photo
+from zeroair_pl.ranks import Rank
 from zeroair_pl.scoring import DEGRADED, Scored, score
 
 __all__ = ["DEFAULTS", "Evaluation", "evaluate"]  # the defaults are those of restore, for the parser
@@ -62,6 +64,8 @@ def evaluate(
         KeyboardInterrupt: nothing is scored; photos that are restored need not be restored again.
     """
     restores = settings.get("degradation") is not None
+    if Rank.of(settings.get("trainer") or {}, os.environ).started:
+        raise ConfigError("evaluate starts in one process. Use --trainer.devices, or restore first and score that.")
     if not restores and not results:
         raise ConfigError(
             "Nothing to score is named. Name folders of results, as in --results restored --references clean; or a "

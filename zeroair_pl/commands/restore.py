@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 import time
 import warnings
 from collections import Counter
@@ -18,16 +20,17 @@ from zeroair_pl.degradations import Degradation
 from zeroair_pl.errors import ConfigError, describe, did_you_mean
 from zeroair_pl.fit import Method, Sampling
 from zeroair_pl.images import Source, find_images
-from zeroair_pl.inspection.progress import ListProgress, one_line
+from zeroair_pl.inspection.progress import Follow, ListProgress, one_line
 from zeroair_pl.job import Job, Task
 from zeroair_pl.outputs import Outputs
 from zeroair_pl.pipeline import restore_all
 from zeroair_pl.priors import Prior
+from zeroair_pl.ranks import Rank
 from zeroair_pl.restoration import Modelling
 from zeroair_pl.sampling import Guidance
 from zeroair_pl.saving import write_atomically
 from zeroair_pl.schedule import Schedule
-from zeroair_pl.sidecars import Row, dependencies
+from zeroair_pl.sidecars import Row, dependencies, digest
 
 # Of the settings that are objects: named here as a config would, so that the resolved config can name them too.
 DEFAULTS: dict[str, Any] = {
@@ -92,14 +95,16 @@ def restore(
     if checkpoint_every < 0:
         raise ConfigError(f"checkpoint_every is {checkpoint_every}, expected a number of timesteps, or 0 for never.")
     made, options = _family(degradation), _checked(trainer)
+    rank = Rank.of(options, os.environ)
+    options = rank.one_device(options)
     assert degradation is not None
     # Built once before any photo is opened: what does not fit together is refused here.
     schedule = Schedule(
         sampling.scheduler, prior, sampling.steps, sampling.start, sampling.end, sampling.spacing, sampling.eta
     )
-    sources = _find(images or [], out)
+    sources = _find(images or [], out, quiet=rank.number > 0)
     outputs = Outputs(out, [source.name for source in sources])
-    if resolved:
+    if resolved and rank.number == 0:
         write_atomically(out / "config.yaml", resolved.encode("utf-8", "surrogateescape"))
     method = Method(degradation, prior, modelling, guidance, sampling, seed)
     settings = {k: v for k, v in (yaml.safe_load(resolved) or {}).items() if k in Method.__dataclass_fields__}
@@ -114,22 +119,30 @@ def restore(
         len(schedule.timesteps),
         checkpoint_every,
     )
+    if rank.number > 0:
+        _take_part(job, sources, rank)
+        return Results([], out)
     began = time.perf_counter()
     try:
-        with ListProgress(len(sources)) as progress:
+        with ListProgress(len(sources), workers=rank.size) as progress:
+            lock = threading.Lock()
 
-            def done(task: Task) -> None:
-                outputs.add(task.row)
-                if task.row.reason:
-                    progress.print(f"error: {one_line(task.row.reason)}")
-                progress.advance(task.row.status, task.row.name, task.follow)
+            def finish(row: Row, follow: Follow | None = None) -> None:
+                with lock:
+                    outputs.add(row)
+                    if row.reason:
+                        progress.print(f"error: {one_line(row.reason)}")
+                    progress.advance(row.status, row.name, follow)
 
-            restore_all(job, sources, progress, done)
+            if rank.size == 1:
+                restore_all(job, sources, progress, lambda task: finish(task.row, task.follow))
+            else:
+                _share_out(job, sources, rank, progress, finish)
     finally:
         if not outputs.current:
             outputs.write_table()
         _summarise(outputs, len(sources), time.perf_counter() - began, tensorboard)
-    return Results(list(outputs.rows.values()), out, outputs.trouble)
+    return Results([outputs.rows[name] for name in outputs.names if name in outputs.rows], out, outputs.trouble)
 
 
 @dataclass(frozen=True)
@@ -149,11 +162,44 @@ class Results:
         return int(bool(self.trouble) or any(row.status == "failed" or row.reason for row in self.rows))
 
 
-def _find(images: list[str] | str, out: Path) -> list[Source]:
+def _share_out(
+    job: Job, sources: list[Source], rank: Rank, progress: ListProgress, finish: Callable[..., None]
+) -> None:
+    """Rank 0 takes photos as all others do, and hears of those that others take."""
+    from zeroair_pl.sharing import Gathering, Share
+
+    share = Share(rank, sources, _agreed(job, sources))
+
+    def done(task: Task) -> None:
+        finish(task.row, task.follow)
+        share.tell(task.row)
+
+    with Gathering(share, job.outputs.folder / "config.yaml", finish):
+        restore_all(job, share, progress, done, ahead=False)
+
+
+def _take_part(job: Job, sources: list[Source], rank: Rank) -> None:
+    """What the other ranks do; rank 0 shows it."""
+    from zeroair_pl.sharing import Share
+
+    share = Share(rank, sources, _agreed(job, sources))
+    try:
+        with open(os.devnull, "w", encoding="utf-8") as nowhere, ListProgress(len(sources), nowhere) as progress:
+            restore_all(job, share, progress, lambda task: share.tell(task.row), ahead=False)
+    finally:
+        share.leave()
+
+
+def _agreed(job: Job, sources: list[Source]) -> str:
+    """What must be the same in all ranks."""
+    return digest({"list": [(source.name, str(source.path)) for source in sources], **job.wanted, **job.depends})
+
+
+def _find(images: list[str] | str, out: Path, quiet: bool) -> list[Source]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         sources = find_images(images, skip=out)
-    for warning in caught:
+    for warning in caught if not quiet else ():
         print(f"warning: {warning.message}", file=sys.stderr)
     return sources
 

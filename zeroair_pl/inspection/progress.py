@@ -32,10 +32,11 @@ class ListProgress:
     Args:
         total: number of images.
         stream: where to show it; standard error unless given, so that standard output is free for results.
+        workers: processes that take images from the list; this one sees its own fits alone.
     """
 
-    def __init__(self, total: int, stream: TextIO | None = None) -> None:
-        self.total, self.done = total, 0
+    def __init__(self, total: int, stream: TextIO | None = None, workers: int = 1) -> None:
+        self.total, self.done, self.workers = total, 0, workers
         self.stream = stream if stream is not None else sys.stderr
         self._lock = threading.RLock()
         self._fit: _Fit | None = None
@@ -134,7 +135,7 @@ class ListProgress:
             part = self._fit.share * self._fit.images
             seconds, images = seconds + self._fit.seconds(), images + part
             left -= self._fit.share * self._fit.pending
-        return seconds / images * max(left, 0.0) if images > 0 else None
+        return seconds / images * max(left, 0.0) / self.workers if images > 0 else None
 
     def follow(self, step: int, steps: int, note: str) -> None:
         """The present fit has done ``step`` of ``steps`` timesteps."""
