@@ -70,11 +70,12 @@ def fit_large(
         with torch.no_grad():
             phi = carried(result.phi[0], small, photo)
             device = getattr(getattr(method.prior, "unet", None), "device", torch.device("cpu"))
-            FirstLook(method.prior, device)(phi, photo)
+            look = FirstLook(method.prior, device)
+            look(phi, photo)
             restored, passes = last_part(photo, phi, method, image_generator(method.seed, name, "full size"), device)
             check(photo, restored, [name])
             maps = {key: value.cpu() for key, value in phi.maps().items()}
-        solved.append((restored, maps, phi, result.forwards + passes))
+        solved.append((restored, maps, phi, result.forwards + look.forwards + passes))
     return Result(
         solved[0][0] if len(solved) == 1 else torch.cat([each[0] for each in solved]),
         [each[1] for each in solved],

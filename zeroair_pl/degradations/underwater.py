@@ -60,7 +60,7 @@ class Underwater(Degradation):
         self.correction = smooth_grid(y)
 
     def _parts(self) -> tuple[Tensor, Tensor]:
-        """(g·m, v): (1, 3, H, W) or (1, 3, 1, 1), and (1, 3, 1, 1)."""
+        """(g, v), each (1, 3, 1, 1)."""
         return (self.log_light_start + SLOW * self.light).exp(), self.veil_start + SLOW * self.tint
 
     def _map(self, x: Tensor) -> Tensor:
