@@ -113,7 +113,7 @@ def _run(function: Any, values: dict[str, Any], count: str, kill: int, report: i
     fit, events = job.fit, 0
 
     def noted(y: Any, names: list[str], *rest: Any) -> Any:
-        os.write(report, f"fit {json.dumps(names[0])}\n".encode())
+        os.write(report, "".join(f"fit {json.dumps(name)}\n" for name in names).encode())
         return fit(y, names, *rest)
 
     def watch(frame: FrameType, event: str, argument: Any) -> None:

@@ -118,7 +118,7 @@ def test_a_rank_that_is_killed_costs_what_it_was_at(folder: Path, monkeypatch: p
     with monkeypatch.context() as patch:
         patch.setenv("COMPANY", "2")
         patch.setenv("DIES", "1")
-        outcome = spread("out", 2)
+        outcome = spread("out", 2, "--batch", "1")
     lost = [row for row in table("out") if row["status"] == "failed" and row["name"] != "c"]
     assert outcome.status == 1
     assert len(lost) == 1

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from zeroair_pl.degradations import Neural
 from zeroair_pl.discriminator import Objective, PatchDiscriminator, accuracy, discriminator_loss, generator_loss
 from zeroair_pl.guidance import Adversarial
-from zeroair_pl.restoration import discriminator_loss_of_maps
+from zeroair_pl.restoration import discriminator_losses
 
 OBJECTIVES = get_args(Objective)
 
@@ -116,5 +116,7 @@ def test_accuracy_counts_patches() -> None:
 
 def test_real_and_fake_weigh_alike_where_one_of_them_has_two_maps() -> None:
     loss = Adversarial("lsgan")
-    assert float(discriminator_loss_of_maps(logits(1.0), logits(0.0, 2.0), loss)) == (0 + (0 + 4)) / 2
-    assert float(discriminator_loss_of_maps(logits(0.0, 3.0), logits(1.0), loss)) == (1 + 4) / 2 + 1
+    assert float(discriminator_losses(logits(1.0), logits(0.0, 2.0), loss, 1)) == (0 + (0 + 4)) / 2
+    assert float(discriminator_losses(logits(0.0, 3.0), logits(1.0), loss, 1)) == (1 + 4) / 2 + 1
+    two = discriminator_losses(logits(1.0, 0.0), logits(0.0, 0.0, 2.0, 2.0), loss, 2)
+    assert two.tolist() == [(0 + (0 + 4)) / 2, 1 + (0 + 4) / 2], "the maps come in blocks of all images"

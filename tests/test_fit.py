@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from dataclasses import fields
 from typing import Any, get_args
 
@@ -42,7 +43,8 @@ def check(result: zeroair_pl.fit.Result, y: Tensor, forwards: int) -> None:
     assert float(result.restored.max()) <= 1
     assert result.noise_level.shape == (len(y),)
     assert len(result.maps) == len(y)
-    assert result.forwards == forwards
+    assert result.forwards == [forwards] * len(y)
+    assert result.lost == {}
 
 
 # ---- end to end ------------------------------------------------------------------------------------------------------
@@ -225,17 +227,27 @@ class BreaksOnBright(Noise):
 
 
 @pytest.mark.parametrize("update", [ProximalUpdate(), GradientUpdate()])
-def test_a_fit_that_diverges_names_its_photo_and_no_other(update: Any) -> None:
-    y = torch.stack([0.3 * photos(1)[0], 0.6 + 0.3 * photos(1)[0]])
-    with pytest.raises(DivergenceError, match=r"^bright\.png: the fit diverged, .* not finite at t = \d+$"):
-        fit(y, ["dark.png", "bright.png"], method(BreaksOnBright, guidance=[Term(Fidelity())], update=update))
+def test_a_fit_that_diverges_costs_its_photo_and_no_other(update: Any) -> None:
+    y, called = torch.stack([0.3 * photos(1)[0], 0.6 + 0.3 * photos(1)[0]]), ["dark.png", "bright.png"]
+    settings = method(BreaksOnBright, guidance=[Term(Fidelity())], update=update)
+    together = fit(y, called, settings)
+    assert list(together.lost) == [1]
+    assert re.match(r"bright\.png: the fit diverged, .* not finite at t = \d+$", together.lost[1])
+    alone = fit(y[:1], called[:1], settings)
+    assert torch.equal(together.restored[:1], alone.restored)
+    assert torch.equal(together.noise_level[:1], alone.noise_level)
+    with pytest.raises(DivergenceError, match=r"^bright\.png: the fit diverged, .* not finite at t = \d+$") as caught:
+        fit(y[1:], called[1:], settings)
+    assert list(caught.value.lost) == [0]
 
 
 def test_a_photo_with_nan_is_reported() -> None:
     y = hazy(2)
     y[1, 0, 3, 3] = float("nan")
-    with pytest.raises(DivergenceError, match=r"photo1\.png"):
-        fit(y, names(2), method(Noise))
+    result = fit(y, names(2), method(Noise))
+    assert list(result.lost) == [1]
+    assert result.lost[1].startswith("photo1.png")
+    assert torch.equal(result.restored[:1], fit(y[:1], names(1), method(Noise)).restored)
 
 
 def test_a_collapse_to_one_colour_is_reported() -> None:

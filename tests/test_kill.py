@@ -69,28 +69,37 @@ def whole(now: dict[str, object], then: dict[str, object]) -> None:
     assert [name for name in pictures if now[name] != then[name]] == []
 
 
-def test_twenty_kills_at_random_moments(killer: Killer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("batch", [1, 3])
+def test_twenty_kills_at_random_moments(killer: Killer, tmp_path: Path, batch: int) -> None:
+    words = [*WORDS, "--batch", str(batch)]  # of four sizes there are three photos each
     reference, folder = photos(tmp_path / "reference", 12), photos(tmp_path / "killed", 12)
-    calls = undisturbed(killer, reference).events
+    undisturbed(killer, reference)
+    other = content(reference)
+    shutil.rmtree(reference / "out")
+    ended = killer.run(words, reference)
+    expected, calls = content(reference), ended.events
+    assert sorted(ended.fits) == sorted(path.name for path in (reference / "in").rglob("*.*"))
+    assert {**expected, "config.yaml": ""} == {**other, "config.yaml": ""}, "any batch makes the same files"
     one = tmp_path / "one"
     shutil.copytree(reference / "out", one / "out")
     shutil.copytree(reference / "in", one / "in")
     overhead = undisturbed(killer, one).events  # all photos are finished
-    expected, each = content(reference), (calls - overhead) // 12
+    each = (calls - overhead) // 12
     draw = random.Random(5)
     done: set[str] = set()
     for kill in range(20):
         if kill % 2:  # while files are written, of which a photo has 28
-            ended = killer.run(WORDS, folder, "files", draw.randrange(1, 40))
+            ended = killer.run(words, folder, "files", draw.randrange(1, 40))
         else:
-            ended = killer.run(WORDS, folder, "calls", draw.randrange(overhead + 2 * each))
+            ended = killer.run(words, folder, "calls", draw.randrange(overhead + (1 + batch) * each))
         assert ended.signal == signal.SIGKILL, ended.printed
         assert done.isdisjoint(ended.fits), "a finished photo was done again"
         assert done <= finished(folder)
         done = finished(folder)
         whole(content(folder), expected)
     assert 0 < len(done) < 12, "kills before and after a photo was finished"
-    last = undisturbed(killer, folder)
+    last = killer.run(words, folder)
+    assert (last.signal, last.status) == (0, 0), last.printed
     assert set(last.fits).isdisjoint(done)
     assert len(last.fits) == 12 - len(done)
     assert content(folder) == expected

@@ -32,7 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def restore(out: str = "out") -> Outcome:
-    return run("restore", "--images", "in", "--degradation", "Noise", "--out", out, *TOY)
+    return run("restore", "--images", "in", "--degradation", "Noise", "--batch", "1", "--out", out, *TOY)
 
 
 def rows(out: str = "out") -> list[tuple[str, str]]:

@@ -13,8 +13,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-import torch
 from command import TOY, run, save_toy
+from safetensors.torch import load_file, save_file
 from toys import ToyPrior
 
 from zeroair_pl import job, outputs, saving
@@ -22,6 +22,7 @@ from zeroair_pl.degradations import Haze, Noise
 from zeroair_pl.images import Source
 from zeroair_pl.outputs import Outputs
 from zeroair_pl.priors import UNetPrior
+from zeroair_pl.priors.unet import BUNDLED
 from zeroair_pl.saving import clear_leftovers, write_atomically
 from zeroair_pl.sidecars import Record, Row, Sidecars, dependencies
 
@@ -93,14 +94,16 @@ def test_another_version_prior_or_plugin_is_another_result(
     assert again() == {"a": "skipped", "b": "skipped"}
 
 
-def test_a_single_weight_makes_another_prior() -> None:
-    prior = UNetPrior()
-    before = prior.fingerprint()
+def test_a_single_weight_makes_another_prior(tmp_path: Path) -> None:
+    before = UNetPrior().fingerprint()
     assert UNetPrior(channels_last=False).fingerprint() == before, "the same weights, laid out otherwise"
-    weight = next(prior.unet.parameters())
-    with torch.no_grad():
-        weight.view(-1)[0] += 1e-3
-    assert prior.fingerprint() != before
+    shutil.copytree(BUNDLED / "small", tmp_path / "copy")
+    assert UNetPrior(str(tmp_path / "copy")).fingerprint() == before
+    file = tmp_path / "copy/unet/diffusion_pytorch_model.safetensors"
+    weights = load_file(file)
+    next(iter(weights.values())).view(-1)[0] += 1e-2
+    save_file(weights, file, {"format": "pt"})
+    assert UNetPrior(str(tmp_path / "copy")).fingerprint() != before
 
 
 def test_code_of_classes_from_elsewhere_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +134,8 @@ def test_an_output_without_its_record_is_made_again(folder: Path, monkeypatch: p
     with monkeypatch.context() as patch:
         place = "zeroair_pl.inspection.report" if moment == "save_strip" else "zeroair_pl.job"
         patch.setattr(f"{place}.{moment}", stop)
-        assert run("restore", "--images", "in", *WORDS, "--seed", "1", "--strips", "true").status == 130
+        words = ("--seed", "1", "--strips", "true", "--batch", "1")
+        assert run("restore", "--images", "in", *WORDS, *words).status == 130
     assert statuses() == {"a": "failed", "b": "restored"}
     assert again() == {"a": "restored", "b": "skipped"}, "the output may be the other run's"
     assert Path("out/a.png").read_bytes() == first

@@ -301,7 +301,7 @@ def test_a_signal_ends_with_a_summary_and_leaves_the_rest_for_the_next_run(
     handler = signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL
     inherited = signal.signal(signum, handler)
     try:
-        outcome = run("restore", "--images", "in", *WORDS, *words)
+        outcome = run("restore", "--images", "in", *WORDS, *words, "--batch", "1")
         left = signal.getsignal(signum)
     finally:
         signal.signal(signum, inherited)

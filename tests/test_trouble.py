@@ -125,7 +125,7 @@ def test_an_output_folder_that_vanishes_comes_back(folder: Path, monkeypatch: py
     with monkeypatch.context() as patch:
         patch.setattr(job, "fit", fit)
         patch.setattr(Outputs, "add", add)
-        assert restore()[0].status == 0
+        assert restore("--batch", "1")[0].status == 0
     assert {path.name for path in Path("out").glob("*.png")} == {"b.png", "c.png"}
     assert statuses(restore()[1]) == ["restored", "skipped", "skipped"]
 
@@ -141,7 +141,7 @@ def test_a_photo_that_vanishes_costs_itself(folder: Path, monkeypatch: pytest.Mo
         return real(*rest)
 
     monkeypatch.setattr(job, "fit", fit)
-    outcome, rows = restore()
+    outcome, rows = restore("--batch", "1")
     assert outcome.status == 1
     assert statuses(rows) == ["restored", "restored", "failed"]
     assert "in/c.png does not exist" in rows["c"]["reason"]

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zeroair_pl.guidance.updates import Anchor
+from zeroair_pl.per_image import image_means
 from zeroair_pl.priors.base import Prior
 from zeroair_pl.schedule import Schedule
 
@@ -50,7 +51,7 @@ class Anchoring:
     def draw(self, anchor: Anchor, k: float, noise: Tensor, x_t: Tensor) -> Tensor:
         """x_t for the scheduler's timestep ``k``, (B, 3, H, W), from the photo and unit-variance ``noise``."""
         level = self.schedule.noise(k)
-        smallest = torch.stack([each.min() for each in anchor.noise]).cpu()
+        smallest = anchor.noise.flatten(1).amin(1).cpu()
         self.matched = (smallest >= level) & self.settles
         self.levels = torch.where(self.matched, smallest, torch.full_like(smallest, level))
         levels = self.levels.to(noise)[:, None, None, None]
@@ -104,8 +105,8 @@ class Anchoring:
         """
         calibrated = self.prior.calibration.error(2 * self.levels) / 2
         if self._added is not None:
-            power = _mean(self._added.square())
-            share = _mean(self._added * x0) / power.clamp(min=1e-12)
+            power = image_means(self._added.square()).cpu()
+            share = image_means(self._added * x0).cpu() / power.clamp(min=1e-12)
             measured = self.levels * share.clamp(min=0).sqrt() / calibrated
             known = power > 0.1 * self.levels.square()
             self._ratio = torch.where(known, measured.clamp(0.5, 2.5), self._ratio)
@@ -121,8 +122,3 @@ class Anchoring:
 
 
 _SETTINGS = ("prior", "schedule", "settles")
-
-
-def _mean(x: Tensor) -> Tensor:
-    # Image by image: a sum over a batch takes another order.
-    return torch.stack([image.mean() for image in x]).cpu()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 
@@ -20,7 +20,16 @@ class ConfigError(ZeroAIRError):
 
 
 class DivergenceError(ZeroAIRError):
-    """A fit produced NaN, Inf or a degenerate image, which is reported and never written as a picture."""
+    """A fit produced NaN, Inf or a degenerate image, which is reported and never written as a picture.
+
+    Args:
+        message: of the first photo, if it is about several.
+        lost: what was seen of each photo of the group, by its place in it.
+    """
+
+    def __init__(self, message: str, lost: Mapping[int, str] | None = None) -> None:
+        super().__init__(message)
+        self.lost = dict(lost or {0: message})
 
 
 def describe(error: Exception) -> str:

@@ -25,7 +25,7 @@ from zeroair_pl.schedule import Schedule, Spacing
 
 if TYPE_CHECKING:
     from diffusers.schedulers.scheduling_utils import SchedulerMixin
-    from lightning.pytorch import Callback
+    from lightning.pytorch import Callback, Trainer
 
 
 def _ddim() -> SchedulerMixin:
@@ -81,17 +81,25 @@ class Result:
         restored: (B, 3, H, W) in [0, 1], on the CPU.
         maps: for each photo, the maps and numbers of its degradation, (1, C, H, W) or (1, C, 1, 1).
         noise_level: (B,) learned σ.
-        forwards: prior forward passes for each photo.
+        forwards: for each photo, forward passes of the prior.
         seconds: wall-clock time of the fit.
         phi: the degradation models, on the CPU.
+        lost: of photos that have no result, by their place: how their fit has diverged.
     """
 
     restored: Tensor
     maps: list[dict[str, Tensor]]
     noise_level: Tensor
-    forwards: int
+    forwards: list[int]
     seconds: float
     phi: list[Degradation] = field(default_factory=list)
+    lost: dict[int, str] = field(default_factory=dict)
+
+    def of(self, i: int) -> Result:
+        """What concerns the i-th photo alone, with its share of the time."""
+        seconds = self.seconds / len(self.restored)
+        own, sigma = self.restored[i : i + 1], self.noise_level[i : i + 1]
+        return Result(own, [self.maps[i]], sigma, [self.forwards[i]], seconds, [self.phi[i]])
 
 
 def fit(
@@ -101,7 +109,10 @@ def fit(
     callbacks: Sequence[Callback] = (),
     trainer: dict[str, Any] | None = None,
 ) -> Result:
-    """Restores B photos of one size in one fit.
+    """Restores B photos of one size in one fit. None of them has any influence on another.
+
+    On a CPU their results are those of B fits of one photo, to the bit. Other devices compute them together, and
+    operations on larger batches may round differently there.
 
     Args:
         y: (B, 3, H, W) in [0, 1].
@@ -111,12 +122,11 @@ def fit(
         trainer: further arguments of ``lightning.Trainer`` (accelerator, devices, precision is the prior's own).
 
     Raises:
-        DivergenceError: an estimate stopped being finite, or being of its photo; see ``divergence``.
+        DivergenceError: for each of the photos, an estimate stopped being finite, or being of its photo; see
+            ``divergence``. If this is true of some of them, ``Result.lost`` says so.
     """
-    from lightning.pytorch import Trainer
-
     from zeroair_pl.checkpoints import start
-    from zeroair_pl.divergence import Watchdog, check
+    from zeroair_pl.divergence import Watchdog, lost
     from zeroair_pl.large import fit_large, is_large
 
     if is_large(y, method):
@@ -136,6 +146,42 @@ def fit(
     sampler = DiffusionSampling(
         method.prior, schedule, method.guidance, [image_generator(method.seed, name, "sampling") for name in names]
     )
+    with quiet_lightning():
+        engine = _engine([sampler, Watchdog(), *callbacks], trainer)
+        device = engine.strategy.root_device
+        method.prior.to(device)
+        for i, phi in enumerate(module.phi):
+            look = FirstLook(method.prior, device)
+            look(phi, y[i : i + 1])
+            sampler.forwards[i] = look.forwards
+        if stacks_on(device):
+            module.to(device).stack()
+        with plain_interrupt():
+            engine.fit(module, train_dataloaders=schedule.timesteps, ckpt_path=start(callbacks), weights_only=True)
+    restored = sampler.restored.detach().cpu()
+    for i, what in lost(y, restored).items():
+        module.lose(i, what)
+    module.phi.apart()
+    phi = [each.cpu() for each in module.phi]
+    with torch.no_grad():
+        maps, sigma = [each.maps() for each in phi], torch.stack([each.noise_level() for each in phi])
+    return Result(restored, maps, sigma, sampler.forwards.tolist(), time.perf_counter() - began, phi, dict(module.lost))
+
+
+def stacks_on(device: torch.device) -> bool:
+    """Whether the small networks of several photos are computed together there. On a CPU that saves no time."""
+    return device.type != "cpu"
+
+
+def device_of(trainer: dict[str, Any] | None = None) -> torch.device:
+    """The device that a fit with these further arguments of ``lightning.Trainer`` is made on."""
+    with quiet_lightning():
+        return _engine([], trainer).strategy.root_device
+
+
+def _engine(callbacks: list[Callback], trainer: dict[str, Any] | None) -> Trainer:
+    from lightning.pytorch import Trainer
+
     settings: dict[str, Any] = {
         "accelerator": "auto",
         "devices": 1,
@@ -147,21 +193,7 @@ def fit(
         "num_sanity_val_steps": 0,
         **(trainer or {}),
     }
-    with quiet_lightning():
-        engine = Trainer(callbacks=[sampler, Watchdog(), *callbacks], **settings)
-        method.prior.to(engine.strategy.root_device)
-        look = FirstLook(method.prior, engine.strategy.root_device)
-        for i, phi in enumerate(module.phi):
-            look(phi, y[i : i + 1])
-        sampler.forwards = round(look.forwards / len(y))
-        with plain_interrupt():
-            engine.fit(module, train_dataloaders=schedule.timesteps, ckpt_path=start(callbacks), weights_only=True)
-    restored = sampler.restored.detach().cpu()
-    check(y, restored, names)
-    maps = [{key: value.detach().cpu() for key, value in phi.maps().items()} for phi in module.phi]
-    sigma = torch.stack([phi.noise_level().detach().cpu() for phi in module.phi])
-    phi = [each.cpu() for each in module.phi]
-    return Result(restored, maps, sigma, sampler.forwards, time.perf_counter() - began, phi)
+    return Trainer(callbacks=callbacks, **settings)
 
 
 @contextmanager

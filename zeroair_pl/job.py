@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
+from zeroair_pl.batches import BatchSize, batch_size
 from zeroair_pl.checkpoints import Checkpoints
 from zeroair_pl.divergence import safer
 from zeroair_pl.errors import ConfigError, DivergenceError, InputError, describe
 from zeroair_pl.fit import Method, Result, fit
 from zeroair_pl.images import Source
 from zeroair_pl.inspection.progress import Follow, ListProgress
+from zeroair_pl.large import is_large
 from zeroair_pl.memory import is_out_of_memory, release
 from zeroair_pl.outputs import Outputs
 from zeroair_pl.photo import Photo, load_photo
@@ -46,6 +50,18 @@ class Task:
     result: Result | None = None
     follow: Follow | None = None
 
+    def fitted(self, result: Result, note: str) -> None:
+        """Its fit has ended well."""
+        self.result = result
+        self.row = replace(
+            self.row,
+            note=note,
+            kind=result.phi[0].kind,
+            noise_level=float(result.noise_level[0]),
+            forwards=result.forwards[0],
+            seconds=result.seconds,
+        )
+
 
 @dataclass(frozen=True)
 class Job:
@@ -59,6 +75,8 @@ class Job:
         resolved: all settings as YAML, for TensorBoard.
         depends: what all results depend on, as ``sidecars.dependencies`` has it.
         steps: timesteps of a fit.
+        batches: how many photos of one size are fitted together, or ``auto``.
+        device: that fits them.
         checkpoint_every: timesteps between checkpoints in the middle of a fit; 0 makes none.
     """
 
@@ -69,6 +87,8 @@ class Job:
     resolved: str
     depends: dict[str, Any]
     steps: int
+    batches: BatchSize
+    device: torch.device
     checkpoint_every: int = 0
 
     def read(self, source: Source) -> Task:
@@ -92,36 +112,67 @@ class Job:
             task.depends, task.photo, task.path = depends, photo, path
         return task
 
-    def fit(self, task: Task, progress: ListProgress) -> None:
-        """Restores the photo, if it was read and is not finished. A fit that diverges is begun once more."""
-        if task.photo is None:
+    def batch(self, task: Task) -> int:
+        """How many photos such as this one are to be fitted together."""
+        if task.photo is None or is_large(task.photo.pixels[None], self.method):
+            return 1
+        return batch_size(self.batches, task.photo.pixels[0].numel(), self.device)
+
+    def fit(self, tasks: Sequence[Task], progress: ListProgress) -> None:
+        """Restores photos of one size, as far as they were read and are not finished. One that diverges is begun once
+        more, by itself."""
+        for task in tasks:
+            with _own_fault(task):
+                self.outputs.require_room(task.source)
+        self._fit([task for task in tasks if task.photo is not None], progress)
+
+    def _fit(self, tasks: Sequence[Task], progress: ListProgress) -> None:
+        if len(tasks) < 2:
+            for task in tasks:
+                self._alone(task, progress)
             return
-        with _own_fault(task):
-            self.outputs.require_room(task.source)
-            try:
-                result, note = self._once(task, progress, self.method)
-            except DivergenceError as error:
-                reason = str(error)
+        reason = ""
+        try:
+            result, note = self._once(tasks, progress, self.method)
+        except DivergenceError as error:
+            lost = error.lost
+        except ConfigError:
+            raise
+        except Exception as error:  # of one of them, or of all at once: each half finds out for itself
+            reason = "memory ran out" if is_out_of_memory(error) else f"one of them fails ({describe(error)})"
+        else:
+            lost = result.lost
+        if reason:
+            release()
+            half = len(tasks) // 2
+            progress.print(f"note: a batch of {len(tasks)} photos is divided: {reason}")
+            for part in (tasks[:half], tasks[half:]):
+                self._fit(part, progress)
+            return
+        for i, task in enumerate(tasks):
+            if i in lost:
+                self._alone(task, progress, lost[i])
             else:
-                reason = ""
+                task.fitted(result.of(i), note)
+
+    def _alone(self, task: Task, progress: ListProgress, reason: str = "") -> None:
+        """A fit of this photo alone; with a ``reason``, its first has diverged."""
+        with _own_fault(task):
+            if not reason:
+                try:
+                    result, note = self._once([task], progress, self.method)
+                except DivergenceError as error:
+                    reason = str(error)
             if reason:
                 self.outputs.sidecars.checkpoint(task.source.name).unlink(missing_ok=True)
                 method, words = safer(self.method)
                 progress.print(f"note: {reason}; once more with {words}")
                 try:
-                    result, note = self._once(task, progress, method)
+                    result, note = self._once([task], progress, method)
                 except DivergenceError as error:
                     raise DivergenceError(f"{reason}; and once more with {words}") from error
                 note = "; ".join(filter(None, [reason, f"made with {words}", note]))
-            task.result = result
-            task.row = replace(
-                task.row,
-                note=note,
-                kind=result.phi[0].kind,
-                noise_level=float(result.noise_level[0]),
-                forwards=result.forwards,
-                seconds=result.seconds,
-            )
+            task.fitted(result, note)
 
     def write(self, task: Task) -> Row:
         """Writes and scores what was restored, and says that it is finished; returns the photo's row."""
@@ -145,31 +196,40 @@ class Job:
                 task.row = row
         return task.row
 
-    def _once(self, task: Task, progress: ListProgress, method: Method) -> tuple[Result, str]:
-        """A result, and what was done otherwise for it."""
-        source, photo = task.source, task.photo
-        assert photo is not None
-        task.follow = progress.image(source.name, self.steps)
-        callbacks: list[Callback] = [task.follow]
+    def _once(self, tasks: Sequence[Task], progress: ListProgress, method: Method) -> tuple[Result, str]:
+        """A result for all of them, and what was done otherwise for it."""
+        names = [task.source.name for task in tasks]
+        photos = [task.photo.pixels for task in tasks if task.photo is not None]
+        shown = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+        follow = progress.image(shown, self.steps, len(tasks))
+        for task in tasks:
+            if task.follow is not None:
+                task.follow.leave()
+            task.follow = follow
+        callbacks: list[Callback] = [follow]
         if self.wanted["tensorboard"]:
             from zeroair_pl.inspection.tensorboard import TensorBoard
 
-            callbacks.append(TensorBoard(self.outputs.board, [source.name], config=self.resolved))
+            callbacks.append(TensorBoard(self.outputs.board, names, config=self.resolved))
         if self.checkpoint_every and method is self.method:
-            path = self.outputs.sidecars.checkpoint(source.name)
-            callbacks.append(Checkpoints(path, self.checkpoint_every, task.row.settings))
+            path = self.outputs.sidecars.checkpoint(names[0])
+            own = [task.row.settings for task in tasks]
+            settings = own[0] if len(own) == 1 else digest({"batch": own})
+            callbacks.append(Checkpoints(path, self.checkpoint_every, settings))
         prior, tiling = method.prior, method.prior.tiling
         try:
-            # The file's own name, which is the same however the file was listed: it decides the random numbers.
-            result = fit(photo.pixels[None], [source.path.name], method, callbacks, self.trainer)
-            if prior.tiling is tiling or prior.tiling is None:
+            # The files' own names, which are the same however they were listed: they decide the random numbers.
+            files = [task.source.path.name for task in tasks]
+            result = fit(torch.stack(photos), files, method, callbacks, self.trainer)
+            now = prior.tiling
+            if tiling is None or now is None or (now.side, now.pixels_at_once) == (tiling.side, tiling.pixels_at_once):
                 return result, ""
-            note = f"memory ran out: the prior saw tiles of at most {prior.tiling.side} px"
-            progress.print(f"note: {source.path.name}: {note}")
+            note = f"memory ran out: the prior saw tiles of at most {now.side} px"
+            progress.print(f"note: {', '.join(files)}: {note}")
             return result, note
         finally:
             prior.tiling = tiling  # the size of one photo must not change the results of others
-            task.follow.end()
+            follow.end()
 
     def _picture(self, source: Source, photo: Photo, result: Result) -> None:
         from zeroair_pl.inspection.report import save_map, save_strip

@@ -21,7 +21,8 @@ from torch import Tensor
 
 from zeroair_pl.degradations.base import MAX_NOISE, MIN_NOISE, Degradation, refine
 from zeroair_pl.degradations.noise_level import estimate_noise_level
-from zeroair_pl.divergence import check
+from zeroair_pl.divergence import lost
+from zeroair_pl.errors import DivergenceError
 from zeroair_pl.first_look import FirstLook
 from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.per_image import PerImage, image_generator
@@ -73,14 +74,15 @@ def fit_large(
             look = FirstLook(method.prior, device)
             look(phi, photo)
             restored, passes = last_part(photo, phi, method, image_generator(method.seed, name, "full size"), device)
-            check(photo, restored, [name])
+            if (what := lost(photo, restored)) != {}:
+                raise DivergenceError(f"{name}: {what[0]}")
             maps = {key: value.cpu() for key, value in phi.maps().items()}
-        solved.append((restored, maps, phi, result.forwards + look.forwards + passes))
+        solved.append((restored, maps, phi, result.forwards[0] + look.forwards + passes))
     return Result(
         solved[0][0] if len(solved) == 1 else torch.cat([each[0] for each in solved]),
         [each[1] for each in solved],
         torch.stack([each[2].noise_level() for each in solved]),
-        max(each[3] for each in solved),
+        [each[3] for each in solved],
         time.perf_counter() - began,
         [each[2] for each in solved],
     )

@@ -1,71 +1,100 @@
-"""Reading, fitting and writing at once: while a photo is fitted, the next is decoded and the last encoded."""
+"""Reading, fitting and writing at once: while photos are fitted, the next are decoded and the last encoded."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Any
 
+from zeroair_pl.batches import Batches
 from zeroair_pl.images import Source
 from zeroair_pl.inspection.progress import ListProgress
 from zeroair_pl.job import Job, Task
 
 LARGE = 25_000_000  # pixels of a photo that is alone in memory
+BEHIND = 100  # photos without a fit that may wait to be said so
 
 
 def restore_all(
-    job: Job, sources: Iterable[Source], progress: ListProgress, done: Callable[[Task], None], ahead: bool = True
+    job: Job,
+    sources: Iterable[Source],
+    progress: ListProgress,
+    done: Callable[[Task], None],
+    held: Callable[[int], int] | None = None,
 ) -> None:
-    """Takes photos from file to file, in the order of the list.
+    """Takes photos from file to file: one by one, in the order of the list, or in batches of one size.
 
-    At most three are in memory, one with a large one. Whatever ends the run, what was fitted by then is written.
+    Three batches are in memory at most, and those photos that wait for more of their size; of large photos, one.
+    Whatever ends the run, what was fitted by then is written.
 
     Args:
         sources: the photos; each is asked for when its time has come.
-        ahead: the next photo is taken and decoded during a fit. Where others could take it, this waits.
-        done: is told of each photo that has come to its end, in the order of the list, in the thread that writes.
+        done: is told of each photo that has come to its end, in the thread that writes.
+        held: see ``Batches``. Where it is given, others could take the photos too, and none is taken during a fit.
 
     Raises:
         ConfigError: a setting proved wrong.
         KeyboardInterrupt: the run was stopped.
     """
+    todo, batches = iter(sources), Batches(job.batch, held)
+    writing: deque[Future[None]] = deque()
+    reading: Future[list[Task]] | None = None
+
+    def read(count: int) -> list[Task]:
+        tasks: list[Task] = []
+        while len(tasks) < count and _pixels(tasks) <= LARGE and (source := next(todo, None)) is not None:
+            tasks.append(job.read(source))
+        return tasks
 
     def finish(task: Task) -> None:
         job.write(task)
         done(task)
 
-    todo = iter(sources)
-    written: Future[None] | None = None
     with Worker("read") as reader, Worker("write") as writer:
 
-        def read_next() -> Future[Task] | None:
-            following = next(todo, None)
-            return None if following is None else reader.submit(job.read, following)
+        def write(tasks: Sequence[Task]) -> None:
+            wait(BEHIND)
+            writing.extend(writer.submit(finish, task) for task in tasks)
+
+        def wait(behind: int = 0) -> None:
+            while len(writing) > behind:
+                writing.popleft().result()
 
         try:
-            coming = read_next()
-            while coming is not None:
-                task, coming = coming.result(), None
-                alone = task.photo is not None and task.photo.pixels[0].numel() > LARGE
-                if alone and written is not None:
-                    written.result()
-                if ahead and not alone:
-                    coming = read_next()
-                job.fit(task, progress)
-                if written is not None:
-                    written.result()
-                written = writer.submit(finish, task)
+            while True:
+                while not (batch := batches.ready()):
+                    tasks, reading = (reading or reader.submit(read, 1)).result(), None
+                    if not tasks:
+                        batch = batches.oldest()
+                        break
+                    write([task for task in tasks if task.photo is None])  # finished before, or not to be read
+                    for task in tasks:
+                        if task.photo is not None:
+                            batches.add(task)
+                    del tasks, task
+                if not batch:
+                    break
+                alone = _pixels(batch) > LARGE
                 if alone:
-                    written.result()
-                del task
-                if alone or not ahead:
-                    coming = read_next()
+                    wait()
+                elif held is None:
+                    reading = reader.submit(read, batches.wanted)
+                job.fit(batch, progress)
+                wait()
+                write(batch)
+                if alone:
+                    wait()
+                del batch
         finally:
-            if written is not None:
-                written.result()
+            wait()
+
+
+def _pixels(tasks: Iterable[Task]) -> int:
+    return sum(task.photo.pixels[0].numel() for task in tasks if task.photo is not None)
 
 
 class Worker:

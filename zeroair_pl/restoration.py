@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from zeroair_pl.degradations.base import Degradation
 from zeroair_pl.discriminator import PatchDiscriminator, accuracy, discriminator_loss
+from zeroair_pl.errors import DivergenceError
 from zeroair_pl.guidance.adversarial import Adversarial
 from zeroair_pl.guidance.base import GuidanceState
-from zeroair_pl.per_image import PerImage, build_per_image
+from zeroair_pl.per_image import PerImage, build_per_image, joined
 from zeroair_pl.stages import Boundaries, Term
 
 
@@ -55,8 +56,9 @@ class Restoration(LightningModule):
     Attributes:
         phi: the B degradation models.
         discriminators: the B discriminators of each adversarial loss, by the loss's name.
-        finished: (B,) the photos whose result is final; their networks stay as they are, so that the maps that are
-            reported are those of the result.
+        finished: (B,) the photos whose result is final, or lost; their networks stay as they are, so that the maps that
+            are reported are those of the result.
+        lost: of photos whose fit has diverged, by their place in the group: what was seen. The others go on.
         state: the present moment, set by ``DiffusionSampling``.
         record: every loss term of the last batch, (B,) each, for whoever logs.
     """
@@ -92,12 +94,38 @@ class Restoration(LightningModule):
         )
         self.state: GuidanceState | None = None
         self.finished = torch.zeros(len(names), dtype=torch.bool)
+        self.lost: dict[int, str] = {}
         self.record: dict[str, Tensor] = {}
+
+    def stack(self) -> None:
+        """Computes alike networks of the photos together: what an accelerator wants, and a CPU does not."""
+        self.phi.stack(self.y, ["noise_level", "regularisation"])
+        for network in self.discriminators.values():
+            assert isinstance(network, PerImage)
+            network.stack(self.y, within=self.phi.parts)
+
+    def lose(self, i: int, what: str) -> None:
+        """The fit of the i-th photo has diverged.
+
+        Raises:
+            DivergenceError: no photo is left.
+        """
+        self.lost.setdefault(i, f"{self.names[i]}: {what}")
+        self.finished[i] = True
+        if len(self.lost) == len(self.names):
+            raise DivergenceError(self.lost[min(self.lost)], self.lost)
 
     def first_estimate(self) -> Tensor:
         """(B, 3, H, W) in [0, 1]: each family's own first clean image, where sampling may start."""
         with torch.no_grad():
-            return torch.cat([phi.first_estimate(self.y[i : i + 1]) for i, phi in enumerate(self.phi)])
+            return self.phi.call("first_estimate", self.y)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["lost"] = self.lost
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.lost = dict(checkpoint["lost"])
+        self.finished[list(self.lost)] = True
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         optimisers: list[torch.optim.Optimizer] = [torch.optim.Adam(self.phi.parameters(), lr=self.modelling.lr)]
@@ -120,6 +148,8 @@ class Restoration(LightningModule):
         if terms:
             for _ in range(self.modelling.steps):
                 self._model(optimisers[0], terms)
+        for name, values in self.record.items():  # a finished photo takes no part
+            self.record[name] = values.masked_fill(self.finished.to(values.device), torch.nan)
         self.record["noise_level"] = self.state.noise_level().detach()
 
     def _acting(self) -> list[tuple[Term, float]]:
@@ -131,42 +161,47 @@ class Restoration(LightningModule):
     def _discriminate(self, optimiser: Any, name: str, loss: Adversarial) -> None:
         assert self.state is not None
         each, right = [], []
-        for one in self.state.images():
+        for part in self.state.parts():
             with torch.no_grad():
-                real, fake = loss.pairs(one.at(one.x0, one.x0_auxiliary))
-            on_real, on_fake = one.discriminators[name](real), one.discriminators[name](fake)
-            each.append(discriminator_loss_of_maps(on_real, on_fake, loss))
-            right.append(accuracy(on_real.detach()[:1], on_fake.detach()[:1]))
-        optimiser.zero_grad()
+                real, fake = loss.pairs(part.at(part.x0, part.x0_auxiliary))
+            on_real, on_fake = part.discriminators[name](real), part.discriminators[name](fake)
+            each.append(discriminator_losses(on_real, on_fake, loss, len(part.y)))
+            right.append(accuracy(on_real.detach()[: len(part.y)], on_fake.detach()[: len(part.y)]))
+        values = joined(each, self.state.rows)
+        network = self.discriminators[name]
+        assert isinstance(network, PerImage)
         # What is not reached has no gradient, and Adam leaves it alone.
-        self.manual_backward(torch.stack(each)[~self.finished].sum())
-        optimiser.step()
-        self.record[f"{name}/discriminator"] = torch.stack(each).detach()
-        self.record[f"{name}/accuracy"] = torch.cat(right)
+        self._step(optimiser, network, values)
+        self.record[f"{name}/discriminator"] = values.detach()
+        self.record[f"{name}/accuracy"] = joined(right, self.state.rows)
 
     def _model(self, optimiser: Any, terms: list[tuple[Term, float]]) -> None:
         assert self.state is not None
-        moments = [one.at(one.x0, one.x0_auxiliary) for one in self.state.images()]
-        total = self.modelling.regularisation * torch.stack([phi.regularisation() for phi in self.phi])
+        moments = [part.at(part.x0, part.x0_auxiliary) for part in self.state.parts()]
+        total = self.modelling.regularisation * self.phi.call("regularisation")
         self.record["modelling/regularisation"] = total.detach()
         for term, weight in terms:
-            value = torch.cat([term.loss(one) for one in moments])
+            value = joined([term.loss(moment) for moment in moments], self.state.rows)
             self.record[f"modelling/{term.name}"] = value.detach()
             total = total + weight * value
-        if not total.requires_grad:  # no term reaches a parameter of φ, as with φ(x) = x and a plain fidelity
-            return
+        if total.requires_grad:  # else no term reaches a parameter of φ, as with φ(x) = x and a plain fidelity
+            self._step(optimiser, self.phi, total)
+
+    def _step(self, optimiser: Any, networks: PerImage, losses: Tensor) -> None:
+        """One step down the losses, (B,), of the photos that are not finished."""
         optimiser.zero_grad()
+        open_ = ~self.finished.to(losses.device)
         # A sum, not a mean: each image's gradient must not depend on how many share the fit.
-        active = [phi for phi, done in zip(self.phi, self.finished.tolist(), strict=True) if not done]
-        inputs = [p for phi in active for p in phi.parameters() if p.requires_grad]
-        self.manual_backward(total[~self.finished].sum(), inputs=inputs)
-        optimiser.step()
+        self.manual_backward(losses[open_].sum(), inputs=networks.trained(self.finished))
+        with networks.holding(self.finished):
+            optimiser.step()
 
 
-def discriminator_loss_of_maps(real: Tensor, fake: Tensor, loss: Adversarial) -> Tensor:
-    """A scalar: the discriminator's loss on one image, of which there may be one or two real or fake maps."""
+def discriminator_losses(real: Tensor, fake: Tensor, loss: Adversarial, images: int) -> Tensor:
+    """(B,): the discriminators' loss on B images, of which there may be one or two real or fake maps, (K·B, …)."""
     count = max(len(real), len(fake))
-    return discriminator_loss(real.expand(count, -1, -1, -1), fake.expand(count, -1, -1, -1), loss.objective).mean()
+    real, fake = (maps if len(maps) == count else maps.repeat(count // images, 1, 1, 1) for maps in (real, fake))
+    return discriminator_loss(real, fake, loss.objective).view(-1, images).mean(0)
 
 
 __all__ = ["Modelling", "PerImage", "Restoration"]

@@ -17,7 +17,6 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from zeroair_pl.anchoring import SHIFTS, Anchoring
-from zeroair_pl.errors import DivergenceError
 from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.updates import Anchor, GradientUpdate, GuidanceUpdate, Guided, ProximalUpdate
@@ -62,13 +61,13 @@ class DiffusionSampling(Callback):
 
     Attributes:
         x_t: the noisy images, (B, 3, H, W); (2B, 3, H, W) with auxiliary maps, which come last.
-        forwards: prior forward passes for each image so far (NFE).
+        forwards: (B,) prior forward passes for each image so far (NFE).
     """
 
     def __init__(self, prior: Prior, schedule: Schedule, guidance: Guidance, generators: list[torch.Generator]) -> None:
         self.prior, self.schedule, self.guidance, self.generators = prior, schedule, guidance, generators
         self.x_t: Tensor | None = None
-        self.forwards = 0
+        self.forwards = torch.zeros(len(generators), dtype=torch.long)
         self._variance: Tensor | None = None
         self.anchored = False
         self.anchoring = Anchoring(prior, schedule, len(generators), guidance.update.posterior_mean)
@@ -82,7 +81,7 @@ class DiffusionSampling(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         module = _restoration(pl_module)
         if self.x_t is not None:  # restored from a checkpoint
-            module.finished = self.anchoring.finished
+            module.finished |= self.anchoring.finished
             return
         maps = 2 if self.guidance.auxiliary else 1
         noise = torch.cat([self._randn(module) for _ in range(maps)])
@@ -123,14 +122,14 @@ class DiffusionSampling(Callback):
         terms = self.guidance.acting(state.stage, state.fraction)
         seen = state if state.stage == "I" else replace(state, x0_auxiliary=None, y_hat_auxiliary=None)
         steps = round(self.schedule.full_steps)
-        guided = Guided.join([self.guidance.update(one, terms, steps) for one in seen.images()])
+        guided = Guided.join([self.guidance.update(part, terms, steps) for part in seen.parts()], seen.rows)
         for name, value in (guided.losses or {}).items():
             module.record[f"guidance/{name}"] = value
         guided = guided._replace(x0=self.anchoring.settle(guided.x0))
-        module.finished = self.anchoring.finished
+        module.finished = module.finished | self.anchoring.finished
         auxiliary = guided.x0_auxiliary if guided.x0_auxiliary is not None else state.x0_auxiliary
         x0 = guided.x0 if auxiliary is None else torch.cat([guided.x0, auxiliary])
-        _check_finite(x0, module.names, state.t, "the guided clean estimate")
+        x0 = _finite(x0, module, state.t, "the guided clean estimate")
         generators = self.generators * (len(x0) // len(self.generators))
         x_next = self.schedule.step((x0 * 2 - 1).clamp(-1, 1), k, x_t, self._variance, generators)
         for i, shift in enumerate((guided.shift, guided.shift_auxiliary)):
@@ -140,14 +139,17 @@ class DiffusionSampling(Callback):
         following = self.schedule.after(k)
         if guided.anchor is not None and following is not None:
             self._draw(guided.anchor, following, self._randn(module))
-        module.state = replace(state, x0=guided.x0, x0_auxiliary=auxiliary)
+        module.state = replace(state, x0=x0[: len(module.y)], x0_auxiliary=auxiliary)
 
     def _predict(self, module: Restoration, k: float, t: float) -> tuple[Tensor, ...]:
         """The prior's clean estimates of the guided and, where there is one, the auxiliary map, in [0, 1]."""
         assert self.x_t is not None
-        if bool(self.anchoring.finished.all()) and self.anchoring.settled is not None and not self.guidance.auxiliary:
-            return (self.anchoring.settled,)  # nothing is left to learn from another look
-        images = len(module.y)
+        images, maps = len(module.y), len(self.x_t) // len(module.y)
+        # Of a finished photo, or a lost one, nothing is left to learn from another look.
+        rows = torch.cat([(~module.finished).nonzero()[:, 0] + i * images for i in range(maps)])
+        known = module.y if self.anchoring.settled is None else self.anchoring.settled
+        if not len(rows):
+            return (known,) * maps
         times = torch.full((len(self.x_t),), t, dtype=torch.float64)
         x_t = self.schedule.input(self.x_t, k)
         if self.anchored:
@@ -155,15 +157,19 @@ class DiffusionSampling(Callback):
             x_t, times = torch.cat([own, x_t[images:]]), torch.cat([own_times, times[images:]])
         else:
             self.anchoring.levels = torch.full((images,), self.schedule.noise(k))
-        x0, self._variance = self.prior.predict(x_t, times)
-        self.forwards += len(self.x_t) // images
-        last = self.anchoring.matched.nonzero()[:, 0]
+        x0, variance = self.prior.predict(_chosen(x_t, rows), times[rows])
+        self.forwards[~module.finished] += maps
+        last = self.anchoring.matched[rows[: len(rows) // maps]].nonzero()[:, 0]
         if len(last):
-            rows = last.to(x0.device)
-            x0 = x0.index_copy(0, rows, self.anchoring.look_again(x0[rows], x_t[rows], times[last]))
-            self.forwards += len(SHIFTS)
-        _check_finite(x0, module.names, t, "the prior's clean estimate")
-        return ((x0 + 1) / 2).split(images)
+            own = rows[last]
+            again = self.anchoring.look_again(_chosen(x0, last), _chosen(x_t, own), times[own])
+            x0 = _placed(again, x0, last)
+            self.forwards[own] += len(SHIFTS)
+        self._variance = None if variance is None else _placed(variance, torch.zeros_like(x_t), rows)
+        x0 = (x0 + 1) / 2
+        if len(rows) < len(x_t):
+            x0 = _placed(x0, known.repeat(maps, 1, 1, 1), rows)
+        return _finite(x0, module, t, "the prior's clean estimate").split(images)
 
     def _draw(self, anchor: Anchor, k: float, noise: Tensor) -> None:
         """x_t at ``k`` from the photo, where it is anchored there."""
@@ -178,7 +184,7 @@ class DiffusionSampling(Callback):
     def state_dict(self) -> dict[str, Any]:
         return {
             "x_t": self.x_t,
-            "forwards": self.forwards,
+            "forwards": self.forwards.clone(),
             "anchored": self.anchored,
             "anchoring": self.anchoring.state_dict(),
             "generators": [g.get_state() for g in self.generators],
@@ -203,8 +209,25 @@ def _restoration(module: LightningModule) -> Restoration:
     return module
 
 
-def _check_finite(x: Tensor, names: list[str], t: float, what: str) -> None:
-    good = torch.isfinite(x).flatten(1).all(1).view(-1, len(names)).all(0)
-    if not bool(good.all()):
-        bad = ", ".join(name for name, ok in zip(names, good.tolist(), strict=True) if not ok)
-        raise DivergenceError(f"{bad}: the fit diverged, {what} is not finite at t = {t:.0f}")
+def _finite(x: Tensor, module: Restoration, t: float, what: str) -> Tensor:
+    """Estimates (K·B, 3, H, W) as they are; those of a photo that is lost, now or before, have the photo's own values.
+
+    Raises:
+        DivergenceError: all photos are lost.
+    """
+    ends = torch.stack(torch.aminmax(x.flatten(1), dim=1))  # one pass; NaN is an end where there is one
+    good = torch.isfinite(ends).all(0).view(-1, len(module.y)).all(0).cpu()
+    for i in (~good).nonzero()[:, 0].tolist():
+        module.lose(i, f"the fit diverged, {what} is not finite at t = {t:.0f}")
+    for i in module.lost:
+        x[i :: len(module.y)] = module.y[i]
+    return x
+
+
+def _chosen(x: Tensor, rows: Tensor) -> Tensor:
+    return x if len(rows) == len(x) else x[rows.to(x.device)]
+
+
+def _placed(values: Tensor, x: Tensor, rows: Tensor) -> Tensor:
+    """``x`` with ``values`` in these rows."""
+    return values if len(rows) == len(x) else x.index_copy(0, rows.to(x.device), values)

@@ -80,6 +80,12 @@ class Share:
                 self.store.set(f"taken/{index}", str(self.rank.number))
             yield self.sources[index]
 
+    def fair(self, batch: int) -> int:
+        """How many photos this rank may hold before it fits them: at the end of the list, no more than its part."""
+        with self._gone():
+            left = max(0, len(self.sources) - self.store.add("next", 0))
+        return max(1, min(batch, -(-left // self.rank.size)))
+
     def tell(self, row: Row) -> None:
         """This rank is done with a photo."""
         with self._gone():

@@ -16,9 +16,10 @@ from typing import Any
 import torch
 import yaml
 
+from zeroair_pl.batches import BatchSize
 from zeroair_pl.degradations import Degradation
 from zeroair_pl.errors import ConfigError, describe, did_you_mean
-from zeroair_pl.fit import Method, Sampling
+from zeroair_pl.fit import Method, Sampling, device_of
 from zeroair_pl.images import Source, find_images
 from zeroair_pl.inspection.progress import Follow, ListProgress, one_line
 from zeroair_pl.job import Job, Task
@@ -52,6 +53,7 @@ def restore(
     out: Path = Path("restored"),
     seed: int = 0,
     overwrite: bool = False,
+    batch: BatchSize = "auto",
     degradation: Callable[[], Degradation] | None = None,
     prior: Prior,
     modelling: Modelling,
@@ -75,6 +77,7 @@ def restore(
         out: folder of the restored files, results.csv, config.yaml, strips/, maps/ and tensorboard/.
         seed: with a photo's name it decides all its random numbers.
         overwrite: restore photos again that are finished, and replace files that are no result of this photo.
+        batch: how many photos of one size are fitted at once; 'auto' goes by their size and the free memory.
         degradation: the family of degradation models; 'plugins list' shows all.
         prior: the frozen model of clean photos.
         modelling: how the degradation model learns.
@@ -94,6 +97,8 @@ def restore(
     """
     if checkpoint_every < 0:
         raise ConfigError(f"checkpoint_every is {checkpoint_every}, expected a number of timesteps, or 0 for never.")
+    if batch != "auto" and batch < 1:
+        raise ConfigError(f"batch is {batch}, expected how many photos are fitted at once, at least 1, or 'auto'.")
     made, options = _family(degradation), _checked(trainer)
     rank = Rank.of(options, os.environ)
     options = rank.one_device(options)
@@ -117,6 +122,8 @@ def restore(
         resolved,
         dependencies(settings, prior.fingerprint(), [made, prior, guidance.update, sampling.scheduler, *losses]),
         len(schedule.timesteps),
+        batch,
+        device_of(options),
         checkpoint_every,
     )
     if rank.number > 0:
@@ -175,7 +182,7 @@ def _share_out(
         share.tell(task.row)
 
     with Gathering(share, job.outputs.folder / "config.yaml", finish):
-        restore_all(job, share, progress, done, ahead=False)
+        restore_all(job, share, progress, done, share.fair)
 
 
 def _take_part(job: Job, sources: list[Source], rank: Rank) -> None:
@@ -185,7 +192,7 @@ def _take_part(job: Job, sources: list[Source], rank: Rank) -> None:
     share = Share(rank, sources, _agreed(job, sources))
     try:
         with open(os.devnull, "w", encoding="utf-8") as nowhere, ListProgress(len(sources), nowhere) as progress:
-            restore_all(job, share, progress, lambda task: share.tell(task.row), ahead=False)
+            restore_all(job, share, progress, lambda task: share.tell(task.row), share.fair)
     finally:
         share.leave()
 

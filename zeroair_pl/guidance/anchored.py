@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from zeroair_pl.degradations.base import Degradation
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.updates import Anchor, GuidanceUpdate, Guided, descend
@@ -38,11 +37,13 @@ class AnchoredUpdate(GuidanceUpdate):
         self.posterior_mean = posterior_mean
 
     def anchor(self, y: Tensor, degradation: PerImage) -> Anchor | None:
-        if not all(phi.pointwise for phi in degradation):
+        if not degradation.pointwise:
             raise ConfigError("guidance.update: AnchoredUpdate needs a pointwise family; use ProximalUpdate here")
         with torch.no_grad():
-            parts = [_seen_through(phi, y[i : i + 1]) for i, phi in enumerate(degradation)]
-        return Anchor(torch.cat([z for z, _ in parts]), torch.cat([noise for _, noise in parts]))
+            # As a secant over ±σ, which is finite where a tone curve has no slope.
+            sigma = degradation.call("noise_level")[:, None, None, None]
+            above, below, image = (degradation.call("invert", each) for each in (y + sigma, y - sigma, y))
+        return Anchor(image.clamp(-0.5, 1.5), ((above - below) / 2).clamp(min=1e-4))
 
     def __call__(self, state: GuidanceState, terms: list[tuple[Term, float]], steps: int) -> Guided:
         anchor = self.anchor(state.y, state.degradation)
@@ -56,10 +57,3 @@ class AnchoredUpdate(GuidanceUpdate):
         variance = torch.where(eps2 < s2, (1 - weight) * e2 + weight * shared, e2)
         x, losses = descend(state, x, variance, terms)
         return Guided(x.clamp(0, 1), state.x0_auxiliary, anchor=anchor, losses=losses)
-
-
-def _seen_through(phi: Degradation, y: Tensor) -> tuple[Tensor, Tensor]:
-    """φ⁻¹(y) and the noise on it, half of φ⁻¹(y+σ) − φ⁻¹(y−σ): a secant, finite where a tone curve has no slope."""
-    sigma = phi.noise_level()
-    noise = (phi.invert(y + sigma) - phi.invert(y - sigma)) / 2
-    return phi.invert(y).clamp(-0.5, 1.5), noise.clamp(min=1e-4)

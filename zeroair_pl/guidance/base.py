@@ -6,10 +6,9 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from zeroair_pl.per_image import PerImage
+from zeroair_pl.per_image import PerImage, rows_of
 from zeroair_pl.priors.base import Prior
 
 
@@ -54,23 +53,28 @@ class GuidanceState:
             self, x0=x0, y_hat=self.degradation(x0), x0_auxiliary=x0_auxiliary, y_hat_auxiliary=y_hat_auxiliary
         )
 
-    def images(self) -> list[GuidanceState]:
-        """The same moment of each image by itself, with its own networks.
+    @property
+    def rows(self) -> list[list[int]]:
+        """The images that are computed together; each by itself, unless their degradations are stacked."""
+        return self.degradation.parts
+
+    def parts(self) -> list[GuidanceState]:
+        """The same moment of the images that are computed together, with their own networks, as ``rows`` has them.
 
         Losses and guidance run on these. Vectorised functions round differently near a tensor's end, and sums over a
         larger tensor take another order: only by itself has a photo the same result, to the bit, in any company.
         """
-        return [self._image(i) for i in range(len(self.y))]
+        return [self] if len(self.rows) == 1 else [self._part(rows) for rows in self.rows]
 
-    def _image(self, i: int) -> GuidanceState:
+    def _part(self, rows: list[int]) -> GuidanceState:
         tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
-        own: dict[str, Any] = {name: value[i : i + 1] for name, value in tensors.items()}
-        networks = {name: network.one(i) for name, network in self.discriminators.items()}
-        return replace(self, degradation=self.degradation.one(i), discriminators=networks, **own)
+        own: dict[str, Any] = {name: rows_of(value, rows) for name, value in tensors.items()}
+        networks = {name: network.part(rows) for name, network in self.discriminators.items()}
+        return replace(self, degradation=self.degradation.part(rows), discriminators=networks, **own)
 
     def noise_level(self) -> Tensor:
         """(B,): σ of each image, from its degradation."""
-        return torch.stack([phi.noise_level() for phi in self.degradation])
+        return self.degradation.call("noise_level")
 
 
 class GuidanceLoss(nn.Module):

@@ -56,7 +56,7 @@ class Likelihood(GuidanceLoss):
 
 def pointwise_gain(degradation: PerImage, x: Tensor) -> Tensor:
     """J = ∂φ/∂x at each pixel and channel of ``x`` (B, 3, H, W) for a pointwise φ, a constant; 1 for any other φ."""
-    if not all(phi.pointwise for phi in degradation):
+    if not degradation.pointwise:
         return torch.ones_like(x)
     with torch.enable_grad():
         v = x.detach().requires_grad_()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.fidelity import Likelihood
-from zeroair_pl.per_image import PerImage
+from zeroair_pl.per_image import PerImage, joined
 from zeroair_pl.stages import Term
 
 REFERENCE_ELEMENTS = 3 * 256 * 256  # the image size at which the paper's guidance scales are stated
@@ -35,17 +35,17 @@ class Guided(NamedTuple):
     losses: dict[str, Tensor] | None = None
 
     @classmethod
-    def join(cls, each: list[Guided]) -> Guided:
-        """One outcome for a group from those of its images."""
-        joined: list[Any] = []
+    def join(cls, each: list[Guided], rows: list[list[int]]) -> Guided:
+        """One outcome for a group from those of its parts, and the images of each part."""
+        whole: list[Any] = []
         for values in zip(*each, strict=True):
             if isinstance(values[0], dict):
-                joined.append({name: torch.cat([value[name] for value in values]) for name in values[0]})
+                whole.append({name: joined([value[name] for value in values], rows) for name in values[0]})
             elif isinstance(values[0], Anchor):
-                joined.append(Anchor(*map(torch.cat, zip(*values, strict=True))))
+                whole.append(Anchor(*(joined(value, rows) for value in zip(*values, strict=True))))
             else:
-                joined.append(None if values[0] is None else torch.cat(values))
-        return cls(*joined)
+                whole.append(None if values[0] is None else joined(values, rows))
+        return cls(*whole)
 
 
 class Anchor(NamedTuple):
@@ -138,7 +138,7 @@ class ProximalUpdate(GuidanceUpdate):
         self.iterations, self.conjugate_gradients, self.trust = iterations, conjugate_gradients, trust
 
     def __call__(self, state: GuidanceState, terms: list[tuple[Term, float]], steps: int) -> Guided:
-        pointwise = all(phi.pointwise for phi in state.degradation)
+        pointwise = state.degradation.pointwise
         auxiliary = None if state.x0_auxiliary is None else self._solve(state, state.x0_auxiliary, pointwise)[0]
         x, variance = self._solve(state, state.x0, pointwise)
         x, losses = descend(state, x, variance, terms)

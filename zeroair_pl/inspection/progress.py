@@ -185,13 +185,18 @@ class Follow(Callback):
         """The fit has ended, and what follows is none of its time."""
         self.fit.ended()
 
+    def leave(self) -> None:
+        """One of its images is fitted again, and ends with that other fit."""
+        self.fit.images -= 1
+        self.fit.pending -= 1
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         note = ""
         if self.progress.live and isinstance(pl_module, Restoration) and pl_module.state is not None:
             state = pl_module.state
-            sigma = float(state.noise_level().detach().mean())
+            sigma = float(state.noise_level().detach().nanmean())
             note = f"t {state.t:.0f}  stage {state.stage}  noise {sigma:.3f}"
         self.progress.follow(batch_idx + 1, self.steps, note)
 

@@ -7,15 +7,15 @@ import io
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from PIL import Image
 from torch import Tensor
 
-from zeroair_pl.degradations.base import Degradation
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.inspection import pictures
@@ -101,16 +101,17 @@ class TensorBoard(Callback):
         # A family may draw random numbers in its forward pass; a second one here must not shift the fit's own.
         devices = [pl_module.device] if pl_module.device.type == "cuda" else []
         with torch.no_grad(), torch.random.fork_rng(devices=devices):
-            maps = [cast(Degradation, phi).maps() for phi in state.degradation]
+            maps = state.degradation.dicts("maps")
             scalars = _scalars(state, maps, pl_module.record)
             strips: list[Image.Image] = []
             if self._pictured(step, int(trainer.num_training_batches)):
                 y_hat = state.degradation(state.x0).float()
                 scalars["degradation/residual_rms"] = (state.y - y_hat).square().flatten(1).mean(1).sqrt()
-                strips = [_strip(state, y_hat, maps, i) for i in range(len(self._writers))]
+                strips = [_strip(state, y_hat, maps, i) for i in range(len(self._writers)) if i not in pl_module.lost]
         # One transfer for all of them: on an accelerator each .item() would wait for it.
         values = torch.stack([v.detach().float() for v in scalars.values()]).tolist()
-        self._attempt(lambda: self._write(step, dict(zip(scalars, values, strict=True)), strips))
+        known = [i for i in range(len(self._writers)) if i not in pl_module.lost]
+        self._attempt(lambda: self._write(step, dict(zip(scalars, values, strict=True)), strips, known))
         self.seconds += time.perf_counter() - began
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -130,13 +131,15 @@ class TensorBoard(Callback):
             return step % self.every == 0 or step == steps - 1
         return step in {round(i * (steps - 1) / (MOMENTS - 1)) for i in range(MOMENTS)}
 
-    def _write(self, step: int, scalars: dict[str, list[float]], strips: list[Image.Image]) -> None:
-        for i, writer in enumerate(self._writers):
+    def _write(self, step: int, scalars: dict[str, list[float]], strips: list[Image.Image], known: list[int]) -> None:
+        for i in known:
             for tag, values in scalars.items():
-                writer.add_scalar(tag, values[i], step)
-        for writer, strip in zip(self._writers, strips, strict=False):
-            assert writer.file_writer is not None
-            writer.file_writer.add_summary(_image_summary("strip", strip), step)
+                if isfinite(values[i]):  # a photo that is finished before others of its group takes part in no loss
+                    self._writers[i].add_scalar(tag, values[i], step)
+        for i, strip in zip(known, strips, strict=False):
+            writer = self._writers[i].file_writer
+            assert writer is not None
+            writer.add_summary(_image_summary("strip", strip), step)
 
     def _close(self) -> None:
         while self._writers:

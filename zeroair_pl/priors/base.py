@@ -113,6 +113,11 @@ class Prior(ABC):
         found.update(repr(self.calibration).encode())
         return found.hexdigest()
 
+    def exact(self) -> Prior | None:
+        """The same prior in float32 arithmetic, for a fit that has diverged; ``None`` where there is no such thing, or
+        it is so already."""
+        return None
+
     def to(self, device: torch.device | str) -> Prior:
         """Moves the weights to ``device`` and returns the prior itself."""
         return self

@@ -8,6 +8,8 @@ They rise and fall as sin² over the overlap: least weight, and least slope, whe
 
 from __future__ import annotations
 
+import copy
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby, product
 from math import isqrt, pi
@@ -17,7 +19,6 @@ import torch
 from torch import Tensor
 
 from zeroair_pl.errors import ConfigError
-from zeroair_pl.per_image import image_by_image
 
 SIDE = 768  # of automatic tiles of networks that take any size; larger ones save little
 OVERLAP = 96  # at most, by default
@@ -47,6 +48,7 @@ class Tiling:
     Attributes:
         side: of a tile, in pixels, at most.
         least: the smallest side that the network shall see.
+        images_at_once: how many images that are seen whole go through the network together, at most.
 
     Raises:
         ConfigError: a tile that is no such multiple, an overlap as large as the tile, or hardly any pixels.
@@ -70,12 +72,19 @@ class Tiling:
         overlap = min(self.side // 4, OVERLAP) if overlap is None else overlap
         self.overlap = min(-(-overlap // multiple) * multiple, self.side - multiple)
         self.multiple, self.pixels_at_once = multiple, pixels_at_once
+        self.images_at_once = sys.maxsize
         self.least = min(self.side, trained or 1)
         self._any_size = trained is None
         self._asked = (tile, overlap, trained)
         self._stays_whole = pixels_at_once if tile is None and trained is None else 0
 
-    def predict(self, function: Callable[[Tensor, Tensor], Sequence[Tensor]], x: Tensor, t: Tensor) -> list[Tensor]:
+    def predict(
+        self,
+        function: Callable[[Tensor, Tensor], Sequence[Tensor]],
+        x: Tensor,
+        t: Tensor,
+        split: Callable[[Tensor, int], list[int]] | None = None,
+    ) -> list[Tensor]:
         """``function`` of images (B, C, H, W) at timesteps (B,), whole where they are small enough, else in tiles.
 
         Beside ``x`` and the blended outputs there is nothing of full size. An image's result is the same in any batch
@@ -83,10 +92,15 @@ class Tiling:
 
         Args:
             function: maps images and timesteps to a list of images of the same height and width.
+            split: sizes of the parts in which a batch of whole images goes through it, see ``Together``; unless given,
+                one image after the other.
         """
         height, width = x.shape[-2:]
-        if max(height, width) <= self.side or height * width <= self._stays_whole:
-            return image_by_image(function, x, t)
+        if self.whole(height, width):
+            most = min(self.pixels_at_once, self.images_at_once * height * width)
+            sizes = split(x, most) if split else [1] * len(x)
+            parts = [function(*part) for part in zip(x.split(sizes), t.split(sizes), strict=True)]
+            return list(parts[0]) if len(parts) == 1 else [torch.cat(each) for each in zip(*parts, strict=True)]
         outputs: list[Tensor] = []
         for group in self._groups(x):
             tiles = torch.cat([x[i : i + 1, :, rows, columns] for i, (rows, _), (columns, _) in group])
@@ -97,9 +111,17 @@ class Tiling:
                     output[i, :, rows, columns].addcmul_(piece, u.to(piece)[:, None] * v.to(piece))
         return outputs
 
-    def smaller(self) -> Tiling | None:
-        """A quarter of the pixels at once, in tiles of half the side where the network allows it; ``None`` where
-        nothing is left to save."""
+    def whole(self, height: int, width: int) -> bool:
+        """Whether an image of that size is seen whole."""
+        return max(height, width) <= self.side or height * width <= self._stays_whole
+
+    def smaller(self, images: int = 1) -> Tiling | None:
+        """Half of the images at once, if ``images`` that are seen whole were too many; else a quarter of the pixels at
+        once, in tiles of half the side where the network allows it; ``None`` where nothing is left to save."""
+        if images > 1:
+            fewer = copy.copy(self)
+            fewer.images_at_once = min(images, self.images_at_once) // 2
+            return fewer
         tile, overlap, trained = self._asked
         if self._any_size:
             side = (tile or self.side) // 2 // self.multiple * self.multiple

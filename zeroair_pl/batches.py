@@ -1,0 +1,84 @@
+"""Which photos of a list are fitted together: photos of one size, as many as pay and have room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+if TYPE_CHECKING:
+    from zeroair_pl.job import Task
+
+BatchSize = int | Literal["auto"]
+
+CPU_PIXELS, CPU_PHOTOS = 2**18, 8  # of a batch on a CPU, which has nothing to gain from more
+PIXELS, PHOTOS = 2**22, 64  # of a batch on any other device
+BYTES = 1000  # of a device's memory, for each pixel of a photo in a fit; the prior takes its part in portions
+WAITING = 4  # batches that may wait for more photos of their size
+WAITING_PIXELS = 25_000_000
+
+
+def batch_size(asked: BatchSize, pixels: int, device: torch.device) -> int:
+    """Photos of that many pixels to fit at once; ``auto`` goes by their size, and by the memory that is free."""
+    if asked != "auto":
+        return asked
+    if device.type == "cpu":
+        return max(1, min(CPU_PHOTOS, CPU_PIXELS // pixels))
+    most = min(PHOTOS, PIXELS // pixels)
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        most = min(most, free // 2 // (BYTES * pixels))
+    return max(1, most)
+
+
+class Batches:
+    """Photos that wait for others of their size. Sizes are not mixed: padding would have to be kept out of every sum.
+
+    A batch is ready when it is full; or when too many photos wait, which is true of a list of many sizes: then the one
+    whose first photo has waited longest.
+
+    Args:
+        size: how many photos such as this one make a full batch.
+        held: at most so many photos may wait, as things are; by default, a few batches.
+    """
+
+    def __init__(self, size: Callable[[Task], int], held: Callable[[int], int] | None = None) -> None:
+        self._size, self._held = size, held or (lambda size: WAITING * size)
+        self._waiting: dict[tuple[int, int], list[Task]] = {}  # by height and width; the one that came first is first
+        self._full = 1
+
+    @property
+    def count(self) -> int:
+        """Photos that wait."""
+        return sum(map(len, self._waiting.values()))
+
+    @property
+    def wanted(self) -> int:
+        """Photos that the next batch may take beside those that wait."""
+        return max(1, self._full - self.count)
+
+    def add(self, task: Task) -> None:
+        """A photo that was read."""
+        assert task.photo is not None
+        self._full = self._size(task)
+        self._waiting.setdefault(task.photo.size, []).append(task)
+
+    def ready(self) -> list[Task]:
+        """A batch that is to be fitted now, or none of them."""
+        for size, tasks in self._waiting.items():
+            if len(tasks) >= self._size(tasks[0]):
+                return self._take(size)
+        pixels = sum(height * width * len(tasks) for (height, width), tasks in self._waiting.items())
+        return self.oldest() if self.count >= self._held(self._full) or pixels > WAITING_PIXELS else []
+
+    def oldest(self) -> list[Task]:
+        """The batch whose first photo has waited longest, full or not; none if no photo waits."""
+        return self._take(next(iter(self._waiting))) if self._waiting else []
+
+    def _take(self, size: tuple[int, int]) -> list[Task]:
+        tasks = self._waiting.pop(size)
+        full = self._size(tasks[0])
+        if tasks[full:]:
+            self._waiting[size] = tasks[full:]
+        return tasks[:full]

@@ -1,0 +1,159 @@
+"""Alike small networks of several images, computed as one: their tensors stacked, and one call under ``torch.vmap``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state
+
+_OWN = {"training", *vars(nn.Module())}  # attributes that every module has
+
+
+class Stack(nn.Module):
+    """N independent modules of N images. One is called as it is; several, which must be alike, as one vmapped module.
+
+    The tensors of several have a leading dimension of N, and it is these that are trained; ``restack`` gives each
+    module its own again.
+
+    Args:
+        modules: of the images.
+    """
+
+    def __init__(self, modules: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self._apart = (list(modules),)  # in a tuple: out of the module tree, or the optimiser would see them twice
+        if len(modules) == 1:
+            self.alone = modules[0]
+            return
+        self._methods = (_Methods(modules[0]),)
+        parameters, buffers = stack_module_state(list(modules))
+        for name, tensor in parameters.items():
+            self.register_parameter(name.replace(".", "/"), nn.Parameter(tensor.detach(), tensor.requires_grad))
+        for name, tensor in buffers.items():
+            self.register_buffer(name.replace(".", "/"), tensor)
+
+    def __len__(self) -> int:
+        return len(self._apart[0])
+
+    @property
+    def first(self) -> Any:
+        """The first of the modules, which stands for what all have in common."""
+        return self._apart[0][0]
+
+    def call(self, method: str, *inputs: Tensor) -> Any:
+        """``method`` of each module on its own image of each input, (N, …): a tensor or a dict of tensors, (N, …).
+
+        What a module sees has a first dimension of 1; a scalar that it returns becomes (N,).
+        """
+        if len(self) == 1:
+            found = getattr(self.alone, method)(*inputs)
+            return _each(found, lambda value: value[None] if value.ndim == 0 else value)
+        tensors = {f"net.{name.replace('/', '.')}": value for name, value in self._named()}
+
+        def one(own: dict[str, Tensor], *images: Tensor) -> Any:
+            return functional_call(self._methods[0], own, (method, *images))
+
+        found = torch.vmap(one, randomness="different")(tensors, *(x[:, None] for x in inputs))
+        return _each(found, lambda value: value if value.ndim == 1 else value.flatten(0, 1))
+
+    def restack(self) -> list[nn.Module]:
+        """The modules, each with what it has learned."""
+        (modules,) = self._apart
+        if len(modules) > 1:
+            stacked = {name.replace("/", "."): value.detach() for name, value in self._named()}
+            for i, module in enumerate(modules):
+                with torch.no_grad():
+                    for name, own in [*module.named_parameters(), *module.named_buffers()]:
+                        own.copy_(stacked[name][i])
+        return modules
+
+    def _named(self) -> list[tuple[str, Tensor]]:
+        return [*self.named_parameters(recurse=False), *self.named_buffers(recurse=False)]
+
+
+class _Methods(nn.Module):
+    """Any method of a module, for ``functional_call``, which knows ``forward`` alone."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, method: str, *inputs: Tensor) -> Any:
+        return getattr(self.net, method)(*inputs)
+
+
+def stacked(
+    modules: Sequence[nn.Module], y: Tensor, methods: Sequence[str] = (), within: Sequence[Sequence[int]] | None = None
+) -> tuple[list[Stack], list[list[int]]]:
+    """The modules of a group in as few stacks as will do, and the images of each stack.
+
+    Modules are stacked if they are alike, and if a trial gives what each of them gives by itself: a plugin may do
+    what cannot be vmapped, such as to look at a value.
+
+    Args:
+        modules: one for each image.
+        y: images for the trial of ``forward``, (B, 3, H, W).
+        methods: further ones to try, which take nothing.
+        within: images that may share a stack; all of them unless given.
+    """
+    stacks: list[Stack] = []
+    places: list[list[int]] = []
+    for allowed in within or [range(len(modules))]:
+        groups: list[list[int]] = []
+        for i in allowed:
+            home = next((group for group in groups if alike(modules[group[0]], modules[i])), None)
+            if home is None:
+                groups.append([i])
+            else:
+                home.append(i)
+        for rows in groups:
+            apart = [Stack([modules[i]]) for i in rows]
+            together = Stack([modules[i] for i in rows])
+            if len(rows) > 1 and _agrees(together, apart, y[rows], methods):
+                stacks.append(together)
+                places.append(rows)
+            else:
+                stacks += apart
+                places += [[i] for i in rows]
+    return stacks, places
+
+
+def alike(a: nn.Module, b: nn.Module) -> bool:
+    """Whether two modules differ in nothing but the values of their parameters and buffers."""
+    first, second = dict(a.named_modules()), dict(b.named_modules())
+    if first.keys() != second.keys() or any(type(first[name]) is not type(second[name]) for name in first):
+        return False
+    if _shapes(a) != _shapes(b):
+        return False
+    try:
+        return all(bool(_attributes(first[name]) == _attributes(second[name])) for name in first)
+    except Exception:  # what cannot be compared may differ
+        return False
+
+
+def _shapes(module: nn.Module) -> dict[str, tuple[Any, ...]]:
+    tensors = [*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False)]
+    return {name: (tuple(value.shape), value.dtype, value.requires_grad) for name, value in tensors}
+
+
+def _attributes(module: nn.Module) -> dict[str, Any]:
+    return {name: value for name, value in vars(module).items() if name not in _OWN}
+
+
+def _agrees(together: Stack, apart: Sequence[Stack], y: Tensor, methods: Sequence[str]) -> bool:
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            for method, inputs in [("forward", (y,)), *((name, ()) for name in methods)]:
+                found = together.call(method, *inputs)
+                wanted = torch.cat([each.call(method, *(x[i : i + 1] for x in inputs)) for i, each in enumerate(apart)])
+                torch.testing.assert_close(found, wanted, rtol=1e-2, atol=1e-3)
+    except Exception:
+        return False
+    return True
+
+
+def _each(found: Any, change: Any) -> Any:
+    return {name: change(value) for name, value in found.items()} if isinstance(found, dict) else change(found)
