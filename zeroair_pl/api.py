@@ -59,14 +59,25 @@ def evaluate(
 
 def _called(command: str, config: str | Path | Sequence[str | Path], settings: dict[str, Any]) -> Any:
     """What the command returns under these settings."""
+    function, values = prepared(command, config, settings)
+    return function(**values)
+
+
+def prepared(
+    command: str, config: str | Path | Sequence[str | Path], settings: dict[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    """The command's function and its arguments under these settings, ready to call.
+
+    Raises:
+        ConfigError: a setting is unknown, ill-typed or impossible.
+    """
     from zeroair_pl import cli
     from zeroair_pl.config_files import Layer
 
     configs = [config] if isinstance(config, str | Path) else config
     request = cli.read(command, [f"--config={name}" for name in configs], {})
     request.layers.append(Layer(Path(f"{command}()"), "", _plain(settings)))
-    function, values = cli.prepare(command, request)
-    return function(**values)
+    return cli.prepare(command, request)
 
 
 def _plain(value: Any) -> Any:

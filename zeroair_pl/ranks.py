@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,21 @@ from zeroair_pl.errors import ConfigError, describe
 
 _SPREADING = ("auto", "ddp")  # what the word of Lightning asks for that is done here
 _CHILD = "from zeroair_pl.cli import main; raise SystemExit(main())"
+_alone: ContextVar[bool] = ContextVar("alone", default=False)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Until its end, this process is no rank of a launch, whatever its environment says.
+
+    For the workers of a cluster that something else has set up: started under ``srun``, they inherit what would make a
+    rank of each of them.
+    """
+    before = _alone.set(True)
+    try:
+        yield
+    finally:
+        _alone.reset(before)
 
 
 @dataclass(frozen=True)
@@ -55,6 +72,10 @@ class Rank:
                 f"trainer.strategy: {strategy!r}; 'ddp' was expected. Each photo is fitted on one device, and several "
                 "devices take different photos."
             )
+        if _alone.get():
+            if len(_devices(trainer)) > 1:
+                raise ConfigError(f"trainer.devices: {trainer['devices']!r}; one worker has one device.")
+            return Rank(started=True)
         if (rank := _started(environ)) is not None:
             return rank
         if str(nodes := trainer.get("num_nodes", 1)) != "1":
