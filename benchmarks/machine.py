@@ -45,6 +45,12 @@ def write(name: str, measured: dict[str, Any], folder: Path | None = None) -> Pa
     return path
 
 
+def title_of(spec: str) -> str:
+    """How a config is called: files by their stem, so that no path of a machine gets into the results."""
+    layers = (Path(layer) for layer in spec.split("+"))
+    return "+".join(layer.stem if layer.is_absolute() or layer.suffix else layer.as_posix() for layer in layers)
+
+
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
