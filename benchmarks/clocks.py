@@ -127,3 +127,14 @@ def now(device: str = "cpu") -> float:
 
         torch.cuda.synchronize()
     return time.perf_counter()
+
+
+def layers(configs: str) -> list[str]:
+    """The configs of a name that joins several by +."""
+    return configs.split("+")
+
+
+def goal(what: str, value: float, limit: float, at_least: bool = True) -> dict[str, Any]:
+    """What was to be reached, and whether it was, for a JSON file."""
+    met = value >= limit if at_least else value <= limit
+    return {"what": what, "value": value, "limit": limit, "at_least": at_least, "met": met}
