@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def measure(options: argparse.Namespace) -> int:
     """Restores, prints the table and writes the JSON file; 1 if something could not be restored."""
     found = sets.find(options.sets, options.only, options.limit)
-    about: dict[str, Any] = {"base": quality.title_of(options.base), "seeds": options.seeds, **machine.described()}
+    about: dict[str, Any] = {"base": machine.title_of(options.base), "seeds": options.seeds, **machine.described()}
     about["sets"] = {}
     complete, path = True, Path()
     for photos in found:

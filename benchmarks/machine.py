@@ -25,13 +25,18 @@ def described() -> dict[str, Any]:
         "commit": _commit(),
         "machine": {
             "processor": _processor(),
-            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            "cores": cores(),
             "threads": torch.get_num_threads(),
             "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
             "system": f"{platform.system()} {platform.machine()}",
         },
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
     }
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def write(name: str, measured: dict[str, Any], folder: Path | None = None) -> Path:
@@ -43,6 +48,12 @@ def write(name: str, measured: dict[str, Any], folder: Path | None = None) -> Pa
     text = re.sub(r"\[[-+.\de,\s]*\]", lambda numbers: re.sub(r"\s+", " ", numbers[0]), text)  # each list on one line
     path.write_text(text + "\n")
     return path
+
+
+def title_of(spec: str) -> str:
+    """How a config is called: files by their stem, so that no path of a machine gets into the results."""
+    layers = (Path(layer) for layer in spec.split("+"))
+    return "+".join(layer.stem if layer.is_absolute() or layer.suffix else layer.as_posix() for layer in layers)
 
 
 def _processor() -> str:

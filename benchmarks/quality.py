@@ -79,7 +79,7 @@ def measure(options: argparse.Namespace) -> int:
                 if preset is None:
                     print(f"skipped: {spec}: there is no preset for {photos.name}", file=sys.stderr)
                     continue
-                complete &= measure_preset(photos, title_of(spec), preset, options, rows)
+                complete &= measure_preset(photos, machine.title_of(spec), preset, options, rows)
                 machine.write("quality", about, options.out)
         except ConfigError:
             raise
@@ -217,12 +217,6 @@ def show(photos: PhotoSet, name: str, row: dict[str, Any]) -> None:
     cells = (f"{row[key]:8.{digits}f}" if key in row else " " * 8 for key, digits in COLUMNS.items())
     kinds = ", ".join(f"{kind} {count}" for kind, count in Counter(row.get("kinds", {}).values()).items())
     print(f"{photos.name:<22} {row['photos']:6d}  {name:<31} {' '.join(cells)}  {kinds}".rstrip(), flush=True)
-
-
-def title_of(spec: str) -> str:
-    """How a config is called: files by their stem, so that no path of a machine gets into the results."""
-    layers = (Path(layer) for layer in spec.split("+"))
-    return "+".join(layer.stem if layer.is_absolute() or layer.suffix else layer.as_posix() for layer in layers)
 
 
 def folder_of(out: Path, photos: str, title: str, seed: int) -> Path:

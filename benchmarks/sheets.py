@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import machine
 import quality
 import sets
 from sets import PhotoSet
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         written = 0
         for photos in sets.find(options.sets, options.only):
-            titles = map(quality.title_of, options.config)
+            titles = map(machine.title_of, options.config)
             found = {title: _restored(photos, title, options) for title in titles}
             if found := {title: files for title, files in found.items() if files}:
                 path = options.folder / f"{photos.name}{options.format}"

@@ -18,10 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import clocks
 import machine
-
-EXAMPLES = Path(__file__).parents[1] / "examples" / "photos"
-PHOTOS = {"dehaze": "haze_workshop.png", "low_light": "dark_tulips.png", "denoise": "noise_blossom.png"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         for size in options.sizes:
             photo = Path(folder) / f"{size}.png"
-            source = options.photo or EXAMPLES / PHOTOS.get(Path(options.config[0]).stem, "haze_workshop.png")
+            source = options.photo or clocks.example(options.config[0])
             width, height = mosaic(source, size, photo)
             # A process of its own: a peak is never taken back. It may not be forked from one that has grown itself,
             # because a process starts with the peak of the one that it came from; so torch is not loaded here as yet.

@@ -15,25 +15,22 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import machine
+from clocks import PHOTOS, clock, example, method_of
 
-from zeroair_pl import cli, runtime
+from zeroair_pl import runtime
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from zeroair_pl.fit import Method
 
-EXAMPLES = Path(__file__).parents[1] / "examples" / "photos"
-PHOTOS = {"dehaze": "haze_workshop.png", "low_light": "dark_tulips.png", "denoise": "noise_blossom.png"}
 SIDE = 256
 
 
@@ -50,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"{'config':>10} {'steps':>5} {'total':>7} {'prior':>7} {'TDM':>7} {'TDG':>7} {'rest':>7}   seconds")
     for config in options.config:
         method = method_of(config)
-        y = _photo(Path(config).stem, options.side)
+        y = _photo(config, options.side)
         for steps in dict.fromkeys((method.sampling.steps, options.steps)):
             parts = timed(replace(method, sampling=replace(method.sampling, steps=steps)), y, options.repeat)
             print(f"{config:>10} {steps:5d} " + " ".join(f"{seconds:7.2f}" for seconds in parts.values()))
@@ -59,14 +56,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     path = machine.write(options.name, {"side": options.side, **machine.described(), "fits": fits})
     print(f"all numbers: {path}")
     return 0
-
-
-def method_of(config: str) -> Method:
-    """The method that a config states, built."""
-    from zeroair_pl.fit import Method
-
-    _, values = cli.prepare("restore", cli.read("restore", [f"--config={config}"], {}))
-    return Method(**{name: values[name] for name in Method.__dataclass_fields__})
 
 
 def timed(method: Method, y: Tensor, repeat: int) -> dict[str, float]:
@@ -79,9 +68,9 @@ def timed(method: Method, y: Tensor, repeat: int) -> dict[str, float]:
     for _ in range(repeat + 1):
         spent: dict[str, float] = defaultdict(float)
         with (
-            _clock(method.prior, "predict", spent, "prior"),
-            _clock(Restoration, "training_step", spent, "TDM"),
-            _clock(DiffusionSampling, "on_train_batch_end", spent, "TDG"),
+            clock(method.prior, "predict", spent, "prior"),
+            clock(Restoration, "training_step", spent, "TDM"),
+            clock(DiffusionSampling, "on_train_batch_end", spent, "TDG"),
         ):
             total = fit(y, ["photo"], method).seconds
         parts = {name: spent[name] for name in ("prior", "TDM", "TDG")}
@@ -90,34 +79,11 @@ def timed(method: Method, y: Tensor, repeat: int) -> dict[str, float]:
     return next(each for each in fits[1:] if each["total"] == middle)
 
 
-@contextmanager
-def _clock(owner: Any, method: str, spent: dict[str, float], name: str) -> Iterator[None]:
-    """Adds the seconds inside ``owner.method`` to ``spent[name]``."""
-    inner: Callable[..., Any] = getattr(owner, method)
-    own = vars(owner).get(method)
-
-    def outer(*args: Any, **kwargs: Any) -> Any:
-        began = time.perf_counter()
-        try:
-            return inner(*args, **kwargs)
-        finally:
-            spent[name] += time.perf_counter() - began
-
-    setattr(owner, method, outer)
-    try:
-        yield
-    finally:
-        if own is None:
-            delattr(owner, method)
-        else:
-            setattr(owner, method, own)
-
-
 def _photo(config: str, side: int) -> Tensor:
     """(1, 3, side, side): the middle of an example photo that has what the config removes."""
     from zeroair_pl.photo import load_photo
 
-    photo = load_photo(EXAMPLES / PHOTOS.get(config, "haze_workshop.png")).pixels
+    photo = load_photo(example(config)).pixels
     top, left = (max(0, (length - side) // 2) for length in photo.shape[-2:])
     return photo[None, :, top : top + side, left : left + side].contiguous()
 

@@ -83,8 +83,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def measure(options: argparse.Namespace) -> int:
     """Prints the table and writes the JSON file."""
+    from clocks import method_of
     from composed import COMPOSE
-    from split import method_of
 
     from zeroair_pl.fit import fit
     from zeroair_pl.per_image import image_generator
