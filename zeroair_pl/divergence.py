@@ -76,7 +76,7 @@ class Watchdog(Callback):
         assert isinstance(pl_module, Restoration)
         state = pl_module.state
         assert state is not None
-        if float(state.noise.max()) < _TELLING:
+        if float(state.noise.max()) < _TELLING and not bool(pl_module.finished.all()):
             for i, what in lost(state.y, state.x0, final=False).items():
                 pl_module.lose(i, f"{what} at t = {state.t:.0f}")
 

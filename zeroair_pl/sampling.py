@@ -119,6 +119,9 @@ class DiffusionSampling(Callback):
         state, x_t = module.state, self.x_t
         assert state is not None
         assert x_t is not None
+        if bool(module.finished.all()) and self.anchoring.settled is not None and state.x0_auxiliary is None:
+            self.x_t = (state.x0 * 2 - 1).clamp(-1, 1)  # the result, at whatever step it is asked for
+            return
         terms = self.guidance.acting(state.stage, state.fraction)
         seen = state if state.stage == "I" else replace(state, x0_auxiliary=None, y_hat_auxiliary=None)
         steps = round(self.schedule.full_steps)
