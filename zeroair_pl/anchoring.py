@@ -12,6 +12,7 @@ from zeroair_pl.guidance.updates import Anchor
 from zeroair_pl.per_image import image_means
 from zeroair_pl.priors.base import Prior
 from zeroair_pl.schedule import Schedule
+from zeroair_pl.threads import all_threads
 
 SHIFTS = ((0, 1), (1, 0), (1, 1))  # in pixels; further ones were no better
 
@@ -85,7 +86,8 @@ class Anchoring:
         looks = [x0]
         for down, right in SHIFTS:
             shifted = F.pad(x_t, (right, 0, down, 0), mode="reflect")
-            looks.append(self.prior.predict(shifted, times).x0[..., down:, right:])
+            with all_threads():
+                looks.append(self.prior.predict(shifted, times).x0[..., down:, right:])
         return torch.stack(looks).mean(0)
 
     def settle(self, x0: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ from zeroair_pl.priors.base import Prior
 from zeroair_pl.restoration import Restoration
 from zeroair_pl.schedule import Schedule
 from zeroair_pl.stages import Boundaries, Term
+from zeroair_pl.threads import all_threads
 
 
 @dataclass
@@ -160,7 +161,8 @@ class DiffusionSampling(Callback):
             x_t, times = torch.cat([own, x_t[images:]]), torch.cat([own_times, times[images:]])
         else:
             self.anchoring.levels = torch.full((images,), self.schedule.noise(k))
-        x0, variance = self.prior.predict(_chosen(x_t, rows), times[rows])
+        with all_threads():
+            x0, variance = self.prior.predict(_chosen(x_t, rows), times[rows])
         self.forwards[~module.finished] += maps
         last = self.anchoring.matched[rows[: len(rows) // maps]].nonzero()[:, 0]
         if len(last):
