@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent
 from typing import NamedTuple
 
 import pytest
@@ -18,7 +19,7 @@ from zeroair_pl.cli import prepare, read
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 PAGES += [ROOT / "examples" / "photos" / "README.md"]
-FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^ *```(\w+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)  # those of a list are indented
 
 
 class Block(NamedTuple):
@@ -29,7 +30,11 @@ class Block(NamedTuple):
     text: str
 
 
-BLOCKS = [Block(page, *found) for page in PAGES for found in FENCE.findall(page.read_text(encoding="utf-8"))]
+BLOCKS = [
+    Block(page, language, dedent(text))
+    for page in PAGES
+    for language, text in FENCE.findall(page.read_text(encoding="utf-8"))
+]
 LINES = [line for block in BLOCKS if block.language == "sh" for line in block.text.splitlines()]
 
 
