@@ -103,7 +103,10 @@ def test_of_a_shared_list_no_more_than_a_part_is_held() -> None:
 
 
 def test_how_many_more_are_wanted() -> None:
-    waiting = Batches(lambda task: 4 if task.photo.size == (8, 8) else 2)
+    def size(task: Any) -> int:
+        return 4 if task.photo.size == (8, 8) else 2
+
+    waiting = Batches(size)
     assert waiting.wanted == 1, "nothing is known of the list yet"
     for name, left in zip("abc", (3, 2, 1), strict=True):
         waiting.add(photo(name))
