@@ -167,8 +167,10 @@ def test_a_whole_batch_that_diverges_is_begun_again_one_by_one(folder: Path) -> 
     assert content("out") == content("one")
 
 
-@pytest.mark.parametrize("place", ["initialise", "forward", "maps"])
-@pytest.mark.parametrize("error", [ValueError, DivergenceError])
+@pytest.mark.parametrize(
+    "place, error",
+    [("initialise", ValueError), ("forward", ValueError), ("maps", ValueError), ("forward", DivergenceError)],
+)
 def test_a_family_that_raises_for_one_photo_costs_that_one(
     folder: Path, monkeypatch: pytest.MonkeyPatch, place: str, error: Any
 ) -> None:
