@@ -12,6 +12,7 @@ import pytest
 import yaml
 from command import run
 
+from zeroair_pl.cli import read
 from zeroair_pl.config_files import find_config, read_config
 from zeroair_pl.errors import ConfigError
 
@@ -274,7 +275,7 @@ def test_mistakes_in_a_config(folder: Path, text: str, said: list[str]) -> None:
     "words, said",
     [
         (["--sead", "3"], "unknown option '--sead'. Did you mean '--seed'?"),
-        (["--save-maps"], "Did you mean '--save_maps'?"),
+        (["--save-map"], "Did you mean '--save_maps'?"),
         (["--sampling.step", "3"], "Did you mean '--sampling.steps'?"),
         (["--sampling.steps", "0"], "sampling.steps: expected at least 1, got 0"),
         (["--sampling.start", "0.2", "--sampling.end", "0.5"], "start=0.2 and end=0.5"),
@@ -296,6 +297,12 @@ def test_mistakes_in_options(folder: Path, words: list[str], said: str) -> None:
     outcome = run("restore", "--config", "denoise", *prior, *words)
     assert outcome.status == 2
     assert said in outcome.error
+
+
+def test_dashes_in_the_name_of_an_option_are_as_good_as_underscores() -> None:
+    request = read("restore", ["--checkpoint-every", "5", "--save-maps", "--print-config", "--out=a-b"], {})
+    assert request.options == ["--checkpoint_every", "5", "--save_maps=true", "--out=a-b"]
+    assert request.print_config
 
 
 def test_mistakes_in_environment_variables(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -179,7 +179,22 @@ def test_what_the_environment_says() -> None:
     assert Rank.of({}, {**slurm, "SLURM_JOB_ID": "123456"}) == Rank(3, 4, 1, "gpu07", 18456, started=True)
     assert Rank.of({}, {**slurm, "SLURM_JOB_NAME": "bash"}) == Rank(), "a shell on a node"
     assert Rank.of({}, {"RANK": "0", "WORLD_SIZE": "1"}) == Rank()
-    assert Rank.of({"accelerator": "cpu", "devices": 3}, {}) == Rank(size=3)
+    assert Rank.of({"accelerator": "cpu", "devices": 3}, {}) == Rank(size=3, here=3)
+
+
+def test_several_nodes_without_a_launcher(folder: Path) -> None:
+    """The first process on each node starts the others there; here both nodes are this machine."""
+    expected, rows = alone()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    own = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "COMPANY": "4"}
+    spreading = ["--trainer.devices", "2", "--trainer.num_nodes", "2"]
+    words = [str(ROOT / "cli.py"), "restore", *WORDS, "--out", "out", *spreading]
+    assert commands([{**own, "NODE_RANK": str(node)} for node in range(2)], words) == [1, 0], "c is no photo"
+    assert took_part() == 4
+    assert pictures("out") == expected
+    assert table("out") == rows
 
 
 def test_each_fit_has_one_device() -> None:
@@ -193,7 +208,10 @@ def test_each_fit_has_one_device() -> None:
     "trainer, environ, words",
     [
         ({"strategy": "fsdp"}, {}, "'ddp' was expected"),
-        ({"num_nodes": 2}, {}, "torchrun or srun"),
+        ({"num_nodes": 2}, {}, "NODE_RANK .from 0., MASTER_ADDR and MASTER_PORT"),
+        ({"num_nodes": 2}, {"NODE_RANK": "2", "MASTER_ADDR": "gpu01"}, "NODE_RANK is 2; 0 to 1"),
+        ({"num_nodes": 2}, {"NODE_RANK": "first", "MASTER_ADDR": "gpu01"}, "'first'"),
+        ({"num_nodes": "two"}, {}, "trainer.num_nodes: 'two'; a number"),
         ({"accelerator": "cpu", "devices": 0}, {}, "trainer.devices: 0"),
         ({"accelerator": "abacus", "devices": 2}, {}, "accelerator 'abacus'"),
         ({}, {"RANK": "2", "WORLD_SIZE": "2"}, "rank 2 of 2"),

@@ -137,7 +137,8 @@ def test_strips_show_eight_moments_to_the_last_at_a_common_height(board: tuple[P
     assert picture.height == 2 * (pictures.LINE + 144 + pictures.GAP)
     assert picture.width == 3 * 192 + 4 * pictures.GAP
     y = np.asarray(picture)[pictures.LINE : pictures.LINE + 144 : 6, pictures.GAP : pictures.GAP + 192 : 6]
-    assert np.array_equal(y, (photos[1] * 255).round().byte().permute(1, 2, 0).numpy())
+    expected = (photos[1] * 255).permute(1, 2, 0).numpy()
+    assert np.abs(y - expected).mean() < 3, "as a JPEG has it"
     assert b"sampling" in run.Tensors("config/text_summary")[0].tensor_proto.string_val[0]
 
 

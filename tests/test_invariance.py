@@ -80,6 +80,22 @@ def test_several_threads_do_not_make_company_felt() -> None:
         torch.set_num_threads(before)
 
 
+@pytest.mark.parametrize("case", [case for case in CASES if case != "paper"])
+def test_the_number_of_threads_changes_no_bit(case: str) -> None:
+    """At a size where torch would split sums among threads."""
+    y, before, found = hazy(1, 120, 112), torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            found.append(fit(y, names(1), CASES[case]()))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    for each in found[1:]:
+        assert torch.equal(each.restored, found[0].restored)
+        assert torch.equal(each.noise_level, found[0].noise_level)
+
+
 def test_the_seed_and_the_name_decide_and_nothing_else_does() -> None:
     y = hazy(1)
 

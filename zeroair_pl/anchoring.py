@@ -12,6 +12,7 @@ from zeroair_pl.guidance.updates import Anchor
 from zeroair_pl.per_image import image_means
 from zeroair_pl.priors.base import Prior
 from zeroair_pl.schedule import Schedule
+from zeroair_pl.threads import all_threads
 
 SHIFTS = ((0, 1), (1, 0), (1, 1))  # in pixels; further ones were no better
 
@@ -57,18 +58,20 @@ class Anchoring:
         levels = self.levels.to(noise)[:, None, None, None]
         # With a tolerance: the rounding of φ⁻¹ makes equal noise slightly unequal.
         inside = self._inside = anchor.noise <= levels * (1 + 1e-4)
-        share = torch.where(inside, (1 - (anchor.noise / levels).square()).clamp(min=0).sqrt(), torch.ones_like(noise))
-        self._added = torch.where(inside, noise * share * levels, torch.zeros_like(noise))
+        fresh = noise * torch.where(inside, (1 - (anchor.noise / levels).square()).clamp(min=0).sqrt(), 1)
+        self._added = fresh * (levels * inside)
         if not self.settles:
-            return torch.where(inside, self.schedule.noisy(anchor.image * 2 - 1, noise * share, k), x_t)
-        clean = anchor.image if self.settled is None else torch.where(inside, anchor.image, self.settled)
-        alpha_bar = self.prior.alpha_bar(self.prior.timestep(2 * self.levels)).to(noise)[:, None, None, None]
-        self._seen = alpha_bar.sqrt() * (clean * 2 - 1 + 2 * levels * share * noise)
-        return self.schedule.noisy(clean * 2 - 1, noise * share, k)
+            return torch.where(inside, self.schedule.noisy(anchor.image * 2 - 1, fresh, k), x_t)
+        clean = (anchor.image if self.settled is None else torch.where(inside, anchor.image, self.settled)) * 2 - 1
+        self._seen = None
+        if bool(self.matched.any()):
+            alpha_bar = self.prior.alpha_bar(self.prior.timestep(2 * self.levels)).to(noise)[:, None, None, None]
+            self._seen = alpha_bar.sqrt() * (clean + 2 * levels * fresh)
+        return self.schedule.noisy(clean, fresh, k)
 
     def seen(self, x_t: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
         """What the prior is shown, from the scheduler's x_t and timesteps: the matched images at their own level."""
-        if self._seen is None or not bool(self.matched.any()):
+        if self._seen is None:
             return x_t, times
         rows = self.matched.to(x_t.device)[:, None, None, None]
         own = self.prior.timestep(2 * self.levels)
@@ -83,7 +86,8 @@ class Anchoring:
         looks = [x0]
         for down, right in SHIFTS:
             shifted = F.pad(x_t, (right, 0, down, 0), mode="reflect")
-            looks.append(self.prior.predict(shifted, times).x0[..., down:, right:])
+            with all_threads():
+                looks.append(self.prior.predict(shifted, times).x0[..., down:, right:])
         return torch.stack(looks).mean(0)
 
     def settle(self, x0: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from zeroair_pl.degradations.base import Degradation
 from zeroair_pl.priors.base import Prior
+from zeroair_pl.threads import all_threads
 
 WHOLE, PART = 384, 192  # pixels: sides up to which a photo is seen whole, and of each of four parts of a larger one
 
@@ -36,7 +37,8 @@ class FirstLook:
         t = self.prior.timestep(torch.tensor([2 * level]))
         signal = float(self.prior.alpha_bar(t).sqrt())
         # Image by image: a batch would round differently, and the look must not depend on what it is done with.
-        seen = [self.prior.predict((signal * (2 * one - 1)).to(self.device), t).x0.cpu() for one in y.split(1)]
+        with all_threads():
+            seen = [self.prior.predict((signal * (2 * one - 1)).to(self.device), t).x0.cpu() for one in y.split(1)]
         return (torch.cat(seen) + 1) / 2
 
 

@@ -22,6 +22,7 @@ from zeroair_pl.priors.base import Prior
 from zeroair_pl.restoration import Modelling, Restoration
 from zeroair_pl.sampling import DiffusionSampling, Guidance
 from zeroair_pl.schedule import Schedule, Spacing
+from zeroair_pl.threads import one_thread
 
 if TYPE_CHECKING:
     from diffusers.schedulers.scheduling_utils import SchedulerMixin
@@ -125,12 +126,24 @@ def fit(
         DivergenceError: for each of the photos, an estimate stopped being finite, or being of its photo; see
             ``divergence``. If this is true of some of them, ``Result.lost`` says so.
     """
-    from zeroair_pl.checkpoints import start
-    from zeroair_pl.divergence import Watchdog, lost
     from zeroair_pl.large import fit_large, is_large
 
     if is_large(y, method):
         return fit_large(y, names, method, callbacks, trainer)
+    with one_thread(y[0, 0].numel()):
+        return _fit(y, names, method, callbacks, trainer)
+
+
+def _fit(
+    y: Tensor,
+    names: list[str],
+    method: Method,
+    callbacks: Sequence[Callback],
+    trainer: dict[str, Any] | None,
+) -> Result:
+    from zeroair_pl.checkpoints import start
+    from zeroair_pl.divergence import Watchdog, lost
+
     began = time.perf_counter()
     s = method.sampling
     schedule = Schedule(s.scheduler, method.prior, s.steps, s.start, s.end, s.spacing, s.eta)

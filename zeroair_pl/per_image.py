@@ -78,11 +78,11 @@ class PerImage(nn.Module):
             [stack.call(method, *(rows_of(x, rows) for x in inputs)) for stack, rows in self._pairs], self.parts
         )
 
-    def dicts(self, method: str) -> list[dict[str, Tensor]]:
-        """``method`` of each module, which takes nothing and returns a dict of tensors (1, …)."""
+    def dicts(self, method: str, *inputs: Tensor) -> list[dict[str, Tensor]]:
+        """``method`` of each module, which returns a dict of tensors (1, …); see ``call``."""
         found: dict[int, dict[str, Tensor]] = {}
         for stack, rows in self._pairs:
-            values = stack.call(method)
+            values = stack.call(method, *(rows_of(x, rows) for x in inputs))
             found |= {i: {name: value[k : k + 1] for name, value in values.items()} for k, i in enumerate(rows)}
         return [found[i] for i in sorted(found)]
 

@@ -48,7 +48,8 @@ class Rank:
         address, port: where the ranks meet; port 0 is any that is free.
         attempt: how often the launcher has started the ranks before.
         agent: the launcher has opened this port already, as torchrun does.
-        started: others did start the processes; else rank 0 does.
+        started: others did start the processes; else the first one on each node does.
+        here: processes on this node, of those that the first one starts.
     """
 
     number: int = 0
@@ -59,6 +60,7 @@ class Rank:
     attempt: str = "0"
     agent: bool = False
     started: bool = False
+    here: int = 1
 
     @staticmethod
     def of(trainer: Mapping[str, Any], environ: Mapping[str, str]) -> Rank:
@@ -78,12 +80,9 @@ class Rank:
             return Rank(started=True)
         if (rank := _started(environ)) is not None:
             return rank
-        if str(nodes := trainer.get("num_nodes", 1)) != "1":
-            raise ConfigError(
-                f"trainer.num_nodes: {nodes}, but nothing has started processes on these nodes; use torchrun or srun, "
-                "see docs/scaling.md."
-            )
-        return Rank(size=len(_devices(trainer))) if "devices" in trainer else Rank()
+        here = len(_devices(trainer)) if "devices" in trainer else 1
+        nodes = trainer.get("num_nodes", 1)
+        return Rank(size=here, here=here) if nodes == 1 else _of_node(nodes, here, environ)
 
     def one_device(self, trainer: dict[str, Any]) -> dict[str, Any]:
         """What ``trainer`` says, for an ordinary fit of this rank on its own device."""
@@ -103,18 +102,18 @@ class Rank:
         return options
 
     def start_others(self, config: Path, port: int) -> dict[int, subprocess.Popen[bytes]]:
-        """Starts ranks 1 to ``size`` - 1 on this machine with the settings in ``config``."""
+        """Starts the other ranks on this machine, where this one is to, with the settings in ``config``."""
         path = os.pathsep.join(each for each in sys.path if each)
         # The settings in the file are the last word; variables that gave some of them would come after it.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("ZEROAIR_RESTORE__")}
         return {
-            number: subprocess.Popen(
+            self.number + local: subprocess.Popen(
                 [sys.executable, "-c", _CHILD, "restore", "--config", str(config)],
                 env={
                     **inherited,
                     "PYTHONPATH": path,
-                    "RANK": str(number),
-                    "LOCAL_RANK": str(number),
+                    "RANK": str(self.number + local),
+                    "LOCAL_RANK": str(local),
                     "WORLD_SIZE": str(self.size),
                     "MASTER_ADDR": self.address,
                     "MASTER_PORT": str(port),
@@ -123,8 +122,27 @@ class Rank:
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C is for rank 0, which asks the others to end
             )
-            for number in range(1, self.size)
+            for local in range(1, 1 if self.started else self.here)
         }
+
+
+def _of_node(nodes: Any, here: int, environ: Mapping[str, str]) -> Rank:
+    """The first rank of one of several nodes, in whose environment is what Lightning's own launcher asks for."""
+    asked = f"trainer.num_nodes: {nodes!r}"
+    if not isinstance(nodes, int) or nodes < 1:
+        raise ConfigError(f"{asked}; a number of nodes was expected.")
+    if "NODE_RANK" not in environ or "MASTER_ADDR" not in environ:
+        raise ConfigError(
+            f"{asked}, but nothing says which of them this is. Run the command on each node with NODE_RANK (from 0), "
+            "MASTER_ADDR and MASTER_PORT in the environment, or use torchrun or srun; see docs/scaling.md."
+        )
+    try:
+        node, port = int(environ["NODE_RANK"]), int(environ.get("MASTER_PORT", "29500"))
+    except ValueError as error:
+        raise ConfigError(f"NODE_RANK or MASTER_PORT in the environment: {error}.") from error
+    if not 0 <= node < nodes:
+        raise ConfigError(f"{asked}, but NODE_RANK is {node}; 0 to {nodes - 1} was expected.")
+    return Rank(node * here, nodes * here, 0, environ["MASTER_ADDR"], port, here=here)
 
 
 def _started(environ: Mapping[str, str]) -> Rank | None:

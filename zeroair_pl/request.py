@@ -44,6 +44,7 @@ class Request:
         configs: bool = True,
     ) -> Request:
         """Sorts the words of a command line; the arguments are as in ``cli.Command``."""
+        words = [_underscored(word) for word in words]
         if not configs:
             return cls([], {}, _joined(words, lists, flags))
         prefix = f"ZEROAIR_{name.upper().replace(' ', '_')}__"
@@ -132,6 +133,12 @@ class Request:
 
             for name in names:
                 getattr(diffusers, name, None)
+
+
+def _underscored(word: str) -> str:
+    """``--checkpoint-every=5`` as ``--checkpoint_every=5``: both are right, and only options begin with two dashes."""
+    option, equals, value = word.partition("=")
+    return f"--{option[2:].replace('-', '_')}{equals}{value}" if word.startswith("--") else word
 
 
 def _joined(words: Sequence[str], lists: Sequence[str], flags: Sequence[str]) -> list[str]:

@@ -25,6 +25,7 @@ from zeroair_pl.priors.base import Prior
 from zeroair_pl.restoration import Restoration
 from zeroair_pl.schedule import Schedule
 from zeroair_pl.stages import Boundaries, Term
+from zeroair_pl.threads import all_threads
 
 
 @dataclass
@@ -119,6 +120,9 @@ class DiffusionSampling(Callback):
         state, x_t = module.state, self.x_t
         assert state is not None
         assert x_t is not None
+        if bool(module.finished.all()) and self.anchoring.settled is not None and state.x0_auxiliary is None:
+            self.x_t = (state.x0 * 2 - 1).clamp(-1, 1)  # the result, at whatever step it is asked for
+            return
         terms = self.guidance.acting(state.stage, state.fraction)
         seen = state if state.stage == "I" else replace(state, x0_auxiliary=None, y_hat_auxiliary=None)
         steps = round(self.schedule.full_steps)
@@ -157,7 +161,8 @@ class DiffusionSampling(Callback):
             x_t, times = torch.cat([own, x_t[images:]]), torch.cat([own_times, times[images:]])
         else:
             self.anchoring.levels = torch.full((images,), self.schedule.noise(k))
-        x0, variance = self.prior.predict(_chosen(x_t, rows), times[rows])
+        with all_threads():
+            x0, variance = self.prior.predict(_chosen(x_t, rows), times[rows])
         self.forwards[~module.finished] += maps
         last = self.anchoring.matched[rows[: len(rows) // maps]].nonzero()[:, 0]
         if len(last):

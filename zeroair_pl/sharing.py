@@ -16,7 +16,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -55,8 +55,8 @@ class Share:
         self._index = {source.name: i for i, source in enumerate(sources)}
         self._ended = threading.Event()
         try:
-            # The ranks that rank 0 starts are there for one list; those of torchrun or SLURM may go through several.
-            store, number = (_meet_again(rank), next(_rounds)) if rank.started else (_meet(rank), 0)
+            # Where rank 0 has a new port for each list, the ranks that it starts are there for this one alone.
+            store, number = (_meet_again(rank), next(_rounds)) if rank.port else (_meet(rank), 0)
             self.port, self.store = store.port, PrefixStore(f"zeroair/{rank.attempt}/{number}", store)
             if rank.number == 0:
                 self.store.set("list", key)
@@ -128,9 +128,7 @@ class Gathering:
     def __init__(self, share: Share, config: Path, done: Callable[[Row], None]) -> None:
         self._share, self._store, self._done = share, share.store, done
         self._others = range(1, share.rank.size)
-        self._children: dict[int, subprocess.Popen[bytes]] = {}
-        if not share.rank.started:
-            self._children = share.rank.start_others(config, share.port)
+        self._children = share.rank.start_others(config, share.port)
         self._open: set[int] = set()  # photos that were taken, and not heard of since
         self._seen = 0
         self._beats: dict[int, tuple[int, float]] = {}
@@ -155,10 +153,10 @@ class Gathering:
                 for rank, child in self._children.items():
                     if not self._store.check([f"came/{rank}"]):
                         child.kill()  # it came too late for any photo
-                self._end()
+                ended(self._children)
             else:
                 self._stopped = True  # what they leave undone is not begun, as it is for this rank
-                self._end(signal.SIGTERM)
+                ended(self._children, signal.SIGTERM)
         finally:
             self._stop.set()
             self._thread.join()
@@ -183,19 +181,6 @@ class Gathering:
                 for rank in self._others
             )
         return True
-
-    def _end(self, signum: int | None = None) -> None:
-        """Waits for those that were started here, after it sends them a signal."""
-        for child in self._children.values():
-            if signum is not None and child.poll() is None:
-                child.send_signal(signum)
-        until = time.monotonic() + ENDING
-        for child in self._children.values():
-            try:
-                child.wait(max(0.0, until - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
 
     def _watch(self) -> None:
         try:
@@ -241,6 +226,32 @@ class Gathering:
             last, since = beat, now
         self._beats[key] = (last, since)
         return now - since > SILENT
+
+
+@contextlib.contextmanager
+def neighbours(share: Share, config: Path) -> Iterator[None]:
+    """The other ranks of a node that is not rank 0's, which its first rank starts, and ends if it is stopped."""
+    children = share.rank.start_others(config, share.port)
+    try:
+        yield
+    except BaseException:
+        ended(children, signal.SIGTERM)
+        raise
+    ended(children)
+
+
+def ended(children: Mapping[int, subprocess.Popen[bytes]], signum: int | None = None) -> None:
+    """Waits for processes that were started here, after it sends them a signal."""
+    for child in children.values():
+        if signum is not None and child.poll() is None:
+            child.send_signal(signum)
+    until = time.monotonic() + ENDING
+    for child in children.values():
+        try:
+            child.wait(max(0.0, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
 
 
 def _meet(rank: Rank) -> TCPStore:

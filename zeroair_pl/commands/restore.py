@@ -187,11 +187,15 @@ def _share_out(
 
 def _take_part(job: Job, sources: list[Source], rank: Rank) -> None:
     """What the other ranks do; rank 0 shows it."""
-    from zeroair_pl.sharing import Share
+    from zeroair_pl.sharing import Share, neighbours
 
     share = Share(rank, sources, _agreed(job, sources))
     try:
-        with open(os.devnull, "w", encoding="utf-8") as nowhere, ListProgress(len(sources), nowhere) as progress:
+        with (
+            neighbours(share, job.outputs.folder / "config.yaml"),
+            open(os.devnull, "w", encoding="utf-8") as nowhere,
+            ListProgress(len(sources), nowhere) as progress,
+        ):
             restore_all(job, share, progress, lambda task: share.tell(task.row), share.fair)
     finally:
         share.leave()

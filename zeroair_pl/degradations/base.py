@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -94,11 +95,22 @@ class Degradation(nn.Module):
         return self.log_noise.exp().clamp(MIN_NOISE, MAX_NOISE)
 
     def invert(self, y: Tensor) -> Tensor:
-        """φ⁻¹(y) under the present parameters, (1, 3, H, W), not clamped above.
+        """φ⁻¹(y) under the present parameters, not clamped above, for one or several images (N, 3, H, W) in the place
+        of the photo.
 
         Exact for a pointwise family (a contract test holds it to that), a first guess for any other; here y itself.
         """
         return y
+
+    def seen_through(self, y: Tensor) -> dict[str, Tensor]:
+        """The photo without its degradation, but with its noise: ``image`` is φ⁻¹(y), ``noise`` the standard deviation
+        of the noise on it, half of φ⁻¹(y + σ) − φ⁻¹(y − σ); (1, 3, H, W) each.
+
+        A secant over ±σ is finite where a tone curve has no slope.
+        """
+        sigma = self.noise_level()
+        image, above, below = self.invert(torch.cat([y, y + sigma, y - sigma])).split(len(y))
+        return {"image": image.clamp(-0.5, 1.5), "noise": ((above - below) / 2).clamp(min=1e-4)}
 
     def first_estimate(self, y: Tensor) -> Tensor:
         """A first clean image (1, 3, H, W) in [0, 1], where sampling may start."""
@@ -129,8 +141,20 @@ def correct(log_map: Tensor, grid: Tensor) -> Tensor:
 
 
 def upsample(grid: Tensor, size: tuple[int, int]) -> Tensor:
-    """A smooth (bicubic) map of ``size`` from a grid."""
-    return torch.nn.functional.interpolate(grid, size=size, mode="bicubic", align_corners=True)
+    """A smooth (bicubic) map of ``size`` from a grid (…, h, w), whose corners are those of the map.
+
+    As a product with one matrix for the rows and one for the columns, R·grid·Cᵀ: an interpolation is linear, and this
+    takes a tenth of the time of ``interpolate``, there and back.
+    """
+    rows, columns = (_bicubic(n, length, grid.device) for n, length in zip(grid.shape[-2:], size, strict=True))
+    return rows.to(grid) @ grid @ columns.to(grid).T
+
+
+@lru_cache(maxsize=64)
+def _bicubic(cells: int, length: int, device: torch.device) -> Tensor:
+    """(length, cells): what each of ``cells`` values in a row adds to each of ``length``."""
+    unit = torch.eye(cells, device=device)[None, None]
+    return torch.nn.functional.interpolate(unit, size=(length, cells), mode="bicubic", align_corners=True)[0, 0]
 
 
 def thumbnail(y: Tensor, pixels: int = 256 * 256) -> Tensor:
@@ -164,4 +188,5 @@ def refine(rough: Tensor, y: Tensor, radius: int, eps: float) -> Tensor:
     from kornia.filters import guided_blur
 
     size = 2 * min(radius, (min(y.shape[-2:]) - 1) // 2) + 1
-    return guided_blur(y.mean(dim=1, keepdim=True), rough, size, eps, subsample=max(1, size // 24))
+    guide = y.mean(dim=1, keepdim=True)
+    return guided_blur(guide, rough, size, eps, subsample=max(1, size // 24), separable=True)

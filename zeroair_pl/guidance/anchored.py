@@ -40,10 +40,8 @@ class AnchoredUpdate(GuidanceUpdate):
         if not degradation.pointwise:
             raise ConfigError("guidance.update: AnchoredUpdate needs a pointwise family; use ProximalUpdate here")
         with torch.no_grad():
-            # As a secant over ±σ, which is finite where a tone curve has no slope.
-            sigma = degradation.call("noise_level")[:, None, None, None]
-            above, below, image = (degradation.call("invert", each) for each in (y + sigma, y - sigma, y))
-        return Anchor(image.clamp(-0.5, 1.5), ((above - below) / 2).clamp(min=1e-4))
+            seen = degradation.dicts("seen_through", y)
+        return Anchor(*(torch.cat([each[name] for each in seen]) for name in ("image", "noise")))
 
     def __call__(self, state: GuidanceState, terms: list[tuple[Term, float]], steps: int) -> Guided:
         anchor = self.anchor(state.y, state.degradation)

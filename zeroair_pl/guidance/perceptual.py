@@ -10,6 +10,7 @@ from torch import Tensor
 from zeroair_pl.errors import ConfigError, did_you_mean
 from zeroair_pl.guidance.base import GuidanceLoss, GuidanceState, per_image_mean
 from zeroair_pl.per_image import image_by_image
+from zeroair_pl.threads import all_threads
 
 Target = Literal["y", "x0"]
 
@@ -43,7 +44,8 @@ class Perceptual(GuidanceLoss):
         if self.trunk == "prior":
             if state.prior is None:
                 raise ConfigError("Perceptual: trunk 'prior' needs a fit with a prior; name a timm model instead")
-            maps = state.prior.features(x * 2 - 1)
+            with all_threads():
+                maps = state.prior.features(x * 2 - 1)
         else:
             model, mean, std = self._timm(x.device)
             maps = image_by_image(model, (x - mean) / std)
