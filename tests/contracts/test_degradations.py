@@ -215,7 +215,7 @@ def test_members_can_be_computed_as_one(family: Any) -> None:
                 for k, p in enumerate(group.each[i].parameters()):
                     p.add_(0.02 * (i + 1) * (-1) ** k)  # learned
     methods = ["noise_level", "regularisation", "invert", "first_estimate", "maps"]
-    together.stack(y, methods)
+    together.stack(y, [*methods, "seen_through"] if family.pointwise else methods)
     assert together.parts == [[0, 1, 2]]
     same = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-5)
     for method, image in (("forward", x), ("invert", y), ("first_estimate", y)):
@@ -224,6 +224,9 @@ def test_members_can_be_computed_as_one(family: Any) -> None:
         same(together.call(method), apart.call(method))
     for one, other in zip(together.dicts("maps"), apart.dicts("maps"), strict=True):
         same(one, other)
+    if family.pointwise:
+        for one, other in zip(together.dicts("seen_through", y), apart.dicts("seen_through", y), strict=True):
+            same(one, other)
     gradients: list[Any] = []
     for group in (together, apart):
         variable = x.clone().requires_grad_()
