@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
@@ -45,13 +46,13 @@ class Batches:
 
     def __init__(self, size: Callable[[Task], int], held: Callable[[int], int] | None = None) -> None:
         self._size, self._held = size, held or (lambda size: WAITING * size)
-        self._waiting: dict[tuple[int, int], list[Task]] = {}  # by height and width; the one that came first is first
+        self._waiting: list[tuple[tuple[int, int], Task]] = []  # height and width, in the order in which they came
         self._full = 1
 
     @property
     def count(self) -> int:
         """Photos that wait."""
-        return sum(map(len, self._waiting.values()))
+        return len(self._waiting)
 
     @property
     def wanted(self) -> int:
@@ -62,23 +63,24 @@ class Batches:
         """A photo that was read."""
         assert task.photo is not None
         self._full = self._size(task)
-        self._waiting.setdefault(task.photo.size, []).append(task)
+        self._waiting.append((task.photo.size, task))
 
     def ready(self) -> list[Task]:
         """A batch that is to be fitted now, or none of them."""
-        for size, tasks in self._waiting.items():
-            if len(tasks) >= self._size(tasks[0]):
+        firsts = dict(reversed(self._waiting))
+        for size, count in Counter(size for size, _ in self._waiting).items():
+            if count >= self._size(firsts[size]):
                 return self._take(size)
-        pixels = sum(height * width * len(tasks) for (height, width), tasks in self._waiting.items())
+        pixels = sum(height * width for (height, width), _ in self._waiting)
         return self.oldest() if self.count >= self._held(self._full) or pixels > WAITING_PIXELS else []
 
     def oldest(self) -> list[Task]:
         """The batch whose first photo has waited longest, full or not; none if no photo waits."""
-        return self._take(next(iter(self._waiting))) if self._waiting else []
+        return self._take(self._waiting[0][0]) if self._waiting else []
 
     def _take(self, size: tuple[int, int]) -> list[Task]:
-        tasks = self._waiting.pop(size)
-        full = self._size(tasks[0])
-        if tasks[full:]:
-            self._waiting[size] = tasks[full:]
-        return tasks[:full]
+        tasks = [task for own, task in self._waiting if own == size]
+        taken = tasks[: self._size(tasks[0])]
+        gone = {id(task) for task in taken}
+        self._waiting = [(own, task) for own, task in self._waiting if id(task) not in gone]
+        return taken

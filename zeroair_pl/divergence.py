@@ -76,9 +76,12 @@ class Watchdog(Callback):
         assert isinstance(pl_module, Restoration)
         state = pl_module.state
         assert state is not None
-        if float(state.noise.max()) < _TELLING and not bool(pl_module.finished.all()):
+        # Each by its own noise: one in heavy noise, where it waits for the others, must not hide what becomes of them.
+        watched = (state.noise.cpu() < _TELLING) & ~pl_module.finished
+        if bool(watched.any()):
             for i, what in lost(state.y, state.x0, final=False).items():
-                pl_module.lose(i, f"{what} at t = {state.t:.0f}")
+                if watched[i]:
+                    pl_module.lose(i, f"{what} at t = {state.t:.0f}")
 
 
 def safer(method: Method) -> tuple[Method, str]:

@@ -132,16 +132,16 @@ class Job:
                 self._alone(task, progress)
             return
         reason = ""
+        lost: dict[int, str] = {}
         try:
             result, note = self._once(tasks, progress, self.method)
-        except DivergenceError as error:
-            lost = error.lost
+            lost = result.lost
         except ConfigError:
             raise
         except Exception as error:  # of one of them, or of all at once: each half finds out for itself
-            reason = "memory ran out" if is_out_of_memory(error) else f"one of them fails ({describe(error)})"
-        else:
-            lost = result.lost
+            lost = error.lost if isinstance(error, DivergenceError) else {}
+            if len(lost) < len(tasks):
+                reason = "memory ran out" if is_out_of_memory(error) else f"one of them fails ({describe(error)})"
         if reason:
             release()
             half = len(tasks) // 2

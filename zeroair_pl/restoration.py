@@ -99,7 +99,8 @@ class Restoration(LightningModule):
 
     def stack(self) -> None:
         """Computes alike networks of the photos together: what an accelerator wants, and a CPU does not."""
-        self.phi.stack(self.y, ["noise_level", "regularisation"])
+        asked = ["noise_level", "regularisation", "invert", "first_estimate", "maps"]
+        self.phi.stack(self.y, [*asked, "seen_through"] if self.phi.pointwise else asked)
         for network in self.discriminators.values():
             assert isinstance(network, PerImage)
             network.stack(self.y, within=self.phi.parts)

@@ -127,8 +127,8 @@ class DiffusionSampling(Callback):
         seen = state if state.stage == "I" else replace(state, x0_auxiliary=None, y_hat_auxiliary=None)
         steps = round(self.schedule.full_steps)
         guided = Guided.join([self.guidance.update(part, terms, steps) for part in seen.parts()], seen.rows)
-        for name, value in (guided.losses or {}).items():
-            module.record[f"guidance/{name}"] = value
+        for name, value in (guided.losses or {}).items():  # a finished photo takes no part, whether others go on or not
+            module.record[f"guidance/{name}"] = value.masked_fill(module.finished.to(value.device), torch.nan)
         guided = guided._replace(x0=self.anchoring.settle(guided.x0))
         module.finished = module.finished | self.anchoring.finished
         auxiliary = guided.x0_auxiliary if guided.x0_auxiliary is not None else state.x0_auxiliary

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import signature
 from typing import Any
 
 import torch
@@ -67,7 +68,8 @@ class Stack(nn.Module):
             for i, module in enumerate(modules):
                 with torch.no_grad():
                     for name, own in [*module.named_parameters(), *module.named_buffers()]:
-                        own.copy_(stacked[name][i])
+                        # Not written into: an expanded buffer has no memory of its own, another may be a view of y.
+                        own.data = stacked[name][i].to(own.device, copy=True)
         return modules
 
     def _named(self) -> list[tuple[str, Tensor]]:
@@ -96,7 +98,7 @@ def stacked(
     Args:
         modules: one for each image.
         y: images for the trial of ``forward``, (B, 3, H, W).
-        methods: further ones to try, which take nothing.
+        methods: further ones to try, which take images or nothing.
         within: images that may share a stack; all of them unless given.
     """
     stacks: list[Stack] = []
@@ -136,7 +138,11 @@ def alike(a: nn.Module, b: nn.Module) -> bool:
 
 def _shapes(module: nn.Module) -> dict[str, tuple[Any, ...]]:
     tensors = [*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False)]
-    return {name: (tuple(value.shape), value.dtype, value.requires_grad) for name, value in tensors}
+    first: dict[int, str] = {}  # the name that a tensor of several names is stacked by
+    return {
+        name: (tuple(value.shape), value.dtype, value.requires_grad, first.setdefault(id(value), name))
+        for name, value in tensors
+    }
 
 
 def _attributes(module: nn.Module) -> dict[str, Any]:
@@ -146,13 +152,20 @@ def _attributes(module: nn.Module) -> dict[str, Any]:
 def _agrees(together: Stack, apart: Sequence[Stack], y: Tensor, methods: Sequence[str]) -> bool:
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            for method, inputs in [("forward", (y,)), *((name, ()) for name in methods)]:
+            for method in ("forward", *methods):
+                inputs = (y,) if signature(getattr(together.first, method)).parameters else ()
                 found = together.call(method, *inputs)
-                wanted = torch.cat([each.call(method, *(x[i : i + 1] for x in inputs)) for i, each in enumerate(apart)])
-                torch.testing.assert_close(found, wanted, rtol=1e-2, atol=1e-3)
+                wanted = [each.call(method, *(x[i : i + 1] for x in inputs)) for i, each in enumerate(apart)]
+                torch.testing.assert_close(found, _batch(wanted), rtol=1e-2, atol=1e-3, equal_nan=True)
     except Exception:
         return False
     return True
+
+
+def _batch(values: Sequence[Any]) -> Any:
+    if not isinstance(values[0], dict):
+        return torch.cat(list(values))
+    return {name: torch.cat([value[name] for value in values]) for name in set().union(*values)}
 
 
 def _each(found: Any, change: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -198,3 +199,43 @@ def test_a_learned_state_is_stored_whole(family: Any) -> None:
 @every_family
 def test_described(family: Any) -> None:
     described(family)
+
+
+@every_family
+def test_members_can_be_computed_as_one(family: Any) -> None:
+    """As accelerators do for a batch of photos; see ``stacks``. A family that cannot be is computed one by one there:
+    right, but slow."""
+    y = torch.cat([degraded(33, 48), 0.9 * degraded(33, 48).flip(-1), degraded(33, 48).flip(-2) ** 1.2])
+    x = torch.cat([toy_photo(33, 48, seed).clamp(0.1, 0.9) for seed in range(3)])
+    apart, together = (build_per_image(family, ["a.png", "b.png", "c.png"], 0, "degradation") for _ in range(2))
+    for i in range(3):
+        for group in (apart, together):
+            group.each[i].initialise(y[i : i + 1])
+            with torch.no_grad():
+                for k, p in enumerate(group.each[i].parameters()):
+                    p.add_(0.02 * (i + 1) * (-1) ** k)  # learned
+    methods = ["noise_level", "regularisation", "invert", "first_estimate", "maps"]
+    together.stack(y, [*methods, "seen_through"] if family.pointwise else methods)
+    assert together.parts == [[0, 1, 2]]
+    same = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-5)
+    for method, image in (("forward", x), ("invert", y), ("first_estimate", y)):
+        same(together.call(method, image), apart.call(method, image))
+    for method in ("noise_level", "regularisation"):
+        same(together.call(method), apart.call(method))
+    for one, other in zip(together.dicts("maps"), apart.dicts("maps"), strict=True):
+        same(one, other)
+    if family.pointwise:
+        for one, other in zip(together.dicts("seen_through", y), apart.dicts("seen_through", y), strict=True):
+            same(one, other)
+    gradients: list[Any] = []
+    for group in (together, apart):
+        variable = x.clone().requires_grad_()
+        energies = (
+            group(variable).square().flatten(1).mean(1) + group.call("regularisation") + group.call("noise_level")
+        )
+        energies.sum().backward()
+        gradients.append(variable.grad)
+    same(*gradients)
+    own = [{name: p.grad for name, p in phi.named_parameters()} for phi in apart]
+    for name, p in together.stacks[0].named_parameters():
+        same(p.grad, torch.stack([each[name.replace("/", ".")] for each in own]))

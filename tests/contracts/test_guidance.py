@@ -182,3 +182,33 @@ def test_perceptual_needs_the_prior_it_names() -> None:
     with pytest.raises(ConfigError, match="trunk 'prior' needs a fit with a prior"):
         loss(state)
     assert isinstance(state_for(loss).prior, ToyPrior)
+
+
+@every_loss
+@pytest.mark.parametrize("auxiliary", [False, True])
+@pytest.mark.parametrize("family", [Affine, Blur])
+def test_networks_that_are_computed_as_one_give_the_same_loss_and_gradients(
+    kind: Any, auxiliary: bool, family: Any
+) -> None:
+    """In the clean estimates and in the parameters of φ."""
+    found = []
+    for stacked in (False, True):
+        torch.manual_seed(0)  # for the random trunk of LPIPS
+        loss = kind()
+        state = state_for(loss, auxiliary=auxiliary, family=family)
+        if stacked:
+            state.degradation.stack(state.y, ["noise_level", "regularisation"])
+            for network in state.discriminators.values():
+                network.stack(state.y, within=state.degradation.parts)
+                assert network.parts == [[0, 1]]
+            assert state.degradation.parts == [[0, 1]]
+        images = [v.clone().requires_grad_() for v in (state.x0, state.x0_auxiliary) if v is not None]
+        value = loss(state.at(*images))
+        own = [p for p in state.degradation.parameters()]
+        gradients = torch.autograd.grad(value.sum(), [*images, *own], materialize_grads=True)
+        learned = gradients[len(images) :]
+        if not stacked:
+            count = len(learned) // 2
+            learned = tuple(torch.stack(both) for both in zip(learned[:count], learned[count:], strict=True))
+        found.append([value.detach(), *gradients[: len(images)], *learned])
+    torch.testing.assert_close(found[1], found[0], rtol=1e-4, atol=1e-6)

@@ -134,7 +134,8 @@ class TensorBoard(Callback):
     def _write(self, step: int, scalars: dict[str, list[float]], strips: list[Image.Image], known: list[int]) -> None:
         for i in known:
             for tag, values in scalars.items():
-                if isfinite(values[i]):  # a photo that is finished before others of its group takes part in no loss
+                # A photo that is finished before others of its group takes part in no loss, or its family has no such.
+                if isfinite(values[i]):
                     self._writers[i].add_scalar(tag, values[i], step)
         for i, strip in zip(known, strips, strict=False):
             writer = self._writers[i].file_writer
@@ -167,12 +168,13 @@ def _scalars(state: GuidanceState, maps: list[dict[str, Tensor]], record: dict[s
     """(B,) values by tag. The board groups tags by what stands before the first slash."""
     like = state.x0_error
     scalars = {"degradation/noise_level": state.noise_level()}
-    for name, first in maps[0].items():
-        if first.shape[-2:] == (1, 1):
-            numbers = torch.stack([m[name].flatten() for m in maps])
-            channels = COLOURS if numbers.shape[1] == 3 else [str(c + 1) for c in range(numbers.shape[1])]
-            for c, channel in enumerate(channels):
-                scalars[f"degradation/{name}" + (f"/{channel}" if len(channels) > 1 else "")] = numbers[:, c]
+    numbers = [{(k, v.shape[1]): v.flatten() for k, v in own.items() if v.shape[-2:] == (1, 1)} for own in maps]
+    for name, count in dict.fromkeys(key for own in numbers for key in own):  # families may differ, as those of Auto
+        none = like.new_full((count,), torch.nan)
+        values = torch.stack([own.get((name, count), none) for own in numbers])
+        channels = COLOURS if count == 3 else [str(c + 1) for c in range(count)]
+        for c, channel in enumerate(channels):
+            scalars[f"degradation/{name}" + (f"/{channel}" if count > 1 else "")] = values[:, c]
     for key, value in record.items():
         if key != "noise_level":
             scalars[key if "/" in key else f"record/{key}"] = value
