@@ -193,7 +193,7 @@ def test_a_checkpoint_of_a_batch_that_is_divided_does_not_stay(folder: Path, mon
     for family in ("Brittle", "Refuses"):
         monkeypatch.setattr(Refuses, "place", "maps")  # when checkpoints have been written
         restore(family, family, "5", "--sampling.steps", "5", "--checkpoint_every", "1")
-        assert [path.name for path in Path(family).rglob("*.ckpt")] == ([] if family == "Brittle" else ["d.ckpt"])
+        assert list(Path(family).rglob("*.ckpt")) == []
 
 
 def test_a_wrong_setting_ends_the_run_though_it_is_found_in_a_batch(folder: Path) -> None:

@@ -144,6 +144,7 @@ class Job:
                 reason = "memory ran out" if is_out_of_memory(error) else f"one of them fails ({describe(error)})"
         if reason:
             release()
+            self.outputs.sidecars.checkpoint(tasks[0].source.name).unlink(missing_ok=True)
             half = len(tasks) // 2
             progress.print(f"note: a batch of {len(tasks)} photos is divided: {reason}")
             for part in (tasks[:half], tasks[half:]):
@@ -173,6 +174,8 @@ class Job:
                     raise DivergenceError(f"{reason}; and once more with {words}") from error
                 note = "; ".join(filter(None, [reason, f"made with {words}", note]))
             task.fitted(result, note)
+        if task.photo is None:  # it failed; a later run is to begin anew
+            self.outputs.sidecars.checkpoint(task.source.name).unlink(missing_ok=True)
 
     def write(self, task: Task) -> Row:
         """Writes and scores what was restored, and says that it is finished; returns the photo's row."""
@@ -224,6 +227,8 @@ class Job:
             now = prior.tiling
             if tiling is None or now is None or (now.side, now.pixels_at_once) == (tiling.side, tiling.pixels_at_once):
                 return result, ""
+            if len(tasks) > 1:  # tiles change a result, so nobody's company must ask for them
+                raise MemoryError("the prior would need smaller tiles")
             note = f"memory ran out: the prior saw tiles of at most {now.side} px"
             progress.print(f"note: {', '.join(files)}: {note}")
             return result, note

@@ -54,38 +54,57 @@ def fit_large(
     callbacks: Sequence[Callback] = (),
     trainer: dict[str, Any] | None = None,
 ) -> Result:
-    """As ``fit``, one photo after the other, in the time and memory of a few prior passes at full size.
+    """As ``fit``, one photo after the other, in the time and memory of a few prior passes at full size each.
 
     ``callbacks`` watch the fit at the working size.
 
     Raises:
         DivergenceError: as ``fit``.
     """
-    from zeroair_pl.fit import Result, fit
+    from zeroair_pl.fit import Result
 
-    began, solved = time.perf_counter(), []
+    began, solved = time.perf_counter(), list[Result]()
+    gone: dict[int, str] = {}
     for i, name in enumerate(names):
         photo = y[i : i + 1]
-        small = working_size(photo, method.sampling.working_pixels)
-        result = fit(small, [name], method, callbacks, trainer)
-        with torch.no_grad():
-            phi = carried(result.phi[0], small, photo)
-            device = getattr(getattr(method.prior, "unet", None), "device", torch.device("cpu"))
-            look = FirstLook(method.prior, device)
-            look(phi, photo)
-            restored, passes = last_part(photo, phi, method, image_generator(method.seed, name, "full size"), device)
-            if (what := lost(photo, restored)) != {}:
-                raise DivergenceError(f"{name}: {what[0]}")
-            maps = {key: value.cpu() for key, value in phi.maps().items()}
-        solved.append((restored, maps, phi, result.forwards[0] + look.forwards + passes))
+        try:
+            solved.append(_solved(photo, name, method, callbacks, trainer))
+        except DivergenceError as error:
+            gone[i] = str(error)
+            solved.append(Result(photo, [{}], torch.full((1,), torch.nan), [0], 0.0, [Degradation()]))
+    if len(gone) == len(names):
+        raise DivergenceError(gone[0], gone)
     return Result(
-        solved[0][0] if len(solved) == 1 else torch.cat([each[0] for each in solved]),
-        [each[1] for each in solved],
-        torch.stack([each[2].noise_level() for each in solved]),
-        [each[3] for each in solved],
+        solved[0].restored if len(solved) == 1 else torch.cat([each.restored for each in solved]),
+        [each.maps[0] for each in solved],
+        torch.cat([each.noise_level for each in solved]),
+        [each.forwards[0] for each in solved],
         time.perf_counter() - began,
-        [each[2] for each in solved],
+        [each.phi[0] for each in solved],
+        gone,
     )
+
+
+def _solved(
+    y: Tensor, name: str, method: Method, callbacks: Sequence[Callback], trainer: dict[str, Any] | None
+) -> Result:
+    """As ``fit_large``, of one photo (1, 3, H, W)."""
+    from zeroair_pl.fit import Result, fit
+
+    began = time.perf_counter()
+    small = working_size(y, method.sampling.working_pixels)
+    result = fit(small, [name], method, callbacks, trainer)
+    with torch.no_grad():
+        phi = carried(result.phi[0], small, y)
+        device = getattr(getattr(method.prior, "unet", None), "device", torch.device("cpu"))
+        look = FirstLook(method.prior, device)
+        look(phi, y)
+        restored, passes = last_part(y, phi, method, image_generator(method.seed, name, "full size"), device)
+        if what := lost(y, restored):
+            raise DivergenceError(f"{name}: {what[0]}")
+        maps = {key: value.cpu() for key, value in phi.maps().items()}
+    forwards = result.forwards[0] + look.forwards + passes
+    return Result(restored, [maps], phi.noise_level()[None], [forwards], time.perf_counter() - began, [phi])
 
 
 def last_part(

@@ -115,12 +115,19 @@ class Tiling:
         """Whether an image of that size is seen whole."""
         return max(height, width) <= self.side or height * width <= self._stays_whole
 
+    def seen_at_once(self, x: Tensor) -> int:
+        """How many images of a batch (B, C, H, W) go through the network together, at most, and whole."""
+        height, width = x.shape[-2:]
+        if not self.whole(height, width):
+            return 1
+        return min(len(x), self.images_at_once, max(1, self.pixels_at_once // (height * width)))
+
     def smaller(self, images: int = 1) -> Tiling | None:
         """Half of the images at once, if ``images`` that are seen whole were too many; else a quarter of the pixels at
         once, in tiles of half the side where the network allows it; ``None`` where nothing is left to save."""
         if images > 1:
             fewer = copy.copy(self)
-            fewer.images_at_once = min(images, self.images_at_once) // 2
+            fewer.images_at_once = images // 2
             return fewer
         tile, overlap, trained = self._asked
         if self._any_size:

@@ -89,9 +89,9 @@ class UNetPrior(Prior):
         self._weights = _digest(unet)
         self.unet = _cast(unet.to(memory_format=self.memory_format), self.precision)
         self.run = Compiled(self.unet) if compile else self.unet
-        self.together = Together(self._network)
         own = getattr(unet, "multiple", None)
         self.multiple = own or self.stem * 2 ** (len(unet.config.down_block_types) - 1)
+        self.together = Together(self._network, self.multiple)
         self.tiling: Tiling = Tiling(tile, overlap, pixels_at_once, self.multiple, trained_size(unet, self.stem))
 
     def to(self, device: torch.device | str) -> Prior:
@@ -113,8 +113,7 @@ class UNetPrior(Prior):
                 with torch.no_grad():
                     return Prediction(*self.tiling.predict(self._estimate, x_t, t, self.together.split))
             except Exception as error:
-                images = min(len(x_t), self.tiling.images_at_once) if self.tiling.whole(*x_t.shape[-2:]) else 1
-                smaller = self.tiling.smaller(images) if is_out_of_memory(error) else None
+                smaller = self.tiling.smaller(self.tiling.seen_at_once(x_t)) if is_out_of_memory(error) else None
                 if smaller is None:
                     raise
             release()
