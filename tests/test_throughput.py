@@ -81,11 +81,11 @@ def test_the_share_of_the_prior_and_what_else_costs(
     assert len(costs) == 12
     assert [row["own_ms"] for row in costs] == sorted((row["own_ms"] for row in costs), reverse=True)
     assert all(row["whole_ms"] >= row["own_ms"] for row in costs)
-    assert "fit.fit" in [row["function"] for row in costs]
+    assert "fit._fit" in [row["function"] for row in costs]
     said = capsys.readouterr().out
     assert ("FAIL" in said) == (not goal["met"])
     assert "denoise+quick: beside the prior" in said
-    assert "fit.fit" in said
+    assert "fit._fit" in said
 
 
 @scripts("benchmarks/throughput.py")

@@ -28,6 +28,7 @@ _TYPES = {
 
 _CLASSES = ("degradation", "loss", "prior", "scheduler", "update")  # settings that name a class
 _NOT_KEYS = ("config", "print_config", "print_shtab", "help")
+_MANY = 60  # names of classes, of which no more are listed
 
 
 def explain(message: str, parser: ArgumentParser) -> tuple[str, str]:
@@ -123,14 +124,14 @@ def _unknown_option(word: str, parser: ArgumentParser) -> tuple[str, str]:
 
 
 def _unknown_key(where: str, word: str, known: Sequence[str], owner: str) -> tuple[str, str]:
-    listed = f" Known: {', '.join(known)}." if 0 < len(known) <= 30 else ""
+    listed = f" Known: {', '.join(known)}." if 0 < len(known) <= _MANY else ""
     has = f"{owner} has no option" if owner else "there is no setting"
     return f"{where}{has} {word!r}.{did_you_mean(word, known)}{listed}", word
 
 
 def _unknown_class(where: str, word: str, keys: str) -> tuple[str, str]:
     known = known_classes(keys.rpartition(".")[2])
-    listed = f" Known: {', '.join(known)}." if 0 < len(known) <= 30 else ""
+    listed = f" Known: {', '.join(known)}." if 0 < len(known) <= _MANY else ""
     return f"{where}there is no class {word!r}.{did_you_mean(word.rpartition('.')[2], known)}{listed}", word
 
 
