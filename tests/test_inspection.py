@@ -202,12 +202,12 @@ def test_a_folder_that_cannot_be_written_is_named(photos: Tensor, tmp_path: Path
 def test_a_disk_that_fails_costs_the_board_alone(
     photos: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from torch.utils.tensorboard import SummaryWriter
+    from torch.utils.tensorboard import FileWriter
 
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(SummaryWriter, "add_scalar", full)
+    monkeypatch.setattr(FileWriter, "add_summary", full)
     with pytest.warns(UserWarning, match="No space left"):
         watched = restore(photos, [TensorBoard(tmp_path, NAMES)], steps=3)
     assert torch.equal(watched.restored, restore(photos, [], steps=3).restored)

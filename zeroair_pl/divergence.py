@@ -11,7 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from zeroair_pl.guidance.updates import GradientUpdate
-from zeroair_pl.per_image import image_by_image
+from zeroair_pl.per_image import finite, image_by_image
 from zeroair_pl.restoration import Restoration
 
 if TYPE_CHECKING:
@@ -42,19 +42,19 @@ def lost(y: Tensor, x: Tensor, final: bool = True) -> dict[int, str]:
 def _measured(y: Tensor, x: Tensor) -> Tensor:
     """(B, 7) numbers on photos and their estimates, from ``_LOOKED_AT`` values of each."""
     stride = max(1, int((x[0].numel() / _LOOKED_AT) ** 0.5))
-    finite = torch.isfinite(torch.stack(torch.aminmax(x.flatten(1), dim=1))).all(0)
-    y, x = (v[..., ::stride, ::stride].flatten(2).float() for v in (y, x.clamp(0, 1)))
+    whole = finite(x)
+    y, x = (v[..., ::stride, ::stride].flatten(2).float().clamp(0, 1) for v in (y, x))
     clipped, already = (((v <= _FLAT) | (v >= 1 - _FLAT)).float().mean((1, 2)) for v in (x, y))
     (x_spread, a), (y_spread, b) = ((v.std(2).amax(1), v - v.mean(2, keepdim=True)) for v in (x, y))
     power = (a.square().sum((1, 2)) * b.square().sum((1, 2))).sqrt().clamp(min=1e-12)
     alike, away = (a * b).sum((1, 2)) / power, (x - y).abs().mean((1, 2))
-    return torch.stack([finite.float(), x_spread, y_spread, clipped, already, alike, away], dim=1)
+    return torch.stack([whole.float(), x_spread, y_spread, clipped, already, alike, away], dim=1)
 
 
 def _verdict(
-    final: bool, finite: float, x_spread: float, y_spread: float, share: float, before: float, alike: float, away: float
+    final: bool, whole: float, x_spread: float, y_spread: float, share: float, before: float, alike: float, away: float
 ) -> str:
-    if not finite:
+    if not whole:
         return "the fit diverged, an estimate is not finite"
     if x_spread < _FLAT < 0.1 * y_spread and (final or share > 0.98):
         return "the fit collapsed to a constant image"

@@ -173,6 +173,12 @@ def randn(shape: tuple[int, ...], generators: list[torch.Generator], device: tor
         return torch.stack(list(pool.map(drawn, generators))).to(device)
 
 
+def finite(x: Tensor) -> Tensor:
+    """(B, …) → (B,): all values of the image are finite. A sum finds that out in a tenth of the time, or nearly so."""
+    sums = torch.isfinite(x.flatten(1).sum(1))
+    return sums if bool(sums.all()) else torch.isfinite(x).flatten(1).all(1)  # finite values may have an infinite sum
+
+
 def image_means(x: Tensor) -> Tensor:
     """(B, …) → (B,): the mean of each image; on a CPU one by one, since a sum over a batch takes another order."""
     return x.flatten(1).mean(1) if x.device.type != "cpu" else torch.stack([image.mean() for image in x])

@@ -20,7 +20,7 @@ from zeroair_pl.anchoring import SHIFTS, Anchoring
 from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.updates import Anchor, GradientUpdate, GuidanceUpdate, Guided, ProximalUpdate
-from zeroair_pl.per_image import randn
+from zeroair_pl.per_image import finite, randn
 from zeroair_pl.priors.base import Prior
 from zeroair_pl.restoration import Restoration
 from zeroair_pl.schedule import Schedule
@@ -220,8 +220,7 @@ def _finite(x: Tensor, module: Restoration, t: float, what: str) -> Tensor:
     Raises:
         DivergenceError: all photos are lost.
     """
-    ends = torch.stack(torch.aminmax(x.flatten(1), dim=1))  # one pass; NaN is an end where there is one
-    good = torch.isfinite(ends).all(0).view(-1, len(module.y)).all(0).cpu()
+    good = finite(x).view(-1, len(module.y)).all(0).cpu()
     for i in (~good).nonzero()[:, 0].tolist():
         module.lose(i, f"the fit diverged, {what} is not finite at t = {t:.0f}")
     for i in module.lost:

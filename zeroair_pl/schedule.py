@@ -91,7 +91,8 @@ class Schedule:
         self.scheduler, self._predicts = respaced(template, betas.tolist())
         # At the end the clean estimate is the result. A few solvers would stop with the last level's noise still in it,
         # or extrapolate. Those that look twice at the last level end by themselves.
-        visits = self.scheduler.timesteps.tolist()
+        self._visits = [float(k) for k in self.scheduler.timesteps]
+        visits = self._visits
         self._last = visits[-1] if visits.count(visits[-1]) == 1 else None
         accepted = inspect.signature(self.scheduler.step).parameters
         self._extras: dict[str, Any] = {"eta": eta} if "eta" in accepted else {}
@@ -109,7 +110,7 @@ class Schedule:
     @property
     def timesteps(self) -> Timesteps:
         """The levels as a fresh training set, in the scheduler's own numbering."""
-        return Timesteps([float(k) for k in self.scheduler.timesteps])
+        return Timesteps(list(self._visits))
 
     def prior_t(self, k: float) -> float:
         """The prior's timestep, possibly fractional, of the scheduler's timestep ``k``."""
@@ -128,7 +129,7 @@ class Schedule:
     @property
     def first(self) -> float:
         """The scheduler's first timestep."""
-        return float(self.scheduler.timesteps[0])
+        return self._visits[0]
 
     def noise(self, k: float) -> float:
         """Standard deviation of the noise in x_t at ``k``, on the scale of the clean image, in units of [0, 1]."""
@@ -137,9 +138,8 @@ class Schedule:
 
     def after(self, k: float) -> float | None:
         """The scheduler's timestep that follows ``k``, or ``None`` at the end."""
-        values = [float(v) for v in self.scheduler.timesteps]
-        i = values.index(k) + 1
-        return values[i] if i < len(values) else None
+        i = self._visits.index(k) + 1
+        return self._visits[i] if i < len(self._visits) else None
 
     def noisy(self, x0: Tensor | None, noise: Tensor, k: float) -> Tensor:
         """x_t at the scheduler's timestep ``k``: the clean image ``x0`` (B, 3, H, W) in [-1, 1] with unit-variance
@@ -178,8 +178,8 @@ class Schedule:
         vars(self.scheduler).update(state)
 
     def _timestep(self, k: float) -> Any:
-        timesteps = self.scheduler.timesteps
-        return timesteps[(timesteps.double() - k).abs().argmin()]
+        nearest = min(range(len(self._visits)), key=lambda i: abs(self._visits[i] - k))
+        return self.scheduler.timesteps[nearest]
 
 
 def _levels(prior: Prior, high: float, low: float, steps: int, spacing: Spacing) -> Tensor:

@@ -7,6 +7,7 @@ import io
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -132,15 +133,16 @@ class TensorBoard(Callback):
         return step in {round(i * (steps - 1) / (MOMENTS - 1)) for i in range(MOMENTS)}
 
     def _write(self, step: int, scalars: dict[str, list[float]], strips: list[Image.Image], known: list[int]) -> None:
-        for i in known:
-            for tag, values in scalars.items():
-                # A photo that is finished before others of its group takes part in no loss, or its family has no such.
-                if isfinite(values[i]):
-                    self._writers[i].add_scalar(tag, values[i], step)
-        for i, strip in zip(known, strips, strict=False):
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        for i, strip in zip_longest(known, strips):
+            # A photo that is finished before others of its group takes part in no loss, or its family has no such.
+            told = {tag: values[i] for tag, values in scalars.items() if isfinite(values[i])}
+            values = [Summary.Value(tag=tag, simple_value=value) for tag, value in told.items()]
             writer = self._writers[i].file_writer
             assert writer is not None
-            writer.add_summary(_image_summary("strip", strip), step)
+            # One event for all of a step: each has a checksum, and a turn of the thread that writes.
+            writer.add_summary(Summary(value=values + ([] if strip is None else [_image("strip", strip)])), step)
 
     def _close(self) -> None:
         while self._writers:
@@ -188,7 +190,7 @@ def _strip(state: GuidanceState, y_hat: Tensor, maps: list[dict[str, Tensor]], i
     return pictures.strip(photos, maps[i], STRIP_HEIGHT, two_rows=True)  # in one row, its thumbnail is a sliver
 
 
-def _image_summary(tag: str, picture: Image.Image) -> Any:
+def _image(tag: str, picture: Image.Image) -> Any:
     """What ``SummaryWriter.add_image`` makes, but a JPEG: a PNG took as long as all of TDM, and is five times as large
     for the checksum of the file, which is computed in Python."""
     from tensorboard.compat.proto.summary_pb2 import Summary
@@ -198,4 +200,4 @@ def _image_summary(tag: str, picture: Image.Image) -> Any:
     shown = Summary.Image(
         height=picture.height, width=picture.width, colorspace=3, encoded_image_string=jpeg.getvalue()
     )
-    return Summary(value=[Summary.Value(tag=tag, image=shown)])
+    return Summary.Value(tag=tag, image=shown)

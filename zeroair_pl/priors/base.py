@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -43,11 +44,16 @@ class Calibration:
 
     def error(self, noise: Tensor) -> Tensor:
         """RMS error at the given noise levels, interpolated in log-log and extended with the first and last slope."""
-        x, y = torch.tensor(self.noise).log(), torch.tensor(self.rmse).log()
+        x, y = _logarithms(self.noise), _logarithms(self.rmse)
         q = noise.detach().float().cpu().clamp(min=1e-6).log()
         i = torch.searchsorted(x, q).clamp(1, len(x) - 1)
         slope = (y[i] - y[i - 1]) / (x[i] - x[i - 1])
         return (y[i - 1] + slope * (q - x[i - 1])).exp().clamp(max=1.0).to(noise.device)
+
+
+@lru_cache(maxsize=16)
+def _logarithms(values: tuple[float, ...]) -> Tensor:
+    return torch.tensor(values).log()
 
 
 class Prior(ABC):
@@ -71,6 +77,7 @@ class Prior(ABC):
     calibration: Calibration
     learned_variance: bool = False
     tiling: Tiling | None = None
+    _known: tuple[Tensor, Tensor] | None = None
 
     @property
     def num_timesteps(self) -> int:
@@ -79,19 +86,24 @@ class Prior(ABC):
 
     def alpha_bar(self, t: Tensor) -> Tensor:
         """ᾱ at (possibly fractional) timesteps, interpolated linearly in log-SNR; float64, CPU, shape of ``t``."""
-        table = self.alphas_cumprod
-        log_snr = torch.log(table) - torch.log1p(-table)
-        t = t.detach().double().cpu().clamp(0, len(table) - 1)
-        low = t.floor().long().clamp(max=len(table) - 2)
+        log_snr = self._log_snr()
+        t = t.detach().double().cpu().clamp(0, len(log_snr) - 1)
+        low = t.floor().long().clamp(max=len(log_snr) - 2)
         return torch.sigmoid(torch.lerp(log_snr[low], log_snr[low + 1], t - low))
 
     def timestep(self, noise: Tensor) -> Tensor:
         """The timestep whose relative noise sqrt((1 − ᾱ)/ᾱ) is ``noise`` (units of the [-1, 1] range); float64, CPU."""
-        table = self.alphas_cumprod
-        levels = (0.5 * (torch.log1p(-table) - torch.log(table))).contiguous()  # increasing in t
+        levels = -0.5 * self._log_snr()  # increasing in t
         q = noise.detach().double().cpu().clamp(min=1e-8).log().clamp(levels[0], levels[-1]).contiguous()
-        i = torch.searchsorted(levels, q).clamp(1, len(table) - 1)
+        i = torch.searchsorted(levels, q).clamp(1, len(levels) - 1)
         return i - 1 + (q - levels[i - 1]) / (levels[i] - levels[i - 1])
+
+    def _log_snr(self) -> Tensor:
+        """log ᾱ/(1 − ᾱ), (T,), of the schedule as it is."""
+        if self._known is None or self._known[0] is not self.alphas_cumprod:
+            table = self.alphas_cumprod
+            self._known = table, torch.log(table) - torch.log1p(-table)
+        return self._known[1]
 
     @abstractmethod
     def predict(self, x_t: Tensor, t: Tensor) -> Prediction:
