@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,7 +10,13 @@ import torch
 
 PIXELS = 2**17  # of a photo, up to which its small operations are no slower in one thread
 
-_all: list[int] = []  # the number of threads outside of ``one_thread``, once for each that is open
+
+class _Outside:
+    """The number of threads outside of ``one_thread``, which torch keeps for the process; fits may overlap."""
+
+    lock = threading.Lock()
+    fits = 0
+    threads = 0
 
 
 @contextmanager
@@ -23,21 +30,26 @@ def one_thread(pixels: int) -> Iterator[None]:
     if pixels > PIXELS:
         yield
         return
-    _all.append(torch.get_num_threads())
+    with _Outside.lock:
+        if not _Outside.fits:
+            _Outside.threads = torch.get_num_threads()
+        _Outside.fits += 1
     torch.set_num_threads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(_all.pop())
+        with _Outside.lock:
+            _Outside.fits -= 1
+        torch.set_num_threads(_Outside.threads)
 
 
 @contextmanager
 def all_threads() -> Iterator[None]:
     """Within it, as many threads as outside of ``one_thread``: for the prior."""
-    if not _all or torch.get_num_threads() == _all[-1]:
+    if not _Outside.fits or torch.get_num_threads() == _Outside.threads:
         yield
         return
-    torch.set_num_threads(_all[-1])
+    torch.set_num_threads(_Outside.threads)
     try:
         yield
     finally:
