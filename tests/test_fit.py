@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import re
+import weakref
 from dataclasses import fields
 from typing import Any, get_args
 
@@ -281,3 +283,16 @@ def test_a_module_without_its_sampler_says_so() -> None:
     module = Restoration(hazy(1), names(1), Noise, Modelling([Term(Fidelity())]))
     with pytest.raises(RuntimeError, match="run this module with the DiffusionSampling callback"):
         module.training_step(0.0, 0)
+
+
+def test_a_fit_leaves_nothing_in_memory_for_the_garbage_collector() -> None:
+    made: list[weakref.ref[Any]] = []
+    gc.collect()
+    gc.disable()
+    try:
+        result = fit(hazy(2), names(2), method(Haze, update=AnchoredUpdate()),
+                     [Watch(lambda m: made.extend([weakref.ref(m), weakref.ref(m.state.x0)]))])  # fmt: skip
+        assert [each for each in made if each() is not None] == []
+        assert result.restored.shape == (2, 3, 32, 32)
+    finally:
+        gc.enable()

@@ -169,8 +169,13 @@ def _fit(
             sampler.forwards[i] = look.forwards
         if stacks_on(device):
             module.to(device).stack()
-        with plain_interrupt():
-            engine.fit(module, train_dataloaders=schedule.timesteps, ckpt_path=start(callbacks), weights_only=True)
+        try:
+            with plain_interrupt():
+                engine.fit(module, train_dataloaders=schedule.timesteps, ckpt_path=start(callbacks), weights_only=True)
+        finally:
+            # A Trainer, its loops and the module hold each other, and the photos would stay in memory with them until
+            # the garbage collector comes to cycles that old, which it does seldom.
+            vars(engine).clear()
     restored = sampler.restored.detach().cpu()
     for i, what in lost(y, restored).items():
         module.lose(i, what)
