@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 if TYPE_CHECKING:
-    from zeroair_pl.job import Task
+    from zeroair_pl.task import Task
 
 BatchSize = int | Literal["auto"]
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,51 +15,17 @@ from zeroair_pl.divergence import safer
 from zeroair_pl.errors import ConfigError, DivergenceError, InputError, describe
 from zeroair_pl.fit import Method, Result, fit
 from zeroair_pl.images import Source
-from zeroair_pl.inspection.progress import Follow, ListProgress
+from zeroair_pl.inspection.progress import ListProgress
 from zeroair_pl.large import is_large
 from zeroair_pl.memory import is_out_of_memory, release
 from zeroair_pl.outputs import Outputs
 from zeroair_pl.photo import Photo, load_photo
 from zeroair_pl.saving import output_path, save_photo
 from zeroair_pl.sidecars import Record, Row, digest, of_photo
+from zeroair_pl.task import Task, own_fault
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback
-
-
-@dataclass
-class Task:
-    """One photo on its way.
-
-    Attributes:
-        row: what is known of it so far; failed, with a reason, as soon as it goes no further.
-        depends: all that its result depends on.
-        photo, path: what is to be restored, and where to; ``None`` if nothing is.
-        before: the record of a run that has finished it.
-        result: of its fit.
-        follow: what watched its fit.
-    """
-
-    source: Source
-    row: Row
-    depends: dict[str, Any] = field(default_factory=dict)
-    photo: Photo | None = None
-    path: Path | None = None
-    before: Record | None = None
-    result: Result | None = None
-    follow: Follow | None = None
-
-    def fitted(self, result: Result, note: str) -> None:
-        """Its fit has ended well."""
-        self.result = result
-        self.row = replace(
-            self.row,
-            note=note,
-            kind=result.phi[0].kind,
-            noise_level=float(result.noise_level[0]),
-            forwards=result.forwards[0],
-            seconds=result.seconds,
-        )
 
 
 @dataclass(frozen=True)
@@ -94,7 +59,7 @@ class Job:
     def read(self, source: Source) -> Task:
         """Finds out whether the photo is finished, and decodes it if not."""
         task = Task(source, Row(source.name, str(source.path)))
-        with _own_fault(task):
+        with own_fault(task):
             # Before decoding: if the file changes meanwhile, the record has the old bytes, and the next run sees that.
             depends = of_photo(source.path, self.depends)
             task.row = replace(task.row, settings=digest(depends))
@@ -122,7 +87,7 @@ class Job:
         """Restores photos of one size, as far as they were read and are not finished. One that diverges is begun once
         more, by itself."""
         for task in tasks:
-            with _own_fault(task):
+            with own_fault(task):
                 self.outputs.require_room(task.source)
         self._fit([task for task in tasks if task.photo is not None], progress)
 
@@ -158,7 +123,7 @@ class Job:
 
     def _alone(self, task: Task, progress: ListProgress, reason: str = "") -> None:
         """A fit of this photo alone; with a ``reason``, its first has diverged."""
-        with _own_fault(task):
+        with own_fault(task):
             if not reason:
                 try:
                     result, note = self._once([task], progress, self.method)
@@ -180,7 +145,7 @@ class Job:
     def write(self, task: Task) -> Row:
         """Writes and scores what was restored, and says that it is finished; returns the photo's row."""
         source = task.source
-        with _own_fault(task):
+        with own_fault(task):
             if task.row.status == "skipped" and task.before is not None and source.reference is not None:
                 path = self.outputs.folder / task.row.output
                 task.row = _scored(task.row, source, load_photo(source.path), path)
@@ -223,7 +188,8 @@ class Job:
         try:
             # The files' own names, which are the same however they were listed: they decide the random numbers.
             files = [task.source.path.name for task in tasks]
-            result = fit(torch.stack(photos), files, method, callbacks, self.trainer)
+            y = photos[0][None] if len(photos) == 1 else torch.stack(photos)  # no copy of a large photo
+            result = fit(y, files, method, callbacks, self.trainer)
             now = prior.tiling
             if tiling is None or now is None or (now.side, now.pixels_at_once) == (tiling.side, tiling.pixels_at_once):
                 return result, ""
@@ -243,28 +209,6 @@ class Job:
             save_strip(self.outputs.strip(source), photo.pixels, result.restored[0], result.maps[0])
         for name, values in result.maps[0].items() if self.wanted["maps"] else ():
             save_map(self.outputs.map(source, name), values)
-
-
-@contextmanager
-def _own_fault(task: Task) -> Iterator[None]:
-    """What goes wrong with one photo becomes the reason in its row."""
-    reason, unexpected = "", False
-    try:
-        yield
-    except ConfigError:  # the settings' fault: no other photo would fare better
-        raise
-    except (InputError, DivergenceError) as error:
-        reason = str(error)
-    except Exception as error:
-        what, unexpected = describe(error), True
-        if is_out_of_memory(error):
-            what = f"memory ran out ({what}); lower prior.pixels_at_once, prior.tile or sampling.working_pixels."
-        reason = f"{task.source.path}: {what}"
-    if reason:
-        task.row = replace(task.row, status="failed", reason=reason)
-        task.photo = task.result = None
-    if unexpected:
-        release()  # what the failed fit held
 
 
 def _scored(row: Row, source: Source, photo: Photo, output: Path) -> Row:

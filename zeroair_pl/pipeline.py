@@ -13,7 +13,8 @@ from typing import Any
 from zeroair_pl.batches import Batches
 from zeroair_pl.images import Source
 from zeroair_pl.inspection.progress import ListProgress
-from zeroair_pl.job import Job, Task
+from zeroair_pl.job import Job
+from zeroair_pl.task import Task
 
 LARGE = 25_000_000  # pixels of a photo that is alone in memory
 BEHIND = 100  # photos without a fit that may wait to be said so

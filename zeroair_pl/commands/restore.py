@@ -22,7 +22,7 @@ from zeroair_pl.errors import ConfigError, describe, did_you_mean
 from zeroair_pl.fit import Method, Sampling, device_of
 from zeroair_pl.images import Source, find_images
 from zeroair_pl.inspection.progress import Follow, ListProgress, one_line
-from zeroair_pl.job import Job, Task
+from zeroair_pl.job import Job
 from zeroair_pl.outputs import Outputs
 from zeroair_pl.pipeline import restore_all
 from zeroair_pl.priors import Prior
@@ -32,6 +32,7 @@ from zeroair_pl.sampling import Guidance
 from zeroair_pl.saving import write_atomically
 from zeroair_pl.schedule import Schedule
 from zeroair_pl.sidecars import Row, dependencies, digest
+from zeroair_pl.task import Task
 
 # Of the settings that are objects: named here as a config would, so that the resolved config can name them too.
 DEFAULTS: dict[str, Any] = {
