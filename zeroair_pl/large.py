@@ -172,7 +172,7 @@ def carried(phi: Degradation, small: Tensor, y: Tensor) -> Degradation:
             maps = []
             for one in values.detach().split(1, dim=1):
                 rough = F.interpolate(one, size=y.shape[-2:], mode="bilinear", align_corners=False)
-                maps.append(refine(rough, y, radius=round(4 * scale), eps=1e-4))
+                maps.append(refine(rough, y, radius=round(4 * scale), eps=1e-4, samples=8))
             value = torch.cat(maps, dim=1) if len(maps) > 1 else maps[0]
             if name in module._buffers:
                 module._buffers[name] = value

@@ -109,8 +109,13 @@ class Degradation(nn.Module):
         A secant over ±σ is finite where a tone curve has no slope.
         """
         sigma = self.noise_level()
-        image, above, below = self.invert(torch.cat([y, y + sigma, y - sigma])).split(len(y))
-        return {"image": image.clamp(-0.5, 1.5), "noise": ((above - below) / 2).clamp(min=1e-4)}
+        if y.numel() > LARGE:  # one after the other, in less memory
+            noise = (self.invert(y + sigma) - self.invert(y - sigma)) / 2
+            image = self.invert(y)
+        else:  # at once: what belongs to φ, a map perhaps, is computed once
+            image, above, below = self.invert(torch.cat([y, y + sigma, y - sigma])).split(len(y))
+            noise = (above - below) / 2
+        return {"image": image.clamp(-0.5, 1.5), "noise": noise.clamp(min=1e-4)}
 
     def first_estimate(self, y: Tensor) -> Tensor:
         """A first clean image (1, 3, H, W) in [0, 1], where sampling may start."""
@@ -119,6 +124,7 @@ class Degradation(nn.Module):
 
 MIN_NOISE = 1.0 / 255 / 12**0.5  # the rounding error of 8 bits: no photo is known better than that
 MAX_NOISE = 0.5
+LARGE = 2**23  # values of a photo that is not held several times over
 HOLD = 10.0  # weight of the noise level's start, in nats per element
 SLOW = 0.1  # maps move this much slower than the noise level at one learning rate: their starts are better known
 
@@ -179,14 +185,14 @@ def beyond(value: float, limit: float, width: float) -> float:
     return 1 / (1 + math.exp(min(50.0, max(-50.0, (limit - value) / width))))
 
 
-def refine(rough: Tensor, y: Tensor, radius: int, eps: float) -> Tensor:
+def refine(rough: Tensor, y: Tensor, radius: int, eps: float, samples: int = 24) -> Tensor:
     """Guided filter of a (1, 1, H, W) map along the edges of y's brightness (He, Sun & Tang, ECCV 2010).
 
     For large radii its linear coefficients, which are smooth, are computed on a subsampled grid (fast guided filter, He
-    & Sun, 2015): the cost does not grow with the radius.
+    & Sun, 2015): the cost does not grow with the radius. A window has at least ``samples`` of them along a side.
     """
     from kornia.filters import guided_blur
 
     size = 2 * min(radius, (min(y.shape[-2:]) - 1) // 2) + 1
     guide = y.mean(dim=1, keepdim=True)
-    return guided_blur(guide, rough, size, eps, subsample=max(1, size // 24), separable=True)
+    return guided_blur(guide, rough, size, eps, subsample=max(1, size // samples), separable=True)
