@@ -187,7 +187,8 @@ def _fit(
 
 
 def stacks_on(device: torch.device) -> bool:
-    """Whether the small networks of several photos are computed together there. On a CPU that saves no time."""
+    """Whether the small networks of several photos are computed together there. On a CPU they are not: operations on a
+    batch round otherwise than on one photo, and a result must not depend on its company."""
     return device.type != "cpu"
 
 

@@ -98,7 +98,7 @@ class Restoration(LightningModule):
         self.record: dict[str, Tensor] = {}
 
     def stack(self) -> None:
-        """Computes alike networks of the photos together: what an accelerator wants, and a CPU does not."""
+        """Computes alike networks of the photos together, in few operations: see ``PerImage.stack``."""
         asked = ["noise_level", "regularisation", "invert", "first_estimate", "maps"]
         self.phi.stack(self.y, [*asked, "seen_through"] if self.phi.pointwise else asked)
         for network in self.discriminators.values():
