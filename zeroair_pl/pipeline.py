@@ -30,7 +30,8 @@ def restore_all(
     """Takes photos from file to file: one by one, in the order of the list, or in batches of one size.
 
     Three batches are in memory at most, and those photos that wait for more of their size; of large photos, one.
-    Whatever ends the run, what was fitted by then is written.
+    Whatever ends the run, what was fitted by then is written. A run that ends without an exception has called ``done``
+    exactly once for each photo.
 
     Args:
         sources: the photos; each is asked for when its time has come.
@@ -82,7 +83,7 @@ def restore_all(
                 alone = _pixels(batch) > LARGE
                 if alone:
                     wait()
-                elif held is None:
+                elif held is None and reading is None:  # several batches may be ready before what was read is looked at
                     reading = reader.submit(read, batches.wanted)
                 job.fit(batch, progress)
                 wait()

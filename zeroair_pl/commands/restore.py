@@ -146,6 +146,8 @@ def restore(
                 restore_all(job, sources, progress, lambda task: finish(task.row, task.follow))
             else:
                 _share_out(job, sources, rank, progress, finish)
+            for row in _never_finished(sources, outputs):
+                finish(row)
     finally:
         if not outputs.current:
             outputs.write_table()
@@ -168,6 +170,15 @@ class Results:
     def exit_status(self) -> int:
         """0, or 1 if a photo could not be restored, or not be scored, or the table not be written."""
         return int(bool(self.trouble) or any(row.status == "failed" or row.reason for row in self.rows))
+
+
+def _never_finished(sources: list[Source], outputs: Outputs) -> list[Row]:
+    """Failed rows for the photos that a run which ended normally has no row of, which only a fault here can cause."""
+    return [
+        Row(source.name, str(source.path), reason=f"{source.path}: never begun, a fault of this program; run it again.")
+        for source in sources
+        if source.name not in outputs.rows
+    ]
 
 
 def _share_out(
