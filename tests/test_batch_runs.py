@@ -80,7 +80,7 @@ def content(out: str) -> dict[str, Any]:
         elif path.suffix == ".json":
             record = json.loads(path.read_bytes())
             found[name] = {**record, "row": {**record["row"], "seconds": 0}}
-        elif path.is_file() and name != "config.yaml" and not name.startswith("tensorboard/"):
+        elif path.is_file() and name != "config.yaml" and not name.startswith(("tensorboard/", ".zeroair/written/")):
             found[name] = path.read_bytes()
     return found
 

@@ -22,7 +22,7 @@ CPU, OTHER, CUDA = torch.device("cpu"), torch.device("meta"), torch.device("cuda
 
 def photo(name: str, height: int = 8, width: int = 8) -> Any:
     """As much of a ``Task`` as is asked for here."""
-    return SimpleNamespace(name=name, photo=SimpleNamespace(size=(height, width)))
+    return SimpleNamespace(name=name, photo=SimpleNamespace(size=(height, width)), plan=None)
 
 
 def names(tasks: list[Any]) -> str:

@@ -55,7 +55,8 @@ def restore(*words: str, stop: int = 0, out: str = "out") -> tuple[Outcome, int]
 
 def left(out: str = "out") -> list[str]:
     hidden = Path(out) / ".zeroair"
-    return sorted(path.relative_to(hidden).as_posix() for path in hidden.rglob("*") if path.is_file())
+    found = sorted(path.relative_to(hidden).as_posix() for path in hidden.rglob("*") if path.is_file())
+    return [name for name in found if not name.startswith("written/")]
 
 
 def test_a_fit_that_is_stopped_goes_on_where_it_was_saved(folder: Path) -> None:

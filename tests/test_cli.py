@@ -316,6 +316,6 @@ def test_mistakes_in_environment_variables(folder: Path, monkeypatch: pytest.Mon
 
 
 def test_without_a_degradation_it_says_how_to_name_one(folder: Path) -> None:
-    assert "--config dehaze" in run("restore", "--images", "x.png", "--prior", "toys.ToyPrior").error
+    assert "--config auto" in run("restore", "--images", "x.png", "--prior", "toys.ToyPrior").error
     outcome = run("restore", "--images", "x.png", "--degradation", "Degradation", "--prior", "toys.ToyPrior")
     assert "has no forward(x)" in outcome.error

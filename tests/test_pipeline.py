@@ -47,7 +47,7 @@ class Noted:
         self.order: list[str] = []
         self.came = threading.Condition()
         self.waits: dict[str, str] = {}
-        for step in ("load_photo", "fit", "save_photo"):
+        for step in ("load_photo", "fit", "encode_photo"):
             monkeypatch.setattr(job, step, self.wrapped(step, getattr(job, step)))
 
     def wrapped(self, step: str, real: Callable[..., Any]) -> Callable[..., Any]:
@@ -72,7 +72,7 @@ def test_the_next_photo_is_read_and_the_last_one_written_during_a_fit(
     restore("before")
     noted = Noted(monkeypatch)
     # Each would wait in vain if one thing were done after the other.
-    noted.waits = {"fit b": "load c", "fit c": "save b", "save c": "fit d"}
+    noted.waits = {"fit b": "load c", "fit c": "encode b", "encode c": "fit d"}
     assert restore().status == 0
     assert rows() == [(name, "restored") for name in "abcd"]
     for name in "abcd":
@@ -83,7 +83,7 @@ def test_a_large_photo_is_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(pipeline, "LARGE", 0)
     noted = Noted(monkeypatch)
     restore()
-    assert noted.order == [f"{step} {name}" for name in "abcd" for step in ("load", "fit", "save")]
+    assert noted.order == [f"{step} {name}" for name in "abcd" for step in ("load", "fit", "encode")]
 
 
 def test_no_more_than_three_photos_are_in_memory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,14 +119,14 @@ def test_what_was_fitted_before_an_interrupt_is_written(folder: Path, monkeypatc
         return fit(y, names, *rest)
 
     monkeypatch.setattr(job, "fit", interrupted)
-    noted.waits = {"save b": "stop"}
+    noted.waits = {"encode b": "stop"}
     outcome = restore()
     assert outcome.status == 130
     assert "2 restored, 2 not begun" in outcome.out
     assert rows() == [("a", "restored"), ("b", "restored")]
 
 
-@pytest.mark.parametrize("step", ["load_photo", "save_photo"])
+@pytest.mark.parametrize("step", ["load_photo", "encode_photo"])
 def test_an_interrupt_or_a_wrong_setting_in_another_thread_ends_the_run(
     folder: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

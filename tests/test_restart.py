@@ -19,8 +19,8 @@ from toys import ToyPrior
 
 from zeroair_pl import job, outputs, saving
 from zeroair_pl.degradations import Haze, Noise
-from zeroair_pl.images import Source
 from zeroair_pl.outputs import Outputs
+from zeroair_pl.ownership import OwnFiles
 from zeroair_pl.priors import UNetPrior
 from zeroair_pl.priors.unet import BUNDLED
 from zeroair_pl.saving import clear_leftovers, write_atomically
@@ -122,18 +122,25 @@ def test_code_of_classes_from_elsewhere_counts(tmp_path: Path, monkeypatch: pyte
 # --- what remains of a run that ended in the middle
 
 
-@pytest.mark.parametrize("moment", ["save_photo", "save_strip", "_scored"])
+@pytest.mark.parametrize("moment", ["photo", "strip", "record"])
 def test_an_output_without_its_record_is_made_again(folder: Path, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
     """A run with other settings is stopped while it replaces a finished result."""
     again()
     first = Path("out/a.png").read_bytes()
 
-    def stop(*_: Any) -> None:
-        raise KeyboardInterrupt
+    written = {"photo": 0, "strip": 1, "record": 2}
+
+    def stop(path: Path, data: bytes) -> None:
+        if not written[moment]:
+            raise KeyboardInterrupt
+        written[moment] -= 1
+        write_atomically(path, data)
 
     with monkeypatch.context() as patch:
-        place = "zeroair_pl.inspection.report" if moment == "save_strip" else "zeroair_pl.job"
-        patch.setattr(f"{place}.{moment}", stop)
+        if moment == "record":
+            patch.setattr(job, "_scored", lambda *_: stop(Path(), b""))
+            written[moment] = 0
+        patch.setattr(job, "write_atomically", stop if moment != "record" else write_atomically)
         words = ("--seed", "1", "--strips", "true", "--batch", "1")
         assert run("restore", "--images", "in", *WORDS, *words).status == 130
     assert statuses() == {"a": "failed", "b": "restored"}
@@ -173,18 +180,17 @@ def test_a_record_that_cannot_be_read_is_none(folder: Path) -> None:
         assert again() == {"a": "restored", "b": "skipped"}
 
 
-def test_a_folder_from_before_there_were_records(folder: Path) -> None:
-    """Nobody can know what its results were made from; but they are ours to replace."""
+def test_without_its_records_nobody_knows_whose_a_folder_is(folder: Path) -> None:
     again()
     shutil.rmtree("out/.zeroair")
-    assert run("restore", "--images", "in/b.png", *WORDS).status == 0
-    assert statuses() == {"b": "restored", "a": "restored"}
-    assert again() == {"a": "restored", "b": "skipped"}
+    before = {path: path.read_bytes() for path in Path("out").rglob("*.*")}
+    outcome = run("restore", "--images", "in/b.png", *WORDS, "--overwrite")
+    assert outcome.error == "out/results.csv: was not written by this program. Move it, or name another --out."
+    assert {path: path.read_bytes() for path in Path("out").rglob("*.*")} == before
 
 
 def test_an_old_table_with_fewer_columns_is_read(folder: Path) -> None:
-    Path("out").mkdir()
-    Path("out/results.csv").write_text("name,input,output,status\nold,in/old.png,old.png,restored\n")
+    OwnFiles(Path("out")).write("results.csv", b"name,input,output,status\nold,in/old.png,old.png,restored\n")
     assert again() == {"a": "restored", "b": "restored", "old": "restored"}
 
 
@@ -261,8 +267,9 @@ def test_a_long_list_does_not_write_its_table_for_each_photo(tmp_path: Path, mon
     written: list[int] = []
     clock = [0.0]
     names = [f"{i:05d}" for i in range(20_000)]
-    table = Outputs(tmp_path, names)
-    monkeypatch.setattr(outputs, "write_atomically", lambda path, data: written.append(data.count(b"\n") - 1))
+    table = Outputs(tmp_path)
+    table.names = names
+    monkeypatch.setattr(OwnFiles, "write", lambda _, name, data: written.append(data.count(b"\n") - 1))
     monkeypatch.setattr(outputs.time, "monotonic", lambda: clock[0])
     for name in reversed(names):
         table.add(Row(name, f"{name}.png"))
@@ -277,9 +284,12 @@ def test_a_long_list_does_not_write_its_table_for_each_photo(tmp_path: Path, mon
 def test_the_table_has_the_order_of_the_list_whatever_ends_first(tmp_path: Path) -> None:
     for name in ("z", "y"):
         Sidecars(tmp_path).write(Record("", {}, Row(name, f"{name}.png", status="restored")))
-    table = Outputs(tmp_path, ["c", "z", "a", "b"])
+    table = Outputs(tmp_path)
+    table.names = ["c", "z", "a", "b"]
     for name in ("b", "z", "c"):
         table.add(Row(name, f"{name}.png"))
     with (tmp_path / "results.csv").open(newline="") as file:
         assert [row["name"] for row in csv.DictReader(file)] == ["c", "z", "b", "y"]
-    assert table.finished(Source(Path("z.png"), "z"), "") is None, "its output is not there"
+    record = table.sidecars.read("z")
+    assert record is not None
+    assert not table.finished(record, ""), "its output is not there"

@@ -18,8 +18,9 @@ from torch import Tensor
 import zeroair_pl
 from zeroair_pl import job
 from zeroair_pl.degradations import Degradation
-from zeroair_pl.errors import ConfigError, DivergenceError
+from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.guidance import GuidanceLoss, GuidanceState
+from zeroair_pl.saving import write_atomically
 
 WORDS = ("--degradation", "Noise", "--out", "out", *TOY)
 
@@ -179,11 +180,12 @@ def test_a_fit_that_goes_wrong_is_reported_and_writes_no_picture(folder: Path, f
 
 
 def test_a_full_disk_costs_the_photo(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def save(path: Path, *_: Any) -> None:
+    def write(path: Path, data: bytes) -> None:
         if path.name == "b.png":
-            raise DivergenceError(f"{path}: cannot be written")
+            raise InputError(f"{path}: cannot be written")
+        write_atomically(path, data)
 
-    monkeypatch.setattr(job, "save_photo", save)
+    monkeypatch.setattr(job, "write_atomically", write)
     assert run("restore", "--images", "in", *WORDS).status == 1
     assert column(folder, "status") == ["restored", "failed", "restored"]
 
@@ -203,7 +205,7 @@ def test_an_output_folder_that_cannot_be_written_is_refused_before_any_work(
     (folder / "out/results.csv").write_text("my,own\n1,2\n")
     outcome = run("restore", "--images", "in", *WORDS)
     assert outcome.status == 2
-    assert "out/results.csv: not a table of results" in outcome.err
+    assert outcome.error == "out/results.csv: was not written by this program. Move it, or name another --out."
     assert (folder / "out/results.csv").read_text() == "my,own\n1,2\n"
 
 
@@ -212,7 +214,8 @@ def test_a_setting_that_proves_wrong_in_a_fit_ends_the_job(folder: Path) -> None
     outcome = run("restore", "--images", "in", *WORDS, *words)
     assert outcome.status == 2
     assert "error: WrongSetting: no such weights" in outcome.err
-    assert "3 not begun" in outcome.out
+    assert outcome.out == ""
+    assert not Path("out").exists(), "a refused run leaves nothing"
 
 
 # --- done before
@@ -244,14 +247,14 @@ def test_failures_are_tried_again(folder: Path) -> None:
     assert column(folder, "status") == ["skipped", "restored", "skipped"]
 
 
-def test_a_file_that_is_no_result_is_not_replaced_unless_wished(folder: Path) -> None:
+@pytest.mark.parametrize("words", [(), ("--overwrite",)])
+def test_a_file_that_is_no_result_is_never_replaced(folder: Path, words: tuple[str, ...]) -> None:
     mine = save_toy(folder / "out/b.png", seed=7).read_bytes()
-    outcome = run("restore", "--images", "in", *WORDS)
+    outcome = run("restore", "--images", "in", *WORDS, *words)
     assert outcome.status == 1
-    assert "out/b.png: exists, and is not made from in/b.png; use --overwrite" in column(folder, "reason")[1]
+    assert column(folder, "reason")[1] == "out/b.png: was not written by this program. Move it, or name another --out."
+    assert column(folder, "status") == ["restored", "failed", "restored"]
     assert (folder / "out/b.png").read_bytes() == mine
-    assert run("restore", "--images", "in", *WORDS, "--overwrite").status == 0
-    assert (folder / "out/b.png").read_bytes() != mine
 
 
 def test_two_photos_of_one_name_do_not_replace_each_other(folder: Path) -> None:
@@ -259,7 +262,8 @@ def test_two_photos_of_one_name_do_not_replace_each_other(folder: Path) -> None:
     run("restore", "--images", "in/a.png", *WORDS)
     outcome = run("restore", "--images", "elsewhere/a.png", *WORDS)
     assert outcome.status == 1
-    assert "is not made from elsewhere/a.png" in outcome.err
+    assert "is not made from elsewhere/a.png; use --overwrite or another --out" in outcome.err
+    assert run("restore", "--images", "elsewhere/a.png", *WORDS, "--overwrite").status == 0, "a result of ours"
 
 
 def test_rows_of_other_photos_stay_in_the_table(folder: Path) -> None:
@@ -278,13 +282,13 @@ def test_rows_of_other_photos_stay_in_the_table(folder: Path) -> None:
 
 def test_the_table_is_current_after_each_photo(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[str]] = []
-    real: Callable[..., Any] = job.save_photo
+    real: Callable[..., Any] = job.encode_photo
 
     def save(*values: Any) -> Any:
         seen.append(column(folder, "name") if (folder / "out/results.csv").exists() else [])
         return real(*values)
 
-    monkeypatch.setattr(job, "save_photo", save)
+    monkeypatch.setattr(job, "encode_photo", save)
     run("restore", "--images", "in", *WORDS)
     assert seen == [[], ["a"], ["a", "b"]]
 

@@ -1,4 +1,4 @@
-"""Which photos of a list are fitted together: photos of one size, as many as pay and have room."""
+"""Which photos of a list are fitted together: photos of one size and one plan, up to a size of a batch that pays."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from zeroair_pl.task import Task
 
 BatchSize = int | Literal["auto"]
+Alike = tuple[int, int, int]  # height, width, and which plan
 
 CPU_PIXELS, CPU_PHOTOS = 2**18, 8  # of a batch on a CPU, which has nothing to gain from more
 PIXELS, PHOTOS = 2**22, 64  # of a batch on any other device
@@ -46,7 +47,7 @@ class Batches:
 
     def __init__(self, size: Callable[[Task], int], held: Callable[[int], int] | None = None) -> None:
         self._size, self._held = size, held or (lambda size: WAITING * size)
-        self._waiting: list[tuple[tuple[int, int], Task]] = []  # height and width, in the order in which they came
+        self._waiting: list[tuple[Alike, Task]] = []  # in the order in which they came
         self._full = 1
 
     @property
@@ -63,23 +64,23 @@ class Batches:
         """A photo that was read."""
         assert task.photo is not None
         self._full = self._size(task)
-        self._waiting.append((task.photo.size, task))
+        self._waiting.append(((*task.photo.size, id(task.plan)), task))
 
     def ready(self) -> list[Task]:
         """A batch that is to be fitted now, or none of them."""
         firsts = dict(reversed(self._waiting))
-        for size, count in Counter(size for size, _ in self._waiting).items():
-            if count >= self._size(firsts[size]):
-                return self._take(size)
-        pixels = sum(height * width for (height, width), _ in self._waiting)
+        for alike, count in Counter(alike for alike, _ in self._waiting).items():
+            if count >= self._size(firsts[alike]):
+                return self._take(alike)
+        pixels = sum(height * width for (height, width, _), _ in self._waiting)
         return self.oldest() if self.count >= self._held(self._full) or pixels > WAITING_PIXELS else []
 
     def oldest(self) -> list[Task]:
         """The batch whose first photo has waited longest, full or not; none if no photo waits."""
         return self._take(self._waiting[0][0]) if self._waiting else []
 
-    def _take(self, size: tuple[int, int]) -> list[Task]:
-        tasks = [task for own, task in self._waiting if own == size]
+    def _take(self, alike: Alike) -> list[Task]:
+        tasks = [task for own, task in self._waiting if own == alike]
         taken = tasks[: self._size(tasks[0])]
         gone = {id(task) for task in taken}
         self._waiting = [(own, task) for own, task in self._waiting if id(task) not in gone]

@@ -27,7 +27,8 @@ class Command:
     """A typed function behind one or two words of the command line.
 
     ``lists`` are the options that take several values and ``flags`` those that need none; a command with ``configs``
-    reads YAML files and environment variables.
+    reads YAML files and environment variables. All words after the first that belong to no option are values of the
+    option ``rest``.
     """
 
     function: str
@@ -35,6 +36,7 @@ class Command:
     lists: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     configs: bool = False
+    rest: str = ""
 
 
 COMMANDS = {
@@ -44,6 +46,12 @@ COMMANDS = {
         lists=("images", "plugins"),
         flags=("overwrite", "save_maps", "strips", "tensorboard"),
         configs=True,
+    ),
+    "redo": Command(
+        "zeroair_pl.commands.redo:redo",
+        "restore photos of an output folder once more, as another kind or less strongly; the choice lasts",
+        lists=("names", "plugins"),
+        rest="names",
     ),
     "evaluate": Command(
         "zeroair_pl.commands.evaluate:evaluate",
@@ -111,7 +119,23 @@ def read(name: str, words: Sequence[str], environ: Mapping[str, str]) -> Request
     from zeroair_pl.request import Request
 
     command = COMMANDS[name]
+    words = _gathered(words, command.rest) if command.rest else words
     return Request.of(name, words, environ, command.lists, command.flags, command.configs)
+
+
+def _gathered(words: Sequence[str], rest: str) -> list[str]:
+    """``OUT a b --kind haze`` as ``OUT --kind haze --rest a b``."""
+    own: list[str] = []
+    free: list[str] = []
+    queue = iter(words)
+    for word in queue:
+        if not word.startswith("--"):
+            free.append(word)
+            continue
+        own.append(word)
+        if "=" not in word and word != "--help" and (value := next(queue, None)) is not None:
+            own.append(value)
+    return [*free[:1], *own, *([f"--{rest}", *free[1:]] if free[1:] else [])]
 
 
 def prepare(name: str, request: Request) -> tuple[Any, dict[str, Any]]:
@@ -182,7 +206,7 @@ def _parser(name: str, function: Any, defaults: dict[str, Any]) -> ArgumentParse
     parser = ArgumentParser(prog=f"cli.py {name}", exit_on_error=False, allow_abbrev=False)
     if COMMANDS[name].configs:
         parser.add_argument("--config", action="config", help="Name or path of a config; may be given several times.")
-    parser.add_function_arguments(function, as_positional=not COMMANDS[name].configs, skip={"resolved"})
+    parser.add_function_arguments(function, as_positional=not COMMANDS[name].configs, skip={"resolved", "choices"})
     parser.set_defaults(defaults)
     for action in parser._actions:
         action.required = action.required and action.dest not in defaults

@@ -25,6 +25,8 @@ SUFFIXES: dict[str, tuple[str, ...]] = {
     "BMP": (".bmp",),
 }
 SUPPORTED = frozenset(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
+_COLUMNS = ("image", "reference", "kind", "strength")  # of a csv list
+_TABLE = {"name", "input", "output", "status"}  # of a results.csv, which is a list too
 _COMPARED = 60  # names, in search of one that was meant
 _LISTS = (".txt", ".csv")
 _WHAT_IS_EXPECTED = "Expected an image file, a folder, a glob or a .txt/.csv list"
@@ -36,12 +38,16 @@ class Source:
 
     ``name`` is a relative POSIX path without a suffix (``"trip/harbour"``), unique within one ``find_images`` call even
     where letter case does not count, and free of ``..``: outputs are ``<folder>/<name><anything>``. Append to it; never
-    ``Path.with_suffix`` it, because a stem may hold dots. ``reference`` is the clean photo to score against, if given.
+    ``Path.with_suffix`` it, because a stem may hold dots. ``reference`` is the clean photo to score against, ``kind``
+    and ``strength`` what a list says of this photo, as its cells have it. ``single`` if a spec is this very file.
     """
 
     path: Path
     name: str
     reference: Path | None = None
+    kind: str = ""
+    strength: str = ""
+    single: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,9 @@ class _Found:
     path: Path
     root: Path  # the folder that the name is relative to
     reference: Path | None = None
+    kind: str = ""
+    strength: str = ""
+    single: bool = False
 
 
 def find_images(specs: str | Path | Sequence[str | Path], skip: Path | None = None) -> list[Source]:
@@ -57,9 +66,10 @@ def find_images(specs: str | Path | Sequence[str | Path], skip: Path | None = No
     A spec is a file (any suffix: its content decides), a folder (searched recursively and sorted, supported suffixes
     only, hidden files and symlink loops left out), a glob (``**`` too; supported suffixes only; a folder it matches is
     searched, unless the pattern has a ``**``), or a ``.txt`` / ``.csv`` list. In a txt each line is a path, blank
-    lines and lines beginning with ``#`` aside; a csv has a header with ``image`` and optionally ``reference``. Listed
-    paths are relative to the list's folder, then to the working folder. A file that is listed, or named with the suffix
-    of a photo, need not exist: it is returned all the same and fails when loaded, so that it costs itself only.
+    lines and lines beginning with ``#`` aside; a csv has a header with ``image`` (or those of ``results.csv``) and
+    optionally ``reference``, ``kind`` and ``strength``; a warning names columns that are not used. Listed paths are
+    relative to the list's folder, then to the working folder. A file that is listed, or named with the suffix of a
+    photo, need not exist: it is returned all the same, and fails when loaded.
 
     Folder and glob searches leave out what lies in ``skip`` (the output folder, which may be inside a searched one).
 
@@ -73,11 +83,19 @@ def find_images(specs: str | Path | Sequence[str | Path], skip: Path | None = No
     for spec in specs:
         for item in _expand(str(spec), skip):
             key = os.path.realpath(item.path)
-            if key not in found or (found[key].reference is None and item.reference is not None):
-                # Updating a key keeps its place, so a list that adds references to a folder does not reorder it.
-                found[key] = replace(found[key], reference=item.reference) if key in found else item
+            first = found.setdefault(key, item)  # keeps its place, so a list that adds to a folder does not reorder it
+            found[key] = replace(
+                first,
+                reference=first.reference or item.reference,
+                kind=first.kind or item.kind,
+                strength=first.strength or item.strength,
+                single=first.single and item.single,
+            )
     items = list(found.values())
-    return [Source(item.path, name, item.reference) for item, name in zip(items, _names(items), strict=True)]
+    return [
+        Source(item.path, name, item.reference, item.kind, item.strength, item.single)
+        for item, name in zip(items, _names(items), strict=True)
+    ]
 
 
 def why_missing(path: Path) -> str:
@@ -126,11 +144,11 @@ def _expand(spec: str, skip: Path | None) -> list[_Found]:
         if not items:
             raise ConfigError(f"{spec}: the list names no image.")
     elif os.path.lexists(path):
-        items = [_Found(path, path.parent)]
+        items = [_Found(path, path.parent, single=True)]
     elif glob.has_magic(spec):
         items = _in_glob(path, skip)
     elif path.suffix.lower() in SUPPORTED:  # it costs itself when it is opened, and nothing else
-        items = [_Found(path, path.parent)]
+        items = [_Found(path, path.parent, single=True)]
     else:
         raise ConfigError(f"{spec} {why_missing(path)} {_WHAT_IS_EXPECTED}.")
     return items
@@ -186,14 +204,15 @@ def _left_out(path: Path, skip: Path | None) -> bool:
 def _in_list(path: Path) -> list[_Found]:
     try:
         text = path.read_text(encoding="utf-8-sig")  # spreadsheet programs write a byte-order mark
-        rows = _csv_rows(path, text) if path.suffix.lower() == ".csv" else [(line, "") for line in _txt_lines(text)]
+        rows = _csv_rows(path, text) if path.suffix.lower() == ".csv" else [{"image": x} for x in _txt_lines(text)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"{path}: the list cannot be read ({error}).") from error
     items = []
-    for image, reference in rows:
-        file = _listed(path, image)
+    for row in rows:
+        file = _listed(path, row["image"])
         root = path.parent if path.parent in file.parents and ".." not in file.parts else file.parent
-        items.append(_Found(file, root, _listed(path, reference) if reference else None))
+        reference = _listed(path, row["reference"]) if row.get("reference") else None
+        items.append(_Found(file, root, reference, row.get("kind", ""), row.get("strength", "")))
     return items
 
 
@@ -202,18 +221,26 @@ def _txt_lines(text: str) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def _csv_rows(path: Path, text: str) -> list[tuple[str, str]]:
+def _csv_rows(path: Path, text: str) -> list[dict[str, str]]:
     first, *_ = text.splitlines() or [""]
     delimiter = ";" if ";" in first and "," not in first else ","  # spreadsheets of many locales write semicolons
     header, *rows = list(csv.reader(text.splitlines(), delimiter=delimiter)) or [[]]
     columns = [column.strip().lower() for column in header]
+    if set(columns) >= _TABLE:
+        columns = ["image" if column == "input" else column for column in columns]
+    elif unused := [column for column in columns if column and column not in _COLUMNS]:
+        near = did_you_mean(unused[0], _COLUMNS)
+        warnings.warn(f"{path}: not used: the column {', '.join(map(repr, unused))}.{near}", stacklevel=2)
     if "image" not in columns:
-        raise ConfigError(f"{path}: the header needs a column 'image' (and may have 'reference'), but is {first!r}.")
+        raise ConfigError(
+            f"{path}: the header needs a column 'image' (and may have {', '.join(map(repr, _COLUMNS[1:]))}), "
+            f"but is {first!r}."
+        )
     found = []
     for number, row in enumerate(rows, start=2):
         cells = dict(zip(columns, (cell.strip() for cell in row), strict=False))
         if cells.get("image"):
-            found.append((cells["image"], cells.get("reference", "")))
+            found.append(cells)
         elif any(cells.values()):
             raise ConfigError(f"{path}: row {number} names no image, but is {delimiter.join(row)!r}.")
     return found

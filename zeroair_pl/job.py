@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import hashlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from zeroair_pl.batches import BatchSize, batch_size
 from zeroair_pl.checkpoints import Checkpoints
+from zeroair_pl.choices import Choice, Plans
 from zeroair_pl.divergence import safer
 from zeroair_pl.errors import ConfigError, DivergenceError, InputError, describe
 from zeroair_pl.fit import Method, Result, fit
@@ -20,7 +24,7 @@ from zeroair_pl.large import is_large
 from zeroair_pl.memory import is_out_of_memory, release
 from zeroair_pl.outputs import Outputs
 from zeroair_pl.photo import Photo, load_photo
-from zeroair_pl.saving import output_path, save_photo
+from zeroair_pl.saving import encode_photo, output_path, write_atomically
 from zeroair_pl.sidecars import Record, Row, digest, of_photo
 from zeroair_pl.task import Task, own_fault
 
@@ -33,53 +37,60 @@ class Job:
     """Everything but the photo. The three steps of a photo's way are for three threads; see ``pipeline``.
 
     Args:
-        method: how photos are restored.
+        plans: how photos are restored.
         outputs: where the results go.
         wanted: the switches ``maps``, ``strips``, ``tensorboard`` and ``overwrite``.
         trainer: further arguments of ``lightning.Trainer``.
-        resolved: all settings as YAML, for TensorBoard.
-        depends: what all results depend on, as ``sidecars.dependencies`` has it.
         steps: timesteps of a fit.
         batches: how many photos of one size are fitted together, or ``auto``.
         device: that fits them.
         checkpoint_every: timesteps between checkpoints in the middle of a fit; 0 makes none.
+        chosen: choices of this run, by the photo's name; others have the one in their record.
+        correction: the run is about some photos of the folder, whose own settings stay.
     """
 
-    method: Method
+    plans: Plans
     outputs: Outputs
     wanted: dict[str, bool]
     trainer: dict[str, Any]
-    resolved: str
-    depends: dict[str, Any]
     steps: int
     batches: BatchSize
     device: torch.device
     checkpoint_every: int = 0
+    chosen: Mapping[str, Choice] = field(default_factory=dict)
+    correction: bool = False
 
     def read(self, source: Source) -> Task:
         """Finds out whether the photo is finished, and decodes it if not."""
         task = Task(source, Row(source.name, str(source.path)))
         with own_fault(task):
+            record = task.before = self.outputs.sidecars.read(source.name)
+            task.choice = self.chosen.get(source.name, Choice(**(record.choice if record is not None else {})))
+            task.plan = self.plans.of(task.choice)
             # Before decoding: if the file changes meanwhile, the record has the old bytes, and the next run sees that.
-            depends = of_photo(source.path, self.depends)
+            depends = of_photo(source.path, task.plan.depends)
             task.row = replace(task.row, settings=digest(depends))
-            task.before = self.outputs.finished(source, task.row.settings)
-            if task.before is not None and not self.wanted["overwrite"]:
-                task.row = replace(task.before.row, input=str(source.path), status="skipped", reason="")
+            if record is not None and self.outputs.finished(record, task.row.settings) and not self.wanted["overwrite"]:
+                task.row = replace(record.row, input=str(source.path), status="skipped", reason="")
                 return task
             photo = load_photo(source.path)
             task.row = replace(task.row, height=photo.size[0], width=photo.size[1])
             path = output_path(self.outputs.folder, source, photo)
-            if self.outputs.belongs_to_another(path, source, depends["sha256"]) and not self.wanted["overwrite"]:
-                raise InputError(
-                    f"{path}: exists, and is not made from {source.path}; use --overwrite or another --out."
-                )
+            self._may_write(path, source, depends["sha256"], record)
             task.depends, task.photo, task.path = depends, photo, path
         return task
 
+    def _may_write(self, path: Path, source: Source, sha256: str, record: Record | None) -> None:
+        """Refuses a photo whose output is in the place of another file, before the time of a fit is spent on it."""
+        if reason := self.outputs.foreign(path.relative_to(self.outputs.folder).as_posix(), source.name, record):
+            raise InputError(f"{reason} Move it, or name another --out.")
+        another = self.outputs.made_from_another(source, sha256, record)
+        if another and os.path.lexists(path) and not self.wanted["overwrite"]:
+            raise InputError(f"{path}: exists, and is not made from {source.path}; use --overwrite or another --out.")
+
     def batch(self, task: Task) -> int:
         """How many photos such as this one are to be fitted together."""
-        if task.photo is None or is_large(task.photo.pixels[None], self.method):
+        if task.photo is None or task.plan is None or is_large(task.photo.pixels[None], task.plan.method):
             return 1
         return batch_size(self.batches, task.photo.pixels[0].numel(), self.device)
 
@@ -99,7 +110,7 @@ class Job:
         reason = ""
         lost: dict[int, str] = {}
         try:
-            result, note = self._once(tasks, progress, self.method)
+            result, note = self._once(tasks, progress)
             lost = result.lost
         except ConfigError:
             raise
@@ -126,12 +137,13 @@ class Job:
         with own_fault(task):
             if not reason:
                 try:
-                    result, note = self._once([task], progress, self.method)
+                    result, note = self._once([task], progress)
                 except DivergenceError as error:
                     reason = str(error)
             if reason:
                 self.outputs.sidecars.checkpoint(task.source.name).unlink(missing_ok=True)
-                method, words = safer(self.method)
+                assert task.plan is not None
+                method, words = safer(task.plan.method)
                 progress.print(f"note: {reason}; once more with {words}")
                 try:
                     result, note = self._once([task], progress, method)
@@ -151,21 +163,72 @@ class Job:
                 task.row = _scored(task.row, source, load_photo(source.path), path)
                 self.outputs.sidecars.write(replace(task.before, row=replace(task.row, status="restored")))
             if task.result is not None:
-                assert task.photo is not None
-                assert task.path is not None
-                row = replace(task.row, output=task.path.relative_to(self.outputs.folder).as_posix())
-                record = Record(str(source.path.resolve()), task.depends, row)
-                self.outputs.claim(record)
-                save_photo(task.path, task.result.restored[0], task.photo)
-                self._picture(source, task.photo, task.result)
-                row = _scored(replace(row, status="restored"), source, task.photo, task.path)
-                self.outputs.sidecars.write(replace(record, row=row))
-                self.outputs.sidecars.checkpoint(source.name).unlink(missing_ok=True)
-                task.row = row
+                self._write(task, task.result)
         return task.row
 
-    def _once(self, tasks: Sequence[Task], progress: ListProgress, method: Method) -> tuple[Result, str]:
-        """A result for all of them, and what was done otherwise for it."""
+    def _write(self, task: Task, result: Result) -> None:
+        """The output, its pictures and its record. A picture that cannot be written becomes a note."""
+        source, photo, before = task.source, task.photo, task.before
+        assert photo is not None
+        assert task.path is not None
+        assert task.plan is not None
+        restored, share = result.restored[0], task.plan.strength
+        if share < 1:
+            restored = torch.lerp(photo.pixels, restored, share)
+        output = task.path.relative_to(self.outputs.folder).as_posix()
+        files = {output: encode_photo(task.path, restored, photo)}
+        pictures, notes = self._pictures(source, photo, restored, result)
+        for name, data in pictures.items():
+            if reason := self.outputs.foreign(name, source.name, before):
+                notes.append(f"{reason} It stays.")
+            else:
+                files[name] = data
+        digests = {name: [hashlib.sha256(data).hexdigest()] for name, data in files.items()}
+        row = replace(task.row, output=output)
+        record = Record(os.path.realpath(source.path), task.depends, row, digests, task.choice.kept())
+        self.outputs.claim(record, before)
+        for name, data in files.items():
+            try:
+                write_atomically(self.outputs.folder / name, data)
+            except InputError as error:
+                if name == output:
+                    raise
+                notes.append(str(error))
+                digests.pop(name, None)
+        row = replace(row, status="restored", note="; ".join(filter(None, [row.note, *notes])))
+        row = _scored(row, source, photo, task.path)
+        self.outputs.sidecars.write(replace(record, row=row))
+        self.outputs.sidecars.checkpoint(source.name).unlink(missing_ok=True)
+        task.row, task.notes = row, notes
+
+    def _pictures(
+        self, source: Source, photo: Photo, restored: Tensor, result: Result
+    ) -> tuple[dict[str, bytes], list[str]]:
+        """The pictures beside the output, by name, and what went wrong with others."""
+        from zeroair_pl.inspection.report import encode_map, encode_strip
+
+        makers: dict[str, Callable[[], bytes]] = {}
+        if self.wanted["strips"]:
+            name = self.outputs.strip(source)
+            makers[name] = lambda name=name: encode_strip(name, photo.pixels, restored, result.maps[0])  # type: ignore[misc]
+        for what, values in result.maps[0].items() if self.wanted["maps"] else ():
+            name = self.outputs.map(source, what)
+            makers[name] = lambda name=name, values=values: encode_map(name, values)  # type: ignore[misc]
+        made, notes = {}, []
+        for name, maker in makers.items():
+            try:
+                made[name] = maker()
+            except ConfigError:
+                raise
+            except Exception as error:
+                notes.append(f"{name}: not drawn, {describe(error)}")
+        return made, notes
+
+    def _once(self, tasks: Sequence[Task], progress: ListProgress, other: Method | None = None) -> tuple[Result, str]:
+        """A result for all of them, by their plan or another method, and what was done otherwise for it."""
+        plan = tasks[0].plan
+        assert plan is not None
+        method = other or plan.method
         names = [task.source.name for task in tasks]
         photos = [task.photo.pixels for task in tasks if task.photo is not None]
         shown = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
@@ -178,8 +241,8 @@ class Job:
         if self.wanted["tensorboard"]:
             from zeroair_pl.inspection.tensorboard import TensorBoard
 
-            callbacks.append(TensorBoard(self.outputs.board, names, config=self.resolved))
-        if self.checkpoint_every and method is self.method:
+            callbacks.append(TensorBoard(self.outputs.board, names, config=plan.resolved))
+        if self.checkpoint_every and other is None:
             path = self.outputs.sidecars.checkpoint(names[0])
             own = [task.row.settings for task in tasks]
             settings = own[0] if len(own) == 1 else digest({"batch": own})
@@ -201,14 +264,6 @@ class Job:
         finally:
             prior.tiling = tiling  # the size of one photo must not change the results of others
             follow.end()
-
-    def _picture(self, source: Source, photo: Photo, result: Result) -> None:
-        from zeroair_pl.inspection.report import save_map, save_strip
-
-        if self.wanted["strips"]:
-            save_strip(self.outputs.strip(source), photo.pixels, result.restored[0], result.maps[0])
-        for name, values in result.maps[0].items() if self.wanted["maps"] else ():
-            save_map(self.outputs.map(source, name), values)
 
 
 def _scored(row: Row, source: Source, photo: Photo, output: Path) -> Row:

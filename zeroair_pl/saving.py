@@ -59,6 +59,11 @@ def save_photo(path: str | Path, pixels: Tensor, like: Photo) -> None:
 
     Raises DivergenceError for NaN or Inf, InputError (naming ``path``) where it cannot be written.
     """
+    write_atomically(Path(path), encode_photo(path, pixels, like))
+
+
+def encode_photo(path: str | Path, pixels: Tensor, like: Photo) -> bytes:
+    """The bytes that ``save_photo`` writes to ``path``, with the same arguments and errors."""
     path = Path(path)
     fmt = next((fmt for fmt, suffixes in SUFFIXES.items() if path.suffix.lower() in suffixes), None)
     if fmt not in (like.format, "PNG"):
@@ -70,10 +75,9 @@ def save_photo(path: str | Path, pixels: Tensor, like: Photo) -> None:
     if fmt != like.format:
         like = _for_png(like)
     try:
-        data = _encode(fmt, like, _colour(pixels, like))
+        return _encode(fmt, like, _colour(pixels, like))
     except Exception as error:  # whatever a codec raises, it costs this file
         raise InputError(f"{path}: cannot be encoded as {fmt} ({error or type(error).__name__}).") from error
-    write_atomically(path, data)
 
 
 def write_atomically(path: Path, data: bytes) -> None:

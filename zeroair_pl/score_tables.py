@@ -16,9 +16,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from zeroair_pl.saving import write_atomically
+from zeroair_pl.ownership import OwnFiles
 from zeroair_pl.scoring import DEGRADED, METRICS, Scored, Summary, over_seeds, summarise, worst
 
+FILES = ("scores.csv", "summary.csv", "scores.json")
 LISTED = 40  # images that are printed one by one; of more, the files tell
 _NAME = 36  # characters of an image's name in a printed table
 _IN_FILES = 5  # digits after the decimal point
@@ -29,8 +30,9 @@ Summaries = Mapping[str, Mapping[str, Summary]]
 def write(folder: Path, scored: Sequence[Scored], errors: Sequence[str]) -> None:
     """Writes ``scores.csv``, ``summary.csv`` and ``scores.json``, each whole or not at all.
 
-    Raises InputError, which names the file, where one cannot be written.
+    Raises InputError, which names the file, where one cannot be written, or is not from this program.
     """
+    own = OwnFiles(folder)
     columns, summaries = _known(scored), summarise(scored)
     rows = [{"result": each.result, "name": each.name, "seed": each.seed, **_rounded(each.scores)} for each in scored]
     summary = {
@@ -42,8 +44,8 @@ def write(folder: Path, scored: Sequence[Scored], errors: Sequence[str]) -> None
         for result, by_metric in summary.items()
         for metric, values in by_metric.items()
     ]
-    _write_csv(folder / "scores.csv", ["result", "name", "seed", *columns], rows)
-    _write_csv(folder / "summary.csv", ["result", "metric", *Summary.__dataclass_fields__], flat)
+    own.write("scores.csv", _as_csv(["result", "name", "seed", *columns], rows))
+    own.write("summary.csv", _as_csv(["result", "metric", *Summary.__dataclass_fields__], flat))
     everything = {
         "metrics": {name: {"meaning": METRICS[name].meaning, "better": METRICS[name].better} for name in columns},
         "summary": summary,
@@ -54,7 +56,7 @@ def write(folder: Path, scored: Sequence[Scored], errors: Sequence[str]) -> None
         "scores": [{key: value for key, value in row.items() if value is not None} for row in rows],
         "errors": list(errors),
     }
-    write_atomically(folder / "scores.json", _utf8(json.dumps(everything, indent=1, ensure_ascii=False) + "\n"))
+    own.write("scores.json", _utf8(json.dumps(everything, indent=1, ensure_ascii=False) + "\n"))
 
 
 def shown(scored: Sequence[Scored]) -> str:
@@ -157,12 +159,12 @@ def _rounded(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: round(value, _IN_FILES) if isinstance(value, float) else value for key, value in values.items()}
 
 
-def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+def _as_csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> bytes:
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_atomically(path, _utf8(text.getvalue()))
+    return _utf8(text.getvalue())
 
 
 def _utf8(text: str) -> bytes:

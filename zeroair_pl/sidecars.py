@@ -12,18 +12,18 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
 from zeroair_pl.errors import InputError
+from zeroair_pl.ownership import FOLDER
 from zeroair_pl.photo import check_file
 from zeroair_pl.saving import write_atomically
 
 Status = Literal["restored", "skipped", "failed"]
 
-FOLDER = ".zeroair"
 INTERRUPTED = "the run was stopped while its files were written"
 _LONGEST = 240  # bytes of a file's name, which is short of the usual 255 by what the suffix needs
 # Packages whose versions come with ours, in the place of their files.
@@ -76,11 +76,16 @@ class Record:
         photo: absolute path of the photo, links resolved.
         depends: all that the result depends on; see ``dependencies`` and ``of_photo``.
         row: as in the table; failed, because interrupted, while it is a claim.
+        files: digests of what this program wrote for the photo, by the file's name in the output folder. A claim has
+            what is there and what is about to be.
+        choice: the photo's own settings, as ``choices.Choice`` has them.
     """
 
     photo: str
     depends: dict[str, Any]
     row: Row
+    files: dict[str, list[str]] = field(default_factory=dict)
+    choice: dict[str, Any] = field(default_factory=dict)
 
 
 class Sidecars:
@@ -126,7 +131,7 @@ def _read(path: Path) -> Record | None:
     try:
         content = json.loads(path.read_bytes())
         row = Row(**{key: value for key, value in content["row"].items() if key in COLUMNS})
-        return Record(content["photo"], content["depends"], row)
+        return Record(content["photo"], content["depends"], row, content.get("files", {}), content.get("choice", {}))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # lost with the power, or not ours: the photo counts as unfinished
 

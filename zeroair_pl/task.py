@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from zeroair_pl.choices import Choice, Plan
 from zeroair_pl.errors import ConfigError, DivergenceError, InputError, describe
 from zeroair_pl.fit import Result
 from zeroair_pl.images import Source
@@ -25,9 +26,11 @@ class Task:
         row: what is known of it so far; failed, with a reason, as soon as it goes no further.
         depends: all that its result depends on.
         photo, path: what is to be restored, and where to; ``None`` if nothing is.
-        before: the record of a run that has finished it.
+        choice: its own settings, and the plan that they make.
+        before: the record of an earlier run.
         result: of its fit.
         follow: what watched its fit.
+        notes: what went wrong beside its output.
     """
 
     source: Source
@@ -35,9 +38,12 @@ class Task:
     depends: dict[str, Any] = field(default_factory=dict)
     photo: Photo | None = None
     path: Path | None = None
+    choice: Choice = field(default_factory=Choice)
+    plan: Plan | None = None
     before: Record | None = None
     result: Result | None = None
     follow: Follow | None = None
+    notes: list[str] = field(default_factory=list)
 
     def fitted(self, result: Result, note: str) -> None:
         """Its fit has ended well."""

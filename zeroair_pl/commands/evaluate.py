@@ -21,6 +21,7 @@ from zeroair_pl.commands.restore import DEFAULTS, Results, restore
 from zeroair_pl.config_files import as_yaml
 from zeroair_pl.counterparts import Case, Files, cases, result_sets
 from zeroair_pl.errors import ConfigError, InputError
+from zeroair_pl.ownership import OwnFiles
 from zeroair_pl.photo import load_photo
 from zeroair_pl.ranks import Rank
 from zeroair_pl.scoring import DEGRADED, Scored, score
@@ -73,6 +74,7 @@ def evaluate(
         )
     if restores and not images:
         raise ConfigError("--images: name the degraded photos that are to be restored and scored.")
+    OwnFiles(out).check(score_tables.FILES)
     sets = result_sets(results or [], [DEGRADED, *([RESTORED] if restores else [])])
     photos = Files(images, skip=out) if images else None
     chosen, errors = cases(photos, Files(references) if references else None, list(sets.values()))

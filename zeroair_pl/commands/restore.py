@@ -8,30 +8,29 @@ import threading
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 
 from zeroair_pl.batches import BatchSize
+from zeroair_pl.choices import Choice, Plans, built, checked_strength, choices_of
 from zeroair_pl.degradations import Degradation
-from zeroair_pl.errors import ConfigError, describe, did_you_mean
+from zeroair_pl.errors import ConfigError, did_you_mean
 from zeroair_pl.fit import Method, Sampling, device_of
 from zeroair_pl.images import Source, find_images
 from zeroair_pl.inspection.progress import Follow, ListProgress, one_line
 from zeroair_pl.job import Job
-from zeroair_pl.outputs import Outputs
+from zeroair_pl.outputs import CONFIG, CORRECTION, Outputs
 from zeroair_pl.pipeline import restore_all
 from zeroair_pl.priors import Prior
 from zeroair_pl.ranks import Rank
 from zeroair_pl.restoration import Modelling
 from zeroair_pl.sampling import Guidance
-from zeroair_pl.saving import write_atomically
 from zeroair_pl.schedule import Schedule
-from zeroair_pl.sidecars import Row, dependencies, digest
+from zeroair_pl.sidecars import Row, digest
 from zeroair_pl.task import Task
 
 # Of the settings that are objects: named here as a config would, so that the resolved config can name them too.
@@ -54,6 +53,7 @@ def restore(
     out: Path = Path("restored"),
     seed: int = 0,
     overwrite: bool = False,
+    strength: float = 1.0,
     batch: BatchSize = "auto",
     degradation: Callable[[], Degradation] | None = None,
     prior: Prior,
@@ -67,6 +67,7 @@ def restore(
     plugins: list[str] | str | None = None,
     trainer: dict[str, Any] | None = None,
     resolved: str = "",
+    choices: Mapping[Path, Choice] | None = None,
 ) -> Results:
     """Restore photos, each with a degradation model of its own that is learned from this one photo.
 
@@ -77,7 +78,9 @@ def restore(
         images: files, folders, globs, or .txt/.csv lists of them (a csv may name a reference to score against).
         out: folder of the restored files, results.csv, config.yaml, strips/, maps/ and tensorboard/.
         seed: with a photo's name it decides all its random numbers.
-        overwrite: restore photos again that are finished, and replace files that are no result of this photo.
+        overwrite: restore photos again that are finished, and replace results of other photos of the same name. Files
+            that this program did not write are never replaced.
+        strength: share of the correction, from 0 (the photo as it is) to 1 (all of it).
         batch: how many photos of one size are fitted at once; 'auto' goes by their size and the free memory.
         degradation: the family of degradation models; 'plugins list' shows all.
         prior: the frozen model of clean photos.
@@ -91,6 +94,7 @@ def restore(
         plugins: further folders with plugin files.
         trainer: further arguments of lightning.Trainer, such as accelerator.
         resolved: all settings as YAML, for config.yaml.
+        choices: of single photos, by path; the settings of the folder stay as they are. See ``redo``.
 
     Raises:
         ConfigError: a setting is impossible, no photo is found, or ``out`` cannot be written.
@@ -100,37 +104,52 @@ def restore(
         raise ConfigError(f"checkpoint_every is {checkpoint_every}, expected a number of timesteps, or 0 for never.")
     if batch != "auto" and batch < 1:
         raise ConfigError(f"batch is {batch}, expected how many photos are fitted at once, at least 1, or 'auto'.")
-    made, options = _family(degradation), _checked(trainer)
+    checked_strength(strength, "--strength")
+    options = _checked(trainer)
     rank = Rank.of(options, os.environ)
     options = rank.one_device(options)
+    built(degradation)
     assert degradation is not None
     # Built once before any photo is opened: what does not fit together is refused here.
     schedule = Schedule(
         sampling.scheduler, prior, sampling.steps, sampling.start, sampling.end, sampling.spacing, sampling.eta
     )
-    sources = _find(images or [], out, quiet=rank.number > 0)
-    outputs = Outputs(out, [source.name for source in sources])
-    if resolved and rank.number == 0:
-        write_atomically(out / "config.yaml", resolved.encode("utf-8", "surrogateescape"))
-    method = Method(degradation, prior, modelling, guidance, sampling, seed)
-    settings = {k: v for k, v in (yaml.safe_load(resolved) or {}).items() if k in Method.__dataclass_fields__}
+    found = _find(images or [], out, quiet=rank.number > 0)
+    _keep_originals(found, out)
+    outputs = Outputs(out)
+    sources = outputs.named(found)
+    settings = yaml.safe_load(resolved) or {}
     losses = [term.loss for term in (*modelling.terms, *guidance.terms)]
+    method = Method(degradation, prior, modelling, guidance, sampling, seed)
+    try:
+        plans = Plans(method, settings, [prior, guidance.update, sampling.scheduler, *losses])
+        chosen, correction = choices_of(sources, outputs, settings)
+        if choices is not None:
+            chosen, correction = {source.name: choices[source.path] for source in sources}, True
+        for choice in chosen.values():
+            plans.of(choice)  # what cannot be built is refused here
+        if rank.number == 0:
+            outputs.begin(resolved, correction)
+    except ConfigError:
+        outputs.withdraw()
+        raise
     job = Job(
-        method,
+        plans,
         outputs,
         {"maps": save_maps, "strips": strips, "tensorboard": tensorboard, "overwrite": overwrite},
         options,
-        resolved,
-        dependencies(settings, prior.fingerprint(), [made, prior, guidance.update, sampling.scheduler, *losses]),
         len(schedule.timesteps),
         batch,
         device_of(options),
         checkpoint_every,
+        chosen,
+        correction,
     )
     if rank.number > 0:
         _take_part(job, sources, rank)
         return Results([], out)
     began = time.perf_counter()
+    refused = False
     try:
         with ListProgress(len(sources), workers=rank.size) as progress:
             lock = threading.Lock()
@@ -142,16 +161,28 @@ def restore(
                         progress.print(f"error: {one_line(row.reason)}")
                     progress.advance(row.status, row.name, follow)
 
+            def done(task: Task) -> None:
+                for note in task.notes:
+                    progress.print(f"note: {one_line(note)}")
+                finish(task.row, task.follow)
+
+            for line in _kept_choices(sources, outputs, chosen, settings):
+                progress.print(line)
             if rank.size == 1:
-                restore_all(job, sources, progress, lambda task: finish(task.row, task.follow))
+                restore_all(job, sources, progress, done)
             else:
-                _share_out(job, sources, rank, progress, finish)
+                _share_out(job, sources, rank, progress, finish, done)
             for row in _never_finished(sources, outputs):
                 finish(row)
+    except ConfigError:
+        if refused := not outputs.rows:
+            outputs.withdraw()
+        raise
     finally:
-        if not outputs.current:
-            outputs.write_table()
-        _summarise(outputs, len(sources), time.perf_counter() - began, tensorboard)
+        if not refused:
+            if not outputs.current:
+                outputs.write_table()
+            _summarise(outputs, len(sources), time.perf_counter() - began, tensorboard)
     return Results([outputs.rows[name] for name in outputs.names if name in outputs.rows], out, outputs.trouble)
 
 
@@ -182,19 +213,20 @@ def _never_finished(sources: list[Source], outputs: Outputs) -> list[Row]:
 
 
 def _share_out(
-    job: Job, sources: list[Source], rank: Rank, progress: ListProgress, finish: Callable[..., None]
-) -> None:
+    job: Job, sources: list[Source], rank: Rank, progress: ListProgress,
+    finish: Callable[[Row], None], done: Callable[[Task], None],
+) -> None:  # fmt: skip
     """Rank 0 takes photos as all others do, and hears of those that others take."""
     from zeroair_pl.sharing import Gathering, Share
 
     share = Share(rank, sources, _agreed(job, sources))
 
-    def done(task: Task) -> None:
-        finish(task.row, task.follow)
+    def both(task: Task) -> None:
+        done(task)
         share.tell(task.row)
 
-    with Gathering(share, job.outputs.folder / "config.yaml", finish):
-        restore_all(job, share, progress, done, share.fair)
+    with Gathering(share, _config_of(job), finish):
+        restore_all(job, share, progress, both, share.fair)
 
 
 def _take_part(job: Job, sources: list[Source], rank: Rank) -> None:
@@ -204,7 +236,7 @@ def _take_part(job: Job, sources: list[Source], rank: Rank) -> None:
     share = Share(rank, sources, _agreed(job, sources))
     try:
         with (
-            neighbours(share, job.outputs.folder / "config.yaml"),
+            neighbours(share, _config_of(job)),
             open(os.devnull, "w", encoding="utf-8") as nowhere,
             ListProgress(len(sources), nowhere) as progress,
         ):
@@ -213,9 +245,20 @@ def _take_part(job: Job, sources: list[Source], rank: Rank) -> None:
         share.leave()
 
 
+def _config_of(job: Job) -> Path:
+    """The settings of this run, for the other processes that take part."""
+    return job.outputs.folder / (CORRECTION if job.correction else CONFIG)
+
+
 def _agreed(job: Job, sources: list[Source]) -> str:
     """What must be the same in all ranks."""
-    return digest({"list": [(source.name, str(source.path)) for source in sources], **job.wanted, **job.depends})
+    return digest(
+        {
+            "list": [(source.name, str(source.path)) for source in sources],
+            **job.wanted,
+            **job.plans.of(Choice()).depends,
+        }
+    )
 
 
 def _find(images: list[str] | str, out: Path, quiet: bool) -> list[Source]:
@@ -227,23 +270,25 @@ def _find(images: list[str] | str, out: Path, quiet: bool) -> list[Source]:
     return sources
 
 
-def _family(degradation: Callable[[], Degradation] | None) -> Degradation:
-    """One degradation model, for the factory to be known to work."""
-    if degradation is None:
-        raise ConfigError(
-            "No degradation is named. Use a config, for example --config dehaze, or --degradation NAME; "
-            "'plugins list' shows all."
-        )
-    with torch.random.fork_rng(devices=[]):
-        try:
-            made = degradation()
-        except ConfigError:
-            raise
-        except Exception as error:
-            raise ConfigError(f"degradation: cannot be built, {describe(error)}") from error
-    if type(made).forward is Degradation.forward:
-        raise ConfigError(f"degradation: {type(made).__name__} has no forward(x); name one of 'plugins list'.")
-    return made
+def _keep_originals(sources: list[Source], out: Path) -> None:
+    """Refuses a run whose outputs would replace the photos, before anything is written."""
+    for source in sources:
+        path = out / f"{source.name}{source.path.suffix}"
+        if os.path.realpath(path) == os.path.realpath(source.path):
+            raise ConfigError(f"{path}: the output would replace the input; name another folder with --out.")
+
+
+def _kept_choices(
+    sources: list[Source], outputs: Outputs, chosen: dict[str, Choice], settings: dict[str, Any]
+) -> Iterator[str]:
+    """A line for each photo that has a choice of its own, for nobody to wonder."""
+    for source in sources:
+        if source.name in chosen:
+            continue
+        record = outputs.sidecars.read(source.name)
+        choice = Choice(**record.choice).without(settings) if record is not None else Choice()
+        if choice != Choice():
+            yield f"note: {source.name} keeps its own choice: {choice}"
 
 
 def _checked(trainer: dict[str, Any] | None) -> dict[str, Any]:

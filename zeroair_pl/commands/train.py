@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from zeroair_pl.errors import ConfigError
-from zeroair_pl.saving import write_atomically
+from zeroair_pl.ownership import OwnFiles
 from zeroair_pl.training.module import Optimisation
 from zeroair_pl.training.photos import Data
 
@@ -67,23 +67,24 @@ def train(
     """
     from lightning.fabric.utilities.rank_zero import _get_rank
 
-    from zeroair_pl.training.export import forget
+    from zeroair_pl.training.export import MARK, check, forget
     from zeroair_pl.training.fitting import checked, fit_prior
 
     _check(data, network, optimisation)
     options, first = checked(dict(trainer or {})), not _get_rank()
     if out.exists() and not out.is_dir():
         raise ConfigError(f"--out {out}: is a file; expected a folder.")
+    check(out)
     if overwrite and first:  # other processes of a distributed training run the same command
         forget(out)
-    if not overwrite and (out / "unet").exists() and not (out / "training").exists():
+    if not overwrite and (out / "prior.json").exists() and not (out / "training").exists():
         raise ConfigError(f"--out {out}: holds a prior already; name another folder, or use --overwrite.")
     place = out / "training"
     place.mkdir(parents=True, exist_ok=True)
     if not overwrite:
-        _compare(place / "config.yaml", resolved)
+        _compare(out / MARK, resolved)
     if resolved and first:
-        write_atomically(place / "config.yaml", resolved.encode())
+        OwnFiles(out).write(MARK, resolved.encode())
     fit_prior(data, asdict(network), optimisation, out, seed, options, resume=not overwrite)
     print(f"The prior is in {out}; use it with: --prior.path {out}")
     return out

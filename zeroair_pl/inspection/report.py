@@ -32,7 +32,12 @@ def save_strip(path: str | Path, before: Tensor, after: Tensor, maps: Mapping[st
     Raises:
         InputError: the file cannot be written.
     """
-    _save(path, pictures.strip({"degraded": before, "restored": after}, maps or {}, STRIP_HEIGHT))
+    write_atomically(Path(path), encode_strip(path, before, after, maps))
+
+
+def encode_strip(path: str | Path, before: Tensor, after: Tensor, maps: Mapping[str, Tensor] | None = None) -> bytes:
+    """The bytes that ``save_strip`` writes to ``path``, with the same arguments."""
+    return _encoded(path, pictures.strip({"degraded": before, "restored": after}, maps or {}, STRIP_HEIGHT))
 
 
 def save_map(path: str | Path, values: Tensor) -> None:
@@ -45,16 +50,19 @@ def save_map(path: str | Path, values: Tensor) -> None:
     Raises:
         InputError: the file cannot be written.
     """
+    write_atomically(Path(path), encode_map(path, values))
+
+
+def encode_map(path: str | Path, values: Tensor) -> bytes:
+    """The bytes that ``save_map`` writes to ``path``, with the same arguments."""
     image = pictures.as_image(values)
     channels, height, width = image.shape
     if (height, width) == (1, 1):
-        _save(path, pictures.swatch(image.flatten(), pictures.SMALL))
-        return
+        return _encoded(path, pictures.swatch(image.flatten(), pictures.SMALL))
     scale = min(1.0, MAP_SIDE / max(height, width))
     height, width = max(1, round(scale * height)), max(1, round(scale * width))
     if channels == 3:
-        _save(path, pictures.photo(image, height, width))
-        return
+        return _encoded(path, pictures.photo(image, height, width))
     parts = []
     for channel in image:
         low, high = pictures.value_range(channel)
@@ -63,7 +71,7 @@ def save_map(path: str | Path, values: Tensor) -> None:
     sheet = Image.new("RGB", (sum(p.width for p in parts) + GAP * (len(parts) - 1), parts[0].height), PAPER)
     for i, part in enumerate(parts):
         sheet.paste(part, (i * (part.width + GAP), 0))
-    _save(path, sheet)
+    return _encoded(path, sheet)
 
 
 def contact_sheet(
@@ -108,7 +116,7 @@ def contact_sheet(
             if scores is not None:
                 pictures.write(sheet, (x, y + heights[i]), pictures.shortened(scores[i][j], cell))
         y += heights[i] + below + GAP
-    _save(path, sheet)
+    write_atomically(Path(path), _encoded(path, sheet))
 
 
 def _in_cell(image: Tensor, cell: int) -> Image.Image:
@@ -130,11 +138,11 @@ def _with_scale(picture: Image.Image, low: float, high: float) -> Image.Image:
     return sheet
 
 
-def _save(path: str | Path, picture: Image.Image) -> None:
+def _encoded(path: str | Path, picture: Image.Image) -> bytes:
     path = Path(path)
     kind = FORMATS.get(path.suffix.lower())
     if kind is None:
         raise ConfigError(f"{path}: a report is a picture; expected a name ending in {', '.join(FORMATS)}")
     data = io.BytesIO()
     picture.save(data, kind, **({} if kind == "PNG" else {"quality": 92}))
-    write_atomically(path, data.getvalue())
+    return data.getvalue()

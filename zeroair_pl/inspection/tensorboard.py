@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 MOMENTS = 8  # timesteps of a fit that are pictured
 STRIP_HEIGHT = 320
 COLOURS = ("red", "green", "blue")
+SUFFIX = ".zeroair"  # of our event files: others in the same folder stay
+EVENTS = f"events.out.tfevents.*{SUFFIX}"
 STAGES = {"I": 1.0, "II": 2.0, "III": 3.0}
 
 
@@ -78,9 +80,11 @@ class TensorBoard(Callback):
             run = run_folder(self.folder, name)
             try:
                 if self.position == 0:  # two fits in one run would be drawn as one zigzag
-                    for old in run.glob("events.out.tfevents.*"):
+                    for old in run.glob(EVENTS):
                         old.unlink()
-                self._writers.append(SummaryWriter(str(run), purge_step=self.position or None, flush_secs=5))
+                self._writers.append(
+                    SummaryWriter(str(run), purge_step=self.position or None, flush_secs=5, filename_suffix=SUFFIX)
+                )
             except OSError as error:
                 if error.errno in (errno.ENOSPC, errno.EDQUOT):
                     self._give_up(error)

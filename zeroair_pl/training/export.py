@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import shutil
 import tempfile
 from copy import deepcopy
@@ -15,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from zeroair_pl.saving import write_atomically
+from zeroair_pl.errors import ConfigError
+from zeroair_pl.ownership import OwnFiles
 
 if TYPE_CHECKING:
     from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
@@ -25,6 +25,13 @@ if TYPE_CHECKING:
     from zeroair_pl.training.photos import Data, Photos
 
 CARD_LEVELS = {0.0392: "5", 0.0784: "10", 0.1176: "15", 0.196: "25", 0.392: "50", 0.784: "100", 1.569: "200"}
+
+
+FILES = (
+    *("prior.json", "README.md", "curve.csv", "scheduler/scheduler_config.json"),
+    *("unet/config.json", "unet/diffusion_pytorch_model.safetensors"),
+)
+MARK = "training/config.yaml"  # the settings of a training; what lies beside it is the training's
 
 
 def schedule() -> DDPMScheduler:
@@ -48,23 +55,23 @@ def export(folder: Path, training: PriorTraining, network: DenoisingUNet, facts:
         network: the averaged network.
         facts: lines of the card, by name.
     """
+    own = OwnFiles(folder)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as place:
         deepcopy(network).half().save_pretrained(Path(place) / "unet")
         schedule().save_pretrained(Path(place) / "scheduler")
         for part in ("unet", "scheduler"):
-            (folder / part).mkdir(exist_ok=True)
-            for file in (Path(place) / part).iterdir():
-                os.replace(file, folder / part / file.name)
+            for file in sorted((Path(place) / part).iterdir()):
+                own.move(file, f"{part}/{file.name}")
     noise, rmse = zip(*((round(k, 5), round(v, 5)) for k, v in training.rmse().items()), strict=True)
     content = {"name": training.prior.name, "calibration": {"noise": noise, "rmse": rmse}}
-    write_atomically(folder / "prior.json", (json.dumps(content, indent=2) + "\n").encode())
-    write_atomically(folder / "README.md", _card(training, network, facts).encode())
+    own.write("prior.json", (json.dumps(content, indent=2) + "\n").encode())
+    own.write("README.md", _card(training, network, facts).encode())
     if training.curve:
         text = io.StringIO()
         writer = csv.DictWriter(text, list(training.curve[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows({k: round(v, 3) for k, v in row.items()} for row in training.curve)
-        write_atomically(folder / "curve.csv", text.getvalue().encode())
+        own.write("curve.csv", text.getvalue().encode())
 
 
 def describe(data: Data, photos: Photos, training: PriorTraining, settings: dict[str, Any]) -> dict[str, str]:
@@ -109,9 +116,24 @@ def _card(training: PriorTraining, network: nn.Module, facts: dict[str, str]) ->
     return "\n".join(lines)
 
 
+def check(folder: Path) -> None:
+    """Refuses to train into a folder that holds a file of somebody else under a name of ours.
+
+    Raises:
+        ConfigError: naming the file.
+    """
+    OwnFiles(folder).check((*FILES, MARK))
+    work = folder / MARK.rpartition("/")[0]
+    if not OwnFiles(folder).known(MARK) and work.is_dir() and any(work.iterdir()):
+        raise ConfigError(f"{work}: was not written by this program. Move it, or name another --out.")
+
+
 def forget(folder: Path) -> None:
     """Removes what an earlier training has left in ``folder``, and nothing else."""
-    for part in ("unet", "scheduler", "training"):
-        shutil.rmtree(folder / part, ignore_errors=True)
-    for file in ("prior.json", "README.md", "curve.csv"):
-        (folder / file).unlink(missing_ok=True)
+    own, work = OwnFiles(folder), folder / MARK.rpartition("/")[0]
+    if own.known(MARK):
+        for part in ("photos", "tensorboard"):
+            shutil.rmtree(work / part, ignore_errors=True)
+        (work / "last.ckpt").unlink(missing_ok=True)
+    for name in (*FILES, MARK):
+        own.remove(name)

@@ -1,0 +1,67 @@
+"""``python cli.py redo``: photos of an output folder once more, with a choice of their own that lasts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zeroair_pl.choices import Choice, checked_strength, degradation_named
+from zeroair_pl.errors import ConfigError, did_you_mean
+from zeroair_pl.outputs import CONFIG, Outputs
+
+if TYPE_CHECKING:
+    from zeroair_pl.commands.restore import Results
+
+_ALONE = ("devices", "num_nodes", "strategy")  # a few photos are restored by one process
+FORGET = "folder"
+
+
+def redo(
+    out: Path,
+    names: list[str] | None = None,
+    kind: str = "",
+    strength: float | None = None,
+    plugins: list[str] | str | None = None,
+) -> Results:
+    """Restore photos of an output folder once more, as another kind or less strongly. The choice lasts.
+
+    Later runs into the folder keep it: redo clear trip/harbor --kind haze
+
+    Args:
+        out: the output folder.
+        names: of the photos, as in the column 'name' of its results.csv; they follow the folder.
+        kind: a degradation (haze, low light, …; 'plugins list' shows all) or a config such as dehaze; 'folder' takes
+            the choice back.
+        strength: share of the correction, from 0 (the photo as it is) to 1 (all of it).
+        plugins: further folders with plugin files.
+
+    Raises:
+        ConfigError: the folder was not made by restore, it has no such photo, or the choice is none.
+    """
+    from zeroair_pl.api import prepared
+
+    if not names:
+        raise ConfigError("redo: name the photos after the folder, as in: redo clear trip/harbor --kind haze")
+    if not (out / CONFIG).is_file():
+        raise ConfigError(f"{out}: no output folder of restore; there is no {CONFIG} in it.")
+    if not kind and strength is None:
+        raise ConfigError("redo: say what is to be different, as in --kind haze or --strength 0.6.")
+    choices: dict[Path, Choice] = {}
+    outputs = Outputs(out)
+    for name in names:
+        record = outputs.sidecars.read(name)
+        if record is None:
+            near = did_you_mean(name, outputs.earlier)
+            raise ConfigError(f"{name}: {outputs.results} has no photo of that name.{near}")
+        choice = Choice() if kind == FORGET else Choice(**record.choice)
+        if kind and kind != FORGET:
+            choice = replace(choice, degradation=degradation_named(kind, "--kind"))
+        if strength is not None:
+            choice = replace(choice, strength=checked_strength(strength, "--strength"))
+        choices[Path(record.photo)] = choice
+    settings = {"images": [str(photo) for photo in choices], "out": out, **({"plugins": plugins} if plugins else {})}
+    restore, values = prepared("restore", out / CONFIG, settings)
+    values["trainer"] = {key: value for key, value in (values["trainer"] or {}).items() if key not in _ALONE}
+    results: Results = restore(**values, choices=choices)
+    return results
