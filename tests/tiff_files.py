@@ -91,10 +91,13 @@ def write(
     return assemble(fields, packed, order, tiled=bool(tile), big=big)
 
 
-def assemble(fields: dict[int, tuple[str, Any]], blocks: list[bytes], order: str, *, tiled: bool, big: bool) -> bytes:
-    """Header, blocks, then one directory with ``fields`` and where the blocks are."""
+def assemble(
+    fields: dict[int, tuple[str, Any]], blocks: list[bytes], order: str, *, tiled: bool, big: bool, before: bytes = b""
+) -> bytes:
+    """Header, blocks, then one directory with ``fields`` and where the blocks are; all of it behind another file."""
     mark = b"II" if order == "<" else b"MM"
     out = bytearray(mark + struct.pack(order + ("HHHQ" if big else "HI"), *((43, 8, 0, 0) if big else (42, 0))))
+    out = bytearray(before) if before else out
     offsets = []
     for block in blocks:
         offsets.append(len(out))
@@ -102,7 +105,8 @@ def assemble(fields: dict[int, tuple[str, Any]], blocks: list[bytes], order: str
     place, count = (324, 325) if tiled else (273, 279)
     wide = "Q" if big else "I"
     fields = {**fields, place: (wide, offsets), count: (wide, [len(block) for block in blocks])}
-    types = {"B": 1, "s": 2, "H": 3, "I": 4, "R": 5, "U": 7, "Q": 16}
+    types = {"B": 1, "s": 2, "H": 3, "I": 4, "R": 5, "U": 7, "r": 10, "Q": 16}
+    rationals = {"R": "I", "r": "i"}
     inline = 8 if big else 4
     entries = b""
     for tag, (kind, value) in sorted(fields.items()):
@@ -110,8 +114,8 @@ def assemble(fields: dict[int, tuple[str, Any]], blocks: list[bytes], order: str
             data, number = bytes(value), len(value)
         else:
             values = value if isinstance(value, list | tuple) else [value]
-            number = len(values) // (2 if kind == "R" else 1)
-            data = struct.pack(f"{order}{len(values)}{'I' if kind == 'R' else kind}", *values)
+            number = len(values) // (2 if kind in "Rr" else 1)
+            data = struct.pack(f"{order}{len(values)}{rationals.get(kind, kind)}", *values)
         if len(data) > inline:
             at = len(out)
             out += data + bytes(len(data) % 2)

@@ -81,7 +81,12 @@ def load_photo(path: str | Path) -> Photo:
     check_file(path)
     try:
         with path.open("rb") as file, _quiet_pillow():
-            if file.read(4) in _TIFF_MAGIC:
+            from zeroair_pl import raw
+
+            head = file.read(raw.HEAD)
+            if kind := raw.kind_of_start(head):
+                return raw.develop(path, kind)
+            if head[:4] in _TIFF_MAGIC:
                 from zeroair_pl.tiff import read_tiff
 
                 return read_tiff(path, file)

@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from zeroair_pl import raw
 from zeroair_pl.cmyk import to_rgb
 from zeroair_pl.errors import InputError
 from zeroair_pl.photo import (
@@ -39,12 +40,14 @@ def read_tiff(path: Path, file: IO[bytes]) -> Photo:
     """The photo in a TIFF: grey, RGB or palette with or without alpha, CMYK of 8 bits; uint8, uint16 or float samples.
 
     A float file is taken to hold [0, 1]. Where its largest value is above 1, all are divided by it (``Photo.white``)
-    and multiplied again on writing; negative values become 0.
+    and multiplied again on writing; negative values become 0. A camera raw file is developed, see ``raw``.
     """
     import tifffile
 
     file.seek(0)
     with tifffile.TiffFile(file) as tiff:
+        if kind := raw.kind_of_tiff(path, tiff):
+            return raw.develop(path, kind, _exif(tiff.pages.first, 1))
         page = _page(path, tiff)
         check_size(path, page.imagewidth, page.imagelength)
         if page.imagedepth > 1:
@@ -149,9 +152,9 @@ def _palette(path: Path, page: tifffile.TiffPage) -> Array:
 
 def _page(path: Path, tiff: tifffile.TiffFile) -> tifffile.TiffPage:
     """The one page that is no thumbnail."""
-    if not len(tiff.pages):
+    pages = raw.pages_of(tiff)
+    if not pages:
         raise InputError(f"{path}: truncated, or damaged at its start (no picture is found in this TIFF).")
-    pages = [page.aspage() for page in tiff.pages]
     photos = [page for page in pages if not int(page.subfiletype) & _NOT_A_PHOTO] or pages
     if len(photos) > 1:
         raise InputError(f"{path}: {len(pages)} pages; only single photos are restored.")
