@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from zeroair_pl.errors import ConfigError, did_you_mean
+from zeroair_pl.extras import is_known, left_out, suffixes_of_installed
 
 # The first suffix of a format is the one a file gets whose own suffix is none of them.
 SUFFIXES: dict[str, tuple[str, ...]] = {
@@ -73,6 +74,9 @@ def find_images(specs: str | Path | Sequence[str | Path], skip: Path | None = No
 
     Folder and glob searches leave out what lies in ``skip`` (the output folder, which may be inside a searched one).
 
+    The suffixes of an extra that is installed (see ``extras``) are searched for too. One warning counts the pictures
+    and videos of other kinds that the searches passed by.
+
     Raises ConfigError for a spec that matches nothing or a list that cannot be read.
     """
     if isinstance(specs, str | Path):
@@ -80,8 +84,9 @@ def find_images(specs: str | Path | Sequence[str | Path], skip: Path | None = No
     if not specs:
         raise ConfigError(f"No images are named. {_WHAT_IS_EXPECTED}.")
     found: dict[str, _Found] = {}
+    others: set[str] = set()
     for spec in specs:
-        for item in _expand(str(spec), skip):
+        for item in _expand(str(spec), skip, others):
             key = os.path.realpath(item.path)
             first = found.setdefault(key, item)  # keeps its place, so a list that adds to a folder does not reorder it
             found[key] = replace(
@@ -92,6 +97,8 @@ def find_images(specs: str | Path | Sequence[str | Path], skip: Path | None = No
                 single=first.single and item.single,
             )
     items = list(found.values())
+    if others:
+        warnings.warn(f"{left_out(others)}.", stacklevel=2)
     return [
         Source(item.path, name, item.reference, item.kind, item.strength, item.single)
         for item, name in zip(items, _names(items), strict=True)
@@ -131,14 +138,16 @@ def _names_in(folder: Path, changed: int) -> list[str]:
         return sorted(entry.name for entry in islice(entries, 100_000))
 
 
-def _expand(spec: str, skip: Path | None) -> list[_Found]:
+def _expand(spec: str, skip: Path | None, others: set[str]) -> list[_Found]:
     path = Path(spec).expanduser()
     if not spec.strip():  # Path("") is the working folder, which an empty setting did not mean
         raise ConfigError(f"images: an entry is empty. {_WHAT_IS_EXPECTED}.")
     if os.path.isdir(path):
-        items = [_Found(file, path) for file in _in_folder(path, skip)]
+        passed: set[str] = set()
+        items = [_Found(file, path) for file in _in_folder(path, skip, passed)]
         if not items:
-            raise ConfigError(f"{spec}: the folder holds no image ({', '.join(sorted(SUPPORTED))}).")
+            raise ConfigError(f"{spec}: the folder holds no image ({_searched_for()}){_but(passed)}.")
+        others |= passed
     elif path.suffix.lower() in _LISTS and os.path.isfile(path):
         items = _in_list(path)
         if not items:
@@ -146,15 +155,15 @@ def _expand(spec: str, skip: Path | None) -> list[_Found]:
     elif os.path.lexists(path):
         items = [_Found(path, path.parent, single=True)]
     elif glob.has_magic(spec):
-        items = _in_glob(path, skip)
-    elif path.suffix.lower() in SUPPORTED:  # it costs itself when it is opened, and nothing else
+        items = _in_glob(path, skip, others)
+    elif path.suffix.lower() in _searched():  # it costs itself when it is opened, and nothing else
         items = [_Found(path, path.parent, single=True)]
     else:
         raise ConfigError(f"{spec} {why_missing(path)} {_WHAT_IS_EXPECTED}.")
     return items
 
 
-def _in_folder(folder: Path, skip: Path | None) -> list[Path]:
+def _in_folder(folder: Path, skip: Path | None, others: set[str]) -> list[Path]:
     files: list[Path] = []
 
     def report(error: OSError) -> None:
@@ -163,10 +172,11 @@ def _in_folder(folder: Path, skip: Path | None) -> list[Path]:
     for parent, folders, names in os.walk(folder, onerror=report, followlinks=True):
         folders[:] = [f for f in folders if not f.startswith(".") and not _left_out(Path(parent, f), skip)]
         files += [Path(parent, name) for name in names if _is_image(name)]
+        others.update(os.path.join(parent, name) for name in names if _is_other(name))
     return sorted(files)
 
 
-def _in_glob(pattern: Path, skip: Path | None) -> list[_Found]:
+def _in_glob(pattern: Path, skip: Path | None, others: set[str]) -> list[_Found]:
     parts = pattern.parts
     fixed = next(i for i, part in enumerate(parts) if glob.has_magic(part))
     root, rest = Path(*parts[:fixed]), Path(*parts[fixed:], *(["*"] if parts[-1] == "**" else []))
@@ -174,23 +184,45 @@ def _in_glob(pattern: Path, skip: Path | None) -> list[_Found]:
     found = sorted(root.glob(str(rest))) if os.path.isdir(root) else []
     matches = [path for path in found if not any(part.startswith(".") for part in path.parts[len(root.parts) :])]
     files: list[Path] = []
+    passed: set[str] = set()
     for match in matches:
         if any(_left_out(folder, skip) for folder in (match, *match.parents) if root in folder.parents):
             continue
         if os.path.isdir(match):
-            files += [] if "**" in parts else _in_folder(match, skip)
+            files += [] if "**" in parts else _in_folder(match, skip, passed)
         elif _is_image(match.name):
             files.append(match)
+        elif _is_other(match.name):
+            passed.add(str(match))
     if not files:
         if not os.path.isdir(root):
             raise ConfigError(f"{pattern} matches nothing: {str(root)!r} {why_missing(root)}")
-        matched = f"{len(matches)} path(s) but no image ({', '.join(sorted(SUPPORTED))})" if matches else "nothing"
+        matched = f"{len(matches)} path(s) but no image ({_searched_for()}){_but(passed)}" if matches else "nothing"
         raise ConfigError(f"{pattern} matches {matched}.{_near(pattern.name, root)}")
+    others |= passed
     return [_Found(file, root) for file in files]
 
 
 def _is_image(name: str) -> bool:
-    return not name.startswith(".") and Path(name).suffix.lower() in SUPPORTED
+    return not name.startswith(".") and Path(name).suffix.lower() in _searched()
+
+
+def _is_other(name: str) -> bool:
+    return not name.startswith(".") and not _is_image(name) and is_known(name)
+
+
+@lru_cache(maxsize=1)
+def _searched() -> frozenset[str]:
+    return SUPPORTED | suffixes_of_installed()
+
+
+def _searched_for() -> str:
+    """In words, without the many suffixes of raw files."""
+    return ", ".join(sorted(SUPPORTED))
+
+
+def _but(others: set[str]) -> str:
+    return f"; {left_out(others)}" if others else ""
 
 
 def _left_out(path: Path, skip: Path | None) -> bool:

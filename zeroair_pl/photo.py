@@ -51,6 +51,8 @@ class Photo:
     space: Space  # of the file; palettes count as rgb, bilevel as grey
     dtype: str = "uint8"  # of one sample in the file: uint8, uint16, float16, float32, float64
     alpha: Array | None = None  # (H, W) of that dtype, upright, straight (not premultiplied); written back untouched
+    others: Array | None = None  # (H, W, N), likewise: masks and other channels of a TIFF, neither color nor alpha
+    channels: tuple[int, ...] = ()  # a TIFF's ExtraSamples, in file order: 0 others, 1 premultiplied alpha, 2 alpha
     icc_profile: bytes | None = None
     exif: bytes | None = None  # without its thumbnail, which would show the unrestored photo
     orientation: int = 1  # EXIF 1..8, of the stored layout
@@ -79,7 +81,12 @@ def load_photo(path: str | Path) -> Photo:
     check_file(path)
     try:
         with path.open("rb") as file, _quiet_pillow():
-            if file.read(4) in _TIFF_MAGIC:
+            from zeroair_pl import raw
+
+            head = file.read(raw.HEAD)
+            if kind := raw.kind_of_start(head):
+                return raw.develop(path, kind)
+            if head[:4] in _TIFF_MAGIC:
                 from zeroair_pl.tiff import read_tiff
 
                 return read_tiff(path, file)
@@ -182,16 +189,27 @@ def planes(path: Path, image: Image.Image) -> tuple[Space, Array, Array | None]:
     return (space, array[..., :-1], array[..., -1]) if transparent else (space, array, None)
 
 
-def build(colour: Array, alpha: Array | None, *, orientation: int, white: float = 1.0, **rest: Any) -> Photo:
-    """A Photo from arrays in the file's layout and sample type: colour (H, W, 1 or 3), alpha (H, W)."""
+def build(
+    colour: Array,
+    alpha: Array | None,
+    others: Array | None = None,
+    *,
+    orientation: int,
+    white: float = 1.0,
+    **rest: Any,
+) -> Photo:
+    """A Photo from arrays in the file's layout and sample type.
+
+    colour is (H, W, 1 or 3), alpha (H, W), others (H, W, N).
+    """
     colour, dtype = upright(colour, orientation), str(colour.dtype)
     top = np.iinfo(colour.dtype).max if colour.dtype.kind == "u" else white
     if colour.dtype == np.float64:  # which may be more than float32 holds
         colour, top = colour / top, 1
     pixels = torch.from_numpy(np.ascontiguousarray(colour.transpose(2, 0, 1), dtype=np.float32))
     pixels = (pixels if len(pixels) == 3 else pixels.repeat(3, 1, 1)).div_(top).clamp_(0, 1)
-    alpha = None if alpha is None else np.ascontiguousarray(upright(alpha, orientation))
-    return Photo(pixels, alpha=alpha, dtype=dtype, orientation=orientation, white=white, **rest)
+    alpha, others = (None if a is None else np.ascontiguousarray(upright(a, orientation)) for a in (alpha, others))
+    return Photo(pixels, alpha=alpha, others=others, dtype=dtype, orientation=orientation, white=white, **rest)
 
 
 def upright(array: Array, orientation: int) -> Array:

@@ -139,6 +139,7 @@ def _lock(file: IO[bytes]) -> None:
 
 
 def _for_png(like: Photo) -> Photo:
+    like = replace(like, others=None, channels=())
     if like.dtype.startswith("float"):
         alpha = None if like.alpha is None else np.rint(np.clip(like.alpha, 0, 1) * 65535.0).astype(np.uint16)
         like = replace(like, dtype="uint16", alpha=alpha, white=1.0)
@@ -166,15 +167,15 @@ def _encode(fmt: str, like: Photo, colour: Array) -> bytes:
 
         image = to_cmyk(Image.fromarray(np.ascontiguousarray(colour)), like.icc_profile)
         colour = np.asarray(image)
-    elif like.dtype == "uint8":
+    if fmt == "TIFF":
+        from zeroair_pl.tiff import write_tiff
+
+        return write_tiff(like, np.ascontiguousarray(colour))
+    if like.dtype == "uint8" and like.space != "cmyk":
         array = colour if alpha is None else np.dstack([colour, alpha])
         array = np.ascontiguousarray(array[..., 0] if array.shape[2] == 1 else array)
         image = Image.fromarray(array)
         assert image.mode == _MODES[like.space, alpha is not None]
-    if fmt == "TIFF":
-        from zeroair_pl.tiff import write_tiff
-
-        return write_tiff(like, np.ascontiguousarray(colour), alpha)
     if like.dtype == "uint16":
         return _deep_png(like, colour if alpha is None else np.dstack([colour, alpha]))
     if fmt == "BMP" and alpha is not None:  # Pillow writes the alpha, but no header that says so

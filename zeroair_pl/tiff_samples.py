@@ -1,0 +1,145 @@
+"""The samples of one TIFF page: each strip or tile is decoded, checked, and put in its place.
+
+Numbers of tags and compressions are those of TIFF 6.0 and of libtiff's documentation. tifffile takes the strips apart
+and imagecodecs decompresses them. No other decoder steps in where these two cannot read a file: a second guess at the
+layout mixes planes up. What they do not read is refused.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zeroair_pl.errors import InputError
+
+if TYPE_CHECKING:
+    import tifffile
+
+Array = NDArray[Any]
+
+JPEG = (6, 7)  # old-style and new: their decoder also converts YCbCr to RGB
+_WHOLE_JPEG = 513  # the tag JPEGInterchangeFormat
+# Only what the tests check against the pixels that went in, and against a second decoder where there is one.
+COMPRESSIONS = {
+    1: "none",
+    2: "CCITT RLE",
+    3: "CCITT T.4",
+    4: "CCITT T.6",
+    5: "LZW",
+    6: "old-style JPEG",
+    7: "JPEG",
+    8: "Deflate",
+    32773: "PackBits",
+    32946: "Deflate",
+    34712: "JPEG 2000",
+    34887: "LERC",
+    34925: "LZMA",
+    50000: "Zstandard",
+    50001: "WebP",
+    50002: "JPEG XL",
+}
+_WITH_PREDICTOR = (5, 8, 32946, 34925, 50000)  # libtiff ignores the tag for all others, and so do all viewers
+_HORIZONTAL, _FLOATING_POINT = 2, 3
+_ADVICE = "save it uncompressed, or with LZW or Deflate"
+
+
+def read_samples(path: Path, page: tifffile.TiffPage) -> Array:
+    """The samples of ``page`` as (H, W, S), of its sample type, with no meaning given to them yet.
+
+    Packed samples of 1 to 15 bits come one by one in uint8 or uint16, not scaled. JPEG data in YCbCr come as RGB.
+
+    Raises InputError, naming the file and the compression, for what cannot be decoded in full: a compression or a
+    predictor that is not known, a missing or short strip or tile, samples of another type than the tags say.
+    """
+    check_compression(path, page)
+    check_strips(path, page)
+    planes, _, height, width, samples = page.shaped
+    out = np.zeros((planes, height, width, samples), _plain(page.dtype))
+    try:
+        for segment, (plane, _, top, left, _), (_, rows, columns, _) in page.segments():
+            if segment is None:
+                raise InputError(f"{path}: truncated (a strip or tile has no data).")
+            if _plain(segment.dtype) != out.dtype:
+                raise InputError(
+                    f"{path}: the {name_of(page)} data hold {segment.dtype} samples where the tags say {page.dtype}; "
+                    f"{_ADVICE}."
+                )
+            rows, columns = min(rows, height - top), min(columns, width - left)
+            out[plane, top : top + rows, left : left + columns] = segment[0, :rows, :columns]
+    except InputError:
+        raise
+    except ImportError as error:  # an imagecodecs that was built without this codec
+        raise InputError(
+            f"{path}: this installation cannot decode TIFF compression {name_of(page)}; {_ADVICE}."
+        ) from error
+    except Exception as error:  # decoders meet damaged bytes with nearly every exception there is
+        raise undecodable(path, page, error) from error
+    return np.moveaxis(out[..., 0], 0, -1) if planes > 1 else out[0]
+
+
+def name_of(page: tifffile.TiffPage) -> str:
+    """The compression in words, as in "LZW" or "34661 (JBIG)"."""
+    code = int(page.compression)
+    label = getattr(page.compression, "name", "")
+    return COMPRESSIONS.get(code, f"{code} ({label})" if label else str(code))
+
+
+def undecodable(path: Path, page: tifffile.TiffPage, error: BaseException) -> InputError:
+    """The refusal for data that their own decoder rejects."""
+    reason = " ".join(str(error).split()).rstrip(".")[:200] or type(error).__name__
+    return InputError(
+        f"{path}: damaged or truncated, or compressed in an unusual way ({name_of(page)}: {reason}); if other programs "
+        f"show it, {_ADVICE}."
+    )
+
+
+def check_compression(path: Path, page: tifffile.TiffPage) -> None:
+    """Refuse a compression, or a combination of it with a predictor or channels, that is not known to decode right.
+
+    A predictor that does not belong to the compression is taken off the page.
+    """
+    code, predictor, bits = int(page.compression), int(page.predictor), page.bitspersample
+    if code not in COMPRESSIONS:
+        raise InputError(f"{path}: TIFF compression {name_of(page)} is not supported; {_ADVICE}.")
+    if code not in _WITH_PREDICTOR:
+        page.predictor = predictor = 1
+    is_float = page.dtype is not None and page.dtype.kind == "f"
+    known = {1: True, _HORIZONTAL: bits in (8, 16, 32, 64), _FLOATING_POINT: is_float}.get(predictor, False)
+    if not known:
+        what = f"TIFF predictor {predictor} with {bits}-bit samples"
+        raise InputError(f"{path}: {what} is not supported; {_ADVICE}, without predictor.")
+    planes_of_chroma = page.planarconfig == 2 and int(page.photometric) == 6
+    if code in JPEG and (page.extrasamples or planes_of_chroma or bits != 8):
+        what = f"{page.samplesperpixel} such channels of {bits} bits"
+        raise InputError(f"{path}: {name_of(page)} compression of {what} is not supported; {_ADVICE}.")
+    if code == 6 and _WHOLE_JPEG in page.tags:
+        _use_whole_jpeg(page)
+
+
+def _use_whole_jpeg(page: tifffile.TiffPage) -> None:
+    """Make one strip of the JPEG file that an old-style page holds; its own strips begin in the middle of that file."""
+    start, length = (int(np.ravel(page.tags.valueof(tag, 0))[0]) for tag in (_WHOLE_JPEG, _WHOLE_JPEG + 1))
+    ends = [at + count for at, count in zip(page.dataoffsets, page.databytecounts, strict=False)]
+    page.rowsperstrip = page.imagelength
+    page.dataoffsets, page.databytecounts = (start,), (max([start + length, *ends]) - start,)
+
+
+def check_strips(path: Path, page: tifffile.TiffPage) -> None:
+    """Refuse a page that does not list all of its strips or tiles; their pixels would be nobody's."""
+    if page.is_tiled:
+        across, down = ceil(page.imagewidth / page.tilewidth), ceil(page.imagelength / page.tilelength)
+    else:
+        across, down = 1, ceil(page.imagelength / max(page.rowsperstrip, 1))
+    wanted = across * down * (page.samplesperpixel if page.planarconfig == 2 else 1)
+    there = min(len(page.dataoffsets), len(page.databytecounts))
+    if there < wanted:
+        raise InputError(f"{path}: truncated ({there} of {wanted} strips or tiles).")
+
+
+def _plain(dtype: Any) -> np.dtype[Any]:
+    """Bilevel samples are uint8 or bool, as the decoder likes it."""
+    return np.dtype(np.uint8) if np.dtype(dtype) == bool else np.dtype(dtype)
