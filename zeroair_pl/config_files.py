@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from zeroair_pl.errors import ConfigError, did_you_mean
-from zeroair_pl.plugins import shipped
+from zeroair_pl.resources import shipped
 
 SUFFIXES = (".yaml", ".yml")
 

@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import Any, Literal
 
 from zeroair_pl.errors import ConfigError, did_you_mean
+from zeroair_pl.resources import shipped
 
 GROUP = "zeroair_pl.plugins"
 PACKAGE = "zeroair_plugins"  # where plugin files live among the loaded modules, whatever folder they come from
@@ -67,12 +68,6 @@ class _Loaded:
 
 
 _loaded = _Loaded()
-
-
-def shipped(name: Literal["configs", "plugins"]) -> Path:
-    """The folder of that name that came with the program: inside an installed package, or beside it in a checkout."""
-    installed = _HERE / "_shipped" / name
-    return installed if installed.is_dir() else _HERE.parent / name
 
 
 def load_plugins(folders: Iterable[str | Path] = ()) -> list[Broken]:
