@@ -60,9 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def timed(method: Method, y: Tensor, repeat: int) -> dict[str, float]:
     """Seconds of the median fit: total, prior, TDM, TDG, rest."""
-    from zeroair_pl.fit import fit
     from zeroair_pl.restoration import Restoration
     from zeroair_pl.sampling import DiffusionSampling
+    from zeroair_pl.solve import solve
 
     fits = []
     for _ in range(repeat + 1):
@@ -72,7 +72,7 @@ def timed(method: Method, y: Tensor, repeat: int) -> dict[str, float]:
             clock(Restoration, "training_step", spent, "TDM"),
             clock(DiffusionSampling, "on_train_batch_end", spent, "TDG"),
         ):
-            total = fit(y, ["photo"], method).seconds
+            total = solve(y, ["photo"], method).seconds
         parts = {name: spent[name] for name in ("prior", "TDM", "TDG")}
         fits.append({"total": total, **parts, "rest": total - sum(parts.values())})
     middle = statistics.median_low([each["total"] for each in fits[1:]])

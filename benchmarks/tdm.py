@@ -86,8 +86,8 @@ def measure(options: argparse.Namespace) -> int:
     from clocks import method_of
     from composed import COMPOSE
 
-    from zeroair_pl.fit import fit
     from zeroair_pl.per_image import image_generator
+    from zeroair_pl.solve import solve
 
     photos = sets.by_stem(options.photos)
     if not photos:
@@ -104,7 +104,7 @@ def measure(options: argparse.Namespace) -> int:
                 case = f"{name}-{kind}-{strength}"
                 made = compose(clean, strength, image_generator(options.seed, case, "composed"))
                 start = errors(first_look(method, made.y), made, kind)
-                (phi,) = fit(made.y, [case], method).phi
+                (phi,) = solve(made.y, [case], method).phi
                 case_of = {"photo": name, "strength": strength, "family": phi.kind}
                 cases.append({**case_of, "start": start, "end": errors(phi, made, kind)})
         families = Counter(case["family"] for case in cases)

@@ -85,7 +85,7 @@ def fits(method: Method, y: Tensor, device: str, repeat: int) -> dict[str, Any]:
     import numpy as np
     import torch
 
-    from zeroair_pl.fit import fit
+    from zeroair_pl.solve import solve
 
     names = [str(i) for i in range(len(y))]
     trainer = {"accelerator": {"cuda": "gpu"}.get(device, device)}
@@ -95,7 +95,7 @@ def fits(method: Method, y: Tensor, device: str, repeat: int) -> dict[str, Any]:
 
     def whole() -> None:
         nonlocal passes
-        passes = int(np.max(fit(y, names, method, trainer=trainer).forwards))
+        passes = int(np.max(solve(y, names, method, trainer=trainer).forwards))
 
     def alone() -> None:
         for _ in range(passes):

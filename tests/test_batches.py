@@ -183,13 +183,13 @@ def test_what_is_no_number_of_photos(folder: Path, value: str) -> None:
 def groups(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The names that each fit gets."""
     seen: list[list[str]] = []
-    fit: Callable[..., Any] = job.fit
+    fit: Callable[..., Any] = job.solve
 
     def noted(y: Any, names: list[str], *rest: Any) -> Any:
         seen.append([name.partition(".")[0] for name in names])
         return fit(y, names, *rest)
 
-    monkeypatch.setattr(job, "fit", noted)
+    monkeypatch.setattr(job, "solve", noted)
     return seen
 
 
@@ -219,7 +219,7 @@ def test_no_more_than_three_batches_are_in_memory(folder: Path, monkeypatch: pyt
         save_toy(folder / f"in/{seed:02d}.png", seed, height=16, width=16)
     made: list[weakref.ref[Any]] = []
     alive: list[int] = []
-    load, fit = job.load_photo, job.fit
+    load, fit = job.load_photo, job.solve
 
     def count() -> None:
         alive.append(sum(each() is not None for each in made))
@@ -236,7 +236,7 @@ def test_no_more_than_three_batches_are_in_memory(folder: Path, monkeypatch: pyt
         return fit(*values)
 
     monkeypatch.setattr(job, "load_photo", counted)
-    monkeypatch.setattr(job, "fit", fitted)
+    monkeypatch.setattr(job, "solve", fitted)
     assert restore("--batch", "2").status == 0
     assert len(made) == 10
     assert 2 <= max(alive) <= 6

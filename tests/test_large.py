@@ -13,12 +13,13 @@ from torch import Tensor
 from toys import ToyPrior, toy_photo
 
 from zeroair_pl.degradations import Degradation, Haze, LowLight, Noise
-from zeroair_pl.fit import Method, Sampling, fit
+from zeroair_pl.fit import Method, Sampling
 from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.guidance.updates import ProximalUpdate
 from zeroair_pl.large import carried, is_large, working_size
 from zeroair_pl.restoration import Modelling
 from zeroair_pl.sampling import Guidance
+from zeroair_pl.solve import solve
 
 SIZE = (96, 128)
 
@@ -55,7 +56,7 @@ def test_only_what_loses_nothing_goes_this_way() -> None:
 def test_it_is_near_the_plain_path(family: type[Degradation]) -> None:
     y, _ = hazy()
     y = y.clamp(0, 1)
-    plain, large = fit(y, ["a"], method(family, 10**9)), fit(y, ["a"], method(family))
+    plain, large = solve(y, ["a"], method(family, 10**9)), solve(y, ["a"], method(family))
     assert large.restored.shape == y.shape
     moved = (plain.restored - y).square().mean().sqrt()
     assert float((plain.restored - large.restored).square().mean().sqrt()) < 0.3 * float(moved) + 0.01
@@ -88,7 +89,7 @@ def test_the_noise_is_that_of_the_full_size() -> None:
 
 def test_each_photo_is_on_its_own_and_repeats_to_the_bit() -> None:
     y, other = hazy()[0].clamp(0, 1), toy_photo(*SIZE, 5)
-    alone, both = fit(y, ["a"], method(Haze)), fit(torch.cat([other, y]), ["b", "a"], method(Haze))
+    alone, both = solve(y, ["a"], method(Haze)), solve(torch.cat([other, y]), ["b", "a"], method(Haze))
     assert torch.equal(alone.restored, both.restored[1:])
     assert alone.forwards[0] > 4
 

@@ -47,12 +47,12 @@ class Noted:
         self.order: list[str] = []
         self.came = threading.Condition()
         self.waits: dict[str, str] = {}
-        for step in ("load_photo", "fit", "encode_photo"):
+        for step in ("load_photo", "solve", "encode_photo"):
             monkeypatch.setattr(job, step, self.wrapped(step, getattr(job, step)))
 
     def wrapped(self, step: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def wrapper(*values: Any) -> Any:
-            name = values[1][0] if step == "fit" else Path(values[0]).name
+            name = values[1][0] if step == "solve" else Path(values[0]).name
             what = f"{step.partition('_')[0]} {name[0]}"
             with self.came:
                 wanted = self.waits.get(what)
@@ -72,7 +72,7 @@ def test_the_next_photo_is_read_and_the_last_one_written_during_a_fit(
     restore("before")
     noted = Noted(monkeypatch)
     # Each would wait in vain if one thing were done after the other.
-    noted.waits = {"fit b": "load c", "fit c": "encode b", "encode c": "fit d"}
+    noted.waits = {"solve b": "load c", "solve c": "encode b", "encode c": "solve d"}
     assert restore().status == 0
     assert rows() == [(name, "restored") for name in "abcd"]
     for name in "abcd":
@@ -83,7 +83,7 @@ def test_a_large_photo_is_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(pipeline, "LARGE", 0)
     noted = Noted(monkeypatch)
     restore()
-    assert noted.order == [f"{step} {name}" for name in "abcd" for step in ("load", "fit", "encode")]
+    assert noted.order == [f"{step} {name}" for name in "abcd" for step in ("load", "solve", "encode")]
 
 
 def test_no_more_than_three_photos_are_in_memory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +108,7 @@ def test_no_more_than_three_photos_are_in_memory(folder: Path, monkeypatch: pyte
 
 def test_what_was_fitted_before_an_interrupt_is_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     noted = Noted(monkeypatch)
-    fit = job.fit
+    fit = job.solve
 
     def interrupted(y: Any, names: list[str], *rest: Any) -> Any:
         if names == ["c.png"]:
@@ -118,7 +118,7 @@ def test_what_was_fitted_before_an_interrupt_is_written(folder: Path, monkeypatc
             raise KeyboardInterrupt
         return fit(y, names, *rest)
 
-    monkeypatch.setattr(job, "fit", interrupted)
+    monkeypatch.setattr(job, "solve", interrupted)
     noted.waits = {"encode b": "stop"}
     outcome = restore()
     assert outcome.status == 130

@@ -157,7 +157,7 @@ def test_a_run_that_is_stopped_before_it_writes_leaves_what_was_finished(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(job, "fit", stop)
+        patch.setattr(job, "solve", stop)
         assert run("restore", "--images", "in", *WORDS, "--seed", "1").status == 130
     assert statuses() == {"a": "restored", "b": "restored"}
     assert again() == {"a": "skipped", "b": "skipped"}

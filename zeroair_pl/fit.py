@@ -126,10 +126,6 @@ def fit(
         DivergenceError: for each of the photos, an estimate stopped being finite, or being of its photo; see
             ``divergence``. If this is true of some of them, ``Result.lost`` says so.
     """
-    from zeroair_pl.large import fit_large, is_large
-
-    if is_large(y, method):
-        return fit_large(y, names, method, callbacks, trainer)
     with one_thread(y[0, 0].numel()):
         return _fit(y, names, method, callbacks, trainer)
 

@@ -17,7 +17,7 @@ from zeroair_pl.checkpoints import Checkpoints
 from zeroair_pl.choices import Choice, Plans
 from zeroair_pl.divergence import safer
 from zeroair_pl.errors import ConfigError, DivergenceError, InputError, describe
-from zeroair_pl.fit import Method, Result, fit
+from zeroair_pl.fit import Method, Result
 from zeroair_pl.images import Source
 from zeroair_pl.inspection.progress import ListProgress
 from zeroair_pl.large import is_large
@@ -26,6 +26,7 @@ from zeroair_pl.outputs import Outputs
 from zeroair_pl.photo import Photo, load_photo
 from zeroair_pl.saving import encode_photo, output_path, write_atomically
 from zeroair_pl.sidecars import Record, Row, digest, of_photo
+from zeroair_pl.solve import solve
 from zeroair_pl.task import Task, own_fault
 
 if TYPE_CHECKING:
@@ -252,7 +253,7 @@ class Job:
             # The files' own names, which are the same however they were listed: they decide the random numbers.
             files = [task.source.path.name for task in tasks]
             y = photos[0][None] if len(photos) == 1 else torch.stack(photos)  # no copy of a large photo
-            result = fit(y, files, method, callbacks, self.trainer)
+            result = solve(y, files, method, callbacks, self.trainer)
             now = prior.tiling
             if tiling is None or now is None or (now.side, now.pixels_at_once) == (tiling.side, tiling.pixels_at_once):
                 return result, ""

@@ -24,13 +24,12 @@ from zeroair_pl.degradations.noise_level import estimate_noise_level
 from zeroair_pl.divergence import lost
 from zeroair_pl.errors import DivergenceError
 from zeroair_pl.first_look import FirstLook
+from zeroair_pl.fit import Method, Result, fit
 from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.per_image import PerImage, image_generator
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback
-
-    from zeroair_pl.fit import Method, Result
 
 BAND = 256  # rows
 FULL_STEPS = 4  # levels at full size, where the noise differs from place to place
@@ -61,8 +60,6 @@ def fit_large(
     Raises:
         DivergenceError: as ``fit``.
     """
-    from zeroair_pl.fit import Result
-
     began, solved = time.perf_counter(), list[Result]()
     gone: dict[int, str] = {}
     for i, name in enumerate(names):
@@ -89,8 +86,6 @@ def _solved(
     y: Tensor, name: str, method: Method, callbacks: Sequence[Callback], trainer: dict[str, Any] | None
 ) -> Result:
     """As ``fit_large``, of one photo (1, 3, H, W)."""
-    from zeroair_pl.fit import Result, fit
-
     began = time.perf_counter()
     small = working_size(y, method.sampling.working_pixels)
     result = fit(small, [name], method, callbacks, trainer)
