@@ -156,7 +156,7 @@ def _fit(
         method.prior, schedule, method.guidance, [image_generator(method.seed, name, "sampling") for name in names]
     )
     with quiet_lightning():
-        engine = _engine([sampler, Watchdog(), *callbacks], trainer)
+        engine = trainer_of([sampler, Watchdog(), *callbacks], trainer)
         device = engine.strategy.root_device
         method.prior.to(device)
         for i, phi in enumerate(module.phi):
@@ -191,10 +191,11 @@ def stacks_on(device: torch.device) -> bool:
 def device_of(trainer: dict[str, Any] | None = None) -> torch.device:
     """The device that a fit with these further arguments of ``lightning.Trainer`` is made on."""
     with quiet_lightning():
-        return _engine([], trainer).strategy.root_device
+        return trainer_of([], trainer).strategy.root_device
 
 
-def _engine(callbacks: list[Callback], trainer: dict[str, Any] | None) -> Trainer:
+def trainer_of(callbacks: list[Callback], trainer: dict[str, Any] | None) -> Trainer:
+    """A Trainer for one fit, without logger, checkpoints and bars of its own; ``trainer`` has further arguments."""
     from lightning.pytorch import Trainer
 
     settings: dict[str, Any] = {
