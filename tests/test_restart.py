@@ -22,7 +22,7 @@ from zeroair_pl.degradations import Haze, Noise
 from zeroair_pl.outputs import Outputs
 from zeroair_pl.ownership import OwnFiles
 from zeroair_pl.priors import UNetPrior
-from zeroair_pl.priors.unet import BUNDLED
+from zeroair_pl.priors.locating import BUNDLED
 from zeroair_pl.saving import clear_leftovers, write_atomically
 from zeroair_pl.sidecars import Record, Row, Sidecars, dependencies
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from zeroair_pl.priors.adm_layout import NoiseSchedule
 from zeroair_pl.priors.catalogue import CATALOGUE, Entry, fetched, fetched_names, find, home, known
-from zeroair_pl.priors.unet import bundled_priors, locate
+from zeroair_pl.priors.locating import bundled_priors, locate
 
 
 def convert(

@@ -13,7 +13,7 @@ import torch
 
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.priors.base import Calibration
-from zeroair_pl.priors.unet import _calibration, _read_json, _schedule
+from zeroair_pl.priors.folder import read_calibration, read_json, read_schedule
 
 DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 SIGMAS = (5, 10, 15, 25, 50, 100, 200)  # of white noise, in /255
@@ -27,9 +27,9 @@ def facts(folder: Path) -> dict[str, str]:
         ConfigError: a file of the folder is missing or damaged.
     """
     where = folder / "unet" if (folder / "unet").is_dir() else folder
-    network = _read_json(where / "config.json")
-    own = _read_json(folder / "prior.json") if (folder / "prior.json").is_file() else {}
-    alphas_cumprod, prediction = _schedule(folder)
+    network = read_json(where / "config.json")
+    own = read_json(folder / "prior.json") if (folder / "prior.json").is_file() else {}
+    alphas_cumprod, prediction = read_schedule(folder)
     noise = ((1 - alphas_cumprod) / alphas_cumprod).sqrt() * 127.5
     parameters, dtypes = _weights(where)
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
@@ -53,7 +53,7 @@ def facts(folder: Path) -> dict[str, str]:
         shown["classes"] = f"{classes}; no prior until one is fixed, with prior convert … --class_label N"
     elif "class_label" in own:
         shown["class"] = str(own["class_label"])
-    shown["calibration"] = _errors(_calibration(own, folder)) if "calibration" in own else "none of its own"
+    shown["calibration"] = _errors(read_calibration(own, folder)) if "calibration" in own else "none of its own"
     return shown
 
 

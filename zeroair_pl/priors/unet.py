@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
@@ -12,16 +11,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zeroair_pl.errors import ConfigError, did_you_mean
+from zeroair_pl.errors import ConfigError
 from zeroair_pl.memory import is_out_of_memory, release
 from zeroair_pl.per_image import image_by_image
-from zeroair_pl.priors.base import Calibration, Prediction, Prior
-from zeroair_pl.priors.catalogue import CATALOGUE, fetched, known
+from zeroair_pl.priors.base import Prediction, Prior
 from zeroair_pl.priors.compiled import Compiled
+from zeroair_pl.priors.folder import read_calibration, read_json, read_schedule
+from zeroair_pl.priors.locating import locate
 from zeroair_pl.priors.tiling import Tiling, reflected, trained_size
 from zeroair_pl.priors.together import Together
 
-BUNDLED = Path(__file__).parent / "bundled"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -65,12 +64,12 @@ class UNetPrior(Prior):
             "pixels_at_once": pixels_at_once,
         }  # fmt: skip
         folder = locate(path)
-        facts = _read_json(folder / "prior.json") if (folder / "prior.json").is_file() else {}
+        facts = read_json(folder / "prior.json") if (folder / "prior.json").is_file() else {}
         self.name = str(facts.get("name", path))
         self.stem = int(facts.get("space_to_depth", 1))
         self.precision = DTYPES[precision]
-        self.alphas_cumprod, self.prediction_type = _schedule(folder)
-        self.calibration = _calibration(facts, folder)
+        self.alphas_cumprod, self.prediction_type = read_schedule(folder)
+        self.calibration = read_calibration(facts, folder)
         unet = _network(folder)
         channels = 3 * self.stem**2
         if unet.config.in_channels != channels or unet.config.out_channels not in (channels, 2 * channels):
@@ -199,57 +198,10 @@ def _cast(network: Any, precision: torch.dtype) -> Any:
     return network
 
 
-def bundled_priors() -> list[str]:
-    """Names of the priors inside the package."""
-    return sorted(p.name for p in BUNDLED.iterdir() if (p / "unet").is_dir())
-
-
-def locate(path: str) -> Path:
-    """The local folder that ``path`` names: bundled, on disk, fetched, or a hub id (from the local cache, else
-    downloaded).
-
-    Raises:
-        ConfigError: it is none of them; the message says what to do.
-    """
-    if (BUNDLED / path / "unet").is_dir() and "/" not in path:
-        return BUNDLED / path
-    folder = Path(path).expanduser()
-    if folder.is_dir():
-        if (folder / "config.json").is_file() or (folder / "unet" / "config.json").is_file():
-            return folder
-        raise ConfigError(f"prior.path: the folder {path} has neither unet/config.json nor config.json")
-    if folder.is_file():
-        raise ConfigError(
-            f"prior.path: {path} is a file; expected a folder. Turn an OpenAI ADM checkpoint into one with: "
-            f"python cli.py prior convert {path} OUT"
-        )
-    if (there := fetched(path)) is not None:
-        return there
-    if path.count("/") == 1 and not path.startswith((".", "/", "~")):
-        from huggingface_hub import snapshot_download
-
-        try:
-            wanted = ["*.json", "*.safetensors"]
-            return Path(snapshot_download(path, allow_patterns=wanted))
-        except Exception as error:
-            reason = f" Tried it as a hub id too: {str(error).splitlines()[0]}."
-    else:
-        reason = ""
-    if (entry := known(path)) is not None:
-        raise ConfigError(
-            f"prior.path: {path!r} is not here yet.{reason} Get it with: python cli.py prior fetch {entry.name}"
-        )
-    raise ConfigError(
-        f"prior.path: {path!r} is no folder and no bundled prior ({', '.join(bundled_priors())})."
-        f"{did_you_mean(path, [*bundled_priors(), *CATALOGUE])}{reason} Known priors are listed by: "
-        "python cli.py prior list"
-    )
-
-
 def _network(folder: Path) -> Any:
     where = folder / "unet" if (folder / "unet").is_dir() else folder
     kind: Any
-    if _read_json(where / "config.json").get("_class_name") == "DenoisingUNet":
+    if read_json(where / "config.json").get("_class_name") == "DenoisingUNet":
         from zeroair_pl.priors.network import DenoisingUNet as kind
     else:
         from diffusers.models.unets.unet_2d import UNet2DModel as kind
@@ -258,42 +210,3 @@ def _network(folder: Path) -> Any:
         return kind.from_pretrained(where, local_files_only=True, low_cpu_mem_usage=False)
     except Exception as error:
         raise ConfigError(f"prior.path: the network in {folder} cannot be loaded: {error}") from error
-
-
-def _schedule(folder: Path) -> tuple[Tensor, str]:
-    import diffusers
-
-    where = folder / "scheduler" / "scheduler_config.json"
-    config = _read_json(where if where.is_file() else folder / "scheduler_config.json")
-    kind = getattr(diffusers, str(config.get("_class_name", "DDPMScheduler")), diffusers.DDPMScheduler)
-    scheduler = kind.from_config(config)
-    if not hasattr(scheduler, "alphas_cumprod"):
-        raise ConfigError(f"prior.path: {folder} uses {kind.__name__}, which has no variance-preserving schedule")
-    prediction = str(config.get("prediction_type", "epsilon"))
-    if prediction not in ("epsilon", "v_prediction", "sample"):
-        raise ConfigError(
-            f"prior.path: {where} has prediction_type {prediction!r}; expected epsilon, v_prediction or sample"
-        )
-    # Zero terminal SNR has no log-SNR to interpolate; 2^-24 of the signal's power is as good as none.
-    return scheduler.alphas_cumprod.double().cpu().clamp(2**-24, 1 - 2**-24), prediction
-
-
-def _calibration(facts: dict[str, Any], folder: Path) -> Calibration:
-    measured = facts.get("calibration")
-    if measured is None:
-        return Calibration()
-    noise, rmse = tuple(measured["noise"]), tuple(measured["rmse"])
-    if len(noise) != len(rmse) or len(noise) < 2 or list(noise) != sorted(noise):
-        where = folder / "prior.json"
-        raise ConfigError(f"prior.path: {where}: calibration needs two lists of equal length, noise increasing")
-    return Calibration(noise, rmse)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"prior.path: {path} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"prior.path: {path} holds a {type(content).__name__}, expected an object")
-    return content

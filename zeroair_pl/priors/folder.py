@@ -1,0 +1,54 @@
+"""Reads the small files of a prior's folder: what its schedule is, and what was measured of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from zeroair_pl.errors import ConfigError
+from zeroair_pl.priors.base import Calibration
+
+
+def read_schedule(folder: Path) -> tuple[Tensor, str]:
+    """ᾱ of each timestep, and what the network predicts, by the scheduler's config."""
+    import diffusers
+
+    where = folder / "scheduler" / "scheduler_config.json"
+    config = read_json(where if where.is_file() else folder / "scheduler_config.json")
+    kind = getattr(diffusers, str(config.get("_class_name", "DDPMScheduler")), diffusers.DDPMScheduler)
+    scheduler = kind.from_config(config)
+    if not hasattr(scheduler, "alphas_cumprod"):
+        raise ConfigError(f"prior.path: {folder} uses {kind.__name__}, which has no variance-preserving schedule")
+    prediction = str(config.get("prediction_type", "epsilon"))
+    if prediction not in ("epsilon", "v_prediction", "sample"):
+        raise ConfigError(
+            f"prior.path: {where} has prediction_type {prediction!r}; expected epsilon, v_prediction or sample"
+        )
+    # Zero terminal SNR has no log-SNR to interpolate; 2^-24 of the signal's power is as good as none.
+    return scheduler.alphas_cumprod.double().cpu().clamp(2**-24, 1 - 2**-24), prediction
+
+
+def read_calibration(facts: dict[str, Any], folder: Path) -> Calibration:
+    """The errors that ``prior.json`` states, of which ``facts`` are the content."""
+    measured = facts.get("calibration")
+    if measured is None:
+        return Calibration()
+    noise, rmse = tuple(measured["noise"]), tuple(measured["rmse"])
+    if len(noise) != len(rmse) or len(noise) < 2 or list(noise) != sorted(noise):
+        where = folder / "prior.json"
+        raise ConfigError(f"prior.path: {where}: calibration needs two lists of equal length, noise increasing")
+    return Calibration(noise, rmse)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file."""
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"prior.path: {path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"prior.path: {path} holds a {type(content).__name__}, expected an object")
+    return content
