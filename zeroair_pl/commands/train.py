@@ -67,6 +67,7 @@ def train(
     """
     from lightning.fabric.utilities.rank_zero import _get_rank
 
+    from zeroair_pl.priors.samples import draw
     from zeroair_pl.training.export import MARK, check, forget
     from zeroair_pl.training.fitting import checked, fit_prior
 
@@ -85,7 +86,7 @@ def train(
         _compare(out / MARK, resolved)
     if resolved and first:
         OwnFiles(out).write(MARK, resolved.encode())
-    fit_prior(data, asdict(network), optimisation, out, seed, options, resume=not overwrite)
+    fit_prior(data, asdict(network), optimisation, out, seed, options, draw, resume=not overwrite)
     print(f"The prior is in {out}; use it with: --prior.path {out}")
     return out
 

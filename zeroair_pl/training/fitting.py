@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from zeroair_pl.errors import ConfigError, did_you_mean
 from zeroair_pl.fit import plain_interrupt, quiet_lightning
 from zeroair_pl.priors.base import Prior
 from zeroair_pl.priors.network import DenoisingUNet
-from zeroair_pl.priors.samples import draw
 from zeroair_pl.training.export import describe, export, schedule
 from zeroair_pl.training.module import Optimisation, PriorTraining
 from zeroair_pl.training.photos import Crops, Data, Photos, centre, gather, held_out
@@ -93,11 +93,12 @@ class Measuring(Callback):
         out: the prior's folder.
         photos: to measure with.
         averaging: whose weights are measured.
+        draw: makes images with a prior, as ``priors.samples.draw`` does.
         began: when the run did.
     """
 
-    def __init__(self, out: Path, photos: PhotoData, averaging: Averaging) -> None:
-        self.out, self.photos, self.averaging = out, photos, averaging
+    def __init__(self, out: Path, photos: PhotoData, averaging: Averaging, draw: Callable[..., Tensor]) -> None:
+        self.out, self.photos, self.averaging, self.draw = out, photos, averaging, draw
         self.began = (time.perf_counter(), 0)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -111,7 +112,7 @@ class Measuring(Callback):
         network = averaged.network.eval()
         with trainer.precision_plugin.val_step_context():
             psnr = module.measure(averaged.prior, [x.to(module.device) for x in self.photos.clean()])
-            grid = _samples(averaged.prior, module.device)
+            grid = _samples(self.draw, averaged.prior, module.device)
         row = {f"psnr/{level * 127.5:.3g}": value for level, value in psnr.items()}
         module.curve.append({"step": trainer.global_step, **row})
         if isinstance(trainer.logger, TensorBoardLogger):
@@ -134,9 +135,10 @@ class Measuring(Callback):
 
 def fit_prior(
     data: Data, network: dict[str, Any], optimisation: Optimisation, out: Path, seed: int, options: dict[str, Any],
-    resume: bool = True,
+    draw: Callable[..., Tensor], resume: bool = True,
 ) -> None:  # fmt: skip
-    """Trains a prior into ``out``, from the last measurement of an earlier run where there is one.
+    """Trains a prior into ``out``, from the last measurement of an earlier run where there is one. ``draw`` makes the
+    samples that TensorBoard shows, as ``priors.samples.draw`` does.
 
     Raises:
         ConfigError: the data or an option is impossible.
@@ -163,7 +165,7 @@ def fit_prior(
     }
     with quiet_lightning():
         engine = Trainer(
-            callbacks=[averaging, Measuring(out, photos, averaging), keeping],
+            callbacks=[averaging, Measuring(out, photos, averaging, draw), keeping],
             logger=TensorBoardLogger(place / "tensorboard", name="", version=""),
             max_epochs=math.ceil(optimisation.steps / optimisation.validate_every),
             reload_dataloaders_every_n_epochs=1,
@@ -193,7 +195,7 @@ def checked(options: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
-def _samples(prior: Prior, device: torch.device) -> Tensor:
+def _samples(draw: Callable[..., Tensor], prior: Prior, device: torch.device) -> Tensor:
     """Sixteen images that the prior imagines, as one picture (3, H, W) in [0, 1]."""
     from torchvision.utils import make_grid
 
