@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import io
 from pathlib import Path
 from typing import NamedTuple
@@ -46,6 +47,12 @@ def save_toy(path: Path, seed: int = 0, height: int = 32, width: int = 32) -> Pa
     pixels = (toy_photo(height, width, seed)[0] * 255).round().byte().permute(1, 2, 0).numpy()
     Image.fromarray(pixels).save(path)
     return path
+
+
+def table(folder: Path) -> list[dict[str, str]]:
+    """The rows of the table in ``folder/out``."""
+    with (folder / "out/results.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def scripts(*paths: str) -> pytest.MarkDecorator:

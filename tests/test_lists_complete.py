@@ -12,8 +12,7 @@ from typing import Any, NamedTuple, cast
 
 import pytest
 import torch
-from command import TOY, run, save_toy
-from test_restore import table
+from command import TOY, run, save_toy, table
 
 from zeroair_pl import pipeline
 from zeroair_pl.batches import BatchSize, batch_size

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from command import TOY, Outcome, run, save_toy
-from test_restore import table
+from command import TOY, Outcome, run, save_toy, table
 
 from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.ownership import OwnFiles

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from command import TOY, run, save_toy
+from command import TOY, run, save_toy, table
 from PIL import Image
 from torch import Tensor
 
@@ -32,11 +31,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for seed, name in enumerate("abc"):
         save_toy(tmp_path / f"in/{name}.png", seed, height=32 + seed)
     return tmp_path
-
-
-def table(folder: Path) -> list[dict[str, str]]:
-    with (folder / "out/results.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def column(folder: Path, name: str) -> list[str]:
