@@ -32,7 +32,7 @@ import yaml
 from quality import TASK
 from sets import PhotoSet, Preset
 
-from zeroair_pl import cli, runtime
+from zeroair_pl import command_table, runtime
 from zeroair_pl.errors import ConfigError, ZeroAIRError
 
 PAPER_SETS = ["haze-hsts", "lowlight-lol256", "noise-kodak256"]
@@ -180,11 +180,11 @@ def resolved(preset: Preset) -> dict[str, Any]:
     """All settings of a preset, as ``--print_config`` shows them."""
     from zeroair_pl.config_files import Layer
 
-    request = cli.read("restore", [*(f"--config={name}" for name in preset.configs), "--print_config"], {})
+    request = command_table.read("restore", [*(f"--config={name}" for name in preset.configs), "--print_config"], {})
     request.layers.append(Layer(Path("settings"), "", preset.settings))
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
-        cli.prepare("restore", request)
+        command_table.prepare("restore", request)
     return yaml.safe_load(said.getvalue())
 
 

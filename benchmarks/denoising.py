@@ -21,8 +21,8 @@ from torch import Tensor
 
 from zeroair_pl import runtime
 from zeroair_pl.images import find_images
-from zeroair_pl.photo import load_photo
 from zeroair_pl.priors import UNetPrior
+from zeroair_pl.reading import load_photo
 from zeroair_pl.training.module import denoised
 
 SIGMAS = (5, 10, 15, 25, 50, 100, 200)  # of 255

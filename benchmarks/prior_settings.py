@@ -51,8 +51,8 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
     """One row for each combination; ``ratio`` is its time over that of the first, which is the plainest."""
     import torch
 
-    from zeroair_pl.photo import load_photo
     from zeroair_pl.priors import Prior, UNetPrior
+    from zeroair_pl.reading import load_photo
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     combinations = list(itertools.product(options.precision, (False, True), (False, True)))

@@ -114,7 +114,7 @@ def plain(photos: PhotoSet) -> dict[str, list[Scored]]:
     import numpy as np
     import torch
 
-    from zeroair_pl.photo import load_photo
+    from zeroair_pl.reading import load_photo
     from zeroair_pl.scoring import Scored, score
 
     made: dict[str, list[Scored]] = {}
@@ -155,7 +155,7 @@ def measure_preset(
 
 def scores_of(photos: PhotoSet, title: str, name: str, row: Row, seed: int, out: Path) -> Scored:
     """The scores of one restored photo."""
-    from zeroair_pl.photo import load_photo
+    from zeroair_pl.reading import load_photo
     from zeroair_pl.scoring import Scored, score
 
     image = load_photo(folder_of(out, photos.name, title, seed) / row.output).pixels

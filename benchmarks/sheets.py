@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def draw(path: Path, photos: PhotoSet, restored: dict[str, dict[str, Path]], cell: int) -> None:
     """One sheet; ``restored`` holds the files by config and stem."""
     from zeroair_pl.inspection.report import contact_sheet
-    from zeroair_pl.photo import load_photo
+    from zeroair_pl.reading import load_photo
     from zeroair_pl.scoring import worst
 
     columns = {"input": photos.degraded, **restored, "published": photos.published}

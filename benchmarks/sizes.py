@@ -66,10 +66,10 @@ def mosaic(source: Path, megapixels: float, path: Path) -> tuple[int, int]:
 
 def restored(photo: Path, config: list[str]) -> dict[str, Any]:
     """Seconds, peak and starting memory in MiB, and forward passes of one restoration in this process."""
-    from zeroair_pl import cli, restore, runtime
+    from zeroair_pl import command_table, restore, runtime
 
     runtime.prepare()  # before torch is loaded
-    cli.prepare("restore", cli.read("restore", [f"--config={name}" for name in config], {}))
+    command_table.prepare("restore", command_table.read("restore", [f"--config={name}" for name in config], {}))
     before = _peak()
     results = restore(photo, config, out=photo.parent / "restored", overwrite=True, tensorboard=False, strips=False)
     (row,) = results.rows

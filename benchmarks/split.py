@@ -29,7 +29,7 @@ from zeroair_pl import runtime
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from zeroair_pl.fit import Method
+    from zeroair_pl.settings import Method
 
 SIDE = 256
 
@@ -81,7 +81,7 @@ def timed(method: Method, y: Tensor, repeat: int) -> dict[str, float]:
 
 def _photo(config: str, side: int) -> Tensor:
     """(1, 3, side, side): the middle of an example photo that has what the config removes."""
-    from zeroair_pl.photo import load_photo
+    from zeroair_pl.reading import load_photo
 
     photo = load_photo(example(config)).pixels
     top, left = (max(0, (length - side) // 2) for length in photo.shape[-2:])

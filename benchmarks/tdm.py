@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from zeroair_pl.degradations import Degradation
-    from zeroair_pl.fit import Method
+    from zeroair_pl.settings import Method
 
 CONFIGS = {"haze": "dehaze", "low light": "low_light", "noise": "denoise"}
 STRENGTHS = 3
@@ -193,7 +193,7 @@ def _shrunk(path: Path, side: int) -> Tensor:
     """(1, 3, H, W): the photo with its long side at most ``side``; shrinking averages its own noise away."""
     from torch.nn.functional import interpolate
 
-    from zeroair_pl.photo import load_photo
+    from zeroair_pl.reading import load_photo
 
     photo = load_photo(path).pixels[None]
     scale = side / max(photo.shape[-2:])

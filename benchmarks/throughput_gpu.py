@@ -17,9 +17,9 @@ from clocks import crops, goal, layers, restored
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from zeroair_pl.fit import Method
     from zeroair_pl.priors import UNetPrior
     from zeroair_pl.priors.adm_layout import Architecture, Settings
+    from zeroair_pl.settings import Method
 
 FASTER = 6.0  # photos per minute of ``AT_ONCE`` at once, over one at a time
 AT_ONCE = 16
@@ -43,7 +43,7 @@ def on(options: argparse.Namespace, device: str, adm: tuple[Architecture, Settin
     """The part on a ``device``, with a network of the layout ``adm``."""
     import torch
 
-    from zeroair_pl.photo import load_photo
+    from zeroair_pl.reading import load_photo
 
     photos = options.photos or max(options.gpu_batch)
     trainer = {"accelerator": {"cuda": "gpu"}.get(device, device)}

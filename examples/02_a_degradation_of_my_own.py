@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 import zeroair_pl
 from zeroair_pl.degradations import Degradation
-from zeroair_pl.photo import load_photo
+from zeroair_pl.reading import load_photo
 from zeroair_pl.saving import save_photo
 
 HERE = Path(__file__).parent

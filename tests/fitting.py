@@ -7,19 +7,22 @@ from typing import Any
 
 import torch
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from lightning.pytorch import Callback, LightningModule, Trainer
-from moments import photos
+from moments import Blur, photos
 from torch import Tensor
 from toys import ToyPrior
 
-from zeroair_pl.degradations import Haze
+from zeroair_pl.degradations import Haze, LowLight, Neural, Noise
 from zeroair_pl.degradations.base import Degradation
-from zeroair_pl.fit import Method, Sampling
 from zeroair_pl.guidance import Adversarial, Fidelity, Likelihood, Perceptual, ResidualAdversarial, TotalVariation
+from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.guidance.updates import GradientUpdate, GuidanceUpdate, ProximalUpdate
+from zeroair_pl.priors import UNetPrior
 from zeroair_pl.priors.base import Prior
 from zeroair_pl.restoration import Modelling, Restoration
 from zeroair_pl.sampling import Guidance
+from zeroair_pl.settings import Method, Sampling
 from zeroair_pl.stages import StageWeights, Term
 
 
@@ -84,3 +87,13 @@ class Watch(Callback):
     ) -> None:
         assert isinstance(pl_module, Restoration)
         self.seen.append(self.look(pl_module))
+
+
+CASES: dict[str, Any] = {
+    "haze": lambda: method(Haze, steps=5),
+    "haze anchored": lambda: method(Haze, update=AnchoredUpdate(), steps=5),
+    "low light": lambda: method(LowLight, scheduler=DDPMScheduler(), guidance=[Term(TotalVariation())], steps=5),
+    "blur": lambda: method(Blur, guidance=[Term(Fidelity())], steps=5),
+    "paper": lambda: paper(Neural, steps=4),
+    "bundled prior": lambda: method(Noise, UNetPrior(), steps=3),
+}

@@ -77,7 +77,7 @@ def _serve() -> None:
 
 @cache
 def _prepared(words: tuple[str, ...]) -> tuple[Any, dict[str, Any]]:
-    from zeroair_pl.cli import prepare, read
+    from zeroair_pl.command_table import prepare, read
 
     return prepare("restore", read("restore", words, {}))
 

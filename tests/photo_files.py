@@ -12,7 +12,7 @@ import tifffile
 from PIL import Image, ImageCms
 
 from zeroair_pl.images import Source
-from zeroair_pl.photo import load_photo
+from zeroair_pl.reading import load_photo
 from zeroair_pl.saving import output_path, save_photo
 
 HEIGHT, WIDTH = 18, 27

@@ -15,11 +15,12 @@ from command import save_toy, scripts
 from toys import ToyPrior, toy_photo
 
 from zeroair_pl.degradations import Haze
-from zeroair_pl.fit import Method, Sampling, fit
+from zeroair_pl.fit import fit
 from zeroair_pl.guidance import Likelihood
 from zeroair_pl.plugins import classes
 from zeroair_pl.restoration import Modelling
 from zeroair_pl.sampling import AnchoredUpdate, Guidance
+from zeroair_pl.settings import Method, Sampling
 from zeroair_pl.stages import Term
 
 

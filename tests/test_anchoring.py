@@ -15,10 +15,11 @@ from torch import Tensor
 from toys import ToyPrior
 
 from zeroair_pl.degradations import Noise
-from zeroair_pl.fit import Method, fit
+from zeroair_pl.fit import fit
 from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.priors import Prediction
 from zeroair_pl.priors.base import Calibration
+from zeroair_pl.settings import Method
 
 TAU, SIGMA = 0.15, 0.05
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from fitting import method
 from moments import names
-from test_haze_low_light_noise import PHOTOS, bundled, clean, crop, noisy, psnr
+from scenes import PHOTOS, bundled, clean, crop, noisy, psnr
 from torch import Tensor
 
 from zeroair_pl.degradations import Auto, Haze, LowLight, Noise, Underwater

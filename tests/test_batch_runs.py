@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 from command import Outcome, run, save_toy
+from outputs import content
 from PIL import Image
 from stacking import mixed
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from test_checkpoints import Stopping
 from torch import Tensor
+from toys import Stopping
 
 from zeroair_pl import sharing
 from zeroair_pl.images import Source
@@ -66,23 +65,6 @@ def restore(out: str, *words: str, images: str = "in") -> Outcome:
     assert outcome.status == 0, outcome.err
     assert "note:" not in outcome.err, "no batch was divided, nothing was fitted twice"
     return outcome
-
-
-def content(out: str) -> dict[str, Any]:
-    """All that was written, but for what says how it was asked for and how long it took."""
-    found: dict[str, Any] = {}
-    for path in Path(out).rglob("*"):
-        name = path.relative_to(out).as_posix()
-        if name == "results.csv":
-            with path.open(newline="") as file:
-                rows = {row["name"]: {**row, "seconds": "", "status": ""} for row in csv.DictReader(file)}
-            found |= {f"{name}: {key}": row for key, row in rows.items()}
-        elif path.suffix == ".json":
-            record = json.loads(path.read_bytes())
-            found[name] = {**record, "row": {**record["row"], "seconds": 0}}
-        elif path.is_file() and name != "config.yaml" and not name.startswith(("tensorboard/", ".zeroair/written/")):
-            found[name] = path.read_bytes()
-    return found
 
 
 def of(photo: str, found: dict[str, Any]) -> dict[str, Any]:
@@ -193,7 +175,7 @@ def test_a_photo_that_is_finished_first_has_the_same_board(folder: Path) -> None
 
 def stoppable(out: str, stop: int, *words: str) -> tuple[Outcome, int]:
     Stopping.seen, Stopping.stop = 0, stop
-    fixed = ["--degradation", "Haze", "--prior", "test_checkpoints.Stopping", "--sampling.steps", "8"]
+    fixed = ["--degradation", "Haze", "--prior", "toys.Stopping", "--sampling.steps", "8"]
     fixed += ["--sampling.scheduler", "DDPMScheduler", "--checkpoint_every", "2", "--save_maps"]
     return run("restore", "--images", "in", "--out", out, *fixed, *words), Stopping.seen
 

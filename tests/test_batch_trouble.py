@@ -12,10 +12,10 @@ import torch
 from command import TOY, Outcome, run, save_toy
 from fitting import method
 from moments import Affine, names, photos
+from outputs import content
 from PIL import Image
-from test_batch_runs import content
-from test_memory import Small
 from torch import Tensor, nn
+from toys import Small
 
 from zeroair_pl.degradations import Noise
 from zeroair_pl.errors import DivergenceError

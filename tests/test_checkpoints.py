@@ -12,29 +12,14 @@ import torch
 from command import Outcome, run, save_toy
 from fitting import hazy, method
 from moments import names
-from torch import Tensor
-from toys import ToyPrior
+from toys import Stopping
 
 from zeroair_pl.checkpoints import Checkpoints
 from zeroair_pl.degradations import Haze
 from zeroair_pl.fit import fit
 from zeroair_pl.guidance.anchored import AnchoredUpdate
-from zeroair_pl.priors.base import Prediction
 
 STEPS = 8
-
-
-class Stopping(ToyPrior):
-    """Presses Ctrl-C at one of its predictions."""
-
-    stop = 0
-    seen = 0
-
-    def predict(self, x_t: Tensor, t: Tensor) -> Prediction:
-        type(self).seen += 1
-        if self.seen == self.stop:
-            raise KeyboardInterrupt
-        return super().predict(x_t, t)
 
 
 @pytest.fixture

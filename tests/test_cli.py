@@ -12,7 +12,7 @@ import pytest
 import yaml
 from command import run
 
-from zeroair_pl.cli import read
+from zeroair_pl.command_table import read
 from zeroair_pl.config_files import find_config, read_config
 from zeroair_pl.errors import ConfigError
 

@@ -11,9 +11,9 @@ from command import run, save_toy
 
 from zeroair_pl.commands.restore import DEFAULTS
 from zeroair_pl.config_files import read_config
-from zeroair_pl.fit import Sampling
 from zeroair_pl.images import find_images
 from zeroair_pl.sampling import Guidance
+from zeroair_pl.settings import Sampling
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = sorted(path.relative_to(ROOT / "configs").as_posix() for path in (ROOT / "configs").rglob("*.yaml"))

@@ -14,13 +14,14 @@ from moments import names, photos
 from torch import Tensor
 
 from zeroair_pl.degradations import Noise
-from zeroair_pl.divergence import lost, safer
+from zeroair_pl.divergence import lost
 from zeroair_pl.errors import DivergenceError
 from zeroair_pl.fit import fit
 from zeroair_pl.guidance import Fidelity
 from zeroair_pl.guidance.updates import GradientUpdate, ProximalUpdate
 from zeroair_pl.priors import UNetPrior
 from zeroair_pl.restoration import Restoration
+from zeroair_pl.retry import safer
 from zeroair_pl.stages import Term
 
 PHOTO = photos(1, 48, 40)

@@ -20,7 +20,7 @@ from torchvision.models import alexnet
 import zeroair_pl
 from zeroair_pl import job, metrics
 from zeroair_pl.errors import ConfigError
-from zeroair_pl.photo import load_photo
+from zeroair_pl.reading import load_photo
 from zeroair_pl.scoring import summarise
 
 # Without a loss: nothing but random numbers and the prior decide the result.

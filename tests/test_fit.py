@@ -17,12 +17,12 @@ from moments import Affine, Blur, SixChannelPrior, names, photos
 from torch import Tensor
 from toys import ToyPrior
 
-import zeroair_pl.fit
+import zeroair_pl.settings
 from zeroair_pl.anchoring import SHIFTS
 from zeroair_pl.degradations import Auto, Haze, LowLight, Neural, Noise, Underwater
 from zeroair_pl.discriminator import Objective
 from zeroair_pl.errors import DivergenceError
-from zeroair_pl.fit import Method, fit
+from zeroair_pl.fit import fit
 from zeroair_pl.guidance import Fidelity, TotalVariation
 from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.guidance.base import GuidanceState
@@ -30,6 +30,7 @@ from zeroair_pl.guidance.updates import GradientUpdate, ProximalUpdate
 from zeroair_pl.priors import Prediction, UNetPrior
 from zeroair_pl.restoration import Modelling, Restoration
 from zeroair_pl.sampling import DiffusionSampling
+from zeroair_pl.settings import Method
 from zeroair_pl.stages import StageWeights, Term
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array")  # numpy's, about diffusers
@@ -38,7 +39,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array")  # numpy's, about diff
 FIRST_LOOK = 1  # forward passes of ``Noise`` before the fit
 
 
-def check(result: zeroair_pl.fit.Result, y: Tensor, forwards: int) -> None:
+def check(result: zeroair_pl.settings.Result, y: Tensor, forwards: int) -> None:
     assert result.restored.shape == y.shape
     assert bool(torch.isfinite(result.restored).all())
     assert float(result.restored.min()) >= 0

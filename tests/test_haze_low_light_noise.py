@@ -6,65 +6,31 @@ Bounds are about twice what was seen, since the priors and the starts will impro
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from fitting import method
 from moments import Affine, names
-from PIL import Image
+from scenes import PHOTOS, bundled, clean, crop, noisy, psnr
 from torch import Tensor
 from toys import ToyPrior, toy_photo
 
 from zeroair_pl.degradations import Haze, LowLight, Noise
 from zeroair_pl.degradations.base import MIN_NOISE, Degradation
 from zeroair_pl.degradations.noise_level import estimate_noise_level
-from zeroair_pl.fit import Result, fit
+from zeroair_pl.fit import fit
 from zeroair_pl.guidance.anchored import AnchoredUpdate
-from zeroair_pl.priors import Prediction, UNetPrior
+from zeroair_pl.priors import Prediction
+from zeroair_pl.settings import Result
 
-CLEAN = Path(__file__).parents[1] / "examples" / "clean"
-PHOTOS = sorted(path.stem for path in CLEAN.glob("*.png"))
 TEXTURED = "haze_workshop"
-
-
-@cache
-def clean(name: str, side: int = 96) -> Tensor:
-    """An example photo with a short side of ``side`` pixels, (1, 3, H, W)."""
-    image = Image.open(CLEAN / f"{name}.png").convert("RGB")
-    scale = side / min(image.size)
-    image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS)
-    return torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1)[None].float() / 255
-
-
-@cache
-def bundled() -> UNetPrior:
-    return UNetPrior()
-
-
-@cache
-def crop(name: str, side: int = 128) -> Tensor:
-    """The middle of an example photo at its own resolution, (1, 3, side, side)."""
-    x = clean(name, min(Image.open(CLEAN / f"{name}.png").size))
-    top, left = (x.shape[-2] - side) // 2, (x.shape[-1] - side) // 2
-    return x[..., top : top + side, left : left + side]
-
-
-def noisy(x: Tensor, sigma: float, seed: int = 1) -> Tensor:
-    return (x + sigma * torch.randn(x.shape, generator=torch.Generator().manual_seed(seed))).clamp(0, 1)
 
 
 def restore(y: Tensor, family: Any) -> Result:
     """As the task configs do."""
     settings = {"steps": 12, "start": 0.15, "end": 0.003, "spacing": "log_snr"}
     return fit(y, names(1), method(family, bundled(), update=AnchoredUpdate(), lr=0.01, **settings))  # type: ignore[arg-type]
-
-
-def psnr(a: Tensor, b: Tensor) -> float:
-    return float(-10 * (a - b).square().mean().log10())
 
 
 def started(family: Any, y: Tensor) -> Any:

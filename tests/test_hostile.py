@@ -19,7 +19,7 @@ from command import TOY, run
 from hostile import CASES, EITHER, GOOD, write
 from PIL import Image, UnidentifiedImageError
 
-from zeroair_pl.photo import load_photo
+from zeroair_pl.reading import load_photo
 
 HANGS = 600  # seconds; the corpus takes some ten
 

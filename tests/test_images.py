@@ -9,7 +9,7 @@ import pytest
 
 from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.images import find_images
-from zeroair_pl.photo import load_photo
+from zeroair_pl.reading import load_photo
 
 
 @pytest.fixture

@@ -15,11 +15,12 @@ import tifffile
 import torch
 from PIL import Image
 
+from zeroair_pl import atomic
 from zeroair_pl import photo as photo_module
-from zeroair_pl import saving
+from zeroair_pl.atomic import write_atomically
 from zeroair_pl.errors import DivergenceError, InputError
-from zeroair_pl.photo import load_photo
-from zeroair_pl.saving import save_photo, write_atomically
+from zeroair_pl.reading import load_photo
+from zeroair_pl.saving import save_photo
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 48, 3)).astype(np.uint8)
 
@@ -218,7 +219,7 @@ def test_a_full_disk_leaves_neither_target_nor_temporary_file(
         assert len(listing(tmp_path)) == 2  # the temporary file is there by now
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(saving.os, step, fail)
+    monkeypatch.setattr(atomic.os, step, fail)
     with pytest.raises(InputError, match=r"out.png: cannot be written \(No space left on device\)"):
         save_photo(tmp_path / "out.png", photo.pixels, photo)
     assert listing(tmp_path) == ["input.png"]
@@ -228,7 +229,7 @@ def test_an_interrupt_while_writing_leaves_no_temporary_file(tmp_path: Path, mon
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(saving.os, "fsync", interrupt)
+    monkeypatch.setattr(atomic.os, "fsync", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_atomically(tmp_path / "x.csv", b"data")
     assert listing(tmp_path) == []

@@ -35,7 +35,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.images import Source
-from zeroair_pl.photo import load_photo
+from zeroair_pl.reading import load_photo
 from zeroair_pl.saving import output_path, save_photo
 
 

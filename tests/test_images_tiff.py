@@ -22,7 +22,7 @@ from photo_files import (
 )
 from PIL import Image
 
-from zeroair_pl.photo import load_photo
+from zeroair_pl.reading import load_photo
 
 
 @pytest.mark.parametrize("dtype", ["uint16", "float16", "float32"])

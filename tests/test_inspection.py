@@ -22,7 +22,7 @@ from toys import ToyPrior
 
 from zeroair_pl.degradations.base import Degradation
 from zeroair_pl.errors import ConfigError
-from zeroair_pl.fit import Method, Result, Sampling, fit
+from zeroair_pl.fit import fit
 from zeroair_pl.guidance.adversarial import Adversarial
 from zeroair_pl.guidance.fidelity import Likelihood
 from zeroair_pl.inspection import pictures, progress
@@ -30,6 +30,7 @@ from zeroair_pl.inspection.progress import ListProgress
 from zeroair_pl.inspection.tensorboard import TensorBoard, run_folder
 from zeroair_pl.restoration import Modelling, Restoration
 from zeroair_pl.sampling import Guidance
+from zeroair_pl.settings import Method, Result, Sampling
 from zeroair_pl.stages import Term
 
 NAMES = ["holiday 1/größe φ", "second"]

@@ -12,33 +12,23 @@ import torch
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
-from fitting import Watch, hazy, method, paper
+from fitting import CASES, Watch, hazy, method, paper
 from lightning.pytorch import Callback, Trainer
 from moments import Affine, Blur, names
 from torch import Tensor, nn
 
-from zeroair_pl.degradations import Haze, LowLight, Neural, Noise
-from zeroair_pl.fit import Method, fit, quiet_lightning
-from zeroair_pl.guidance import Fidelity, TotalVariation
+from zeroair_pl.degradations import Haze, Neural, Noise
+from zeroair_pl.fit import fit
 from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.guidance.updates import ProximalUpdate
 from zeroair_pl.per_image import image_generator
-from zeroair_pl.priors import UNetPrior
 from zeroair_pl.restoration import Restoration
 from zeroair_pl.sampling import DiffusionSampling
 from zeroair_pl.schedule import Schedule
-from zeroair_pl.stages import Term
+from zeroair_pl.settings import Method
+from zeroair_pl.trainer import quiet_lightning
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array")  # numpy's, about diffusers
-
-CASES: dict[str, Any] = {
-    "haze": lambda: method(Haze, steps=5),
-    "haze anchored": lambda: method(Haze, update=AnchoredUpdate(), steps=5),
-    "low light": lambda: method(LowLight, scheduler=DDPMScheduler(), guidance=[Term(TotalVariation())], steps=5),
-    "blur": lambda: method(Blur, guidance=[Term(Fidelity())], steps=5),
-    "paper": lambda: paper(Neural, steps=4),
-    "bundled prior": lambda: method(Noise, UNetPrior(), steps=3),
-}
 
 
 @pytest.mark.parametrize("case", CASES)

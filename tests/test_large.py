@@ -13,12 +13,12 @@ from torch import Tensor
 from toys import ToyPrior, toy_photo
 
 from zeroair_pl.degradations import Degradation, Haze, LowLight, Noise
-from zeroair_pl.fit import Method, Sampling
 from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.guidance.updates import ProximalUpdate
 from zeroair_pl.large import carried, is_large, working_size
 from zeroair_pl.restoration import Modelling
 from zeroair_pl.sampling import Guidance
+from zeroair_pl.settings import Method, Sampling
 from zeroair_pl.solve import solve
 
 SIZE = (96, 128)

@@ -11,24 +11,11 @@ import pytest
 import torch
 from command import TOY, run, save_toy
 from torch import Tensor
+from toys import Small
 
 from zeroair_pl.memory import is_out_of_memory
 from zeroair_pl.priors import UNetPrior
 from zeroair_pl.priors.tiling import Tiling
-
-
-class Small(UNetPrior):
-    """The bundled prior on a device whose memory ends at ``limit`` pixels at once."""
-
-    def __init__(self, limit: int = 80**2, pixels_at_once: int = 2**14) -> None:
-        super().__init__(pixels_at_once=pixels_at_once)
-        self.limit, self.most = limit, 0
-
-    def _network(self, x_t: Tensor, t: Tensor) -> list[Tensor]:
-        if x_t[:, 0].numel() > self.limit:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\n(...)")
-        self.most = max(self.most, x_t[:, 0].numel())
-        return super()._network(x_t, t)
 
 
 def test_what_counts_as_running_out_of_memory() -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from zeroair_pl.errors import InputError
 from zeroair_pl.metrics import psnr, ssim, ssim_paper
-from zeroair_pl.photo import load_photo
+from zeroair_pl.reading import load_photo
 from zeroair_pl.saving import save_photo
 
 

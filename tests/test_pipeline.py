@@ -14,7 +14,7 @@ import pytest
 from command import TOY, Outcome, run, save_toy
 
 from zeroair_pl import job, pipeline
-from zeroair_pl.cli import prepare, read
+from zeroair_pl.command_table import prepare, read
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.pipeline import Worker
 from zeroair_pl.sidecars import Row

@@ -13,8 +13,8 @@ import pytest
 from hostile import chunk
 
 from zeroair_pl.errors import InputError
-from zeroair_pl.photo import load_photo
 from zeroair_pl.png import Png
+from zeroair_pl.reading import load_photo
 
 # Start and step of rows and columns in each pass of Adam7 (ISO/IEC 15948, clause 8.2).
 ADAM7 = [(0, 8, 0, 8), (0, 8, 4, 8), (4, 8, 0, 4), (0, 4, 2, 4), (2, 4, 0, 2), (0, 2, 1, 2), (1, 2, 0, 1)]

@@ -16,7 +16,7 @@ from command import save_toy, scripts
 from PIL import Image
 from toys import toy_photo
 
-from zeroair_pl.photo import load_photo
+from zeroair_pl.reading import load_photo
 from zeroair_pl.scoring import Scored
 
 Run = Callable[..., int]

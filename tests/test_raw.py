@@ -13,7 +13,7 @@ from tiff_files import write
 
 from zeroair_pl import raw
 from zeroair_pl.errors import InputError
-from zeroair_pl.photo import load_photo
+from zeroair_pl.reading import load_photo
 
 CFA, LINEAR_RAW = 32803, 34892
 MAKE = {271: ("s", b"NIKON CORPORATION\0")}

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 from command import run
 
-from zeroair_pl.cli import prepare, read
+from zeroair_pl.command_table import prepare, read
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]

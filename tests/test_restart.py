@@ -17,13 +17,13 @@ from command import TOY, run, save_toy
 from safetensors.torch import load_file, save_file
 from toys import ToyPrior
 
-from zeroair_pl import job, outputs, saving
+from zeroair_pl import atomic, job, outputs
+from zeroair_pl.atomic import clear_leftovers, write_atomically
 from zeroair_pl.degradations import Haze, Noise
 from zeroair_pl.outputs import Outputs
 from zeroair_pl.ownership import OwnFiles
 from zeroair_pl.priors import UNetPrior
 from zeroair_pl.priors.locating import BUNDLED
-from zeroair_pl.saving import clear_leftovers, write_atomically
 from zeroair_pl.sidecars import Record, Row, Sidecars, dependencies
 
 WORDS = ("--degradation", "Noise", "--out", "out", *TOY)
@@ -231,8 +231,8 @@ def test_a_file_being_written_is_locked_and_survives_a_race(tmp_path: Path, monk
             clear_leftovers(tmp_path)
         replace(source, target)
 
-    monkeypatch.setattr(saving.os, "fsync", while_locked)
-    monkeypatch.setattr(saving.os, "replace", just_after)
+    monkeypatch.setattr(atomic.os, "fsync", while_locked)
+    monkeypatch.setattr(atomic.os, "replace", just_after)
     write_atomically(tmp_path / "x.csv", b"data")
     assert seen == [[".tmp"], [".tmp"]], "written twice, and held both times"
     assert [path.name for path in tmp_path.iterdir()] == ["x.csv"]

@@ -16,10 +16,10 @@ from torch import Tensor
 
 import zeroair_pl
 from zeroair_pl import job
+from zeroair_pl.atomic import write_atomically
 from zeroair_pl.degradations import Degradation
 from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.guidance import GuidanceLoss, GuidanceState
-from zeroair_pl.saving import write_atomically
 
 WORDS = ("--degradation", "Noise", "--out", "out", *TOY)
 

@@ -8,22 +8,22 @@ from typing import Any
 
 import pytest
 import torch
-from fitting import Watch, hazy, method
+from fitting import CASES, Watch, hazy, method
 from moments import names, photos
 from stacking import mixed
-from test_invariance import CASES
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import zeroair_pl.fit
 from zeroair_pl.checkpoints import Checkpoints
 from zeroair_pl.degradations import Auto, Haze, Noise
-from zeroair_pl.fit import Method, Result, fit
+from zeroair_pl.fit import fit
 from zeroair_pl.guidance import Fidelity
 from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.guidance.updates import GradientUpdate, ProximalUpdate
 from zeroair_pl.per_image import PerImage
 from zeroair_pl.restoration import Restoration
+from zeroair_pl.settings import Method, Result
 from zeroair_pl.stages import Term
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array")  # numpy's, about diffusers

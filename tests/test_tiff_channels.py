@@ -13,7 +13,7 @@ from tiff_content import content
 from tiff_files import write
 
 from zeroair_pl.errors import InputError
-from zeroair_pl.photo import load_photo
+from zeroair_pl.reading import load_photo
 from zeroair_pl.saving import save_photo
 
 MASK, PREMULTIPLIED, STRAIGHT = 0, 1, 2

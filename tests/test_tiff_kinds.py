@@ -16,7 +16,7 @@ from tiff_content import DEPTHS, HEIGHT, WIDTH, close, content, pixels, shown, s
 from tiff_files import CODECS
 
 from zeroair_pl.errors import InputError
-from zeroair_pl.photo import load_photo
+from zeroair_pl.reading import load_photo
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

@@ -21,7 +21,7 @@ from PIL import Image
 from tiff_content import DEPTHS, FLOATS, HEIGHT, WIDTH, close, content, pixels, shown, smooth
 from tiff_files import CODECS
 
-from zeroair_pl.photo import load_photo
+from zeroair_pl.reading import load_photo
 
 EXTRA: dict[int, tuple[int, ...] | None] = {1: None, 2: (2,), 3: None, 4: (2,)}
 

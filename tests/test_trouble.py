@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from command import TOY, Outcome, run, save_toy
 
-from zeroair_pl import images, job, saving
+from zeroair_pl import atomic, images, job
 from zeroair_pl.errors import did_you_mean
 from zeroair_pl.images import find_images, why_missing
 from zeroair_pl.outputs import Outputs
@@ -50,9 +50,9 @@ def statuses(rows: dict[str, dict[str, str]]) -> list[str]:
 def test_an_output_that_cannot_be_written_fails_its_photo_and_a_picture_is_noted(
     folder: Path, monkeypatch: pytest.MonkeyPatch, number: int, file: str
 ) -> None:
-    real = saving._write_held
+    real = atomic._write_held
     current: list[Path] = []
-    write = saving.write_atomically
+    write = atomic.write_atomically
 
     def noted(path: Path, data: bytes) -> None:
         current.append(path)
@@ -68,7 +68,7 @@ def test_an_output_that_cannot_be_written_fails_its_photo_and_a_picture_is_noted
     with monkeypatch.context() as patch:
         for module in ("saving", "sidecars", "ownership", "job"):
             patch.setattr(f"zeroair_pl.{module}.write_atomically", noted)
-        patch.setattr(saving, "_write_held", fails)
+        patch.setattr(atomic, "_write_held", fails)
         outcome, rows = restore("--strips", "true")
     said, strip = f"out/{file}: cannot be written (on purpose).", file.startswith("strips")
     assert outcome.status == (0 if strip else 1)
@@ -84,7 +84,7 @@ def test_an_output_that_cannot_be_written_fails_its_photo_and_a_picture_is_noted
 def test_a_table_that_cannot_be_written_costs_the_table(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     restore(images="in/a.png")
     before = Path("out/results.csv").read_bytes()
-    real = saving._write_held
+    real = atomic._write_held
 
     def fails(temporary: Path, data: bytes) -> None:
         if data.startswith(b"name,input,"):
@@ -92,7 +92,7 @@ def test_a_table_that_cannot_be_written_costs_the_table(folder: Path, monkeypatc
         real(temporary, data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(saving, "_write_held", fails)
+        patch.setattr(atomic, "_write_held", fails)
         outcome, _ = restore()
     assert outcome.status == 1
     assert "2 restored, 1 skipped" in outcome.out

@@ -9,7 +9,8 @@ import numpy as np
 import tiff_files
 from PIL import Image
 
-from zeroair_pl.photo import Photo, load_photo
+from zeroair_pl.photo import Photo
+from zeroair_pl.reading import load_photo
 
 HEIGHT, WIDTH = 18, 21  # no multiples of a tile, of a strip's rows, or of a byte's pixels
 DEPTHS = {1: "u1", 2: "u1", 4: "u1", 6: "u1", 8: "u1", 10: "u2", 12: "u2", 14: "u2", 16: "u2"}

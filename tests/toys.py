@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from zeroair_pl.priors import UNetPrior
 from zeroair_pl.priors.base import Calibration, Prediction, Prior
 
 
@@ -46,3 +47,30 @@ def toy_photo(height: int = 32, width: int = 32, seed: int = 0) -> Tensor:
         across = slice(int(left * width), int((left + wide / 2) * width) + 1)
         photo[:, down, across] = torch.rand(3, 1, 1, generator=generator)
     return photo[None].clamp(0, 1)
+
+
+class Small(UNetPrior):
+    """The bundled prior on a device whose memory ends at ``limit`` pixels at once."""
+
+    def __init__(self, limit: int = 80**2, pixels_at_once: int = 2**14) -> None:
+        super().__init__(pixels_at_once=pixels_at_once)
+        self.limit, self.most = limit, 0
+
+    def _network(self, x_t: Tensor, t: Tensor) -> list[Tensor]:
+        if x_t[:, 0].numel() > self.limit:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\n(...)")
+        self.most = max(self.most, x_t[:, 0].numel())
+        return super()._network(x_t, t)
+
+
+class Stopping(ToyPrior):
+    """Presses Ctrl-C at one of its predictions."""
+
+    stop = 0
+    seen = 0
+
+    def predict(self, x_t: Tensor, t: Tensor) -> Prediction:
+        type(self).seen += 1
+        if self.seen == self.stop:
+            raise KeyboardInterrupt
+        return super().predict(x_t, t)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zeroair_pl.command_table import prepared
+
 if TYPE_CHECKING:
     from zeroair_pl.commands.evaluate import Evaluation
     from zeroair_pl.commands.restore import Results
@@ -61,31 +63,3 @@ def _called(command: str, config: str | Path | Sequence[str | Path], settings: d
     """What the command returns under these settings."""
     function, values = prepared(command, config, settings)
     return function(**values)
-
-
-def prepared(
-    command: str, config: str | Path | Sequence[str | Path], settings: dict[str, Any]
-) -> tuple[Any, dict[str, Any]]:
-    """The command's function and its arguments under these settings, ready to call.
-
-    Raises:
-        ConfigError: a setting is unknown, ill-typed or impossible.
-    """
-    from zeroair_pl import cli
-    from zeroair_pl.config_files import Layer
-
-    configs = [config] if isinstance(config, str | Path) else config
-    request = cli.read(command, [f"--config={name}" for name in configs], {})
-    request.layers.append(Layer(Path(f"{command}()"), "", _plain(settings)))
-    return cli.prepare(command, request)
-
-
-def _plain(value: Any) -> Any:
-    """As a config would have it."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, type):
-        return f"{value.__module__}.{value.__qualname__}"
-    return str(value) if isinstance(value, Path) else value

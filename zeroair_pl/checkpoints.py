@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from zeroair_pl.saving import TEMPORARY
+from zeroair_pl.atomic import TEMPORARY
 
 
 class Checkpoints(Callback):

@@ -19,11 +19,11 @@ from zeroair_pl.config_files import as_yaml, find_config, read_config
 from zeroair_pl.degradations import Degradation
 from zeroair_pl.errors import ConfigError, did_you_mean
 from zeroair_pl.explain import explain
-from zeroair_pl.fit import Method
 from zeroair_pl.images import Source
 from zeroair_pl.outputs import Outputs
 from zeroair_pl.plugins import classes
 from zeroair_pl.request import resolved
+from zeroair_pl.settings import Method
 from zeroair_pl.sidecars import dependencies
 
 if TYPE_CHECKING:

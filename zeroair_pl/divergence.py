@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import copy
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from zeroair_pl.guidance.updates import GradientUpdate
 from zeroair_pl.per_image import finite, image_by_image
 from zeroair_pl.restoration import Restoration
 
-if TYPE_CHECKING:
-    from zeroair_pl.fit import Method
-
-SAFER = 0.1  # of the learning rate and of the guidance's scale
 _FLAT = 1e-3  # standard deviation, in units of [0, 1], of a channel that shows nothing
 _TELLING = 0.5  # standard deviation of the sampler's noise, in units of [0, 1]
 _LOOKED_AT = 20_000  # values, of which no more are needed to see whether a picture is there
@@ -82,19 +75,3 @@ class Watchdog(Callback):
             for i, what in lost(state.y, state.x0, final=False).items():
                 if watched[i]:
                     pl_module.lose(i, f"{what} at t = {state.t:.0f}")
-
-
-def safer(method: Method) -> tuple[Method, str]:
-    """The same with smaller steps and exact arithmetic, and what that is in words."""
-    words = ["a tenth of the learning rate"]
-    guidance, prior = method.guidance, method.prior
-    if isinstance(guidance.update, GradientUpdate):
-        update = copy.copy(guidance.update)
-        update.scale *= SAFER
-        guidance = replace(guidance, update=update)
-        words.append("a tenth of the guidance's scale")
-    if (exact := prior.exact()) is not None:
-        prior = exact
-        words.append("float32 arithmetic")
-    modelling = replace(method.modelling, lr=SAFER * method.modelling.lr)
-    return replace(method, modelling=modelling, guidance=guidance, prior=prior), ", ".join(words)

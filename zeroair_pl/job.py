@@ -12,19 +12,21 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from zeroair_pl.atomic import write_atomically
 from zeroair_pl.batches import BatchSize, batch_size
 from zeroair_pl.checkpoints import Checkpoints
 from zeroair_pl.choices import Choice, Plans
-from zeroair_pl.divergence import safer
 from zeroair_pl.errors import ConfigError, DivergenceError, InputError, describe
-from zeroair_pl.fit import Method, Result
 from zeroair_pl.images import Source
 from zeroair_pl.inspection.progress import ListProgress
 from zeroair_pl.large import is_large
 from zeroair_pl.memory import is_out_of_memory, release
 from zeroair_pl.outputs import Outputs
-from zeroair_pl.photo import Photo, load_photo
-from zeroair_pl.saving import encode_photo, output_path, write_atomically
+from zeroair_pl.photo import Photo
+from zeroair_pl.reading import load_photo
+from zeroair_pl.retry import safer
+from zeroair_pl.saving import encode_photo, output_path
+from zeroair_pl.settings import Method, Result
 from zeroair_pl.sidecars import Record, Row, digest, of_photo
 from zeroair_pl.solve import solve
 from zeroair_pl.task import Task, own_fault

@@ -24,9 +24,10 @@ from zeroair_pl.degradations.noise_level import estimate_noise_level
 from zeroair_pl.divergence import lost
 from zeroair_pl.errors import DivergenceError
 from zeroair_pl.first_look import FirstLook
-from zeroair_pl.fit import Method, Result, fit
+from zeroair_pl.fit import fit
 from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.per_image import PerImage, image_generator
+from zeroair_pl.settings import Method, Result
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback

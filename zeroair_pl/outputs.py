@@ -16,11 +16,11 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from zeroair_pl.atomic import clear_leftovers, write_atomically
 from zeroair_pl.config_files import read_config
 from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.images import Source
 from zeroair_pl.ownership import FOLDER, OwnFiles, digest_of, why
-from zeroair_pl.saving import clear_leftovers, write_atomically
 from zeroair_pl.sidecars import COLUMNS, INTERRUPTED, Record, Row, Sidecars
 
 TABLE, CONFIG = "results.csv", "config.yaml"

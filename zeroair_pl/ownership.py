@@ -12,8 +12,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from zeroair_pl.atomic import write_atomically
 from zeroair_pl.errors import ConfigError, InputError
-from zeroair_pl.saving import write_atomically
 
 FOLDER = ".zeroair"
 

@@ -57,7 +57,7 @@ class Restorer:
     """
 
     def __init__(self, config: str | Path | Sequence[str | Path] = "dehaze", **settings: Any) -> None:
-        from zeroair_pl.api import prepared
+        from zeroair_pl.command_table import prepared
 
         if misplaced := [name for name in _NOT_HERE if name in settings]:
             raise ConfigError(f"Restorer: {', '.join(misplaced)} has no place here: photos come and go in batches.")

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import struct
-import uuid
 import zlib
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
+from zeroair_pl.atomic import write_atomically
 from zeroair_pl.errors import ConfigError, DivergenceError, InputError
 from zeroair_pl.images import SUFFIXES, Source
 from zeroair_pl.photo import ORIENTATION, Array, Photo, as_stored
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
-TEMPORARY = (".zeroair-", ".tmp")  # hidden, so that a search for images passes it by
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's conversion to grey
 _JPEG_EXIF_LIMIT = 65533  # bytes that one segment holds
 _MODES = {("grey", False): "L", ("grey", True): "LA", ("rgb", False): "RGB", ("rgb", True): "RGBA"}
@@ -78,64 +71,6 @@ def encode_photo(path: str | Path, pixels: Tensor, like: Photo) -> bytes:
         return _encode(fmt, like, _colour(pixels, like))
     except Exception as error:  # whatever a codec raises, it costs this file
         raise InputError(f"{path}: cannot be encoded as {fmt} ({error or type(error).__name__}).") from error
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write ``data`` under a temporary name beside ``path`` and move it there in one step; on failure leave neither.
-
-    Raises InputError naming ``path``, e.g. for a full disk or a folder without write permission.
-    """
-    temporary = path.parent / f"{TEMPORARY[0]}{uuid.uuid4().hex}{TEMPORARY[1]}"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            _write_held(temporary, data)
-            try:
-                os.replace(temporary, path)
-            except FileNotFoundError:  # another run took it for abandoned, in the moments that it is not locked
-                _write_held(temporary, data)
-                os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error}).") from error
-
-
-def _write_held(temporary: Path, data: bytes) -> None:
-    with temporary.open("xb") as file:
-        _lock(file)
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())  # else a power cut could leave the name with no content
-
-
-def clear_leftovers(folder: Path) -> None:
-    """Remove the temporary files in ``folder`` (not below it) of a ``write_atomically`` that was killed.
-
-    One that another process is writing now is locked, and stays.
-    """
-    try:
-        with os.scandir(folder) as entries:
-            names = [e.name for e in entries if e.name.startswith(TEMPORARY[0]) and e.name.endswith(TEMPORARY[1])]
-    except OSError:
-        return
-    for name in names:
-        # Where files cannot be locked, as on Windows, what is open cannot be removed either, or stays to be safe.
-        with contextlib.suppress(OSError), (folder / name).open("rb") as file:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.unlink(folder / name)
-        if fcntl is None:
-            with contextlib.suppress(OSError):
-                os.unlink(folder / name)
-
-
-def _lock(file: IO[bytes]) -> None:
-    """For as long as the file is open and its process alive; not every file system has locks, which is no error."""
-    if fcntl is not None:
-        with contextlib.suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _for_png(like: Photo) -> Photo:

@@ -17,10 +17,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
+from zeroair_pl.atomic import write_atomically
 from zeroair_pl.errors import InputError
 from zeroair_pl.ownership import FOLDER
-from zeroair_pl.photo import check_file
-from zeroair_pl.saving import write_atomically
+from zeroair_pl.reading import check_file
 
 Status = Literal["restored", "skipped", "failed"]
 

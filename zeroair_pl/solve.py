@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from zeroair_pl.fit import Method, Result, fit
+from zeroair_pl.fit import fit
 from zeroair_pl.large import fit_large, is_large
+from zeroair_pl.settings import Method, Result
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback

@@ -10,11 +10,11 @@ from typing import Any
 
 from zeroair_pl.choices import Choice, Plan
 from zeroair_pl.errors import ConfigError, DivergenceError, InputError, describe
-from zeroair_pl.fit import Result
 from zeroair_pl.images import Source
 from zeroair_pl.inspection.progress import Follow
 from zeroair_pl.memory import is_out_of_memory, release
 from zeroair_pl.photo import Photo
+from zeroair_pl.settings import Result
 from zeroair_pl.sidecars import Record, Row
 
 

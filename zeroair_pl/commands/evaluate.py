@@ -22,8 +22,8 @@ from zeroair_pl.config_files import as_yaml
 from zeroair_pl.counterparts import Case, Files, cases, result_sets
 from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.ownership import OwnFiles
-from zeroair_pl.photo import load_photo
 from zeroair_pl.ranks import Rank
+from zeroair_pl.reading import load_photo
 from zeroair_pl.scoring import DEGRADED, Scored, score
 
 __all__ = ["DEFAULTS", "Evaluation", "evaluate"]  # the defaults are those of restore, for the parser

@@ -39,7 +39,7 @@ def redo(
     Raises:
         ConfigError: the folder was not made by restore, it has no such photo, or the choice is none.
     """
-    from zeroair_pl.api import prepared
+    from zeroair_pl.command_table import prepared
 
     if not names:
         raise ConfigError("redo: name the photos after the folder, as in: redo clear trip/harbor --kind haze")

@@ -19,7 +19,6 @@ from zeroair_pl.batches import BatchSize
 from zeroair_pl.choices import Choice, Plans, built, checked_strength, choices_of
 from zeroair_pl.degradations import Degradation
 from zeroair_pl.errors import ConfigError, did_you_mean
-from zeroair_pl.fit import Method, Sampling, device_of
 from zeroair_pl.images import Source, find_images
 from zeroair_pl.inspection.progress import Follow, ListProgress, one_line
 from zeroair_pl.job import Job
@@ -30,8 +29,10 @@ from zeroair_pl.ranks import Rank
 from zeroair_pl.restoration import Modelling
 from zeroair_pl.sampling import Guidance
 from zeroair_pl.schedule import Schedule
+from zeroair_pl.settings import Method, Sampling
 from zeroair_pl.sidecars import Row, digest
 from zeroair_pl.task import Task
+from zeroair_pl.trainer import device_of
 
 # Of the settings that are objects: named here as a config would, so that the resolved config can name them too.
 DEFAULTS: dict[str, Any] = {

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from zeroair_pl.atomic import write_atomically
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.priors.adm import convert_adm, load_weights
 from zeroair_pl.priors.catalogue import Entry, home, is_prior
 from zeroair_pl.priors.download import DownloadError, download
 from zeroair_pl.priors.locating import locate
-from zeroair_pl.saving import write_atomically
 
 PIPELINE_FILES = ["config.json", "scheduler_config.json", "unet/*.json", "scheduler/*.json", "README.md", "LICENSE*"]
 WEIGHTS = "diffusion_pytorch_model"

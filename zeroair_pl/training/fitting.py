@@ -17,9 +17,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from zeroair_pl.errors import ConfigError, did_you_mean
-from zeroair_pl.fit import plain_interrupt, quiet_lightning
 from zeroair_pl.priors.base import Prior
 from zeroair_pl.priors.network import DenoisingUNet
+from zeroair_pl.trainer import plain_interrupt, quiet_lightning
 from zeroair_pl.training.export import describe, export, schedule
 from zeroair_pl.training.module import Optimisation, PriorTraining
 from zeroair_pl.training.photos import Crops, Data, Photos, centre, gather, held_out

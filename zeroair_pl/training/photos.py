@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 
 from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.images import Source, find_images
-from zeroair_pl.photo import load_photo
+from zeroair_pl.reading import load_photo
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,0 +1,25 @@
+"""What a run has written, to be compared with another run's."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+
+def content(out: str) -> dict[str, Any]:
+    """All that was written, but for what says how it was asked for and how long it took."""
+    found: dict[str, Any] = {}
+    for path in Path(out).rglob("*"):
+        name = path.relative_to(out).as_posix()
+        if name == "results.csv":
+            with path.open(newline="") as file:
+                rows = {row["name"]: {**row, "seconds": "", "status": ""} for row in csv.DictReader(file)}
+            found |= {f"{name}: {key}": row for key, row in rows.items()}
+        elif path.suffix == ".json":
+            record = json.loads(path.read_bytes())
+            found[name] = {**record, "row": {**record["row"], "seconds": 0}}
+        elif path.is_file() and name != "config.yaml" and not name.startswith(("tensorboard/", ".zeroair/written/")):
+            found[name] = path.read_bytes()
+    return found
