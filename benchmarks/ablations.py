@@ -32,7 +32,8 @@ import yaml
 from quality import TASK
 from sets import PhotoSet, Preset
 
-from zeroair_pl import command_table, runtime
+from zeroair_pl.cli import process
+from zeroair_pl.config import commands
 from zeroair_pl.errors import ConfigError, ZeroAIRError
 
 PAPER_SETS = ["haze-hsts", "lowlight-lol256", "noise-kodak256"]
@@ -58,7 +59,7 @@ Row = tuple[str, Preset]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    runtime.prepare()  # before torch is loaded
+    process.prepare()  # before torch is loaded
     options = _parser().parse_args(argv)
     try:
         return measure(options)
@@ -140,7 +141,7 @@ def without_parts(base: Preset, settings: dict[str, Any]) -> Iterator[Row]:
 
 def gan_forms(title: str, base: Preset) -> Iterator[Row]:
     """The base with each objective in the place of that of its adversarial losses."""
-    from zeroair_pl.discriminator import Objective
+    from zeroair_pl.guidance.discriminator import Objective
 
     settings = resolved(base)
     for objective in get_args(Objective):
@@ -178,13 +179,13 @@ def at_hand(settings: dict[str, Any]) -> dict[str, Any]:
 
 def resolved(preset: Preset) -> dict[str, Any]:
     """All settings of a preset, as ``--print_config`` shows them."""
-    from zeroair_pl.config_files import Layer
+    from zeroair_pl.config.files import Layer
 
-    request = command_table.read("restore", [*(f"--config={name}" for name in preset.configs), "--print_config"], {})
+    request = commands.read("restore", [*(f"--config={name}" for name in preset.configs), "--print_config"], {})
     request.layers.append(Layer(Path("settings"), "", preset.settings))
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
-        command_table.prepare("restore", request)
+        commands.prepare("restore", request)
     return yaml.safe_load(said.getvalue())
 
 

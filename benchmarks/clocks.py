@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from zeroair_pl import command_table
+from zeroair_pl.config import commands
 from zeroair_pl.errors import ConfigError, ZeroAIRError
 
 if TYPE_CHECKING:
     from zeroair_pl.commands.restore import Results
-    from zeroair_pl.settings import Method
+    from zeroair_pl.method.settings import Method
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "photos"
 PHOTOS = {"dehaze": "haze_workshop.png", "low_light": "dark_tulips.png", "denoise": "noise_blossom.png"}
@@ -31,11 +31,9 @@ def example(config: str) -> Path:
 
 def method_of(*configs: str) -> Method:
     """The method that these configs state, built; later ones override earlier ones."""
-    from zeroair_pl.settings import Method
+    from zeroair_pl.method.settings import Method
 
-    _, values = command_table.prepare(
-        "restore", command_table.read("restore", [f"--config={config}" for config in configs], {})
-    )
+    _, values = commands.prepare("restore", commands.read("restore", [f"--config={config}" for config in configs], {}))
     return Method(**{name: values[name] for name in Method.__dataclass_fields__})
 
 

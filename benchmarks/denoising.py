@@ -19,11 +19,11 @@ import machine
 import torch
 from torch import Tensor
 
-from zeroair_pl import runtime
-from zeroair_pl.images import find_images
+from zeroair_pl.cli import process
+from zeroair_pl.photos.finding import find_images
+from zeroair_pl.photos.reading import load_photo
 from zeroair_pl.priors import UNetPrior
-from zeroair_pl.reading import load_photo
-from zeroair_pl.training.module import denoised
+from zeroair_pl.priors.training.module import denoised
 
 SIGMAS = (5, 10, 15, 25, 50, 100, 200)  # of 255
 
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--priors", nargs="+", default=["small"], help="names or folders of priors")
     parser.add_argument("--name", default="denoising", help="of the JSON file")
     options = parser.parse_args(argv)
-    runtime.prepare()
+    process.prepare()
     clean = [load_photo(source.path).pixels[None] * 2 - 1 for source in find_images(options.clean)]
     rows = {path: by_prior(path, clean) for path in options.priors}
     if find_spec("skimage") is not None:

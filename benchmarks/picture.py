@@ -11,7 +11,7 @@ from pathlib import Path
 from torch import Tensor
 
 from zeroair_pl.inspection.report import contact_sheet
-from zeroair_pl.reading import load_photo
+from zeroair_pl.photos.reading import load_photo
 
 ROOT = Path(__file__).parents[1]
 PICTURE = ROOT / "docs" / "images" / "before_after.jpg"

@@ -19,7 +19,7 @@ from typing import Any
 
 import machine
 
-from zeroair_pl import runtime
+from zeroair_pl.cli import process
 
 PHOTO = Path(__file__).parents[1] / "examples" / "photos" / "haze_workshop.png"
 NOISE = 0.2  # in units of [-1, 1]
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--no_compile", action="store_true", help="leave torch.compile out, which takes minutes")
     parser.add_argument("--name", default="prior_settings", help="of the JSON file")
     options = parser.parse_args(argv)
-    runtime.prepare()  # before torch is loaded
+    process.prepare()  # before torch is loaded
     rows = measure(options)
     print(
         f"{'precision':>9} {'channels_last':>13} {'compile':>7} {'seconds':>8} {'ratio':>6} {'error':>8} {'first':>6}"
@@ -51,8 +51,8 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
     """One row for each combination; ``ratio`` is its time over that of the first, which is the plainest."""
     import torch
 
+    from zeroair_pl.photos.reading import load_photo
     from zeroair_pl.priors import Prior, UNetPrior
-    from zeroair_pl.reading import load_photo
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     combinations = list(itertools.product(options.precision, (False, True), (False, True)))

@@ -35,13 +35,13 @@ import yaml
 from sets import PhotoSet
 
 import zeroair_pl
-from zeroair_pl import runtime
-from zeroair_pl.config_files import find_config
+from zeroair_pl.cli import process
+from zeroair_pl.config.files import find_config
 from zeroair_pl.errors import ConfigError, ZeroAIRError
 
 if TYPE_CHECKING:
-    from zeroair_pl.scoring import Scored
-    from zeroair_pl.sidecars import Row
+    from zeroair_pl.jobs.records import Row
+    from zeroair_pl.scores.scoring import Scored
 
 OUT = Path("restored") / "quality"
 TASK = "task"
@@ -50,7 +50,7 @@ COLUMNS = {"psnr": 2, "ssim": 3, "gain": 2, "spread": 2, "worst": 2, "seconds": 
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    runtime.prepare()  # before torch is loaded
+    process.prepare()  # before torch is loaded
     options = _parser().parse_args(argv)
     try:
         return measure(options)
@@ -114,8 +114,8 @@ def plain(photos: PhotoSet) -> dict[str, list[Scored]]:
     import numpy as np
     import torch
 
-    from zeroair_pl.reading import load_photo
-    from zeroair_pl.scoring import Scored, score
+    from zeroair_pl.photos.reading import load_photo
+    from zeroair_pl.scores.scoring import Scored, score
 
     made: dict[str, list[Scored]] = {}
     for name, path in photos.degraded.items():
@@ -155,8 +155,8 @@ def measure_preset(
 
 def scores_of(photos: PhotoSet, title: str, name: str, row: Row, seed: int, out: Path) -> Scored:
     """The scores of one restored photo."""
-    from zeroair_pl.reading import load_photo
-    from zeroair_pl.scoring import Scored, score
+    from zeroair_pl.photos.reading import load_photo
+    from zeroair_pl.scores.scoring import Scored, score
 
     image = load_photo(folder_of(out, photos.name, title, seed) / row.output).pixels
     truth = load_photo(photos.clean[name]).pixels if name in photos.clean else None
@@ -195,7 +195,7 @@ def restore(photos: PhotoSet, preset: sets.Preset, seed: int, folder: Path) -> d
 
 def row_of(scored: Sequence[Scored]) -> dict[str, Any]:
     """One row of the table, from the scores of its photos and seeds."""
-    from zeroair_pl.scoring import over_seeds, summarise, worst
+    from zeroair_pl.scores.scoring import over_seeds, summarise, worst
 
     ((result, found),) = summarise(scored).items()
     row: dict[str, Any] = {"photos": len({each.name for each in scored})}
@@ -228,8 +228,8 @@ def folder_of(out: Path, photos: str, title: str, seed: int) -> Path:
 def code() -> str:
     """A fingerprint of the code and the weights that decide what a restored photo looks like."""
     package = Path(zeroair_pl.__file__).parent
-    apart = ("commands", "inspection", "training")
-    files = [p for p in package.rglob("*.py") if p.relative_to(package).parts[0] not in apart]
+    apart = {"cli", "commands", "hub", "inspection", "scores", "training"}
+    files = [p for p in package.rglob("*.py") if apart.isdisjoint(p.relative_to(package).parts)]
     files += [p for p in (package / "priors" / "bundled").rglob("*") if p.is_file()]
     files += (package.parent / "plugins").glob("*.py")
     digest = hashlib.sha256()

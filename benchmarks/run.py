@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 import machine
 import yaml
 
-from zeroair_pl import evaluate, runtime
+from zeroair_pl import evaluate
+from zeroair_pl.cli import process
 from zeroair_pl.errors import ZeroAIRError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ SCORES = {"psnr": 3, "ssim": 4, "seconds": 2, "forwards": 1}  # and digits
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    runtime.prepare()  # before torch is loaded
+    process.prepare()  # before torch is loaded
     options = _parser().parse_args(argv)
     try:
         measured, status = measure(options)
@@ -48,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def measure(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """What goes into the JSON file, and the exit status."""
-    from zeroair_pl.counterparts import Files
+    from zeroair_pl.scores.matching import Files
 
     degraded, clean, published = (options.pairs / name for name in ("degraded", "clean", "published"))
     if not degraded.is_dir() or not clean.is_dir():

@@ -25,7 +25,7 @@ from zeroair_pl.errors import ConfigError, ZeroAIRError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from zeroair_pl.scoring import Scored
+    from zeroair_pl.scores.scoring import Scored
 
 WORST = 3  # photos to name
 
@@ -52,8 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def draw(path: Path, photos: PhotoSet, restored: dict[str, dict[str, Path]], cell: int) -> None:
     """One sheet; ``restored`` holds the files by config and stem."""
     from zeroair_pl.inspection.report import contact_sheet
-    from zeroair_pl.reading import load_photo
-    from zeroair_pl.scoring import worst
+    from zeroair_pl.photos.reading import load_photo
+    from zeroair_pl.scores.scoring import worst
 
     columns = {"input": photos.degraded, **restored, "published": photos.published}
     if not photos.harmless:
@@ -78,7 +78,7 @@ def draw(path: Path, photos: PhotoSet, restored: dict[str, dict[str, Path]], cel
 
 def _scores(name: str, images: dict[str, Tensor], photos: PhotoSet, truth: Tensor | None) -> dict[str, Scored]:
     """By column; nothing for the truth itself, nor where there is none."""
-    from zeroair_pl.scoring import Scored, score
+    from zeroair_pl.scores.scoring import Scored, score
 
     if truth is None:
         return {}

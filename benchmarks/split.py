@@ -24,12 +24,12 @@ from typing import TYPE_CHECKING
 import machine
 from clocks import PHOTOS, clock, example, method_of
 
-from zeroair_pl import runtime
+from zeroair_pl.cli import process
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from zeroair_pl.settings import Method
+    from zeroair_pl.method.settings import Method
 
 SIDE = 256
 
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--side", type=int, default=SIDE, help="of the photo, in pixels")
     parser.add_argument("--name", default="split", help="of the JSON file")
     options = parser.parse_args(argv)
-    runtime.prepare()  # before torch is loaded
+    process.prepare()  # before torch is loaded
     fits = []
     print(f"{'config':>10} {'steps':>5} {'total':>7} {'prior':>7} {'TDM':>7} {'TDG':>7} {'rest':>7}   seconds")
     for config in options.config:
@@ -60,9 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def timed(method: Method, y: Tensor, repeat: int) -> dict[str, float]:
     """Seconds of the median fit: total, prior, TDM, TDG, rest."""
-    from zeroair_pl.restoration import Restoration
-    from zeroair_pl.sampling import DiffusionSampling
-    from zeroair_pl.solve import solve
+    from zeroair_pl.method.restoration import Restoration
+    from zeroair_pl.method.sampling import DiffusionSampling
+    from zeroair_pl.method.solve import solve
 
     fits = []
     for _ in range(repeat + 1):
@@ -81,7 +81,7 @@ def timed(method: Method, y: Tensor, repeat: int) -> dict[str, float]:
 
 def _photo(config: str, side: int) -> Tensor:
     """(1, 3, side, side): the middle of an example photo that has what the config removes."""
-    from zeroair_pl.reading import load_photo
+    from zeroair_pl.photos.reading import load_photo
 
     photo = load_photo(example(config)).pixels
     top, left = (max(0, (length - side) // 2) for length in photo.shape[-2:])

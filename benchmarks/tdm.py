@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import machine
 import sets
 
-from zeroair_pl import runtime
+from zeroair_pl.cli import process
 from zeroair_pl.errors import ConfigError, ZeroAIRError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from zeroair_pl.degradations import Degradation
-    from zeroair_pl.settings import Method
+    from zeroair_pl.method.settings import Method
 
 CONFIGS = {"haze": "dehaze", "low light": "low_light", "noise": "denoise"}
 STRENGTHS = 3
@@ -72,7 +72,7 @@ GOALS: dict[str, dict[str, Goal]] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    runtime.prepare()  # before torch is loaded
+    process.prepare()  # before torch is loaded
     options = _parser().parse_args(argv)
     try:
         return measure(options)
@@ -86,8 +86,8 @@ def measure(options: argparse.Namespace) -> int:
     from clocks import method_of
     from composed import COMPOSE
 
-    from zeroair_pl.per_image import image_generator
-    from zeroair_pl.solve import solve
+    from zeroair_pl.method.solve import solve
+    from zeroair_pl.tensors.per_image import image_generator
 
     photos = sets.by_stem(options.photos)
     if not photos:
@@ -119,7 +119,7 @@ def first_look(method: Method, y: Tensor) -> Degradation:
     """A family member that knows its photo, and has learned nothing."""
     import torch
 
-    from zeroair_pl.first_look import FirstLook
+    from zeroair_pl.method.first_look import FirstLook
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     phi = method.degradation()
@@ -193,7 +193,7 @@ def _shrunk(path: Path, side: int) -> Tensor:
     """(1, 3, H, W): the photo with its long side at most ``side``; shrinking averages its own noise away."""
     from torch.nn.functional import interpolate
 
-    from zeroair_pl.reading import load_photo
+    from zeroair_pl.photos.reading import load_photo
 
     photo = load_photo(path).pixels[None]
     scale = side / max(photo.shape[-2:])

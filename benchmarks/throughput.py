@@ -31,7 +31,7 @@ import throughput_commands
 import throughput_gpu
 import throughput_lists
 
-from zeroair_pl import runtime
+from zeroair_pl.cli import process
 from zeroair_pl.errors import ZeroAIRError
 
 Part = Callable[[argparse.Namespace], "dict[str, Any] | None"]
@@ -46,7 +46,7 @@ PARTS: dict[str, Part] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    runtime.prepare()  # before torch is loaded
+    process.prepare()  # before torch is loaded
     options = _parser().parse_args(argv)
     try:
         if options.resident:

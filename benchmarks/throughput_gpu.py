@@ -17,9 +17,9 @@ from clocks import crops, goal, layers, restored
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from zeroair_pl.method.settings import Method
     from zeroair_pl.priors import UNetPrior
-    from zeroair_pl.priors.adm_layout import Architecture, Settings
-    from zeroair_pl.settings import Method
+    from zeroair_pl.priors.hub.adm_layout import Architecture, Settings
 
 FASTER = 6.0  # photos per minute of ``AT_ONCE`` at once, over one at a time
 AT_ONCE = 16
@@ -31,7 +31,7 @@ def gpu(options: argparse.Namespace) -> dict[str, Any] | None:
     """The part, where there is a GPU."""
     import torch
 
-    from zeroair_pl.priors.adm_layout import RELEASED
+    from zeroair_pl.priors.hub.adm_layout import RELEASED
 
     if not torch.cuda.is_available():
         return None
@@ -43,7 +43,7 @@ def on(options: argparse.Namespace, device: str, adm: tuple[Architecture, Settin
     """The part on a ``device``, with a network of the layout ``adm``."""
     import torch
 
-    from zeroair_pl.reading import load_photo
+    from zeroair_pl.photos.reading import load_photo
 
     photos = options.photos or max(options.gpu_batch)
     trainer = {"accelerator": {"cuda": "gpu"}.get(device, device)}
@@ -85,7 +85,7 @@ def fits(method: Method, y: Tensor, device: str, repeat: int) -> dict[str, Any]:
     import numpy as np
     import torch
 
-    from zeroair_pl.solve import solve
+    from zeroair_pl.method.solve import solve
 
     names = [str(i) for i in range(len(y))]
     trainer = {"accelerator": {"cuda": "gpu"}.get(device, device)}
@@ -124,7 +124,7 @@ def random_network(folder: Path, layout: Architecture, settings: Settings) -> UN
     from diffusers import DDPMScheduler, UNet2DModel
 
     from zeroair_pl.priors import UNetPrior
-    from zeroair_pl.priors.adm_layout import unet_config
+    from zeroair_pl.priors.hub.adm_layout import unet_config
 
     torch.manual_seed(0)
     unet: Any = UNet2DModel(**unet_config(layout, settings, keep_classes=False))

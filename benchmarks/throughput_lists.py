@@ -94,7 +94,7 @@ def _spent(
     """Seconds of a list one photo at a time: the list, its fits, the prior in them, and reading and writing, which
     other threads do meanwhile. Loading the prior and reading the settings is not in the list."""
     from zeroair_pl.commands import restore
-    from zeroair_pl.job import Job
+    from zeroair_pl.jobs.job import Job
 
     prior = type(clocks.method_of(*layers(preset)).prior)
     spent: dict[str, float] = defaultdict(float)
@@ -140,7 +140,7 @@ def memory(options: argparse.Namespace) -> dict[str, Any]:
 
 def resident(options: argparse.Namespace) -> list[float]:
     """MiB of this process after each photo of a folder, which it restores."""
-    from zeroair_pl.outputs import Outputs
+    from zeroair_pl.jobs.outputs import Outputs
 
     held: list[float] = []
     inner = Outputs.add

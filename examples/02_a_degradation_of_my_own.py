@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 import zeroair_pl
 from zeroair_pl.degradations import Degradation
-from zeroair_pl.reading import load_photo
-from zeroair_pl.saving import save_photo
+from zeroair_pl.photos.reading import load_photo
+from zeroair_pl.photos.writing import save_photo
 
 HERE = Path(__file__).parent
 

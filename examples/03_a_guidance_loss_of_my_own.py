@@ -16,7 +16,7 @@ from torch import Tensor
 import zeroair_pl
 from zeroair_pl.guidance import GuidanceLoss, GuidanceState
 from zeroair_pl.guidance.base import per_image_mean
-from zeroair_pl.reading import load_photo
+from zeroair_pl.photos.reading import load_photo
 
 HERE = Path(__file__).parent
 

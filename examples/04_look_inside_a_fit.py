@@ -14,16 +14,16 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from zeroair_pl.degradations import Haze
-from zeroair_pl.fit import fit
 from zeroair_pl.guidance import Likelihood
 from zeroair_pl.guidance.anchored import AnchoredUpdate
+from zeroair_pl.guidance.stages import Term
 from zeroair_pl.inspection.report import contact_sheet
+from zeroair_pl.method.fit import fit
+from zeroair_pl.method.restoration import Modelling, Restoration
+from zeroair_pl.method.sampling import Guidance
+from zeroair_pl.method.settings import Method, Sampling
+from zeroair_pl.photos.reading import load_photo
 from zeroair_pl.priors import Prior, UNetPrior
-from zeroair_pl.reading import load_photo
-from zeroair_pl.restoration import Modelling, Restoration
-from zeroair_pl.sampling import Guidance
-from zeroair_pl.settings import Method, Sampling
-from zeroair_pl.stages import Term
 
 HERE = Path(__file__).parent
 

@@ -14,8 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import zeroair_pl
-from zeroair_pl.atomic import write_atomically
-from zeroair_pl.images import SUPPORTED
+from zeroair_pl.photos.atomic import write_atomically
+from zeroair_pl.photos.finding import SUPPORTED
 
 HERE = Path(__file__).parent
 

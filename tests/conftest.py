@@ -1,4 +1,4 @@
-"""For all tests: toy helpers importable from anywhere under ``tests``, no network, one thread's worth of work."""
+"""For all tests: no network, one thread's worth of work."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from zeroair_pl.api import evaluate, restore
     from zeroair_pl.degradations.base import Degradation
     from zeroair_pl.guidance.base import GuidanceLoss
-    from zeroair_pl.restoration import Restoration
+    from zeroair_pl.method.restoration import Restoration
     from zeroair_pl.restorer import Restorer
 
 __all__ = ["Degradation", "GuidanceLoss", "Restoration", "Restorer", "evaluate", "restore"]
@@ -16,7 +16,7 @@ __all__ = ["Degradation", "GuidanceLoss", "Restoration", "Restorer", "evaluate",
 _HOMES = {
     "restore": "zeroair_pl.api",
     "evaluate": "zeroair_pl.api",
-    "Restoration": "zeroair_pl.restoration",
+    "Restoration": "zeroair_pl.method.restoration",
     "Restorer": "zeroair_pl.restorer",
     "Degradation": "zeroair_pl.degradations",
     "GuidanceLoss": "zeroair_pl.guidance",

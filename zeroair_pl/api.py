@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zeroair_pl.command_table import prepared
+from zeroair_pl.config.commands import prepared
 
 if TYPE_CHECKING:
     from zeroair_pl.commands.evaluate import Evaluation
@@ -49,7 +49,7 @@ def evaluate(
         settings: ``images``, ``references``, ``out``, ``seeds``, and any keys of a config.
 
     Returns:
-        ``scored``, one entry for each image, set of results and seed, for ``zeroair_pl.scoring.summarise``;
+        ``scored``, one entry for each image, set of results and seed, for ``zeroair_pl.scores.scoring.summarise``;
         ``errors``; ``restored``, by seed; ``folder``, where the tables are.
 
     Raises:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zeroair_pl.errors import ConfigError
-from zeroair_pl.sidecars import Row
+from zeroair_pl.jobs.records import Row
 
 Batch = dict[str, NDArray[Any]]
 
@@ -57,7 +57,7 @@ class Restorer:
     """
 
     def __init__(self, config: str | Path | Sequence[str | Path] = "dehaze", **settings: Any) -> None:
-        from zeroair_pl.command_table import prepared
+        from zeroair_pl.config.commands import prepared
 
         if misplaced := [name for name in _NOT_HERE if name in settings]:
             raise ConfigError(f"Restorer: {', '.join(misplaced)} has no place here: photos come and go in batches.")
@@ -118,7 +118,7 @@ class Restorer:
 
     def _run(self, files: list[str], out: Path) -> list[Row]:
         """The rows of a run over files, which says nothing: what it would say is in its rows."""
-        from zeroair_pl.ranks import alone
+        from zeroair_pl.jobs.ranks import alone
 
         if not files:
             return []

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import torch
-from registry import BROKEN, concrete, described
 from torch import Tensor
-from toys import toy_photo
 
+from helpers.registry import BROKEN, concrete, described
+from helpers.toys import toy_photo
 from zeroair_pl.degradations.base import MAX_NOISE, MIN_NOISE, Degradation
-from zeroair_pl.per_image import build_per_image
+from zeroair_pl.tensors.per_image import build_per_image
 
 FAMILIES = concrete(Degradation, "degradations")
 SIZES = [(16, 16), (17, 23), (40, 16), (33, 48)]

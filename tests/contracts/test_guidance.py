@@ -9,11 +9,11 @@ import lpips
 import pytest
 import timm
 import torch
-from moments import Affine, Blur, moment, photos
-from registry import concrete, described
 from torch import Tensor
-from toys import ToyPrior
 
+from helpers.moments import Affine, Blur, moment, photos
+from helpers.registry import concrete, described
+from helpers.toys import ToyPrior
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.guidance import Lpips, Perceptual
 from zeroair_pl.guidance.base import GuidanceLoss, GuidanceState

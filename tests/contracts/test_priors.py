@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import torch
-from moments import SixChannelPrior, photos
-from registry import concrete
 from torch import Tensor
-from toys import ToyPrior
 
+from helpers.moments import SixChannelPrior, photos
+from helpers.registry import concrete
+from helpers.toys import ToyPrior
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.priors import Prior, UNetPrior, bundled_priors
 from zeroair_pl.priors.base import Calibration

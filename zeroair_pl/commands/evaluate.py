@@ -16,15 +16,15 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from zeroair_pl import metrics, score_tables
 from zeroair_pl.commands.restore import DEFAULTS, Results, restore
-from zeroair_pl.config_files import as_yaml
-from zeroair_pl.counterparts import Case, Files, cases, result_sets
+from zeroair_pl.config.files import as_yaml
 from zeroair_pl.errors import ConfigError, InputError
-from zeroair_pl.ownership import OwnFiles
-from zeroair_pl.ranks import Rank
-from zeroair_pl.reading import load_photo
-from zeroair_pl.scoring import DEGRADED, Scored, score
+from zeroair_pl.jobs.ranks import Rank
+from zeroair_pl.photos.ownership import OwnFiles
+from zeroair_pl.photos.reading import load_photo
+from zeroair_pl.scores import metrics, tables
+from zeroair_pl.scores.matching import Case, Files, cases, result_sets
+from zeroair_pl.scores.scoring import DEGRADED, Scored, score
 
 __all__ = ["DEFAULTS", "Evaluation", "evaluate"]  # the defaults are those of restore, for the parser
 
@@ -74,7 +74,7 @@ def evaluate(
         )
     if restores and not images:
         raise ConfigError("--images: name the degraded photos that are to be restored and scored.")
-    OwnFiles(out).check(score_tables.FILES)
+    OwnFiles(out).check(tables.FILES)
     sets = result_sets(results or [], [DEGRADED, *([RESTORED] if restores else [])])
     photos = Files(images, skip=out) if images else None
     chosen, errors = cases(photos, Files(references) if references else None, list(sets.values()))
@@ -96,9 +96,9 @@ def evaluate(
         job.score(case, sets)
     if not job.scored:
         raise ConfigError("Nothing could be scored; the lines above say why.")
-    score_tables.write(out, job.scored, job.errors)
+    tables.write(out, job.scored, job.errors)
     encoding = sys.stdout.encoding or "utf-8"  # names may hold what a terminal cannot show
-    print(score_tables.shown(job.scored).encode(encoding, "backslashreplace").decode(encoding))
+    print(tables.shown(job.scored).encode(encoding, "backslashreplace").decode(encoding))
     print(f"Scores: {out / 'scores.csv'}, {out / 'summary.csv'}, {out / 'scores.json'}")
     return job
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from zeroair_pl.priors.adm_layout import NoiseSchedule
-from zeroair_pl.priors.catalogue import CATALOGUE, Entry, fetched, fetched_names, find, home, known
-from zeroair_pl.priors.locating import bundled_priors, locate
+from zeroair_pl.priors.hub.adm_layout import NoiseSchedule
+from zeroair_pl.priors.hub.catalogue import CATALOGUE, Entry, fetched, fetched_names, find, home, known
+from zeroair_pl.priors.hub.locating import bundled_priors, locate
 
 
 def convert(
@@ -38,7 +38,7 @@ def convert(
     Returns:
         The folder.
     """
-    from zeroair_pl.priors.adm import convert_adm
+    from zeroair_pl.priors.hub.adm import convert_adm
 
     convert_adm(
         checkpoint,
@@ -69,7 +69,7 @@ def fetch(name: str, out: Path | None = None, class_label: int | None = None, ke
     Returns:
         The folder.
     """
-    from zeroair_pl.priors import fetching
+    from zeroair_pl.priors.hub import fetching
 
     return fetching.fetch(find(name), out, class_label=class_label, keep=keep)
 
@@ -102,7 +102,7 @@ def info(prior: str) -> None:
     Args:
         prior: as for --prior.path: a name, a folder, or a hub id; a name that is not fetched yet is only described.
     """
-    from zeroair_pl.priors.facts import card, facts
+    from zeroair_pl.priors.hub.facts import card, facts
 
     entry = known(prior)
     if entry is not None and entry.kind != "bundled" and not Path(prior).is_dir() and fetched(prior) is None:

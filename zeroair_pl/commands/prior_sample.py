@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import lazy_instance
 
-from zeroair_pl.atomic import write_atomically
 from zeroair_pl.errors import ConfigError
+from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.priors import Prior, UNetPrior
-from zeroair_pl.priors.samples import draw
+from zeroair_pl.sampling.unconditional import draw
 
 if TYPE_CHECKING:
     from PIL.PngImagePlugin import PngInfo

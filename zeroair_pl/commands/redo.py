@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zeroair_pl.choices import Choice, checked_strength, degradation_named
 from zeroair_pl.errors import ConfigError, did_you_mean
-from zeroair_pl.outputs import CONFIG, Outputs
+from zeroair_pl.jobs.choices import Choice, checked_strength, degradation_named
+from zeroair_pl.jobs.outputs import CONFIG, Outputs
 
 if TYPE_CHECKING:
     from zeroair_pl.commands.restore import Results
@@ -39,7 +39,7 @@ def redo(
     Raises:
         ConfigError: the folder was not made by restore, it has no such photo, or the choice is none.
     """
-    from zeroair_pl.command_table import prepared
+    from zeroair_pl.config.commands import prepared
 
     if not names:
         raise ConfigError("redo: name the photos after the folder, as in: redo clear trip/harbor --kind haze")

@@ -15,24 +15,24 @@ from typing import Any
 
 import yaml
 
-from zeroair_pl.batches import BatchSize
-from zeroair_pl.choices import Choice, Plans, built, checked_strength, choices_of
 from zeroair_pl.degradations import Degradation
 from zeroair_pl.errors import ConfigError, did_you_mean
-from zeroair_pl.images import Source, find_images
 from zeroair_pl.inspection.progress import Follow, ListProgress, one_line
-from zeroair_pl.job import Job
-from zeroair_pl.outputs import CONFIG, CORRECTION, Outputs
-from zeroair_pl.pipeline import restore_all
+from zeroair_pl.jobs.batches import BatchSize
+from zeroair_pl.jobs.choices import Choice, Plans, built, checked_strength, choices_of
+from zeroair_pl.jobs.job import Job
+from zeroair_pl.jobs.outputs import CONFIG, CORRECTION, Outputs
+from zeroair_pl.jobs.pipeline import restore_all
+from zeroair_pl.jobs.ranks import Rank
+from zeroair_pl.jobs.records import Row, digest
+from zeroair_pl.jobs.task import Task
+from zeroair_pl.method.restoration import Modelling
+from zeroair_pl.method.sampling import Guidance
+from zeroair_pl.method.settings import Method, Sampling
+from zeroair_pl.photos.finding import Source, find_images
 from zeroair_pl.priors import Prior
-from zeroair_pl.ranks import Rank
-from zeroair_pl.restoration import Modelling
-from zeroair_pl.sampling import Guidance
-from zeroair_pl.schedule import Schedule
-from zeroair_pl.settings import Method, Sampling
-from zeroair_pl.sidecars import Row, digest
-from zeroair_pl.task import Task
-from zeroair_pl.trainer import device_of
+from zeroair_pl.sampling.schedule import Schedule
+from zeroair_pl.tensors.trainer import device_of
 
 # Of the settings that are objects: named here as a config would, so that the resolved config can name them too.
 DEFAULTS: dict[str, Any] = {
@@ -218,7 +218,7 @@ def _share_out(
     finish: Callable[[Row], None], done: Callable[[Task], None],
 ) -> None:  # fmt: skip
     """Rank 0 takes photos as all others do, and hears of those that others take."""
-    from zeroair_pl.sharing import Gathering, Share
+    from zeroair_pl.jobs.sharing import Gathering, Share
 
     share = Share(rank, sources, _agreed(job, sources))
 
@@ -232,7 +232,7 @@ def _share_out(
 
 def _take_part(job: Job, sources: list[Source], rank: Rank) -> None:
     """What the other ranks do; rank 0 shows it."""
-    from zeroair_pl.sharing import Share, neighbours
+    from zeroair_pl.jobs.sharing import Share, neighbours
 
     share = Share(rank, sources, _agreed(job, sources))
     try:

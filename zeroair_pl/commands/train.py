@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 
 from zeroair_pl.errors import ConfigError
-from zeroair_pl.ownership import OwnFiles
-from zeroair_pl.training.module import Optimisation
-from zeroair_pl.training.photos import Data
+from zeroair_pl.photos.ownership import OwnFiles
+from zeroair_pl.priors.training.module import Optimisation
+from zeroair_pl.priors.training.photos import Data
 
 # What may differ when a training is resumed: where and how fast it runs, and for how long.
 _FREE = ("overwrite", "out", "trainer", "data.workers", "data.photos", "optimisation.steps")
@@ -67,9 +67,9 @@ def train(
     """
     from lightning.fabric.utilities.rank_zero import _get_rank
 
-    from zeroair_pl.priors.samples import draw
-    from zeroair_pl.training.export import MARK, check, forget
-    from zeroair_pl.training.fitting import checked, fit_prior
+    from zeroair_pl.priors.training.export import MARK, check, forget
+    from zeroair_pl.priors.training.fitting import checked, fit_prior
+    from zeroair_pl.sampling.unconditional import draw
 
     _check(data, network, optimisation)
     options, first = checked(dict(trainer or {})), not _get_rank()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from zeroair_pl.discriminator import Objective, generator_loss
 from zeroair_pl.guidance.base import GuidanceLoss, GuidanceState
+from zeroair_pl.guidance.discriminator import Objective, generator_loss
 
 
 class Adversarial(GuidanceLoss):

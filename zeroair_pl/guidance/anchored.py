@@ -7,9 +7,9 @@ from torch import Tensor
 
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.guidance.base import GuidanceState
+from zeroair_pl.guidance.stages import Term
 from zeroair_pl.guidance.updates import Anchor, GuidanceUpdate, Guided, descend
-from zeroair_pl.per_image import PerImage
-from zeroair_pl.stages import Term
+from zeroair_pl.tensors.per_image import PerImage
 
 
 class AnchoredUpdate(GuidanceUpdate):

@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from zeroair_pl.per_image import PerImage, rows_of
 from zeroair_pl.priors.base import Prior
+from zeroair_pl.tensors.per_image import PerImage, rows_of
 
 
 @dataclass

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from zeroair_pl.guidance.base import GuidanceLoss, GuidanceState, per_image_mean
-from zeroair_pl.per_image import PerImage
+from zeroair_pl.tensors.per_image import PerImage
 
 Target = Literal["y", "x0"]
 

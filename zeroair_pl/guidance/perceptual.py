@@ -9,8 +9,8 @@ from torch import Tensor
 
 from zeroair_pl.errors import ConfigError, did_you_mean
 from zeroair_pl.guidance.base import GuidanceLoss, GuidanceState, per_image_mean
-from zeroair_pl.per_image import image_by_image
-from zeroair_pl.threads import all_threads
+from zeroair_pl.tensors.per_image import image_by_image
+from zeroair_pl.tensors.threads import all_threads
 
 Target = Literal["y", "x0"]
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.fidelity import Likelihood
-from zeroair_pl.per_image import PerImage, joined
-from zeroair_pl.stages import Term
+from zeroair_pl.guidance.stages import Term
+from zeroair_pl.tensors.per_image import PerImage, joined
 
 REFERENCE_ELEMENTS = 3 * 256 * 256  # the image size at which the paper's guidance scales are stated
 

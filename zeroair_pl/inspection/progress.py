@@ -12,7 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from zeroair_pl.restoration import Restoration
+from zeroair_pl.method.restoration import Restoration
 
 LABEL = 32  # characters of a name beside its bar
 

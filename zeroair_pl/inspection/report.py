@@ -10,10 +10,10 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from zeroair_pl.atomic import write_atomically
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.inspection import pictures
 from zeroair_pl.inspection.pictures import GAP, LINE, PAPER
+from zeroair_pl.photos.atomic import write_atomically
 
 STRIP_HEIGHT = 640  # of the pictures in a before/after strip
 MAP_SIDE = 2048  # longest side of a map's file

@@ -20,7 +20,7 @@ from torch import Tensor
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.inspection import pictures
-from zeroair_pl.restoration import Restoration
+from zeroair_pl.method.restoration import Restoration
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

@@ -12,14 +12,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zeroair_pl.errors import ConfigError
-from zeroair_pl.memory import is_out_of_memory, release
-from zeroair_pl.per_image import image_by_image
 from zeroair_pl.priors.base import Prediction, Prior
 from zeroair_pl.priors.compiled import Compiled
 from zeroair_pl.priors.folder import read_calibration, read_json, read_schedule
-from zeroair_pl.priors.locating import locate
+from zeroair_pl.priors.hub.locating import locate
 from zeroair_pl.priors.tiling import Tiling, reflected, trained_size
 from zeroair_pl.priors.together import Together
+from zeroair_pl.tensors.memory import is_out_of_memory, release
+from zeroair_pl.tensors.per_image import image_by_image
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 

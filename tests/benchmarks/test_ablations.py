@@ -1,0 +1,101 @@
+"""The benchmark of ablations: every row can be used, differs from its base, and gets into the table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from helpers.command import save_toy, scripts
+from helpers.toys import ToyPrior, toy_photo
+from zeroair_pl.degradations import Haze
+from zeroair_pl.guidance import Likelihood
+from zeroair_pl.guidance.stages import Term
+from zeroair_pl.method.fit import fit
+from zeroair_pl.method.restoration import Modelling
+from zeroair_pl.method.sampling import AnchoredUpdate, Guidance
+from zeroair_pl.method.settings import Method, Sampling
+from zeroair_pl.plugins import classes
+
+
+def options(**changed: Any) -> argparse.Namespace:
+    return argparse.Namespace(**{"base": "task", "groups": ["method", "steps", "gan", "paper"], **changed})
+
+
+@scripts("benchmarks/ablations.py")
+def test_every_row_is_understood_and_differs_from_its_base(script: ModuleType) -> None:
+    rows = dict(script.rows_of(script.PhotoSet("haze-x", {}), options()))
+    assert len(rows) > 35
+    few = {title: preset for title, preset in rows.items() if not title.startswith("paper, ") or "out " in title}
+    settings = {title: script.resolved(preset) for title, preset in few.items()}
+    for title, found in settings.items():
+        base = settings["paper" if title.startswith("paper") else "base"]
+        assert (found == base) == (title in ("base", "paper")), title
+    assert (
+        settings["noise level not learned"]["degradation"]["init_args"] == settings["base"]["degradation"]["init_args"]
+    )
+    assert settings["250 steps"]["sampling"] == {**settings["base"]["sampling"], "steps": 250}
+    assert settings["gan, hinge"]["modelling"]["terms"][1]["loss"]["init_args"]["objective"] == "hinge"
+    assert settings["two noise maps"]["guidance"]["auxiliary"]
+    paper = settings["paper"]
+    assert paper["prior"]["init_args"]["path"] == "small", "nothing has to be fetched"
+    assert "vgg16" not in json.dumps(paper)
+    assert not script.resolved(rows["paper, one noise map"])["guidance"]["auxiliary"]
+    left = [term["loss"]["class_path"] for term in settings["paper, without guidance Perceptual"]["guidance"]["terms"]]
+    assert left == ["Fidelity", "TotalVariation"]
+    without = settings["paper, without stage II"]["guidance"]["terms"]
+    for term, before in zip(without, paper["guidance"]["terms"], strict=True):
+        assert term["weight"] == {**before["weight"], "II": 0}
+
+
+@scripts("benchmarks/ablations.py")
+def test_the_table_has_a_row_for_each_change(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(script.machine, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(script, "STEPS", (3,))
+    monkeypatch.setattr(script, "LAYERS", [("no_tdm",), ("gradient", "neural"), ("neural",)])
+    save_toy(tmp_path / "sets" / "haze-x" / "clean" / "one.png", 1)
+    save_toy(tmp_path / "sets" / "haze-x" / "degraded" / "one.png", 2)
+    (tmp_path / "quick.yaml").write_text(yaml.safe_dump({"prior": "helpers.toys.ToyPrior", "sampling": {"steps": 2}}))
+    given = ["--sets", tmp_path / "sets", "--only", "haze-x", "--base", f"task+{tmp_path / 'quick.yaml'}"]
+    words = [str(word) for word in (*given, "--out", tmp_path / "out")]
+    assert script.main(words) == 1, "a free network cannot be anchored"
+    said = capsys.readouterr()
+    assert "skipped: haze-x, neural: " in said.err
+    measured = json.loads((tmp_path / "results" / "ablations.json").read_text())
+    assert str(tmp_path) not in json.dumps(measured)
+    assert measured["base"] == "task+quick"
+    rows = measured["sets"]["haze-x"]["rows"]
+    assert list(rows) == ["base", "no_tdm", "gradient + neural", "noise level not learned", "two noise maps", "3 steps"]
+    assert rows["3 steps"]["settings"]["sampling"]["steps"] == 3
+    assert rows["gradient + neural"]["settings"]["degradation"]["class_path"] == "Neural"
+    line = next(line for line in said.out.splitlines() if line.startswith("no_tdm"))
+    assert f"({rows['no_tdm']['psnr'] - rows['base']['psnr']:+.2f})" in line
+
+
+@scripts("benchmarks/held.py")
+def test_a_held_noise_level_stays_while_all_else_is_learned(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    y = 0.5 * toy_photo(32, 32) + 0.4
+    modelling = Modelling([Term(Likelihood())], lr=0.1)
+
+    def learned(family: type[Haze]) -> Any:
+        method = Method(family, ToyPrior(), modelling, Guidance(update=AnchoredUpdate()), Sampling(steps=4, start=0.15))
+        (phi,) = fit(y, ["photo"], method).phi
+        return phi
+
+    script.held(Haze)
+    free, held = learned(Haze), learned(script.HeldHaze)
+    assert not torch.equal(free.log_noise, free.log_noise_start)
+    assert torch.equal(held.log_noise, held.log_noise_start)
+    assert bool(held.tint.any())
+    assert not torch.equal(held.correction, torch.zeros_like(held.correction))
+    assert "HeldHaze" in classes("family")

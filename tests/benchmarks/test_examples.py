@@ -1,0 +1,135 @@
+"""The numbered examples and the benchmark scripts run, and what they print is so."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+from PIL import Image
+
+from helpers.command import save_toy, scripts
+from helpers.toys import ToyPrior
+
+ROOT = Path(__file__).parents[2]
+QUICK: dict[str, Any] = {
+    "prior": {"class_path": "helpers.toys.ToyPrior"},
+    "sampling": {"steps": 3},
+    "tensorboard": False,
+    "strips": False,
+}
+
+
+def crop(path: Path) -> Path:
+    """A small part of the noisy example photo."""
+    Image.open(ROOT / "examples" / "photos" / "noise_blossom.png").crop((100, 100, 148, 148)).save(path)
+    return path
+
+
+def test_each_numbered_example_is_in_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = sorted((ROOT / "examples").glob("[0-9]*.py"))
+    assert [path.name[:2] for path in found] == [f"{i + 1:02d}" for i in range(len(found))]
+    assert [path.name for path in found if f"examples/{path.name}" not in readme] == []
+
+
+@scripts("examples/01_restore_a_photo.py")
+def test_restore_a_photo(script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo = crop(tmp_path / "holiday.png")
+    restored = script.main(photo, tmp_path / "out", sampling={"steps": 2}, tensorboard=False)  # with the real prior
+    assert Image.open(restored).size == Image.open(photo).size
+    assert restored.read_bytes() != photo.read_bytes()
+    assert f"before and after: {tmp_path / 'out' / 'strips' / 'holiday.png'}" in capsys.readouterr().out
+    assert (tmp_path / "out" / "strips" / "holiday.png").is_file()
+
+
+@scripts("examples/01_restore_a_photo.py")
+def test_restore_a_photo_says_what_is_wrong_with_it(script: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    with pytest.raises(SystemExit, match=r"broken\.png"):
+        script.main(tmp_path / "broken.png", tmp_path / "out", **QUICK)
+
+
+@scripts("examples/02_a_degradation_of_my_own.py")
+def test_a_degradation_of_my_own(script: ModuleType, tmp_path: Path) -> None:
+    before, after = script.main(save_toy(tmp_path / "clean.png", 3, 48, 48), tmp_path / "out", **QUICK)
+    assert after > before + 1
+
+
+@scripts("examples/03_a_guidance_loss_of_my_own.py")
+def test_a_guidance_loss_of_my_own(script: ModuleType, tmp_path: Path) -> None:
+    without, with_it = script.main(crop(tmp_path / "crop.png"), tmp_path / "out", **QUICK)
+    assert with_it < 0.95 * without
+
+
+@scripts("examples/04_look_inside_a_fit.py")
+def test_look_inside_a_fit(script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sheet = script.main(save_toy(tmp_path / "toy.png"), tmp_path / "out", prior=ToyPrior(), steps=4, side=32)
+    assert Image.open(sheet).width > 5 * 128
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("t ")]
+    noise = [float(line.partition("noise in x_t")[2].split()[0]) for line in lines]
+    assert len(noise) == 4
+    assert noise == sorted(noise, reverse=True)
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    """Two pairs, and published results of both."""
+    for i, name in enumerate(("one", "two")):
+        save_toy(tmp_path / "set" / "clean" / f"{name}.png", i)
+        save_toy(tmp_path / "set" / "degraded" / f"{name}.png", i + 5)
+        save_toy(tmp_path / "set" / "published" / f"{name}.png", i)
+    return tmp_path / "set"
+
+
+@scripts("benchmarks/run.py")
+def test_a_benchmark_scores_what_is_there(
+    script: ModuleType, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(script.machine, "RESULTS", tmp_path / "results")
+    save_toy(tmp_path / "theirs" / "one.jpg", 0)
+    assert script.main(["--pairs", str(pairs), "--restored", str(tmp_path / "theirs")]) == 1, "one of two is missing"
+    measured = json.loads((tmp_path / "results" / "set_theirs.json").read_text())
+    assert measured["pairs"] == 2
+    assert list(measured["images"]) == ["one"]
+    assert measured["images"]["one"]["psnr"] > measured["images"]["one"]["psnr_input"]
+    assert measured["images"]["one"]["psnr_published"] > 100, "equal files"
+    assert str(tmp_path) not in json.dumps(measured), "results are published: no path of this machine"
+
+
+@scripts("benchmarks/run.py")
+def test_a_benchmark_runs_a_config(
+    script: ModuleType, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(script.machine, "RESULTS", tmp_path / "results")
+    (tmp_path / "quick.yaml").write_text(yaml.safe_dump({"degradation": "Noise", **QUICK}))
+    out = tmp_path / "out"
+    words = ["--pairs", pairs, "--config", "denoise", tmp_path / "quick.yaml", "--out", out, "--name", "x"]
+    assert script.main([str(word) for word in words]) == 0
+    measured = json.loads((tmp_path / "results" / "x.json").read_text())
+    assert measured["settings"]["sampling"]["steps"] == 3
+    assert all(2 <= each["forwards"] <= 1 + 3 + 3 for each in measured["images"].values())
+    assert measured["mean"]["psnr"] == pytest.approx(sum(e["psnr"] for e in measured["images"].values()) / 2, abs=1e-3)
+    assert str(tmp_path) not in json.dumps(measured)
+
+
+@scripts("benchmarks/run.py")
+def test_a_benchmark_without_pairs(script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert script.main(["--pairs", str(tmp_path), "--config", "denoise"]) == 2
+    assert "degraded/ and clean/" in capsys.readouterr().err
+
+
+@scripts("benchmarks/split.py")
+def test_the_split_adds_up(script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script.machine, "RESULTS", tmp_path)
+    assert script.main(["--config", "denoise", "--steps", "2", "--repeat", "1", "--side", "32"]) == 0
+    measured = json.loads((tmp_path / "split.json").read_text())
+    assert [fit["steps"] for fit in measured["fits"]][-1] == 2
+    for fit in measured["fits"]:
+        seconds = fit["seconds"]
+        parts = sum(seconds[part] for part in ("prior", "TDM", "TDG", "rest"))
+        assert parts == pytest.approx(seconds["total"], abs=0.01)
+        assert min(seconds.values()) > 0

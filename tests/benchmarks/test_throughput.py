@@ -1,0 +1,221 @@
+"""The benchmark of throughput: every part runs, adds up, and leaves the sections of the others as they are."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from torch import Tensor
+
+from helpers.command import run, scripts
+from helpers.toys import toy_photo
+from zeroair_pl.errors import ZeroAIRError
+from zeroair_pl.priors.hub.adm_layout import Architecture, Settings
+from zeroair_pl.tensors.per_image import image_by_image, image_generator, image_seed
+
+QUICK = {"prior": "helpers.toys.ToyPrior", "sampling": {"steps": 2}}
+Bench = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def bench(script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """Runs parts with toy photos and a toy prior, and returns what is in the JSON file."""
+    monkeypatch.setattr(script.machine, "RESULTS", tmp_path / "results")
+    (tmp_path / "quick.yaml").write_text(yaml.safe_dump(QUICK))
+    config = f"denoise+{tmp_path / 'quick.yaml'}"
+
+    def measured(*words: str, status: int = 0) -> dict[str, Any]:
+        few = ["--side", "32", "--sides", "24", "32", "--batch", "1", "2", "--photos", "3", "--repeat", "1"]
+        assert script.main(["--config", config, "--presets", config, *few, *words]) == status
+        text = (tmp_path / "results" / "throughput.json").read_text()
+        assert str(tmp_path) not in text, "results are published: no path of this machine"
+        return json.loads(text)
+
+    return measured
+
+
+@scripts("benchmarks/throughput.py")
+def test_batches_have_rates_and_the_same_files(script: ModuleType, bench: Bench) -> None:
+    found = bench("--parts", "batches")["batches"]
+    cases = [(row["side"], row["batch"], row["pictures"]) for row in found["rows"]]
+    assert cases == [(24, 1, False), (24, 2, False), (32, 1, False), (32, 2, False), (32, 1, True)]
+    assert all(row["per_minute"] > 0 for row in found["rows"])
+    assert [row["ratio"] for row in found["rows"] if row["batch"] == 1 and not row["pictures"]] == [1, 1]
+    assert found["equal_files"] is True
+    assert found["config"] == "denoise+quick"
+    assert "machine" in found
+
+
+@scripts("benchmarks/throughput.py")
+def test_files_that_differ_fail_the_run(
+    script: ModuleType, bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    turns = iter(range(100))
+    monkeypatch.setattr(script.throughput_lists, "_digest", lambda folder, names: str(next(turns)))
+    found = bench("--parts", "batches", "--sides", "24", status=1)
+    assert found["batches"]["equal_files"] is False
+    assert "the same files with every batch: FAIL" in capsys.readouterr().out
+
+
+@scripts("benchmarks/throughput.py")
+def test_the_share_of_the_prior_and_what_else_costs(
+    script: ModuleType, bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = bench("--parts", "share")["share"]
+    assert [row["pictures"] for row in found["rows"]] == [False, True]
+    for row in found["rows"]:
+        assert 0 < row["prior_s"] < row["fit_s"] < row["list_s"]
+        assert 0 < row["of_list"] < row["of_fit"] < 1
+    (goal,) = found["goals"]
+    assert goal["value"] == found["rows"][1]["of_list"]
+    assert goal["met"] == (goal["value"] >= 0.75)
+    costs = found["costs"]["denoise+quick"]
+    assert len(costs) == 12
+    assert [row["own_ms"] for row in costs] == sorted((row["own_ms"] for row in costs), reverse=True)
+    assert all(row["whole_ms"] >= row["own_ms"] for row in costs)
+    assert "method.fit._fit" in [row["function"] for row in costs]
+    said = capsys.readouterr().out
+    assert ("FAIL" in said) == (not goal["met"])
+    assert "denoise+quick: beside the prior" in said
+    assert "method.fit._fit" in said
+
+
+@scripts("benchmarks/throughput.py")
+def test_costs_count_for_the_function_that_asked_and_the_prior_for_none(script: ModuleType) -> None:
+    from costs import PRIOR, Costs
+
+    def inside(x: Tensor) -> list[Tensor]:
+        image_seed(0, "not counted: it is the prior's work")
+        return [x]
+
+    costs = Costs(image_by_image)
+    with costs.watching():
+        image_by_image(inside, torch.zeros(1))
+        image_generator(0, "a").manual_seed(1)
+        toy_photo(64, 64)
+    generator, seed = "tensors.per_image.image_generator", "tensors.per_image.image_seed"
+    assert costs.calls == {generator: 1, seed: 1, PRIOR: 1}
+    rows = costs.rows(1, 5)
+    assert PRIOR not in [row["function"] for row in rows]
+    assert costs.whole[generator] == pytest.approx(costs.own[generator] + costs.own[seed])
+    assert costs.whole[PRIOR] == 0
+
+
+@scripts("benchmarks/throughput.py")
+def test_memory_is_watched_in_another_process(
+    script: ModuleType, bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def here(path: Path, *words: str | Path) -> tuple[float, str]:
+        assert path.samefile(str(script.__file__))
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            assert script.main([str(word) for word in words]) == 0
+        return 1.0, out.getvalue()
+
+    monkeypatch.setattr(script.throughput_lists.clocks, "started", here)
+    found = bench("--parts", "memory", "--photos", "5")["memory"]
+    assert [row["batch"] for row in found["rows"]] == [1, 2]
+    for row in found["rows"]:
+        assert len(row["resident"]) == 5
+        assert row["first_quarter"] == pytest.approx(row["resident"][0], abs=0.1)
+        assert row["most"] == max(row["resident"]) > 50
+    assert [goal["limit"] for goal in found["goals"]] == [
+        max(20, round(0.05 * row["resident"][0], 1)) for row in found["rows"]
+    ]
+    assert "resident" not in capsys.readouterr().out, "a hundred numbers are not for the eye"
+
+
+@scripts("benchmarks/throughput.py")
+def test_commands_are_timed(
+    script: ModuleType, bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[tuple[list[str], dict[str, str]]] = []
+
+    def here(path: Path, *words: str | Path, **variables: str) -> tuple[float, str]:
+        assert path.name == "cli.py"
+        assert path.is_file()
+        asked.append(([str(word) for word in words], variables))
+        several = "--trainer.devices" in words
+        if words[0] == "restore" and "--help" not in words:  # several processes would take seconds to start
+            assert run(*words, *(["--print_config"] if several else [])).status == 0
+        return (2.0 if variables.get("OMP_NUM_THREADS") == "1" else 4.0), ""
+
+    monkeypatch.setattr(script.throughput_commands.clocks, "started", here)
+    monkeypatch.setattr(script.machine, "cores", lambda: 2)
+    found = bench("--parts", "processes", "start")
+    rows = found["processes"]["rows"]
+    assert [(row["processes"], row["threads"], row["per_minute"], row["ratio"]) for row in rows] == [
+        (1, 2, 45.0, 1.0),
+        (2, 1, 90.0, 2.0),
+    ]
+    assert [(words[words.index("--trainer.devices") + 1], variables) for words, variables in asked[:2]] == [
+        ("1", {"OMP_NUM_THREADS": "2"}),
+        ("2", {"OMP_NUM_THREADS": "1"}),
+    ]
+    assert [row["command"] for row in found["start"]["rows"]] == ["--help", "restore --help", "one photo"]
+    assert 0 < found["start"]["rows"][2]["fit"] < 4
+    assert [goal["met"] for goal in found["start"]["goals"]] == [False]
+    assert "seconds of --help: 4, goal ≤ 1: FAIL" in capsys.readouterr().out
+
+
+@scripts("benchmarks/throughput.py")
+def test_a_process_of_its_own(script: ModuleType) -> None:
+    import clocks
+
+    seconds, out = clocks.started("-c", "import os; print(os.environ['TOLD'])", TOLD="yes")
+    assert seconds > 0
+    assert out == "yes\n"
+    with pytest.raises(ZeroAIRError, match="exit status 3: why"):
+        clocks.started("-c", "import sys; print('why', file=sys.stderr); sys.exit(3)")
+
+
+@scripts("benchmarks/throughput.py")
+def test_the_part_of_the_gpu_on_a_cpu(
+    script: ModuleType, bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    toy = (Architecture(32, (32, 64), 1, (False, True), 3, 6, None), Settings(32, 16))
+
+    def on_a_cpu(options: Any) -> dict[str, Any]:
+        found: dict[str, Any] = script.throughput_gpu.on(options, "cpu", toy)
+        return found
+
+    with monkeypatch.context() as changed:
+        changed.setattr(script.throughput_gpu, "AT_ONCE", 2)
+        changed.setattr(script.throughput_gpu, "ADM_STEPS", 3)
+        changed.setitem(script.PARTS, "gpu", on_a_cpu)
+        found = bench("--parts", "gpu", "--gpu_batch", "1", "2")["gpu"]
+    assert [(row["prior"], row["batch"]) for row in found["rows"]] == [
+        ("toy", 1), ("toy", 2), ("ADM, random", 1), ("ADM, random", 2),
+    ]  # fmt: skip
+    assert all(row["share"] > 0 for row in found["rows"])
+    assert [row["passes"] for row in found["rows"][2:]] == [3 + 1, 3 + 1], "its steps, and the look for noise"
+    assert 10_000 < found["adm_parameters"] < 10_000_000
+    assert [goal["limit"] for goal in found["goals"]] == [6, 6]
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    again = bench("--parts", "gpu")
+    assert again["gpu"] == found, "what another machine has measured stays"
+    assert "gpu: there is none on this machine" in capsys.readouterr().out
+
+
+@scripts("benchmarks/throughput.py")
+def test_a_part_leaves_the_others_alone(script: ModuleType, bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "throughput.json").write_text('{"start": {"rows": []}}')
+    found = bench("--parts", "gpu", "share")
+    assert list(found) == ["share", "start", "gpu"]
+    assert found["start"] == {"rows": []}
+    assert found["gpu"] is None
+
+
+@scripts("benchmarks/throughput.py")
+def test_what_cannot_be_measured(script: ModuleType, bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    assert script.main(["--parts", "share", "--side", "900"]) == 2
+    assert "the example photos have 500" in capsys.readouterr().err

@@ -1,0 +1,53 @@
+"""The settings of the process."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import sys
+
+import pytest
+
+from zeroair_pl.cli import process
+
+MEASURE = """
+import resource
+from zeroair_pl import runtime
+if {prepared}:
+    assert runtime.prepare()
+import os
+import numpy as np
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    np.ones(64 << 20, np.uint8)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+faults()
+print(os.environ.get("OMP_WAIT_POLICY"), faults())
+"""
+
+
+def glibc() -> bool:
+    return sys.platform.startswith("linux") and hasattr(ctypes.CDLL(None), "gnu_get_libc_version")
+
+
+@pytest.mark.skipif(not glibc(), reason="mallopt is glibc's")
+def test_freed_memory_is_used_again_without_asking_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    for name in [name for name in os.environ if name.startswith("MALLOC_")]:
+        monkeypatch.delenv(name, raising=False)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE.format(prepared=True)], capture_output=True, text=True, check=True
+    )
+    policy, faults = done.stdout.split()
+    assert policy == "PASSIVE"
+    assert int(faults) < 100, "64 MiB are 16384 pages"
+
+
+def test_a_user_who_tunes_malloc_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "1000000")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    assert process.prepare() is False
+    import os
+
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"

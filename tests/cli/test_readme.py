@@ -1,0 +1,176 @@
+"""What the documentation says can be done: its commands are parsed, its files are there, its plugins load."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+from typing import NamedTuple
+
+import pytest
+
+from helpers.command import run
+from zeroair_pl.config.commands import prepare, read
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES += [ROOT / "examples" / "photos" / "README.md"]
+FENCE = re.compile(r"^ *```(\w+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)  # those of a list are indented
+
+
+class Block(NamedTuple):
+    """A fenced block: its page, its language, its text."""
+
+    page: Path
+    language: str
+    text: str
+
+
+BLOCKS = [
+    Block(page, language, dedent(text))
+    for page in PAGES
+    for language, text in FENCE.findall(page.read_text(encoding="utf-8"))
+]
+LINES = [line for block in BLOCKS if block.language == "sh" for line in block.text.splitlines()]
+
+
+def words_of(line: str) -> tuple[dict[str, str], list[str]]:
+    """Environment variables and words of a command, as a shell would take them."""
+    words = shlex.split(line)
+    variables = {}
+    while words and re.match(r"[A-Z_]+=", words[0]):
+        name, _, variables[name] = words.pop(0).partition("=")
+    return variables, words
+
+
+def ours(line: str) -> list[str]:
+    """The words after the program, if the line runs it."""
+    _, words = words_of(line)
+    if words[:1] == ["zeroair"]:
+        return words[1:]
+    return words[2:] if words[1:2] == ["cli.py"] else []
+
+
+COMMANDS = list(dict.fromkeys(line for line in LINES if ours(line)))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with every file that the documentation writes out in full."""
+    for block in BLOCKS:
+        if named := re.match(r"# (\S+\.(?:py|yaml))\n", block.text):
+            path = tmp_path / named[1]
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(block.text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_there_is_something_to_check() -> None:
+    assert len(COMMANDS) > 15, "or the test below checks nothing"
+
+
+@pytest.mark.parametrize("line", [line for line in COMMANDS if "my_plugins" not in line and "my_" not in line])
+def test_a_command_is_understood(line: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    variables, words = words_of(line)[0], ours(line)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    if words[0] in ("restore", "evaluate") and not {"--help", "--degradation.help"} & set(words):
+        words = [*words, *(["--print_config"] if "--print_config" not in words else [])]  # all but the work
+    if words[:2] in (["prior", "fetch"], ["prior", "sample"]):  # all but the network, or the work
+        name = " ".join(words[:2])
+        at_hand = ["small" if word == "adm-256x256-uncond" else word for word in words[2:]]
+        prepare(name, read(name, at_hand, os.environ))
+        return
+    if words[:2] == ["prior", "train"]:
+        words = [*words, "--print_config"]
+    outcome = run(*words)
+    if words[:2] == ["prior", "convert"]:  # the checkpoint is not at hand: it is what must be missed
+        assert words[2] in outcome.error
+    else:
+        assert outcome.status == 0, outcome.err
+        assert outcome.err == ""
+
+
+def test_plugins_of_the_documentation(folder: Path) -> None:
+    """In a process of their own: a class, once defined, would be found by all later tests."""
+    lines = [line for line in COMMANDS if "my_" in line]
+    words = [[*ours(line), *(["--print_config"] if ours(line)[0] == "restore" else [])] for line in lines]
+    assert any("GreyWorld" in block.text for block in BLOCKS)
+    code = f"from zeroair_pl.cli import main\nfor words in {words!r}:\n    print(words, main(words))"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    for each in words:
+        assert f"{each} 0" in done.stdout
+    assert "Faded  [family, my_plugins/faded.py]" in done.stdout
+    assert "class_path: GreyWorld" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "page", PAGES, ids=lambda page: page.name if page.parent != ROOT / "examples/photos" else "photos"
+)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if not re.match(r"https?://", target):
+            file, _, anchor = target.partition("#")
+            linked = (page.parent / file).resolve() if file else page
+            assert linked.is_file(), f"{page.name}: {target}"
+            assert not anchor or anchor in anchors(linked), f"{page.name}: {target}"
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings of a page, as links name them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_files_in_commands_exist() -> None:
+    named = {word for line in LINES for word in shlex.split(line) if word.endswith((".py", ".toml", ".txt"))}
+    named |= {word for line in LINES for word in shlex.split(line) if word.startswith(("tests/", "examples/photos"))}
+    missing = [name for name in named if not (ROOT / name).exists()]
+    assert missing == []
+
+
+def test_make_targets_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    assert {"help", "demo", "test", "clean"} <= targets
+    named = {words[1] for words in map(str.split, LINES) if words[:1] == ["make"]}
+    assert {"demo", "test"} <= named <= targets
+    shown = subprocess.run(["make", "-C", str(ROOT), "help"], capture_output=True, text=True)
+    assert shown.returncode == 0
+    assert all(f"  {target} " in shown.stdout for target in targets)
+
+
+def test_the_commands_spelled_out_are_those_that_make_runs() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    recipes = {line.strip().removeprefix("@").removeprefix("PYTHONPATH=. ") for line in makefile.splitlines()}
+    recipes = {line.replace("--quiet ", "") for line in recipes}
+    spelled = [line.replace(".venv/bin/python", "$(PY)") for line in LINES if line.startswith(".venv/bin/python")]
+    assert len(spelled) > 7
+    assert [line for line in spelled if line not in recipes] == []
+    own = [line for line in recipes if line.startswith("$(PY)") and "picture" not in line]
+    assert [line for line in own if line not in spelled] == []
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert re.search(r"^make test ", script.read_text(), re.MULTILINE)
+
+
+def test_all_configs_are_in_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    configs = (path.relative_to(ROOT / "configs") for path in (ROOT / "configs").rglob("*.yaml"))
+    assert [name for name in (path.with_suffix("").as_posix() for path in configs) if f"`{name}`" not in readme] == []
+
+
+def test_the_picture_is_small() -> None:
+    assert 20_000 < (ROOT / "docs" / "images" / "before_after.jpg").stat().st_size < 300_000

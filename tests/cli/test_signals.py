@@ -1,0 +1,60 @@
+"""Signals that ask the program to end; what a run makes of them is in ``test_restore``."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from zeroair_pl.cli.signals import Stopped, clean_stop
+
+
+@pytest.fixture(autouse=True)
+def inherited() -> Iterator[None]:
+    """The handlers of whoever runs the tests, set aside."""
+    signals = (signal.SIGTERM, signal.SIGHUP)
+    handlers = [signal.signal(each, signal.SIG_DFL) for each in signals]
+    yield
+    for each, handler in zip(signals, handlers, strict=True):
+        signal.signal(each, handler)
+
+
+def stopped_twice() -> None:
+    with clean_stop():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGHUP)
+
+
+def test_the_first_signal_stops_and_others_do_not_disturb_the_summary() -> None:
+    with pytest.raises(Stopped, match="SIGTERM") as caught:
+        stopped_twice()
+    assert caught.value.status == 143
+    assert signal.getsignal(signal.SIGTERM) == signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+
+
+def test_a_signal_that_is_ignored_or_handled_by_another_stays_so() -> None:
+    seen: list[int] = []
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as under nohup
+    signal.signal(signal.SIGTERM, lambda *_: seen.append(1))
+    with clean_stop():
+        signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(signal.SIGTERM)
+    assert seen == [1]
+
+
+def test_a_thread_leaves_signals_alone() -> None:
+    found: list[object] = []
+
+    def look() -> None:
+        with clean_stop():
+            found.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert found == [signal.SIG_DFL]

@@ -1,0 +1,135 @@
+"""Auto finds what was put on a photo, leaves alone what nothing was put on, and is the family that it chose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from helpers.fitting import method
+from helpers.moments import names
+from helpers.scenes import PHOTOS, bundled, clean, crop, noisy, psnr
+from zeroair_pl.degradations import Auto, Haze, LowLight, Noise, Underwater
+from zeroair_pl.degradations.noise_level import LOOK, estimate_noise_level, matched_noise_level
+from zeroair_pl.guidance.anchored import AnchoredUpdate
+from zeroair_pl.method.first_look import FirstLook
+from zeroair_pl.method.fit import fit
+
+FOG = torch.tensor([0.85, 0.86, 0.88]).view(1, 3, 1, 1)
+WATER = torch.tensor([0.25, 0.8, 0.85]).view(1, 3, 1, 1)
+
+DONE_TO = {
+    "Haze": lambda x: 0.5 * x + 0.5 * FOG,
+    "LowLight": lambda x: 0.16 * x**1.2,
+    "Underwater": lambda x: WATER * (0.8 * x + 0.2 * WATER),
+    "Noise": lambda x: x,
+}
+
+
+def started(y: Tensor) -> Any:
+    phi = Auto()
+    phi.initialise(y)
+    return phi
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+@pytest.mark.parametrize("kind", DONE_TO)
+@pytest.mark.parametrize("sigma", [0.0, 0.02])
+def test_auto_finds_what_was_done(name: str, kind: str, sigma: float) -> None:
+    assert started(noisy(DONE_TO[kind](clean(name)), sigma)).kind == kind
+
+
+@pytest.mark.parametrize("kind", DONE_TO)
+def test_what_auto_finds_does_not_depend_on_the_size_of_the_photo(kind: str) -> None:
+    found = {started(DONE_TO[kind](clean("dark_tulips", side))).kind for side in (64, 128, 400)}
+    assert found == {kind}
+
+
+def test_auto_is_the_family_that_it_chose() -> None:
+    y = DONE_TO["Haze"](clean(PHOTOS[0]))
+    auto, haze = started(y), Haze()
+    haze.initialise(y)
+    torch.testing.assert_close(auto(y), haze(y))
+    torch.testing.assert_close(auto.invert(y), haze.invert(y))
+    torch.testing.assert_close(auto.regularisation(), haze.regularisation())
+    assert auto.maps().keys() == haze.maps().keys()
+    auto.log_noise.data.add_(1)
+    torch.testing.assert_close(auto.chosen.noise_level(), auto.noise_level())
+    shared = [p for name, p in auto.named_parameters(remove_duplicate=False) if name.endswith("log_noise")]
+    assert len(shared) == 2
+    assert shared[0] is shared[1]
+
+
+@pytest.mark.parametrize("flat", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("size", [(1, 1), (3, 7), (40, 30)])
+def test_a_photo_of_one_colour_has_some_kind(flat: float, size: tuple[int, int]) -> None:
+    phi = started(torch.full((1, 3, *size), flat))
+    assert phi.kind in DONE_TO
+    assert torch.isfinite(phi.invert(torch.full((1, 3, *size), flat))).all()
+
+
+def test_each_family_is_surest_of_its_own_work() -> None:
+    for name in PHOTOS:
+        for family in (Haze, LowLight, Underwater):
+            own = family.plausibility(DONE_TO[family.__name__](clean(name)))
+            assert own > 0.5 > family.plausibility(clean(name))
+
+
+def settings() -> dict[str, Any]:
+    return {"update": AnchoredUpdate(), "lr": 0.01, "steps": 8, "start": 0.15, "end": 0.003, "spacing": "log_snr"}
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+def test_a_clean_photo_is_left_as_it_is(name: str) -> None:
+    y = crop(name)
+    result = fit(y, names(1), method(Auto, bundled(), **settings()))
+    assert result.phi[0].kind == "Noise"
+    assert psnr(result.restored, y) > 38
+
+
+@pytest.mark.parametrize("sigma", [6, 12, 25])
+@pytest.mark.parametrize("name", PHOTOS)
+def test_a_look_through_the_prior_finds_the_noise_under_texture(name: str, sigma: float) -> None:
+    y = noisy(0.1 + 0.8 * crop(name), sigma / 255)
+    phi = Noise()
+    phi.initialise(y)
+    FirstLook(bundled(), torch.device("cpu"))(phi, y)
+    assert 255 * float(phi.noise_level()) == pytest.approx(sigma, rel=0.2)
+
+
+def test_coarse_noise_counts_for_more_than_white_noise_of_its_strength() -> None:
+    white = 0.01 * torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    coarse = torch.nn.functional.avg_pool2d(white, 2, 1)
+    coarse = coarse * (white.std() / coarse.std())
+    assert matched_noise_level(white) == pytest.approx(0.01, rel=0.05)
+    assert matched_noise_level(coarse) > 2 * matched_noise_level(white)
+    assert matched_noise_level(torch.zeros(1, 3, 8, 8)) == 0
+
+
+def test_texture_counts_for_less_than_noise_of_its_strength() -> None:
+    white = 0.01 * torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    patches = white.clone()
+    patches[..., :32, :] *= 3
+    patches[..., 32:, :] *= 0.2
+    assert matched_noise_level(patches / patches.std() * white.std()) < 0.6 * matched_noise_level(white)
+
+
+def test_a_large_photo_is_looked_at_in_parts_of_one_pass() -> None:
+    seen = []
+
+    class Looking(Noise):
+        def look(self, y: Tensor, denoise: Any) -> None:
+            seen.append(y)
+            denoise(y, LOOK)
+
+    look = FirstLook(bundled(), torch.device("cpu"))
+    for size in ((64, 96), (500, 600), (100, 700)):
+        phi = Looking()
+        photo = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
+        phi.initialise(photo)
+        look(phi, photo)
+    assert look.forwards == 3
+    assert [tuple(y.shape) for y in seen] == [(1, 3, 64, 96), (4, 3, 192, 192), (2, 3, 100, 192)]
+    assert estimate_noise_level(seen[0]) > 0

@@ -1,0 +1,177 @@
+"""The three physical families on composed photos: what was put in is what comes out, before and by learning.
+
+The clean photos are the project's own examples, made small; haze, darkness and noise of known strength are put on them.
+Bounds are about twice what was seen, since the priors and the starts will improve.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from helpers.fitting import method
+from helpers.moments import Affine, names
+from helpers.scenes import PHOTOS, bundled, clean, crop, noisy, psnr
+from helpers.toys import ToyPrior, toy_photo
+from zeroair_pl.degradations import Haze, LowLight, Noise
+from zeroair_pl.degradations.base import MIN_NOISE, Degradation
+from zeroair_pl.degradations.noise_level import estimate_noise_level
+from zeroair_pl.guidance.anchored import AnchoredUpdate
+from zeroair_pl.method.fit import fit
+from zeroair_pl.method.settings import Result
+from zeroair_pl.priors import Prediction
+
+TEXTURED = "haze_workshop"
+
+
+def restore(y: Tensor, family: Any) -> Result:
+    """As the task configs do."""
+    settings = {"steps": 12, "start": 0.15, "end": 0.003, "spacing": "log_snr"}
+    return fit(y, names(1), method(family, bundled(), update=AnchoredUpdate(), lr=0.01, **settings))  # type: ignore[arg-type]
+
+
+def started(family: Any, y: Tensor) -> Any:
+    phi: Degradation = family()
+    phi.initialise(y)
+    return phi
+
+
+# ---- learning: given the true clean image, the true parameters are found --------------------------------------------
+
+
+class Oracle(ToyPrior):
+    """Knows the clean photo: what is left to find is the degradation."""
+
+    def __init__(self, photo: Tensor) -> None:
+        super().__init__()
+        self.photo = photo
+
+    def predict(self, x_t: Tensor, t: Tensor) -> Prediction:
+        return Prediction((self.photo * 2 - 1).expand_as(x_t))
+
+
+def learned(family: Any, photo: Tensor, y: Tensor, lr: float = 0.03, steps: int = 120) -> Any:
+    kept: list[Any] = []
+
+    def keep() -> Degradation:
+        kept.append(family())
+        return kept[0]
+
+    fit(y, names(1), method(keep, Oracle(photo), lr=lr, steps=steps))
+    return kept[0]
+
+
+def test_learning_finds_a_known_gain_and_offset() -> None:
+    photo = toy_photo(48, 48)
+    phi = learned(Affine, photo, noisy(0.4 * photo + 0.25, 0.02))
+    assert float(phi.gain.detach()) == pytest.approx(0.4, abs=0.02)
+    assert float(phi.offset.detach()) == pytest.approx(0.25, abs=0.02)
+
+
+def test_learning_finds_a_known_haze() -> None:
+    photo = clean("haze_workshop", 48)
+    hazy = 0.5 * photo + 0.5 * torch.tensor([0.9, 0.8, 0.7]).view(1, 3, 1, 1)
+    y = noisy(hazy, 0.01)
+    before, after = ((phi(photo) - hazy).detach().abs().mean() for phi in (started(Haze, y), learned(Haze, photo, y)))
+    assert float(after) < 0.3 * float(before)
+
+
+@pytest.mark.parametrize("sigma", [0.02, 0.08])
+def test_learning_finds_a_known_noise_level(sigma: float) -> None:
+    photo = toy_photo(48, 48)
+    phi = learned(Affine, photo, noisy(0.6 * photo + 0.1, sigma))
+    assert float(phi.noise_level().detach()) == pytest.approx(sigma, rel=0.15)
+
+
+# ---- noise -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "kind, sigma",
+    # The workshop's middle is texture from edge to edge, which hides weaker noise from any single look.
+    [(kind, sigma) for kind in ("smooth", *PHOTOS) for sigma in (0.03, 0.1, 0.2) if (kind, sigma) != (TEXTURED, 0.03)],
+)
+def test_a_noise_level_that_was_put_in_is_found_and_removed(kind: str, sigma: float) -> None:
+    photo = 0.1 + 0.8 * (toy_photo(96, 96, 3) if kind == "smooth" else crop(kind))
+    y = noisy(photo, sigma)
+    result = restore(y, Noise)
+    assert float(result.noise_level) == pytest.approx(sigma, rel=0.15)
+    assert psnr(result.restored, photo) > psnr(y, photo) + 2
+
+
+@pytest.mark.parametrize("size", [(16, 16), (23, 40), (64, 64), (256, 192)])
+def test_the_first_look_sees_noise_at_every_size(size: tuple[int, int]) -> None:
+    got = [estimate_noise_level(noisy(0.3 + 0.4 * toy_photo(*size), sigma)) for sigma in (0.01, 0.05, 0.2)]
+    assert got == pytest.approx([0.01, 0.05, 0.2], rel=0.35 if min(size) < 32 else 0.15)
+
+
+def test_the_first_look_takes_neither_edges_nor_saturation_for_noise() -> None:
+    assert estimate_noise_level(toy_photo(64, 64)) < 0.004
+    half_white = toy_photo(64, 64)
+    half_white[..., :40] = 1.0
+    assert estimate_noise_level(noisy(half_white, 0.05)) == pytest.approx(0.05, rel=0.2)
+
+
+# ---- haze ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+@pytest.mark.parametrize("transmission, airlight", [(0.6, 0.8), (0.45, 0.9)])
+def test_haze_that_was_put_on_is_found_and_removed(name: str, transmission: float, airlight: float) -> None:
+    photo = clean(name)
+    y = noisy(transmission * photo + airlight * (1 - transmission), 0.01)
+    result = restore(y, Haze)
+    assert float(result.maps[0]["transmission"].median()) == pytest.approx(transmission, abs=0.12)
+    torch.testing.assert_close(result.maps[0]["airlight"].flatten(), torch.full((3,), airlight), atol=0.12, rtol=0)
+    assert psnr(result.restored, photo) > psnr(y, photo) + 2.5
+
+
+def test_haze_does_not_depend_on_the_size_of_the_photo() -> None:
+    found = []
+    for side in (64, 192):
+        y = 0.5 * clean("haze_workshop", side) + 0.45
+        phi = started(Haze, y)
+        found.append((float(phi.transmission().detach().median()), float(phi.airlight.detach().mean())))
+    assert found[0] == pytest.approx(found[1], abs=0.06)
+
+
+def test_clear_air_is_left_clearer_than_haze() -> None:
+    photo = clean("dark_tulips")
+    clear, hazy = (float(started(Haze, y).transmission().detach().median()) for y in (photo, 0.5 * photo + 0.45))
+    assert clear > hazy + 0.1
+
+
+# ---- low light -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+@pytest.mark.parametrize("gain", [0.25, 0.12])
+def test_darkness_that_was_put_on_is_found_and_removed(name: str, gain: float) -> None:
+    photo = clean(name)
+    y = noisy(gain * photo, 0.01)
+    result = restore(y, LowLight)
+    scale = float((result.restored * photo).sum() / photo.square().sum())
+    assert 0.75 < scale < 1.33
+    assert psnr(result.restored, photo) > psnr(y, photo) + 7
+
+
+def test_a_bright_photo_is_not_brightened_much() -> None:
+    photo = 0.3 + 0.7 * toy_photo(64, 64)
+    phi = started(LowLight, photo)
+    assert float(phi.first_estimate(photo).detach().mean()) < 1.2 * float(photo.mean())
+
+
+def test_uneven_light_is_evened_out_in_part() -> None:
+    photo = clean("dark_tulips")
+    shade = torch.linspace(0.4, 0.1, photo.shape[-1]).expand_as(photo)
+    light = started(LowLight, photo * shade).illumination().detach().mean((0, 1, 2))
+    third = len(light) // 3
+    assert float(light[:third].mean()) > 1.1 * float(light[-third:].mean())
+
+
+@pytest.mark.parametrize("family", [Haze, LowLight, Noise], ids=lambda cls: cls.__name__)
+def test_a_flawless_flat_photo_is_known_to_eight_bits_and_no_better(family: Any) -> None:
+    assert float(started(family, torch.full((1, 3, 32, 32), 0.4)).noise_level().detach()) == pytest.approx(MIN_NOISE)

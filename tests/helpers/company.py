@@ -1,0 +1,35 @@
+"""A prior that waits for other processes, so that what is told of several is not left to chance."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from torch import Tensor
+
+from helpers.toys import ToyPrior
+from zeroair_pl.priors.base import Prediction
+
+PATIENCE = 120.0  # seconds
+
+
+class Company(ToyPrior):
+    """Begins the first fit of its process when ``$COMPANY`` processes have begun theirs; that of rank ``$DIES`` is
+    killed there, and the others go on when it has been."""
+
+    _met = False
+
+    def predict(self, x_t: Tensor, t: Tensor) -> Prediction:
+        if not self._met:
+            self._met = True
+            Path("met").mkdir(exist_ok=True)
+            Path(f"met/{os.getpid()}").touch()
+            until = time.monotonic() + PATIENCE
+            while len(list(Path("met").iterdir())) < int(os.environ.get("COMPANY", "1")):
+                assert time.monotonic() < until, "nobody came"
+                time.sleep(0.02)
+            if os.environ.get("DIES", "") == os.environ.get("RANK", "0"):
+                os.kill(os.getpid(), signal.SIGKILL)
+        return super().predict(x_t, t)

@@ -1,0 +1,258 @@
+"""Runs in batches of any size: the files are those of a run that takes one photo after the other, byte for byte."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import Tensor
+
+from helpers.command import Outcome, run, save_toy
+from helpers.outputs import content
+from helpers.stacking import mixed
+from helpers.toys import Stopping
+from zeroair_pl.jobs import sharing
+from zeroair_pl.jobs.ranks import Rank
+from zeroair_pl.photos.finding import Source
+
+WORDS = ("--save_maps", "--strips", "true")
+QUIET = ("--tensorboard", "false")
+TOY = ("--config", "auto", "--prior", "helpers.toys.ToyPrior", "--sampling.steps", "4")
+NEURAL = "{class_path: Neural, init_args: {widths: [8, 16]}}"
+TERMS = "[{loss: {class_path: Perceptual, init_args: {target: x0}}, weight: 0.5}, {loss: Adversarial, weight: 0.3}]"
+GUIDES = (
+    "[{loss: Fidelity, weight: {I: 2, II: 1, III: 1}, ramp: true}, {loss: ResidualAdversarial, weight: {II: 1e-4}}]"
+)
+SETTINGS = {
+    "toy": (*TOY, "--sampling.scheduler", "DDPMScheduler"),
+    "embedded": ("--config", "auto", "--sampling.steps", "3"),
+    "paper": ("--degradation", NEURAL, "--prior", "helpers.toys.ToyPrior", "--sampling.steps", "4",
+              "--modelling.terms", TERMS, "--guidance.terms", GUIDES,
+              "--guidance.update", "GradientUpdate", "--guidance.auxiliary", "true"),
+}  # fmt: skip
+SIZES = [(16, 18), (21, 19), (16, 18), (21, 19), (16, 18), (18, 16), (21, 19), (16, 18)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def save(path: Path, pixels: Tensor) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray((pixels.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()).save(path)
+    return path
+
+
+def photos(folder: Path, count: int = len(SIZES)) -> None:
+    """Photos of three sizes, hazy, dark and plain ones."""
+    for seed, size in enumerate(SIZES[:count]):
+        path = save_toy(folder / f"in/{'sub/' if seed % 3 else ''}{seed}.png", seed, *size)
+        values = np.asarray(Image.open(path)) / 255
+        done_to = (0.5 * values + 0.45, 0.15 * values, values)[seed % 3]
+        Image.fromarray((255 * done_to).round().astype(np.uint8)).save(path)
+
+
+def restore(out: str, *words: str, images: str = "in") -> Outcome:
+    outcome = run("restore", "--images", images, "--out", out, *words)
+    assert outcome.status == 0, outcome.err
+    assert "note:" not in outcome.err, "no batch was divided, nothing was fitted twice"
+    return outcome
+
+
+def of(photo: str, found: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in found.items() if photo in name}
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_any_batch_makes_the_same_files(folder: Path, settings: str) -> None:
+    count = 8 if settings == "toy" else 5
+    photos(folder, count)
+    words = (*SETTINGS[settings], *WORDS, *QUIET)
+    restore("one", "--batch", "1", *words)
+    expected = content("one")
+    assert len(of(".png", expected)) >= 2 * count
+    assert len(of(".json", expected)) == len(of("results.csv", expected)) == count
+    for batch in ("2", "5", "auto") if settings == "toy" else ("2", "auto"):
+        restore(batch, "--batch", batch, *words)
+        assert content(batch) == expected, f"--batch {batch}"
+    lines = sorted((path.relative_to("in").as_posix() for path in Path("in").rglob("*.png")), reverse=True)
+    Path("in/list.txt").write_text("\n".join(lines))
+    restore("reversed", "--batch", "3", *words, images="in/list.txt")
+    table = Path("reversed/results.csv").read_text().splitlines()[1:]
+    assert [Path(line.split(",")[0]).name for line in table] == [Path(line).stem for line in lines]
+    assert content("reversed") == expected
+    assert f"{count} skipped" in restore("one", "--batch", "4", *words).out, "--batch is none of a result's business"
+    assert content("one") == expected
+
+
+def test_more_photos_at_once_than_any_vector_is_long(folder: Path) -> None:
+    """Vectorised functions may round differently near a tensor's end: also those of a value for each photo."""
+    for seed in range(19):
+        save_toy(folder / f"in/{seed:02d}.png", seed, 16, 16)
+    restore("one", "--batch", "1", *SETTINGS["toy"], *QUIET)
+    restore("all", "--batch", "19", *SETTINGS["toy"], *QUIET)
+    assert content("all") == content("one")
+
+
+@pytest.mark.parametrize("other", [(16, 18), (16, 16)], ids=["its size", "another size"])
+def test_what_one_photo_shows_changes_no_other_output(folder: Path, other: tuple[int, int]) -> None:
+    photos(folder)
+    words = ("--batch", "4", *SETTINGS["toy"], *WORDS, *QUIET)
+    restore("before", *words)
+    save_toy(folder / "in/sub/2.png", 99, *other)
+    restore("after", *words)
+    before, after = content("before"), content("after")
+    changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    assert {"sub/2.png", "strips/sub/2.png", "results.csv: sub/2"} <= changed
+    assert all("sub/2" in name for name in changed)
+
+
+def test_two_photos_of_one_name(folder: Path) -> None:
+    """They have the same random numbers, in one batch too."""
+    for seed, name in enumerate(("x/a.png", "y/a.png", "y/b.png")):
+        save_toy(folder / "in" / name, seed, 16, 16)
+    for batch in ("1", "3"):
+        restore(batch, "--batch", batch, *SETTINGS["toy"], *WORDS)
+    assert content("1") == content("3")
+    assert len({path.read_bytes() for path in Path("3").rglob("[ab].png") if path.parent.name in "xy"}) == 6
+    assert sorted(path.name for path in Path("3/tensorboard").rglob("*") if path.is_dir()) == ["a", "a", "b", "x", "y"]
+
+
+# ---- TensorBoard -----------------------------------------------------------------------------------------------------
+
+
+def scalars(out: str, name: str) -> dict[str, list[tuple[int, float]]]:
+    board = EventAccumulator(f"{out}/tensorboard/{name}")
+    board.Reload()
+    found = {tag: [(each.step, each.value) for each in board.Scalars(tag)] for tag in board.Tags()["scalars"]}
+    return {**found, "strip": [(each.step, float(each.width)) for each in board.Images("strip")]}
+
+
+def test_a_photo_has_the_same_board_in_any_batch(folder: Path) -> None:
+    """Of five photos, for which Auto finds three families with numbers of their own, and none."""
+    for name, pixels in zip("abcde", mixed(), strict=True):
+        save(folder / f"in/{name}.png", pixels)
+    words = (*SETTINGS["toy"], "--guidance.terms", "[{loss: TotalVariation}]")
+    for batch in ("1", "5"):
+        restore(batch, "--batch", batch, *words)
+    kinds = {"a": "airlight/green", "b": "gamma", "c": "airlight/green", "d": "noise_level", "e": "gamma"}
+    for name, tag in kinds.items():
+        alone = scalars("1", name)
+        assert scalars("5", name) == alone
+        assert [step for step, _ in alone[f"degradation/{tag}"]] == [0, 1, 2, 3]
+        assert {"modelling/likelihood", "guidance/total_variation", "schedule/t", "strip"} <= alone.keys()
+        assert ("degradation/gamma" in alone) == (tag == "gamma")
+
+
+def test_a_photo_that_is_finished_first_has_the_same_board(folder: Path) -> None:
+    """Noise of three strengths; the strongest is reached first."""
+    noise = torch.randn(3, 3, 20, 24, generator=torch.Generator().manual_seed(2))
+    clean = mixed()[[3, 3, 3]]
+    for name, pixels in zip("abc", clean + noise * torch.tensor([0.01, 0.05, 0.2]).view(3, 1, 1, 1), strict=True):
+        save(folder / f"in/{name}.png", pixels)
+    words = [*TOY, "--sampling.steps", "8", "--sampling.start", "0.4", "--guidance.terms", "[{loss: TotalVariation}]"]
+    for batch in ("1", "3"):
+        restore(batch, "--batch", batch, *words)
+    learned = []
+    for name in "abc":
+        alone = scalars("1", name)
+        assert scalars("3", name) == alone
+        learned.append(len(alone["modelling/likelihood"]))
+    assert learned == sorted(learned, reverse=True)
+    assert learned[0] > learned[2], "or none is finished before the others"
+
+
+# ---- checkpoints -----------------------------------------------------------------------------------------------------
+
+
+def stoppable(out: str, stop: int, *words: str) -> tuple[Outcome, int]:
+    Stopping.seen, Stopping.stop = 0, stop
+    fixed = ["--degradation", "Haze", "--prior", "helpers.toys.Stopping", "--sampling.steps", "8"]
+    fixed += ["--sampling.scheduler", "DDPMScheduler", "--checkpoint_every", "2", "--save_maps"]
+    return run("restore", "--images", "in", "--out", out, *fixed, *words), Stopping.seen
+
+
+def checkpoints(out: str) -> list[str]:
+    return sorted(path.name for path in Path(out).rglob("*.ckpt"))
+
+
+def test_a_batch_that_is_stopped_goes_on_where_it_was_saved(folder: Path) -> None:
+    for seed in range(5):
+        save_toy(folder / f"in/{seed}.png", seed, 16, 16)
+    assert stoppable("one", 0, "--batch", "1")[0].status == 0
+    outcome, forwards = stoppable("whole", 0, "--batch", "3")
+    assert outcome.status == 0
+    assert forwards == 16, "two fits"
+    outcome, _ = stoppable("out", 8 + 6, "--batch", "3")
+    assert outcome.status == 130
+    assert "3 restored, 2 not begun" in outcome.out
+    assert checkpoints("out") == ["3.ckpt"]
+    outcome, seen = stoppable("out", 0, "--batch", "3")
+    assert outcome.status == 0, outcome.err
+    assert seen == 8 - 4, "of the five steps before the stop, four were saved"
+    assert checkpoints("out") == []
+    assert content("out") == content("whole") == content("one")
+    for name in "34":
+        assert scalars("out", name) == scalars("whole", name) == scalars("one", name)
+
+
+@pytest.mark.parametrize("change", ["--batch", "photo"])
+def test_a_checkpoint_of_other_company_is_no_place_to_start(folder: Path, change: str) -> None:
+    for seed in range(3):
+        save_toy(folder / f"in/{seed}.png", seed, 16, 16)
+    stoppable("out", 6, "--batch", "3")
+    assert checkpoints("out") == ["0.ckpt"]
+    if change == "photo":
+        save_toy(folder / "in/1.png", 9, 16, 16)
+    outcome, seen = stoppable("out", 0, "--batch", "2" if change == "--batch" else "3")
+    assert outcome.status == 0
+    assert seen == (16 if change == "--batch" else 8)
+    assert checkpoints("out") == []
+    stoppable("one", 0, "--batch", "1")
+    assert content("out") == content("one")
+
+
+# ---- several processes -----------------------------------------------------------------------------------------------
+
+
+def test_processes_and_batches_make_the_files_of_one_of_each(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each process has begun a fit before any goes on; see ``Company``."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    photos(folder)
+    words = [
+        *SETTINGS["toy"],
+        "--prior",
+        "helpers.company.Company",
+        *QUIET,
+        "--save_maps",
+        "--trainer.accelerator",
+        "cpu",
+    ]
+    restore("one", "--batch", "1", *words)
+    for devices in ("2", "3"):
+        shutil.rmtree("met")
+        monkeypatch.setenv("COMPANY", devices)
+        restore(devices, "--batch", "2", *words, "--trainer.devices", devices, "--trainer.strategy", "ddp")
+        assert len(list(Path("met").iterdir())) == int(devices)
+        assert content(devices) == content("one")
+
+
+def test_at_the_end_of_a_list_no_process_holds_more_than_its_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three processes, each of which would fit four photos at once, and ten photos."""
+    monkeypatch.setattr(sharing, "_rounds", itertools.count())
+    share = sharing.Share(Rank(size=3), [Source(Path(f"{i}.png"), str(i)) for i in range(10)], "key")
+    source, held = iter(share), []
+    for _ in range(11):
+        held.append(share.fair(4))
+        next(source, None)
+    share.leave()
+    assert held == [4, 3, 3, 3, 2, 2, 2, 1, 1, 1, 1]

@@ -1,0 +1,243 @@
+"""Which photos are fitted together, how many, and how many are in memory meanwhile."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Callable
+from itertools import chain
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from helpers.command import TOY, run, save_toy
+from zeroair_pl.jobs import batches, job
+from zeroair_pl.jobs.batches import BYTES, CPU_PHOTOS, CPU_PIXELS, PHOTOS, PIXELS, Batches, batch_size
+
+CPU, OTHER, CUDA = torch.device("cpu"), torch.device("meta"), torch.device("cuda")
+
+
+def photo(name: str, height: int = 8, width: int = 8) -> Any:
+    """As much of a ``Task`` as is asked for here."""
+    return SimpleNamespace(name=name, photo=SimpleNamespace(size=(height, width)), plan=None)
+
+
+def names(tasks: list[Any]) -> str:
+    return "".join(task.name for task in tasks)
+
+
+def taken(waiting: Batches, photos: list[Any]) -> list[str]:
+    """The batches that come of these photos, one read after the other, and then of what is left."""
+    found = []
+    for each in photos:
+        waiting.add(each)
+        while batch := waiting.ready():
+            found.append(names(batch))
+    while batch := waiting.oldest():
+        found.append(names(batch))
+    return found
+
+
+# ---- which photos ----------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_of_one_size_is_full() -> None:
+    assert taken(Batches(lambda _: 3), [photo(name) for name in "abcdefgh"]) == ["abc", "def", "gh"]
+    assert taken(Batches(lambda _: 1), [photo(name) for name in "abc"]) == ["a", "b", "c"]
+    assert Batches(lambda _: 3).ready() == Batches(lambda _: 3).oldest() == []
+
+
+def test_sizes_are_not_mixed_and_height_is_not_width() -> None:
+    photos = [photo("a"), photo("b", 8, 9), photo("c", 9, 8), photo("d"), photo("e", 8, 9), photo("f", 9, 8)]
+    assert taken(Batches(lambda _: 2), photos) == ["ad", "be", "cf"]
+    assert taken(Batches(lambda _: 3), photos) == ["ad", "be", "cf"], "what is left: the oldest first"
+
+
+def test_each_size_has_a_number_of_its_own() -> None:
+    def size(task: Any) -> int:
+        return 3 if task.photo.size == (8, 8) else 1
+
+    photos = [photo("a"), photo("b", 99), photo("c"), photo("d", 99), photo("e"), photo("f")]
+    assert taken(Batches(size), photos) == ["b", "d", "ace", "f"]
+
+
+def test_when_too_many_wait_the_oldest_go() -> None:
+    """Of many sizes hardly any batch would be full; photos would wait to the end of the list."""
+    waiting = Batches(lambda _: 2)
+    for i in range(batches.WAITING * 2 - 1):
+        waiting.add(photo(str(i), 8 + i))
+        assert waiting.ready() == []
+    assert waiting.count == 7
+    waiting.add(photo("x", 10))
+    assert names(waiting.ready()) == "2x", "a full one before the oldest"
+    assert waiting.count == 6
+    waiting.add(photo("y", 100))
+    assert waiting.ready() == []
+    waiting.add(photo("z", 101))
+    assert names(waiting.ready()) == "0"
+    assert names(waiting.ready()) == "", "there is room again"
+    assert names(list(chain(*iter(waiting.oldest, [])))) == "13456yz"
+
+
+def test_photos_do_not_wait_with_too_many_pixels() -> None:
+    waiting = Batches(lambda _: 4)
+    waiting.add(photo("a", 5000, 4999))
+    assert waiting.ready() == []
+    waiting.add(photo("b", 100, 100))
+    assert names(waiting.ready()) == "a", "25 million pixels and more"
+    assert (waiting.ready(), waiting.count) == ([], 1)
+
+
+def test_of_a_shared_list_no_more_than_a_part_is_held() -> None:
+    parts = [4, 4, 2, 1]
+    waiting = Batches(lambda _: 4, held=lambda size: min(size, parts.pop(0)))
+    for i, each in enumerate("ab"):
+        waiting.add(photo(each, 8 + i))
+        assert waiting.ready() == []
+    waiting.add(photo("c"))
+    assert names(waiting.ready()) == "ac", "three are more than two: the oldest, with its like"
+    assert names(waiting.ready()) == "b"
+
+
+def test_how_many_more_are_wanted() -> None:
+    def size(task: Any) -> int:
+        return 4 if task.photo.size == (8, 8) else 2
+
+    waiting = Batches(size)
+    assert waiting.wanted == 1, "nothing is known of the list yet"
+    for name, left in zip("abc", (3, 2, 1), strict=True):
+        waiting.add(photo(name))
+        assert waiting.wanted == left
+    waiting.add(photo("x", 99))
+    assert waiting.wanted == 1, "at least one, or nothing would go on"
+    waiting.add(photo("d"))
+    assert names(waiting.ready()) == "abcd"
+    assert waiting.wanted == 3
+
+
+def test_what_a_batch_leaves_has_waited_longer_than_those_that_came_after_it() -> None:
+    """As when memory has become less meanwhile."""
+    full = 4
+    waiting = Batches(lambda _: full)
+    for each in (photo("a"), photo("b"), photo("c"), photo("x", 9), photo("y", 10)):
+        waiting.add(each)
+    assert waiting.ready() == []
+    full = 2
+    assert names(waiting.ready()) == "ab"
+    assert [names(batch) for batch in iter(waiting.oldest, [])] == ["c", "x", "y"]
+
+
+# ---- how many --------------------------------------------------------------------------------------------------------
+
+
+def test_a_number_is_a_number() -> None:
+    for device in (CPU, OTHER, CUDA):
+        assert batch_size(1, 100, device) == 1
+        assert batch_size(100, 10**9, device) == 100
+
+
+def test_auto_on_a_cpu() -> None:
+    assert batch_size("auto", 1, CPU) == CPU_PHOTOS == 8
+    assert batch_size("auto", 128 * 128, CPU) == 8
+    assert batch_size("auto", 256 * 256, CPU) == CPU_PIXELS // 256**2 == 4
+    assert batch_size("auto", 512 * 512, CPU) == batch_size("auto", 10**8, CPU) == 1
+
+
+def test_auto_on_other_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert batch_size("auto", 256 * 256, OTHER) == PHOTOS == 64
+    assert batch_size("auto", 1024 * 1024, OTHER) == PIXELS // 1024**2 == 4
+    assert batch_size("auto", 10**8, OTHER) == 1
+    free = 0
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 80 * 2**30))
+    for photos in (0, 1, 5, 63, 64, 1000):
+        free = 2 * photos * BYTES * 256**2
+        assert batch_size("auto", 256 * 256, CUDA) == max(1, min(64, photos)), "half of what is free"
+
+
+# ---- runs ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def restore(*words: str) -> Any:
+    return run("restore", "--images", "in", "--degradation", "Noise", "--out", "out", *TOY, *words)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many", "2.5", "true", "", "[2]"])
+def test_what_is_no_number_of_photos(folder: Path, value: str) -> None:
+    save_toy(folder / "in/a.png")
+    outcome = restore(f"--batch={value}")
+    assert outcome.status == 2, outcome.err
+    assert "batch" in outcome.error
+    assert value.strip("[]") in outcome.error
+    assert not Path("out/a.png").exists()
+
+
+def groups(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The names that each fit gets."""
+    seen: list[list[str]] = []
+    fit: Callable[..., Any] = job.solve
+
+    def noted(y: Any, names: list[str], *rest: Any) -> Any:
+        seen.append([name.partition(".")[0] for name in names])
+        return fit(y, names, *rest)
+
+    monkeypatch.setattr(job, "solve", noted)
+    return seen
+
+
+def test_photos_of_one_size_share_fits(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed, (name, height) in enumerate(zip("abcdefgh", (16, 18, 16, 16, 18, 20, 16, 16), strict=True)):
+        save_toy(folder / f"in/{name}.png", seed, height, 16)
+    (folder / "in/c.png").write_bytes(b"no photo")
+    seen = groups(monkeypatch)
+    assert restore("--batch", "2").status == 1, "c is no photo"
+    assert seen == [["a", "d"], ["b", "e"], ["g", "h"], ["f"]]
+    seen.clear()
+    monkeypatch.setenv("ZEROAIR_RESTORE__BATCH", "3")
+    restore("--overwrite")
+    assert seen == [["a", "d", "g"], ["b", "e"], ["f"], ["h"]]
+    seen.clear()
+    restore("--overwrite", "--batch", "auto")
+    assert seen == [["a", "d", "g", "h"], ["b", "e"], ["f"]]
+    seen.clear()
+    Path("out/d.png").unlink()
+    Path("out/h.png").unlink()
+    restore("--batch", "2")
+    assert seen == [["d", "h"]], "those that are finished take no place"
+
+
+def test_no_more_than_three_batches_are_in_memory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(10):
+        save_toy(folder / f"in/{seed:02d}.png", seed, height=16, width=16)
+    made: list[weakref.ref[Any]] = []
+    alive: list[int] = []
+    load, fit = job.load_photo, job.solve
+
+    def count() -> None:
+        alive.append(sum(each() is not None for each in made))
+
+    def counted(path: Path) -> Any:
+        photo = load(path)
+        made.append(weakref.ref(photo))
+        count()
+        return photo
+
+    def fitted(*values: Any) -> Any:
+        gc.collect()
+        count()
+        return fit(*values)
+
+    monkeypatch.setattr(job, "load_photo", counted)
+    monkeypatch.setattr(job, "solve", fitted)
+    assert restore("--batch", "2").status == 0
+    assert len(made) == 10
+    assert 2 <= max(alive) <= 6
+    assert len(alive) == 10 + 5

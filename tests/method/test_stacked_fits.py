@@ -1,0 +1,237 @@
+"""Whole fits with their networks stacked, as on an accelerator, but on a CPU: what comes out, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import zeroair_pl.method.fit
+from helpers.fitting import CASES, Watch, hazy, method
+from helpers.moments import names, photos
+from helpers.stacking import mixed
+from zeroair_pl.degradations import Auto, Haze, Noise
+from zeroair_pl.guidance import Fidelity
+from zeroair_pl.guidance.anchored import AnchoredUpdate
+from zeroair_pl.guidance.stages import Term
+from zeroair_pl.guidance.updates import GradientUpdate, ProximalUpdate
+from zeroair_pl.method.checkpoints import Checkpoints
+from zeroair_pl.method.fit import fit
+from zeroair_pl.method.restoration import Restoration
+from zeroair_pl.method.settings import Method, Result
+from zeroair_pl.tensors.per_image import PerImage
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array")  # numpy's, about diffusers
+
+
+@pytest.fixture
+def stack(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From its call on, networks are stacked."""
+    return lambda: monkeypatch.setattr(zeroair_pl.method.fit, "stacks_on", lambda device: True)
+
+
+@pytest.fixture
+def stacked(stack: Callable[[], None]) -> None:
+    stack()
+
+
+def parts(module: Any) -> list[list[int]]:
+    """The photos whose networks are stacked, of φ and of all discriminators."""
+    found: list[list[int]] = module.phi.parts
+    for network in module.discriminators.values():
+        assert isinstance(network, PerImage)
+        assert network.parts == found
+    return found
+
+
+@pytest.fixture
+def double() -> Iterator[None]:
+    """Operations on a batch round differently, and Adam's first steps turn that into steps of their own for networks
+    with many weights. In float64 what remains of it is nothing; anything else that stacking changes stays."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def close(a: Result, b: Result, tolerance: float) -> None:
+    torch.testing.assert_close(a.restored, b.restored, rtol=0, atol=tolerance)
+    torch.testing.assert_close(a.noise_level, b.noise_level, rtol=0, atol=tolerance)
+    assert a.forwards == b.forwards
+    for one, other in zip(a.maps, b.maps, strict=True):
+        assert one.keys() == other.keys()
+        assert all(torch.allclose(one[name], other[name], atol=tolerance) for name in one)
+
+
+def of_auto() -> Any:
+    return method(Auto, update=AnchoredUpdate(), lr=0.005, start=0.2, end=0.003, spacing="log_snr")
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case != "bundled prior"])
+def test_a_stacked_fit_ends_where_one_of_single_networks_does(double: None, stack: Any, case: str) -> None:
+    y, called, watch = hazy(3, 21, 27), names(3), Watch(parts)
+    apart = fit(y, called, CASES[case]())
+    stack()
+    together = fit(y, called, CASES[case](), [watch])
+    assert watch.seen[-1] == [[0, 1, 2]]
+    assert together.restored.dtype == torch.float64
+    close(together, apart, 1e-10)
+
+
+def test_the_bundled_prior_restores_stacked_photos_as_single_ones(stack: Any) -> None:
+    """In the precisions that are used; a step of 8 bits is 4e-3."""
+    y, called = hazy(3, 21, 27), names(3)
+    apart = fit(y, called, CASES["bundled prior"]())
+    stack()
+    close(fit(y, called, CASES["bundled prior"]()), apart, 2e-4)
+
+
+def test_families_that_auto_chose_share_a_fit(double: None, stack: Any) -> None:
+    y, watch = mixed(), Watch(parts)
+    apart = fit(y, names(5), of_auto())
+    stack()
+    together = fit(y, names(5), of_auto(), [watch])
+    assert watch.seen[-1] == [[0, 2], [1, 4], [3]]
+    assert [phi.kind for phi in together.phi] == ["Haze", "LowLight", "Haze", "Noise", "LowLight"]
+    close(together, apart, 1e-10)
+
+
+# ---- one photo's own trouble, and its own end ------------------------------------------------------------------------
+
+
+class Breaks(Noise):
+    """Turns to NaN for bright photos, by a buffer: nothing keeps it out of a stack."""
+
+    def initialise(self, y: Tensor) -> None:
+        super().initialise(y)
+        self.register_buffer("factor", torch.tensor(torch.nan if float(y.mean()) > 0.5 else 1.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.get_buffer("factor")
+
+
+def with_a_bright_one() -> Tensor:
+    return torch.stack([0.3 * photos(1)[0], 0.6 + 0.3 * photos(1)[0], 0.4 * photos(2)[1]])
+
+
+def breaking() -> Method:
+    return method(Breaks, steps=10)
+
+
+@pytest.mark.parametrize("update", [ProximalUpdate(), GradientUpdate()])
+def test_a_photo_that_is_lost_does_not_disturb_its_stack(stacked: None, update: Any) -> None:
+    y = with_a_bright_one()
+    other = torch.stack([y[0], 0.35 * photos(1)[0], y[2]])
+    settings = method(Breaks, guidance=[Term(Fidelity())], update=update, lr=0.01)
+    watch = Watch(parts)
+    broken, sound = fit(y, names(3), settings, [watch]), fit(other, names(3), settings)
+    assert watch.seen[-1] == [[0, 1, 2]]
+    assert list(broken.lost) == [1]
+    assert sound.lost == {}
+    for i in (0, 2):
+        assert torch.equal(broken.restored[i], sound.restored[i])
+        assert torch.equal(broken.noise_level[i], sound.noise_level[i])
+        assert broken.forwards[i] == sound.forwards[i]
+
+
+def noisy(*strengths: float) -> Tensor:
+    generator = torch.Generator().manual_seed(2)
+    count = len(strengths)
+    noise = torch.randn(count, 3, 32, 32, generator=generator) * torch.tensor(strengths).view(count, 1, 1, 1)
+    return (hazy(count) + noise).clamp(0, 1)
+
+
+def in_time() -> Any:
+    return method(Haze, update=AnchoredUpdate(), lr=0.02, steps=10, start=0.3, end=0.003, spacing="log_snr")
+
+
+def learned(module: Any) -> tuple[Tensor, list[list[Tensor]]]:
+    return module.finished.clone(), [[p.detach().clone() for p in phi.parameters()] for phi in module.phi]
+
+
+def test_a_photo_that_is_finished_keeps_its_degradation_as_it_is(stacked: None) -> None:
+    """The maps belong to the result; momentum would move them."""
+    y, watch = noisy(0.01, 0.05, 0.15), Watch(learned)
+    result = fit(y, names(3), in_time(), [watch])
+    ends = [next(step for step, (finished, _) in enumerate(watch.seen) if finished[i]) for i in range(3)]
+    assert ends == sorted(ends, reverse=True)
+    assert ends[2] < ends[0], "or none waits for another"
+    for i, end in enumerate(ends):
+        for _, values in watch.seen[end:]:
+            assert all(torch.equal(p, q) for p, q in zip(values[i], watch.seen[end][1][i], strict=True))
+        own = [p.detach() for p in result.phi[i].parameters()]
+        assert all(torch.equal(p, q) for p, q in zip(own, watch.seen[end][1][i], strict=True))
+        assert not torch.equal(watch.seen[end][1][i][0], watch.seen[end - 1][1][i][0]), "it learned until then"
+
+
+@pytest.mark.parametrize("case", ["haze anchored", "paper", "finished", "lost"])
+def test_a_stacked_fit_that_is_resumed_ends_in_the_same_bits(stacked: None, tmp_path: Path, case: str) -> None:
+    y, settings, steps = hazy(3, 21, 27), CASES.get(case, in_time), {"paper": 3, "haze anchored": 4}.get(case, 8)
+    if case == "finished":
+        y = noisy(0.01, 0.05, 0.15)
+    if case == "lost":
+        y, settings = with_a_bright_one(), breaking
+    saved, watch = Checkpoints(tmp_path / "a.ckpt", steps, "own"), Watch(parts)
+    whole = fit(y, names(3), settings(), [watch, saved])
+    assert watch.seen[-1] == [[0, 1, 2]]
+    again = Watch(parts)
+    resumed = fit(y, names(3), settings(), [again, Checkpoints(tmp_path / "a.ckpt", 99, "own")])
+    assert len(again.seen) == len(watch.seen) - steps > 0
+    assert again.seen[-1] == [[0, 1, 2]]
+    assert torch.equal(resumed.restored, whole.restored)
+    assert resumed.forwards == whole.forwards
+    assert resumed.lost == whole.lost == ({1: whole.lost[1]} if case == "lost" else {})
+    for one, other in zip(resumed.maps, whole.maps, strict=True):
+        assert all(torch.equal(one[name], other[name]) for name in other)
+
+
+# ---- what stacking is for --------------------------------------------------------------------------------------------
+
+
+class Operations(TorchDispatchMode):
+    """Counts what is sent to a device in TDM and TDG: there, a small operation costs the same whatever its size. Views
+    cost nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += not func.is_view
+        return func(*args, **(kwargs or {}))
+
+    def of(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*values: Any) -> Any:
+            with self:
+                return function(*values)
+
+        return counted
+
+
+def operations(settings: Method, count: int) -> int:
+    counter, kind = Operations(), type(settings.guidance.update)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Restoration, "training_step", counter.of(Restoration.training_step))
+        patch.setattr(kind, "__call__", counter.of(kind.__call__))
+        fit(hazy(1, 24, 24).expand(count, 3, 24, 24).contiguous(), names(count), settings)
+    return counter.count
+
+
+@pytest.mark.parametrize(
+    "case, most", [("haze", 1.1), ("haze anchored", 1.1), ("low light", 1.1), ("paper", 1.25), ("blur", 2)]
+)
+def test_eight_photos_cost_hardly_more_operations_than_one(
+    case: str, most: float, stack: Any, record_property: Any
+) -> None:
+    """Only the second derivative of a convolution, which conjugate gradients take, goes image by image inside torch."""
+    alone, apart = operations(CASES[case](), 1), operations(CASES[case](), 8)
+    stack()
+    together = operations(CASES[case](), 8)
+    record_property("operations", {"one": alone, "eight": together, "eight, apart": apart})
+    print(f"{case}: {alone} for one photo; for eight {together / alone:.2f} times that, apart {apart / alone:.2f}")
+    assert together < most * alone
+    assert 7 * alone < apart < 8 * alone

@@ -1,0 +1,202 @@
+"""TIFF: what samples mean is read right, and what cannot be read right is refused by name."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+import helpers.tiff_files
+from helpers.tiff_content import DEPTHS, HEIGHT, WIDTH, close, content, pixels, shown, smooth, write
+from helpers.tiff_files import CODECS
+from zeroair_pl.errors import InputError
+from zeroair_pl.photos.reading import load_photo
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("codec", ["none", "lzw", "deflate", "packbits", "zstd"])
+@pytest.mark.parametrize("bits", [1, 8, 12, 16])
+def test_bits_from_the_lowest(tmp_path: Path, codec: str, bits: int, order: str) -> None:
+    """FillOrder 2 turns the bits of each stored byte around."""
+    samples = content(1 if bits == 1 else 3, bits, DEPTHS[bits])
+    write(tmp_path / "x.tif", samples, bits, codec=codec, order=order, fill=2)
+    close(load_photo(tmp_path / "x.tif"), samples, bits)
+    if bits in (1, 8):
+        np.testing.assert_array_equal(pixels(tmp_path / "x.tif"), shown(tmp_path / "x.tif"))
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 12, 16])
+@pytest.mark.parametrize("codec", ["none", "lzw"])
+def test_white_is_zero(tmp_path: Path, codec: str, bits: int) -> None:
+    samples = content(1, bits, DEPTHS[bits])
+    write(tmp_path / "x.tif", samples, bits, codec=codec, photometric=0)
+    close(load_photo(tmp_path / "x.tif"), (2**bits - 1 - samples).astype(samples.dtype), bits)
+    if bits <= 8:
+        np.testing.assert_array_equal(pixels(tmp_path / "x.tif"), shown(tmp_path / "x.tif"))
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("old", [False, True])
+def test_palette(tmp_path: Path, bits: int, order: str, old: bool) -> None:
+    samples = content(1, bits, "u1")
+    table = np.random.default_rng(0).integers(0, 256, (3, 2**bits))
+    values = (table if old else table * 257).ravel().tolist()  # some programs write 8-bit values
+    write(tmp_path / "x.tif", samples, bits, codec="lzw", order=order, photometric=3, tags={320: ("H", values)})
+    np.testing.assert_array_equal(pixels(tmp_path / "x.tif"), table.T[samples[..., 0]])
+    if not old and bits != 2:
+        np.testing.assert_array_equal(pixels(tmp_path / "x.tif"), shown(tmp_path / "x.tif"))
+    write(tmp_path / "x.tif", samples, bits, photometric=3, tags={320: ("H", values[:-3])})
+    with pytest.raises(InputError, match="palette is missing or of another size"):
+        load_photo(tmp_path / "x.tif")
+
+
+@pytest.mark.parametrize("planar", [False, True])
+@pytest.mark.parametrize("codec", ["none", "lzw", "deflate"])
+def test_cmyk(tmp_path: Path, codec: str, planar: bool) -> None:
+    write(tmp_path / "x.tif", content(4, 8, "u1"), codec=codec, planar=planar, photometric=5)
+    np.testing.assert_array_equal(pixels(tmp_path / "x.tif"), shown(tmp_path / "x.tif"))
+    write(tmp_path / "x.tif", content(4, 8, "u1"), photometric=5, tags={332: ("H", 2)})  # inks with names of their own
+    with pytest.raises(InputError, match="photometric 5 are not supported"):
+        load_photo(tmp_path / "x.tif")
+
+
+def ycbcr_units(image: np.ndarray, across: int, down: int) -> bytes:
+    """Blocks of Y with one Cb and one Cr (TIFF 6.0, section 21), of an image (H, W, 3)."""
+    y, x = -image.shape[0] % down, -image.shape[1] % across
+    whole = np.pad(image, [(0, y), (0, x), (0, 0)], mode="edge")
+    blocks = whole.reshape(whole.shape[0] // down, down, -1, across, 3).swapaxes(1, 2)
+    luma = blocks[..., 0].reshape(*blocks.shape[:2], -1)
+    return np.concatenate([luma, blocks[:, :, 0, 0, 1:]], -1).astype(np.uint8).tobytes()
+
+
+@pytest.mark.parametrize("codec", ["none", "lzw", "deflate", "packbits"])
+@pytest.mark.parametrize("across, down", [(1, 1), (2, 1), (2, 2), (4, 2), (1, 2)])
+def test_ycbcr_without_jpeg(tmp_path: Path, codec: str, across: int, down: int) -> None:
+    path, rows = tmp_path / "x.tif", 8
+    image = np.asarray(Image.fromarray(smooth(3)).convert("YCbCr"))
+    code, compress = CODECS[codec]
+    tags: dict[int, tuple[str, Any]] = {256: ("H", WIDTH), 257: ("H", HEIGHT), 258: ("H", [8, 8, 8]), 259: ("H", code)}
+    tags |= {262: ("H", 6), 277: ("H", 3), 278: ("H", rows), 284: ("H", 1), 530: ("H", [across, down])}
+    tags |= {532: ("R", [0, 1, 255, 1, 128, 1, 255, 1, 128, 1, 255, 1])}
+    strips = [compress(ycbcr_units(image[top : top + rows], across, down)) for top in range(0, HEIGHT, rows)]
+    path.write_bytes(tiff_files.assemble(tags, strips, "<", tiled=False, big=False))
+    np.testing.assert_allclose(pixels(path), smooth(3), atol=3 if (across, down) == (1, 1) else 45)
+    chroma = image[::down, ::across, 1:].repeat(down, 0).repeat(across, 1)[:HEIGHT, :WIDTH]
+    expected = Image.fromarray(np.dstack([image[..., :1], chroma]), "YCbCr").convert("RGB")
+    np.testing.assert_allclose(pixels(path), np.asarray(expected, float), atol=2)
+    if codec in ("lzw", "deflate"):
+        np.testing.assert_allclose(pixels(path), shown(path), atol=3)  # by libtiff
+    path.write_bytes(tiff_files.assemble(tags, strips[:-1], "<", tiled=False, big=False))
+    with pytest.raises(InputError, match="2 of 3 strips"):
+        load_photo(path)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_bigtiff(tmp_path: Path, order: str) -> None:
+    write(tmp_path / "x.tif", content(3, 16, "u2"), 16, codec="lzw", planar=True, order=order, big=True)
+    close(load_photo(tmp_path / "x.tif"), content(3, 16, "u2"), 16)
+
+
+def test_a_predictor_that_the_compression_does_not_have_is_ignored(tmp_path: Path) -> None:
+    """As libtiff does: programs leave the tag behind when they change the compression."""
+    for codec in ("none", "packbits"):
+        write(tmp_path / "x.tif", content(3, 8, "u1"), codec=codec, tags={317: ("H", 2)})
+        close(load_photo(tmp_path / "x.tif"), content(3, 8, "u1"), 8)
+        np.testing.assert_array_equal(pixels(tmp_path / "x.tif"), shown(tmp_path / "x.tif"))
+
+
+def test_what_the_file_does_not_say_is_guessed_as_libtiff_guesses(tmp_path: Path) -> None:
+    for channels in (1, 3):
+        samples = content(channels, 8, "u1")
+        data = bytearray(tiff_files.write(samples, 8))
+        at = data.index(b"\x06\x01\x03\0")
+        data[at : at + 2] = b"\x05\x01"  # PhotometricInterpretation becomes a tag that nobody knows
+        (tmp_path / "x.tif").write_bytes(data)
+        close(load_photo(tmp_path / "x.tif"), samples, 8)
+
+
+@pytest.mark.parametrize("codec", [name for name in CODECS if name != "none"])
+@pytest.mark.parametrize("bits", [1, 8, 12, 16])
+@pytest.mark.parametrize("planar", [False, True])
+def test_a_short_strip_is_refused(tmp_path: Path, codec: str, bits: int, planar: bool) -> None:
+    """Never filled with what memory held: strips of one row less, and of half of their bytes."""
+    path = tmp_path / "x.tif"
+    samples = content(3, bits, DEPTHS[bits])
+    good = tiff_files.write(samples, bits, codec=codec, planar=planar, rows=HEIGHT)
+    path.write_bytes(good)
+    close(load_photo(path), samples, bits)
+    longer = {257: ("H", HEIGHT + 1), 278: ("H", HEIGHT + 1)}
+    path.write_bytes(tiff_files.write(samples, bits, codec=codec, planar=planar, rows=HEIGHT, tags=longer))
+    with pytest.raises(InputError, match=r"x\.tif: damaged or truncated"):
+        load_photo(path)
+    with tifffile.TiffFile(io.BytesIO(good)) as tiff:
+        start, count = tiff.pages.first.dataoffsets[0], tiff.pages.first.databytecounts[0]
+    broken = bytearray(good)
+    broken[start + count // 2 : start + count] = bytes(count - count // 2)
+    path.write_bytes(broken)
+    if codec not in ("packbits", "lzw", "zstd"):  # which have nothing that could tell
+        with pytest.raises(InputError, match=r"x\.tif: damaged or truncated"):
+            load_photo(path)
+
+
+def test_strips_that_are_not_listed_or_empty_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.tif"
+    fields = {256: 21, 257: 18, 258: 8, 259: 1, 262: 1, 277: 1, 278: 5}
+    tags: dict[int, tuple[str, Any]] = {tag: ("H", value) for tag, value in fields.items()}
+    strip = bytes(21 * 5)
+    path.write_bytes(tiff_files.assemble(tags, [strip] * 3, "<", tiled=False, big=False))
+    with pytest.raises(InputError, match="3 of 4 strips or tiles"):
+        load_photo(path)
+    path.write_bytes(tiff_files.assemble(tags, [strip, b"", strip, strip], "<", tiled=False, big=False))
+    with pytest.raises(InputError, match="a strip or tile has no data"):
+        load_photo(path)
+
+
+@pytest.mark.parametrize(
+    ("samples", "options", "expected"),
+    [
+        (content(3, 8, "u1"), {"tags": {259: ("H", 34661)}}, r"TIFF compression 34661 \(JBIG\) is not supp"),
+        (content(3, 8, "u1"), {"tags": {259: ("H", 777)}}, "TIFF compression 777 is not supported; save it"),
+        (content(3, 12, "u2"), {"codec": "lzw", "tags": {317: ("H", 2)}}, "predictor 2 with 12-bit samples"),
+        (content(3, 8, "u1"), {"codec": "lzw", "tags": {317: ("H", 3)}}, "predictor 3 with 8-bit samples"),
+        (content(3, 8, "u1"), {"codec": "lzw", "tags": {317: ("H", 9)}}, "predictor 9 with 8-bit samples"),
+        (content(3, 8, "u1"), {"tags": {258: ("H", [5, 6, 5])}}, "-bit samples are not supported"),
+        (content(3, 8, "u1"), {"tags": {530: ("H", [2, 2])}, "photometric": 6, "planar": True}, "subsampling 2x2"),
+        (content(4, 8, "u1"), {"photometric": 6, "extra": (2,)}, "YCbCr with 4 channels of 8 bits"),
+        (content(1, 8, "u1"), {"photometric": 32844}, "photometric 32844 are not supported"),
+    ],
+)
+def test_what_is_refused(tmp_path: Path, samples: np.ndarray, options: dict[str, Any], expected: str) -> None:
+    bits = 12 if samples.dtype == np.uint16 else 8
+    write(tmp_path / "x.tif", samples, bits, **options)
+    with pytest.raises(InputError, match=expected) as caught:
+        load_photo(tmp_path / "x.tif")
+    assert str(caught.value).startswith(f"{tmp_path / 'x.tif'}: ")
+
+
+def test_samples_that_are_not_what_the_tags_say_are_refused(tmp_path: Path) -> None:
+    """JPEG 2000 of 8 bits in a TIFF of 16: as they are, the numbers would be a nearly black photo."""
+    inside = imagecodecs.jpeg2k_encode(smooth(3), codecformat="j2k", level=0)
+    fields = {256: WIDTH, 257: HEIGHT, 259: 34712, 262: 2, 277: 3, 278: HEIGHT}
+    tags: dict[int, tuple[str, Any]] = {tag: ("H", value) for tag, value in fields.items()}
+    tags[258] = ("H", [16, 16, 16])
+    (tmp_path / "x.tif").write_bytes(tiff_files.assemble(tags, [bytes(inside)], "<", tiled=False, big=False))
+    with pytest.raises(InputError, match="JPEG 2000 data hold uint8 samples where the tags say uint16"):
+        load_photo(tmp_path / "x.tif")
+
+
+def test_an_installation_without_the_codec_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: Any, **__: Any) -> None:
+        raise imagecodecs.DelayedImportError("lzw_decode")
+
+    write(tmp_path / "x.tif", content(3, 16, "u2"), 16, codec="lzw", planar=True)
+    monkeypatch.setitem(vars(tifffile.TIFF.DECOMPRESSORS)["_codecs"], 5, missing)
+    with pytest.raises(InputError, match=r"cannot decode TIFF compression LZW; save it uncompressed"):
+        load_photo(tmp_path / "x.tif")

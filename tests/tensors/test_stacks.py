@@ -1,0 +1,184 @@
+"""Alike networks of several images computed as one: what each learns, in which order, and who gets it back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from helpers.moments import photos
+from helpers.stacking import METHODS, OPEN, adam, equal, images, members, mixed, together, train, weights
+from zeroair_pl.degradations import Auto, Haze
+from zeroair_pl.guidance.discriminator import PatchDiscriminator
+from zeroair_pl.tensors.per_image import PerImage, build_per_image
+
+NAMES = ["a.png", "b/c.png", "b/d.jpg"]
+
+
+def net() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.LeakyReLU(0.01), nn.Conv2d(8, 3, 1))
+
+
+# ---- training --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [net, Haze], ids=["network", "haze"])
+def test_training_a_stack_is_training_each(kind: Any) -> None:
+    """Twenty steps of Adam, whose first ones know no size of a gradient: rounding may not grow."""
+    x = images()
+
+    def made(i: list[int]) -> PerImage:
+        if kind is Haze:
+            return members(x, Haze).part(i)
+        return build_per_image(net, [NAMES[k] for k in i], 7, "net")
+
+    stack, separate = together(made([0, 1, 2]), x), [made([i]) for i in range(3)]
+    assert stack.parts == [[0, 1, 2]]
+    train(stack, x, adam(stack))
+    for i, one in enumerate(separate):
+        before = weights(one)
+        train(one, x[i : i + 1], adam(one), finished=OPEN[:1])
+        assert not equal(before, weights(one))
+        for mine, own in zip(stack.each[i].parameters(), one.parameters(), strict=True):
+            torch.testing.assert_close(mine, own, atol=2e-6, rtol=0)
+
+
+def test_what_one_image_shows_moves_no_other_images_network() -> None:
+    x, other = images(), images()
+    other[1] = 1 - other[1] ** 2
+    learned = []
+    for shown in (x, other):
+        group = together(build_per_image(PatchDiscriminator, NAMES, 7, "net"), x)
+        optimiser = adam(group)
+        for _ in range(5):
+            optimiser.zero_grad()
+            group(shown).flatten(1).square().mean(1).sum().backward()
+            optimiser.step()
+        learned.append([weights(each) for each in group])
+    assert equal(learned[0][0], learned[1][0])
+    assert not equal(learned[0][1], learned[1][1])
+    assert equal(learned[0][2], learned[1][2])
+
+
+def test_a_finished_image_keeps_its_network_while_momentum_would_move_it() -> None:
+    x = images()
+    group, alone = together(build_per_image(net, NAMES, 7, "net"), x), build_per_image(net, NAMES[:1], 7, "net")
+    optimiser, own = adam(group), adam(alone)
+    train(group, x, optimiser, 5)
+    before = weights(group.each[1])
+    finished = torch.tensor([False, True, False])
+    train(group, x, optimiser, 5, finished)
+    assert equal(weights(group.each[1]), before)
+    train(alone, x[:1], own, 10, OPEN[:1])
+    for mine, expected in zip(weights(group.each[0]), weights(alone.each[0]), strict=True):
+        torch.testing.assert_close(mine, expected, atol=2e-6, rtol=0)
+    # Without a hand on it, it would have moved: or this tests nothing.
+    optimiser.zero_grad()
+    (group(x).flatten(1).mean(1) * torch.tensor([1.0, 0.0, 1.0])).sum().backward()
+    optimiser.step()
+    assert not equal(weights(group.each[1]), before)
+
+
+def test_a_stack_that_is_finished_has_nothing_to_train() -> None:
+    y = mixed()
+    group = together(members(y, Auto), y, METHODS)
+    assert group.parts == [[0, 2], [1, 4], [3]]
+    every = len(list(group.parameters()))
+    done = torch.zeros(5, dtype=torch.bool)
+    assert len(group.trained(done)) == every
+    done[0] = True
+    assert len(group.trained(done)) == every, "the second of its stack goes on"
+    done[2] = True
+    left = {id(p) for p in group.trained(done)}
+    assert left == {id(p) for stack in list(group.stacks)[1:] for p in stack.parameters()}
+    done[:] = True
+    assert group.trained(done) == []
+
+
+def test_a_lost_image_with_nan_is_held_and_harms_no_other() -> None:
+    x = images()
+    good, bad = (together(build_per_image(net, NAMES, 7, "net"), x) for _ in range(2))
+    finished = torch.tensor([False, True, False])
+    for group, shown in ((good, x), (bad, x.clone().index_fill_(0, torch.tensor([1]), torch.nan))):
+        train(group, shown, adam(group), 5, finished)
+    for i in range(3):
+        assert equal(weights(good.each[i]), weights(bad.each[i]))
+
+
+# ---- order, and what modules get back --------------------------------------------------------------------------------
+
+
+def test_families_that_auto_chose_stay_in_order() -> None:
+    y = mixed()
+    apart, group = members(y, Auto), members(y, Auto)
+    kinds = ["Haze", "LowLight", "Haze", "Noise", "LowLight"]
+    assert [phi.kind for phi in group] == kinds
+    together(group, y, METHODS)
+    assert group.parts == [[0, 2], [1, 4], [3]]
+    assert [phi.kind for phi in group] == kinds
+    assert len(group) == 5
+    for method in ("forward", "invert", "first_estimate"):
+        torch.testing.assert_close(group.call(method, y), apart.call(method, y), atol=1e-6, rtol=1e-5)
+    for method in ("noise_level", "regularisation"):
+        found = group.call(method)
+        assert found.shape == (5,)
+        torch.testing.assert_close(found, apart.call(method))
+    twice = torch.cat([y, y.flip(-1)])
+    torch.testing.assert_close(group(twice), apart(twice), atol=1e-6, rtol=1e-5)
+    for mine, own in zip(group.dicts("maps"), apart.dicts("maps"), strict=True):
+        assert mine.keys() == own.keys()
+        assert all(torch.allclose(mine[name], own[name], atol=1e-6) for name in mine)
+    part = group.part([1, 4])
+    assert part.parts == [[0, 1]]
+    assert list(part.stacks) == [group.stacks[1]], "shared, not copied"
+    torch.testing.assert_close(part(y[[1, 4]]), apart(y)[[1, 4]], atol=1e-6, rtol=1e-5)
+
+
+def test_discriminators_go_as_their_degradations_do() -> None:
+    y = photos(4, 16, 16)
+    group = build_per_image(PatchDiscriminator, list("abcd"), 7, "net")
+    wanted = group(y).detach()
+    group.stack(y, within=[[0, 2], [1, 3]])
+    assert group.parts == [[0, 2], [1, 3]]
+    torch.testing.assert_close(group(y), wanted, atol=1e-5, rtol=1e-5)
+    group.stack(y, within=[[0], [1, 2, 3]])
+    assert group.parts == [[0], [1, 2, 3]]
+    torch.testing.assert_close(group(y), wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_modules_get_back_what_they_have_learned() -> None:
+    x = images()
+    group = together(build_per_image(net, NAMES, 7, "net"), x)
+    modules = group.each
+    train(group, x, adam(group), 5)
+    learned = group(x).detach()
+    assert [id(each) for each in group.each] == [id(each) for each in modules]
+    for i, one in enumerate(group):
+        torch.testing.assert_close(one(x[i : i + 1]), learned[i : i + 1], atol=1e-6, rtol=1e-5)
+    group.apart()
+    assert group.parts == [[0], [1], [2]]
+    torch.testing.assert_close(group(x), learned, atol=1e-6, rtol=1e-5)
+    assert {id(p) for p in group.parameters()} == {id(p) for one in modules for p in one.parameters()}
+
+
+def test_one_noise_level_by_two_names_stays_one() -> None:
+    y = mixed()[[0, 2]]
+    group, apart = together(members(y, Auto), y, METHODS), members(y, Auto)
+    assert group.parts == [[0, 1]]
+    names = [name for name, _ in group.stacks[0].named_parameters()]
+    assert [name for name in names if "log_noise" in name] == ["log_noise"]
+    for each in (group, apart):
+        optimiser = adam(each)
+        for _ in range(5):
+            optimiser.zero_grad()
+            (each.call("noise_level") + each.call("regularisation") + each(y).mean((1, 2, 3))).sum().backward()
+            optimiser.step()
+    torch.testing.assert_close(group.call("regularisation"), apart.call("regularisation"), atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(group.call("noise_level"), apart.call("noise_level"))
+    group.apart()
+    for mine, own in zip(group, apart, strict=True):
+        assert mine.log_noise is mine.chosen.log_noise
+        torch.testing.assert_close(mine.log_noise, own.log_noise)
+        torch.testing.assert_close(mine.chosen.noise_level(), own.noise_level())

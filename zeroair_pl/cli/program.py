@@ -1,0 +1,84 @@
+"""The command line: finds the command, its configs and its plugins, and turns mistakes into one clear line.
+
+Nothing heavy is imported before it is known what to do, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from zeroair_pl.cli import process
+from zeroair_pl.cli.signals import clean_stop
+from zeroair_pl.config.commands import COMMANDS, prepare, read
+from zeroair_pl.errors import ConfigError, ZeroAIRError, did_you_mean
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns the exit status: 0, 1 if a photo failed, 2 for a mistake in the settings, 128 + n if
+    the signal n ended it."""
+    process.prepare()
+    try:
+        status = _run(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # whoever read the output is gone, as in `| head`; what matters is in files
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + 13  # as a shell reports SIGPIPE
+
+
+def _run(words: list[str]) -> int:
+    try:
+        name, words = _command(words)
+        if not name:
+            return 0
+        function, values = prepare(name, read(name, words, os.environ))
+        with clean_stop():
+            outcome = function(**values)
+        return int(getattr(outcome, "exit_status", 0))
+    except ZeroAIRError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt as stop:
+        print(f"stopped by {stop}" if str(stop) else "stopped", file=sys.stderr)
+        return getattr(stop, "status", 130)
+    except SystemExit as done:  # --help and --print_config
+        return done.code if isinstance(done.code, int) else 0
+
+
+def _command(words: list[str]) -> tuple[str, list[str]]:
+    """The command's name and what follows it; no name if only help was asked for."""
+    for name in COMMANDS:
+        first = name.split()
+        if words[: len(first)] == first:
+            return name, words[len(first) :]
+    groups = {name.split()[0] for name in COMMANDS}
+    if not words or words[0] in ("-h", "--help") or (words[0] in groups and words[1:2] in ([], ["-h"], ["--help"])):
+        print(_overview(words[0] if words and words[0] in groups else ""))
+        return "", []
+    if words[0] == "--version":
+        from importlib.metadata import version
+
+        print(version("zeroair-pl"))
+        return "", []
+    typed = " ".join(words[:2]) if words[0] in groups else words[0]
+    raise ConfigError(f"there is no command {typed!r}.{did_you_mean(typed, COMMANDS)} Known: {', '.join(COMMANDS)}.")
+
+
+def _overview(group: str) -> str:
+    shown = {name: command.help for name, command in COMMANDS.items() if name.startswith(group)}
+    width = max(map(len, shown))
+    lines = [f"  {name:{width}}  {text}" for name, text in shown.items()]
+    return "\n".join(
+        [
+            "usage: python cli.py COMMAND [options]        (zeroair COMMAND, if installed)",
+            "",
+            "Restores degraded photos with no training for the task: a frozen diffusion prior, and everything else",
+            "learned from the one photo while it is being restored.",
+            "",
+            *lines,
+            "",
+            "python cli.py COMMAND --help lists a command's options. To begin: python cli.py restore --config dehaze",
+        ]
+    )

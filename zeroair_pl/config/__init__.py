@@ -1,0 +1,1 @@
+"""From words to objects: config files, environment variables and options."""

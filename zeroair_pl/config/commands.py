@@ -1,0 +1,176 @@
+"""Which commands there are, and from what is asked of one to its function and arguments."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zeroair_pl.errors import ConfigError, ZeroAIRError
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser, Namespace
+
+    from zeroair_pl.config.request import Request
+
+
+@dataclass(frozen=True)
+class Command:
+    """A typed function behind one or two words of the command line.
+
+    ``lists`` are the options that take several values and ``flags`` those that need none; a command with ``configs``
+    reads YAML files and environment variables. All words after the first that belong to no option are values of the
+    option ``rest``.
+    """
+
+    function: str
+    help: str
+    lists: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    configs: bool = False
+    rest: str = ""
+
+
+COMMANDS = {
+    "restore": Command(
+        "zeroair_pl.commands.restore:restore",
+        "restore photos (the main job)",
+        lists=("images", "plugins"),
+        flags=("overwrite", "save_maps", "strips", "tensorboard"),
+        configs=True,
+    ),
+    "redo": Command(
+        "zeroair_pl.commands.redo:redo",
+        "restore photos of an output folder once more, as another kind or less strongly; the choice lasts",
+        lists=("names", "plugins"),
+        rest="names",
+    ),
+    "evaluate": Command(
+        "zeroair_pl.commands.evaluate:evaluate",
+        "score results against references, or restore photos and score that",
+        lists=("results", "images", "references", "seeds", "plugins"),
+        flags=("overwrite", "save_maps", "strips", "tensorboard"),
+        configs=True,
+    ),
+    "plugins list": Command(
+        "zeroair_pl.commands.plugins:list_", "show all degradation families and guidance losses", ("plugins",)
+    ),
+    "prior train": Command(
+        "zeroair_pl.commands.train:train",
+        "make a prior from a folder of photographs",
+        lists=("data.photos",),
+        flags=("overwrite",),
+        configs=True,
+    ),
+    "prior convert": Command(
+        "zeroair_pl.commands.prior:convert", "turn an OpenAI ADM checkpoint into a folder that --prior.path takes"
+    ),
+    "prior fetch": Command(
+        "zeroair_pl.commands.prior:fetch", "download a known prior and make it ready for --prior.path", flags=("keep",)
+    ),
+    "prior list": Command("zeroair_pl.commands.prior:list_", "show the priors that are here, and those to fetch"),
+    "prior info": Command("zeroair_pl.commands.prior:info", "show what a prior is: network, schedule, sizes, errors"),
+    "prior sample": Command("zeroair_pl.commands.prior_sample:sample", "draw images from a prior, from pure noise"),
+}
+
+
+def read(name: str, words: Sequence[str], environ: Mapping[str, str]) -> Request:
+    """What these words and variables ask of the command ``name``."""
+    from zeroair_pl.config.request import Request
+
+    command = COMMANDS[name]
+    words = _gathered(words, command.rest) if command.rest else words
+    return Request.of(name, words, environ, command.lists, command.flags, command.configs)
+
+
+def _gathered(words: Sequence[str], rest: str) -> list[str]:
+    """``OUT a b --kind haze`` as ``OUT --kind haze --rest a b``."""
+    own: list[str] = []
+    free: list[str] = []
+    queue = iter(words)
+    for word in queue:
+        if not word.startswith("--"):
+            free.append(word)
+            continue
+        own.append(word)
+        if "=" not in word and word != "--help" and (value := next(queue, None)) is not None:
+            own.append(value)
+    return [*free[:1], *own, *([f"--{rest}", *free[1:]] if free[1:] else [])]
+
+
+def prepare(name: str, request: Request) -> tuple[Any, dict[str, Any]]:
+    """The function of the command ``name`` and its arguments, ready to call.
+
+    Raises:
+        ConfigError: a setting is unknown, ill-typed or impossible.
+        SystemExit: help or the settings were asked for, and are printed.
+    """
+    from zeroair_pl.config.request import resolved
+
+    module, _, attribute = COMMANDS[name].function.partition(":")
+    request.load_plugins()
+    function = getattr(importlib.import_module(module), attribute)
+    parser = _parser(name, function, getattr(sys.modules[module], "DEFAULTS", {}))
+    settings = request.parse(parser)
+    if not COMMANDS[name].configs:
+        return function, vars(_built(parser, settings))
+    text = resolved(parser, settings)
+    if request.print_config:
+        print(text, end="")
+        raise SystemExit(0)
+    values = vars(_built(parser, settings))
+    del values["config"]
+    return function, {**values, "resolved": text}
+
+
+def _parser(name: str, function: Any, defaults: dict[str, Any]) -> ArgumentParser:
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(prog=f"cli.py {name}", exit_on_error=False, allow_abbrev=False)
+    if COMMANDS[name].configs:
+        parser.add_argument("--config", action="config", help="Name or path of a config; may be given several times.")
+    parser.add_function_arguments(function, as_positional=not COMMANDS[name].configs, skip={"resolved", "choices"})
+    parser.set_defaults(defaults)
+    for action in parser._actions:
+        action.required = action.required and action.dest not in defaults
+    return parser
+
+
+def _built(parser: ArgumentParser, settings: Namespace) -> Namespace:
+    try:
+        return parser.instantiate(settings)
+    except ZeroAIRError:
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise ConfigError(f"the settings cannot be used: {type(error).__name__}: {text}") from error
+
+
+def prepared(
+    command: str, config: str | Path | Sequence[str | Path], settings: dict[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    """The command's function and its arguments under these settings, ready to call.
+
+    Raises:
+        ConfigError: a setting is unknown, ill-typed or impossible.
+    """
+    from zeroair_pl.config.files import Layer
+
+    configs = [config] if isinstance(config, str | Path) else config
+    request = read(command, [f"--config={name}" for name in configs], {})
+    request.layers.append(Layer(Path(f"{command}()"), "", _plain(settings)))
+    return prepare(command, request)
+
+
+def _plain(value: Any) -> Any:
+    """As a config would have it."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, type):
+        return f"{value.__module__}.{value.__qualname__}"
+    return str(value) if isinstance(value, Path) else value

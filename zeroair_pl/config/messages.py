@@ -1,0 +1,152 @@
+"""Turns the parser's messages, which describe its own workings, into one sentence about the user's setting."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from zeroair_pl.errors import did_you_mean
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser
+
+_TYPES = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "text",
+    "list": "a list",
+    "tuple": "a list",
+    "dict": "'key: value' lines",
+    "zeroair_pl.guidance.stages.StageWeights": "a number for each of I, II and III",
+    "pathlib.Path": "a path",
+}
+
+
+_CLASSES = ("degradation", "loss", "prior", "scheduler", "update")  # settings that name a class
+_NOT_KEYS = ("config", "print_config", "print_shtab", "help")
+_MANY = 60  # names of classes, of which no more are listed
+
+
+def explain(message: str, parser: ArgumentParser) -> tuple[str, str]:
+    """One sentence for a message of jsonargparse, and the word of the user's that is at fault (or ``""``)."""
+    text = _without_union(" ".join(message.split()))
+    keys = ".".join(re.findall(r'Parser key "([^"]+)"', text))
+    where = f"{keys}: " if keys else ""
+    if match := re.search(r"unrecognized arguments: (\S+)", text):
+        return _unknown_option(match[1].partition("=")[0], parser)
+    if match := re.search(r"Group '([^']+)' does not accept option '([^']+)'", text):
+        group, _, word = f"{match[1]}.{match[2]}".rpartition(".")
+        return _unknown_key(f"{group}: ", word, _below(group, parser), "")
+    if match := re.search(r"arguments are required: (.+?)\.?$", text):
+        return f"{where}{match[1]} is missing.", keys.rpartition(".")[2]
+    if match := re.search(r"Option '([^']+)' is not accepted", text):
+        return _not_accepted(where, match[1], text, parser)
+    if match := re.search(r"Expected a dot import path string: (\S+?)\.?(?: |$)", text):
+        return _unknown_class(where, match[1], keys)
+    if match := re.search(r"(?:No module named|has no attribute|Expected) '([^']+)'( to be a subclass)?", text):
+        given = re.search(r"Got value: (\S+)$", text)
+        return _unknown_class(where, given[1] if given and not match[2] else match[1], keys)
+    if match := re.search(r"one of several: (.+)\. Got value: (.+)$", text):
+        return f"{where}expected {match[1]}, but got {match[2]!r}.", match[2]
+    if match := re.search(r"Expected (?:an? )?(.+?)\. Got value: (.+?)(?:\. Got value: .*)?$", text):
+        return f"{where}expected {_expected(match[1])}, but got {match[2]!r}.", match[2]
+    return f"{text.rstrip('.')}.", keys.rpartition(".")[2]
+
+
+def _without_union(text: str) -> str:
+    """Where a setting may have one of several types: the complaint of the one that was meant, or the list of them."""
+    pattern = r"(.*)Does not validate against any of the Union subtypes Subtypes: \[(.*)\] Errors: - (.*?)"
+    match = re.match(pattern + r" Given value type: .*? Given value: (.*)$", text)
+    if not match:
+        return text
+    head, kinds, complaints, value = match.groups()
+    # A word in the place of a number is no class, although the parser tries it as one.
+    meant = r"is not accepted|Parser key|named '|attribute '|subclass of"
+    meant += r"|path string" if re.search(rf'"(.*\.)?({"|".join(_CLASSES)})": $', head) else ""
+    for complaint in complaints.split(" - "):
+        if re.search(meant, complaint):
+            return f"{head}{complaint}" if "Got value" in complaint else f"{head}{complaint}. Got value: {value}"
+    names = [_expected(kind) for kind in re.split(r", (?![^\[]*\])", kinds) if "NoneType" not in kind]
+    return f"{head}one of several: {' or '.join(names)}. Got value: {value}"
+
+
+def known_classes(key: str) -> list[str]:
+    """Names of the classes that the setting ``key`` (``degradation``, ``loss``, ``scheduler`` ...) can hold."""
+    from zeroair_pl import plugins
+
+    if key in ("degradation", "loss"):
+        return sorted(plugins.classes("family" if key == "degradation" else "loss"))
+    if key == "scheduler":
+        import diffusers
+
+        return [name for name in dir(diffusers) if name.endswith("Scheduler") and not name.startswith("Flax")]
+    from zeroair_pl.guidance.updates import GuidanceUpdate
+    from zeroair_pl.priors import Prior
+
+    base: Any = {"update": GuidanceUpdate, "prior": Prior}.get(key)
+    return sorted(cls.__name__ for cls in base.__subclasses__()) if base else []
+
+
+def options_of(class_path: str) -> list[str]:
+    """Names of the constructor's arguments of a class."""
+    module, _, name = class_path.rpartition(".")
+    try:
+        cls = getattr(importlib.import_module(module), name)
+        return [p for p in inspect.signature(cls.__init__).parameters if p not in ("self", "args", "kwargs")]
+    except (ImportError, AttributeError, TypeError, ValueError):
+        return []
+
+
+def _not_accepted(where: str, word: str, text: str, parser: ArgumentParser) -> tuple[str, str]:
+    """A key that is no option: of the innermost class that the message names, or of the command itself."""
+    classes = re.findall(r"class_path[ =]'([^']+)'", text.partition("is not accepted")[0]) or re.findall(
+        r"class_path='([^']+)'", text
+    )
+    if not classes:
+        return _unknown_key(where, word, _below("", parser), "")
+    known = options_of(classes[-1])
+    if word == "class_path":  # options beside the class's name instead of below it
+        return f"{where}the options of a class go under 'init_args:', beside 'class_path:'.", word
+    if did_you_mean(word, ("class_path", "init_args")):
+        known = [*known, "class_path", "init_args"]
+    return _unknown_key(where, word, known, classes[-1].rpartition(".")[2])
+
+
+def _unknown_option(word: str, parser: ArgumentParser) -> tuple[str, str]:
+    if not word.startswith("-"):
+        return f"unexpected argument {word!r}; every setting is named, as in --images {word}.", word
+    known = [option for action in parser._actions for option in action.option_strings]
+    return f"unknown option {word!r}.{did_you_mean(word, known)}", word
+
+
+def _unknown_key(where: str, word: str, known: Sequence[str], owner: str) -> tuple[str, str]:
+    listed = f" Known: {', '.join(known)}." if 0 < len(known) <= _MANY else ""
+    has = f"{owner} has no option" if owner else "there is no setting"
+    return f"{where}{has} {word!r}.{did_you_mean(word, known)}{listed}", word
+
+
+def _unknown_class(where: str, word: str, keys: str) -> tuple[str, str]:
+    known = known_classes(keys.rpartition(".")[2])
+    listed = f" Known: {', '.join(known)}." if 0 < len(known) <= _MANY else ""
+    return f"{where}there is no class {word!r}.{did_you_mean(word.rpartition('.')[2], known)}{listed}", word
+
+
+def _below(group: str, parser: ArgumentParser) -> list[str]:
+    """The settings directly inside ``group``."""
+    prefix = f"{group}." if group else ""
+    names: Iterable[str] = (a.dest[len(prefix) :] for a in parser._actions if a.dest.startswith(prefix))
+    return list(dict.fromkeys(name.partition(".")[0] for name in names if name and name not in _NOT_KEYS))
+
+
+def _expected(kind: str) -> str:
+    """A type, in words."""
+    kind = re.sub(r"<class '([^']+)'>", r"\1", kind)
+    if match := re.match(r"typing\.Literal\[(.+)\]$", kind):
+        return f"one of {match[1]}"
+    if "Callable" in kind:
+        return "the name of a class"
+    return _TYPES.get(kind.partition("[")[0], kind.rpartition(".")[2])

@@ -1,0 +1,198 @@
+"""What a user asked of a command, from three places: config files, environment variables, options."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from argparse import ArgumentError
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from zeroair_pl.config.files import Layer, as_yaml, find_config, read_config
+from zeroair_pl.config.messages import explain
+from zeroair_pl.errors import ConfigError
+from zeroair_pl.plugins import PACKAGE, Broken, load_plugins, options
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser, Namespace
+
+
+@dataclass
+class Request:
+    """What a user asked of a command: config layers, then environment variables, then options; the later wins."""
+
+    layers: list[Layer]
+    variables: dict[str, str]
+    options: list[str]
+    print_config: bool = False
+    broken: list[Broken] = field(default_factory=list)
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        words: Sequence[str],
+        environ: Mapping[str, str],
+        lists: Sequence[str] = (),
+        flags: Sequence[str] = (),
+        configs: bool = True,
+    ) -> Request:
+        """Sorts the words of a command line; the arguments are as in ``commands.Command``."""
+        words = [_underscored(word) for word in words]
+        if not configs:
+            return cls([], {}, _joined(words, lists, flags))
+        prefix = f"ZEROAIR_{name.upper().replace(' ', '_')}__"
+        variables = {k: v for k, v in environ.items() if k.startswith(prefix)}
+        names = [variables.pop(f"{prefix}CONFIG")] if f"{prefix}CONFIG" in variables else []
+        rest: list[str] = []
+        queue = iter(words)
+        for word in queue:
+            if word == "--config" or word.startswith("--config="):
+                value = next(queue, "") if word == "--config" else word.partition("=")[2]
+                if not value or value.startswith("--"):
+                    raise ConfigError("--config: expected the name of a config after it, for example --config dehaze.")
+                names.append(value)
+            else:
+                rest.append(word)
+        shown = "--print_config" in rest
+        rest = [word for word in rest if word != "--print_config"]
+        layers = [read_config(find_config(name)) for name in names]
+        return cls(layers, variables, _joined(rest, lists, flags), shown)
+
+    def load_plugins(self) -> None:
+        """Loads the plugins, for the parser to know their classes, and warns of broken ones."""
+        folders: Any = []
+        for layer in self.layers:
+            folders = layer.values.get("plugins", folders)
+        for name, value in self.variables.items():
+            folders = value if name.endswith("__PLUGINS") else folders
+        for option in self.options:
+            folders = json.loads(option.partition("=")[2]) if option.startswith("--plugins=") else folders
+        folders = [folders] if isinstance(folders, str) else folders or []
+        if not isinstance(folders, list) or not all(isinstance(folder, str) for folder in folders):
+            raise ConfigError(f"plugins: expected a list of folders, but got {folders!r}.")
+        self.broken = load_plugins(folders)
+        for problem in self.broken:
+            print(f"warning: plugin not loaded: {problem}", file=sys.stderr)
+        self._import_schedulers()
+
+    def parse(self, parser: ArgumentParser) -> Namespace:
+        """The settings as jsonargparse sees them, not yet built."""
+        words = [f"--config={json.dumps(layer.values, default=str)}" for layer in self.layers]
+        words += [f"--{self._key(name)}={value}" for name, value in self.variables.items()]
+        try:
+            settings = parser.parse_args([*words, *self.options])
+        except ArgumentError as error:
+            sentence, word = explain(str(error), parser)
+            raise ConfigError(f"{self._place(word)}{sentence}{self._missing(word)}") from error
+        self._check_groups(settings, parser)
+        return settings
+
+    def _check_groups(self, settings: Namespace, parser: ArgumentParser) -> None:
+        """A single value in the place of a group such as ``sampling``, which jsonargparse believes."""
+        dests = [action.dest for action in parser._actions if not action.dest.endswith(".help")]
+        for group in sorted({dest.rpartition(".")[0] for dest in dests if "." in dest}):
+            if not hasattr(value := settings[group], "__dict__"):
+                place = self._place(group.rpartition(".")[2])
+                raise ConfigError(f"{place}{group}: expected 'key: value' lines, but got {value!r}.")
+
+    def _key(self, variable: str) -> str:
+        return variable.partition("__")[2].lower().replace("__", ".")
+
+    def _place(self, word: str) -> str:
+        """Where the user wrote ``word``: nothing for an option, which speaks for itself."""
+        if not word or any(word in option for option in self.options):
+            return ""
+        for name, value in self.variables.items():
+            if word == value or word.lstrip("-") == self._key(name) or word == self._key(name).rpartition(".")[2]:
+                return f"{name}: "
+        for layer in reversed(self.layers):
+            if line := layer.line_of(word):
+                return f"{layer.path}:{line}: "
+        return ""
+
+    def _missing(self, word: str) -> str:
+        """The broken plugin that would have defined the class ``word``."""
+        for problem in self.broken:
+            if problem.defines(word):
+                return f" It is defined in a plugin that could not be loaded: {problem}"
+        return ""
+
+    def _import_schedulers(self) -> None:
+        """Loads the diffusers schedulers that are mentioned: by name alone, only loaded classes are found."""
+        texts = [*(layer.text for layer in self.layers), *self.variables.values(), *self.options]
+        names = set(re.findall(r"\b\w+Scheduler\b", " ".join(texts)))
+        if names:
+            import diffusers
+
+            for name in names:
+                getattr(diffusers, name, None)
+
+
+def _underscored(word: str) -> str:
+    """``--checkpoint-every=5`` as ``--checkpoint_every=5``: both are right, and only options begin with two dashes."""
+    option, equals, value = word.partition("=")
+    return f"--{option[2:].replace('-', '_')}{equals}{value}" if word.startswith("--") else word
+
+
+def _joined(words: Sequence[str], lists: Sequence[str], flags: Sequence[str]) -> list[str]:
+    """``--images a b --images c`` as one option with a JSON list, so that shells may expand ``*.jpg``, and
+    ``--overwrite`` as ``--overwrite=true``."""
+    gathered: dict[str, list[str]] = {}
+    rest: list[str] = []
+    current = ""
+    for word, following in pairwise([*words, ""]):
+        option, equals, value = word.partition("=")
+        if not word.startswith("--"):
+            (gathered[current] if current else rest).append(word)
+            continue
+        current = option[2:] if option[2:] in lists else ""
+        if current:
+            gathered.setdefault(current, []).extend([value] if equals else [])
+        elif option[2:] in flags and not equals and following.lower() not in ("true", "false"):
+            rest.append(f"{word}=true")
+        else:
+            rest.append(word)
+    for option, values in gathered.items():
+        if not values:
+            raise ConfigError(f"--{option}: expected at least one value after it.")
+        rest.append(f"--{option}={json.dumps(values)}")
+    return rest
+
+
+def resolved(parser: ArgumentParser, settings: Namespace) -> str:
+    """All settings as YAML that ``--config`` reads again."""
+    return as_yaml(_shortened(yaml.safe_load(parser.dump(settings))))
+
+
+def _shortened(value: Any) -> Any:
+    """Class names without their modules, as people write them, where a later run finds them by name alone.
+
+    A plugin's class must be shortened, since its module is nowhere to be imported from.
+    """
+    if isinstance(value, list):
+        return [_shortened(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    short = {key: _shortened(item) for key, item in value.items()}
+    if isinstance(short.get("class_path"), str):
+        package, name = value["class_path"].partition(".")[0], value["class_path"].rpartition(".")[2]
+        if package in ("zeroair_pl", PACKAGE, "diffusers"):
+            short["class_path"] = name
+        if package == "diffusers":  # a dozen settings that the prior's noise levels decide; keep what was changed
+            defaults = options(_class(value["class_path"]))
+            short["init_args"] = {k: v for k, v in short.get("init_args", {}).items() if v != defaults.get(k)}
+        if not short.get("init_args"):
+            short.pop("init_args", None)
+    return short
+
+
+def _class(path: str) -> type:
+    module, _, name = path.rpartition(".")
+    return getattr(import_module(module), name)

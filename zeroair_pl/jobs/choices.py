@@ -1,0 +1,263 @@
+"""What a person decided for one photo against the settings of its folder: its kind, and how strongly it is restored.
+
+A choice is kept in the photo's record and holds for every later run into that folder, until another choice is made. It
+comes from a column ``kind`` or ``strength`` of a list, from ``redo``, or from a run that names single photos of the
+folder and another degradation.
+"""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentError
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from zeroair_pl.config.files import as_yaml, find_config, read_config
+from zeroair_pl.config.messages import explain
+from zeroair_pl.config.request import resolved
+from zeroair_pl.degradations import Degradation
+from zeroair_pl.errors import ConfigError, did_you_mean
+from zeroair_pl.jobs.outputs import Outputs
+from zeroair_pl.jobs.records import dependencies
+from zeroair_pl.method.settings import Method
+from zeroair_pl.photos.finding import Source
+from zeroair_pl.plugins import classes
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser, Namespace
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A photo's own settings.
+
+    Attributes:
+        degradation: as a config states it, ``{"class_path": "Haze", "init_args": {…}}``; ``None`` for the folder's.
+        strength: share of the correction, 0 to 1; ``None`` for the folder's.
+    """
+
+    degradation: dict[str, Any] | None = None
+    strength: float | None = None
+
+    def kept(self) -> dict[str, Any]:
+        """For the record: what is chosen, by name."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+    def over(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings of a run with this choice in the place of the folder's."""
+        mine = self.kept()
+        return {**settings, **mine, **({"degradation": stated(self.degradation)} if self.degradation else {})}
+
+    def without(self, settings: Mapping[str, Any]) -> Choice:
+        """What of it differs from the settings of a run."""
+        kind, strength = self.degradation, self.strength
+        if kind and settings.get("degradation") and stated(kind) == stated(settings["degradation"]):
+            kind = None
+        return Choice(kind, None if strength == settings.get("strength", 1.0) else strength)
+
+    def __str__(self) -> str:
+        words = [kind_of(self.degradation)] if self.degradation else []
+        return ", ".join(words + ([] if self.strength is None else [f"strength {self.strength:g}"]))
+
+
+def kind_of(degradation: Any) -> str:
+    """The class that a config's ``degradation`` names, without its module."""
+    path = degradation.get("class_path", "") if isinstance(degradation, dict) else degradation
+    return str(path or "").rpartition(".")[2]
+
+
+def same_kind(one: str, other: str) -> bool:
+    """Whether two words mean one kind: ``low light``, ``LowLight`` and ``low_light`` do."""
+    return _folded(one) == _folded(other)
+
+
+def degradation_named(kind: str, where: str) -> dict[str, Any]:
+    """The ``degradation`` that a word means: the name of a class, in any spelling, or of a config such as ``dehaze``.
+
+    Args:
+        where: the flag or the row of a list that has the word, for the error.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    families = {name: cls for name, cls in classes("family").items() if cls.forward is not Degradation.forward}  # type: ignore[attr-defined]
+    for name in families:
+        if same_kind(name, kind):
+            return {"class_path": name}
+    try:
+        found = read_config(find_config(kind)).values.get("degradation")
+    except ConfigError:
+        found = None
+    if found:
+        return dict(found) if isinstance(found, dict) else {"class_path": str(found)}
+    raise ConfigError(
+        f"{where}: there is no kind {kind!r}.{did_you_mean(kind, families)} Known: {', '.join(families)}."
+    )
+
+
+def checked_strength(value: Any, where: str) -> float:
+    """A strength, as a number from 0 to 1.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    try:
+        strength = float(value)
+    except (TypeError, ValueError):
+        strength = -1.0
+    if not 0 <= strength <= 1:
+        raise ConfigError(f"{where}: strength is {value}, expected a number from 0 (the photo) to 1 (all of it).")
+    return strength
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How photos with one choice are restored.
+
+    Attributes:
+        depends: what their results depend on, as ``records.dependencies`` has it.
+        resolved: all settings as YAML, for TensorBoard.
+        strength: share of the correction, 0 to 1.
+    """
+
+    method: Method
+    depends: dict[str, Any]
+    resolved: str
+    strength: float = 1.0
+
+
+class Plans:
+    """The plans of a run: that of its settings, and one for each choice.
+
+    Args:
+        method: of the run.
+        settings: of the run, by name; those that decide a result count.
+        objects: what takes part in a fit beside the degradation.
+    """
+
+    def __init__(self, method: Method, settings: Mapping[str, Any], objects: list[object]) -> None:
+        self._method, self._settings, self._objects = method, dict(settings), objects
+        self._prior = method.prior.fingerprint()
+        self._made: dict[str, Plan] = {}
+
+    def of(self, choice: Choice) -> Plan:
+        """The plan under a choice.
+
+        Raises:
+            ConfigError: its degradation cannot be built.
+        """
+        if (key := json.dumps(choice.kept(), sort_keys=True, default=str)) not in self._made:
+            self._made[key] = self._make(choice)
+        return self._made[key]
+
+    def _make(self, choice: Choice) -> Plan:
+        settings, method = choice.over(self._settings), self._method
+        if choice.degradation is not None:
+            method = replace(method, degradation=degradation_factory(choice.degradation))
+        deciding = {key: value for key, value in settings.items() if key in Method.__dataclass_fields__}
+        strength = settings.get("strength", 1.0)
+        if strength != 1:
+            deciding["strength"] = strength
+        depends = dependencies(deciding, self._prior, [built(method.degradation), *self._objects])
+        return Plan(method, depends, as_yaml(settings) if settings else "", strength)
+
+
+def choices_of(
+    sources: Sequence[Source], outputs: Outputs, settings: Mapping[str, Any]
+) -> tuple[dict[str, Choice], bool]:
+    """The choices that a run makes, by photo, and whether it is a correction.
+
+    A cell ``kind`` or ``strength`` of a list is a choice; a kind that the photo was restored as already is none, so
+    that a ``results.csv`` can be edited and given back. A run over single photos that the folder knows beside others,
+    with another degradation or strength than the folder's, is a correction: it chooses for these photos, and the
+    settings of the folder stay. With the folder's own degradation and strength it takes their choices back.
+
+    Raises:
+        ConfigError: a cell cannot be understood.
+    """
+    chosen: dict[str, Choice] = {}
+    for source in sources:
+        if not (source.kind or source.strength):
+            continue
+        record = outputs.sidecars.read(source.name)
+        choice = Choice(**record.choice) if record is not None else Choice()
+        where = f"the list's row of {source.path}"
+        as_before = record is not None and record.row.status == "restored" and same_kind(source.kind, record.row.kind)
+        if source.kind and not as_before:
+            choice = replace(choice, degradation=degradation_named(source.kind, where))
+        if source.strength:
+            choice = replace(choice, strength=checked_strength(source.strength, where))
+        chosen[source.name] = choice.without(settings)
+    folder = outputs.config()
+    named = [source.name for source in sources if source.single and source.name in outputs.earlier]
+    if not folder.get("degradation") or len(named) < len(sources) or len(named) == len(outputs.earlier):
+        return chosen, False
+    own = Choice(settings["degradation"], settings.get("strength")).without(folder)
+    return {name: own for name in named}, own != Choice()
+
+
+def stated(degradation: Any) -> dict[str, Any]:
+    """A config's ``degradation`` with all its options, as ``--print_config`` shows it.
+
+    Raises:
+        ConfigError: there is no such class, or it has no such option.
+    """
+    parser = _parser()
+    found: dict[str, Any] = yaml.safe_load(resolved(parser, _parsed(parser, degradation)))["degradation"]
+    return found
+
+
+def degradation_factory(degradation: Any) -> Callable[[], Degradation]:
+    """What makes a degradation, from what a config states. Raises as ``stated`` does."""
+    parser = _parser()
+    factory: Callable[[], Degradation] = parser.instantiate(_parsed(parser, degradation)).degradation
+    return factory
+
+
+def _parser() -> ArgumentParser:
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--degradation", type=Callable[[], Degradation])
+    return parser
+
+
+def _parsed(parser: ArgumentParser, degradation: Any) -> Namespace:
+    try:
+        return parser.parse_object({"degradation": degradation})
+    except ArgumentError as error:
+        raise ConfigError(explain(str(error), parser)[0]) from error
+
+
+def built(factory: Callable[[], Degradation] | None) -> Degradation:
+    """One degradation, for the factory to be known to work. No random number of the process is used up.
+
+    Raises:
+        ConfigError: it does not work, or there is none.
+    """
+    import torch
+
+    from zeroair_pl.errors import describe
+
+    if factory is None:
+        raise ConfigError(
+            "No degradation is named. Use a config, for example --config auto, or --degradation NAME; "
+            "'plugins list' shows all."
+        )
+    with torch.random.fork_rng(devices=[]):
+        try:
+            made = factory()
+        except ConfigError:
+            raise
+        except Exception as error:
+            raise ConfigError(f"degradation: cannot be built, {describe(error)}") from error
+    if type(made).forward is Degradation.forward:
+        raise ConfigError(f"degradation: {type(made).__name__} has no forward(x); name one of 'plugins list'.")
+    return made
+
+
+def _folded(word: str) -> str:
+    return "".join(character for character in word.casefold() if character.isalnum())

@@ -1,0 +1,287 @@
+"""One photo's way from file to file: is it finished, decode, fit, encode, score, and say that it is finished."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from zeroair_pl.errors import ConfigError, DivergenceError, InputError, describe
+from zeroair_pl.inspection.progress import ListProgress
+from zeroair_pl.jobs.batches import BatchSize, batch_size
+from zeroair_pl.jobs.choices import Choice, Plans
+from zeroair_pl.jobs.outputs import Outputs
+from zeroair_pl.jobs.records import Record, Row, digest, of_photo
+from zeroair_pl.jobs.retry import safer
+from zeroair_pl.jobs.task import Task, own_fault
+from zeroair_pl.method.checkpoints import Checkpoints
+from zeroair_pl.method.large import is_large
+from zeroair_pl.method.settings import Method, Result
+from zeroair_pl.method.solve import solve
+from zeroair_pl.photos.atomic import write_atomically
+from zeroair_pl.photos.finding import Source
+from zeroair_pl.photos.photo import Photo
+from zeroair_pl.photos.reading import load_photo
+from zeroair_pl.photos.writing import encode_photo, output_path
+from zeroair_pl.tensors.memory import is_out_of_memory, release
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Callback
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything but the photo. The three steps of a photo's way are for three threads; see ``pipeline``.
+
+    Args:
+        plans: how photos are restored.
+        outputs: where the results go.
+        wanted: the switches ``maps``, ``strips``, ``tensorboard`` and ``overwrite``.
+        trainer: further arguments of ``lightning.Trainer``.
+        steps: timesteps of a fit.
+        batches: how many photos of one size are fitted together, or ``auto``.
+        device: that fits them.
+        checkpoint_every: timesteps between checkpoints in the middle of a fit; 0 makes none.
+        chosen: choices of this run, by the photo's name; others have the one in their record.
+        correction: the run is about some photos of the folder, whose own settings stay.
+    """
+
+    plans: Plans
+    outputs: Outputs
+    wanted: dict[str, bool]
+    trainer: dict[str, Any]
+    steps: int
+    batches: BatchSize
+    device: torch.device
+    checkpoint_every: int = 0
+    chosen: Mapping[str, Choice] = field(default_factory=dict)
+    correction: bool = False
+
+    def read(self, source: Source) -> Task:
+        """Finds out whether the photo is finished, and decodes it if not."""
+        task = Task(source, Row(source.name, str(source.path)))
+        with own_fault(task):
+            record = task.before = self.outputs.sidecars.read(source.name)
+            task.choice = self.chosen.get(source.name, Choice(**(record.choice if record is not None else {})))
+            task.plan = self.plans.of(task.choice)
+            # Before decoding: if the file changes meanwhile, the record has the old bytes, and the next run sees that.
+            depends = of_photo(source.path, task.plan.depends)
+            task.row = replace(task.row, settings=digest(depends))
+            if record is not None and self.outputs.finished(record, task.row.settings) and not self.wanted["overwrite"]:
+                task.row = replace(record.row, input=str(source.path), status="skipped", reason="")
+                return task
+            photo = load_photo(source.path)
+            task.row = replace(task.row, height=photo.size[0], width=photo.size[1])
+            path = output_path(self.outputs.folder, source, photo)
+            self._may_write(path, source, depends["sha256"], record)
+            task.depends, task.photo, task.path = depends, photo, path
+        return task
+
+    def _may_write(self, path: Path, source: Source, sha256: str, record: Record | None) -> None:
+        """Refuses a photo whose output is in the place of another file, before the time of a fit is spent on it."""
+        if reason := self.outputs.foreign(path.relative_to(self.outputs.folder).as_posix(), source.name, record):
+            raise InputError(f"{reason} Move it, or name another --out.")
+        another = self.outputs.made_from_another(source, sha256, record)
+        if another and os.path.lexists(path) and not self.wanted["overwrite"]:
+            raise InputError(f"{path}: exists, and is not made from {source.path}; use --overwrite or another --out.")
+
+    def batch(self, task: Task) -> int:
+        """How many photos such as this one are to be fitted together."""
+        if task.photo is None or task.plan is None or is_large(task.photo.pixels[None], task.plan.method):
+            return 1
+        return batch_size(self.batches, task.photo.pixels[0].numel(), self.device)
+
+    def fit(self, tasks: Sequence[Task], progress: ListProgress) -> None:
+        """Restores photos of one size, as far as they were read and are not finished. One that diverges is begun once
+        more, by itself."""
+        for task in tasks:
+            with own_fault(task):
+                self.outputs.require_room(task.source)
+        self._fit([task for task in tasks if task.photo is not None], progress)
+
+    def _fit(self, tasks: Sequence[Task], progress: ListProgress) -> None:
+        if len(tasks) < 2:
+            for task in tasks:
+                self._alone(task, progress)
+            return
+        reason = ""
+        lost: dict[int, str] = {}
+        try:
+            result, note = self._once(tasks, progress)
+            lost = result.lost
+        except ConfigError:
+            raise
+        except Exception as error:  # of one of them, or of all at once: each half finds out for itself
+            lost = error.lost if isinstance(error, DivergenceError) else {}
+            if len(lost) < len(tasks):
+                reason = "memory ran out" if is_out_of_memory(error) else f"one of them fails ({describe(error)})"
+        if reason:
+            release()
+            self.outputs.sidecars.checkpoint(tasks[0].source.name).unlink(missing_ok=True)
+            half = len(tasks) // 2
+            progress.print(f"note: a batch of {len(tasks)} photos is divided: {reason}")
+            for part in (tasks[:half], tasks[half:]):
+                self._fit(part, progress)
+            return
+        for i, task in enumerate(tasks):
+            if i in lost:
+                self._alone(task, progress, lost[i])
+            else:
+                task.fitted(result.of(i), note)
+
+    def _alone(self, task: Task, progress: ListProgress, reason: str = "") -> None:
+        """A fit of this photo alone; with a ``reason``, its first has diverged."""
+        with own_fault(task):
+            if not reason:
+                try:
+                    result, note = self._once([task], progress)
+                except DivergenceError as error:
+                    reason = str(error)
+            if reason:
+                self.outputs.sidecars.checkpoint(task.source.name).unlink(missing_ok=True)
+                assert task.plan is not None
+                method, words = safer(task.plan.method)
+                progress.print(f"note: {reason}; once more with {words}")
+                try:
+                    result, note = self._once([task], progress, method)
+                except DivergenceError as error:
+                    raise DivergenceError(f"{reason}; and once more with {words}") from error
+                note = "; ".join(filter(None, [reason, f"made with {words}", note]))
+            task.fitted(result, note)
+        if task.photo is None:  # it failed; a later run is to begin anew
+            self.outputs.sidecars.checkpoint(task.source.name).unlink(missing_ok=True)
+
+    def write(self, task: Task) -> Row:
+        """Writes and scores what was restored, and says that it is finished; returns the photo's row."""
+        source = task.source
+        with own_fault(task):
+            if task.row.status == "skipped" and task.before is not None and source.reference is not None:
+                path = self.outputs.folder / task.row.output
+                task.row = _scored(task.row, source, load_photo(source.path), path)
+                self.outputs.sidecars.write(replace(task.before, row=replace(task.row, status="restored")))
+            if task.result is not None:
+                self._write(task, task.result)
+        return task.row
+
+    def _write(self, task: Task, result: Result) -> None:
+        """The output, its pictures and its record. A picture that cannot be written becomes a note."""
+        source, photo, before = task.source, task.photo, task.before
+        assert photo is not None
+        assert task.path is not None
+        assert task.plan is not None
+        restored, share = result.restored[0], task.plan.strength
+        if share < 1:
+            restored = torch.lerp(photo.pixels, restored, share)
+        output = task.path.relative_to(self.outputs.folder).as_posix()
+        files = {output: encode_photo(task.path, restored, photo)}
+        pictures, notes = self._pictures(source, photo, restored, result)
+        for name, data in pictures.items():
+            if reason := self.outputs.foreign(name, source.name, before):
+                notes.append(f"{reason} It stays.")
+            else:
+                files[name] = data
+        digests = {name: [hashlib.sha256(data).hexdigest()] for name, data in files.items()}
+        row = replace(task.row, output=output)
+        record = Record(os.path.realpath(source.path), task.depends, row, digests, task.choice.kept())
+        self.outputs.claim(record, before)
+        for name, data in files.items():
+            try:
+                write_atomically(self.outputs.folder / name, data)
+            except InputError as error:
+                if name == output:
+                    raise
+                notes.append(str(error))
+                digests.pop(name, None)
+        row = replace(row, status="restored", note="; ".join(filter(None, [row.note, *notes])))
+        row = _scored(row, source, photo, task.path)
+        self.outputs.sidecars.write(replace(record, row=row))
+        self.outputs.sidecars.checkpoint(source.name).unlink(missing_ok=True)
+        task.row, task.notes = row, notes
+
+    def _pictures(
+        self, source: Source, photo: Photo, restored: Tensor, result: Result
+    ) -> tuple[dict[str, bytes], list[str]]:
+        """The pictures beside the output, by name, and what went wrong with others."""
+        from zeroair_pl.inspection.report import encode_map, encode_strip
+
+        makers: dict[str, Callable[[], bytes]] = {}
+        if self.wanted["strips"]:
+            name = self.outputs.strip(source)
+            makers[name] = lambda name=name: encode_strip(name, photo.pixels, restored, result.maps[0])  # type: ignore[misc]
+        for what, values in result.maps[0].items() if self.wanted["maps"] else ():
+            name = self.outputs.map(source, what)
+            makers[name] = lambda name=name, values=values: encode_map(name, values)  # type: ignore[misc]
+        made, notes = {}, []
+        for name, maker in makers.items():
+            try:
+                made[name] = maker()
+            except ConfigError:
+                raise
+            except Exception as error:
+                notes.append(f"{name}: not drawn, {describe(error)}")
+        return made, notes
+
+    def _once(self, tasks: Sequence[Task], progress: ListProgress, other: Method | None = None) -> tuple[Result, str]:
+        """A result for all of them, by their plan or another method, and what was done otherwise for it."""
+        plan = tasks[0].plan
+        assert plan is not None
+        method = other or plan.method
+        names = [task.source.name for task in tasks]
+        photos = [task.photo.pixels for task in tasks if task.photo is not None]
+        shown = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+        follow = progress.image(shown, self.steps, len(tasks))
+        for task in tasks:
+            if task.follow is not None:
+                task.follow.leave()
+            task.follow = follow
+        callbacks: list[Callback] = [follow]
+        if self.wanted["tensorboard"]:
+            from zeroair_pl.inspection.tensorboard import TensorBoard
+
+            callbacks.append(TensorBoard(self.outputs.board, names, config=plan.resolved))
+        if self.checkpoint_every and other is None:
+            path = self.outputs.sidecars.checkpoint(names[0])
+            own = [task.row.settings for task in tasks]
+            settings = own[0] if len(own) == 1 else digest({"batch": own})
+            callbacks.append(Checkpoints(path, self.checkpoint_every, settings))
+        prior, tiling = method.prior, method.prior.tiling
+        try:
+            # The files' own names, which are the same however they were listed: they decide the random numbers.
+            files = [task.source.path.name for task in tasks]
+            y = photos[0][None] if len(photos) == 1 else torch.stack(photos)  # no copy of a large photo
+            result = solve(y, files, method, callbacks, self.trainer)
+            now = prior.tiling
+            if tiling is None or now is None or (now.side, now.pixels_at_once) == (tiling.side, tiling.pixels_at_once):
+                return result, ""
+            if len(tasks) > 1:  # tiles change a result, so nobody's company must ask for them
+                raise MemoryError("the prior would need smaller tiles")
+            note = f"memory ran out: the prior saw tiles of at most {now.side} px"
+            progress.print(f"note: {', '.join(files)}: {note}")
+            return result, note
+        finally:
+            prior.tiling = tiling  # the size of one photo must not change the results of others
+            follow.end()
+
+
+def _scored(row: Row, source: Source, photo: Photo, output: Path) -> Row:
+    """The row with PSNR and SSIM of the photo and of the file that was written. The reference is opened here alone."""
+    row = replace(row, psnr_input=None, psnr=None, ssim_input=None, ssim=None)
+    if source.reference is None:
+        return row
+    from zeroair_pl.scores.metrics import psnr, ssim_paper
+
+    try:
+        truth, before, after = load_photo(source.reference).pixels, photo.pixels, load_photo(output).pixels
+    except InputError as error:
+        return replace(row, reason=str(error))
+    if truth.shape != before.shape:
+        (_, h, w), (_, height, width) = truth.shape, before.shape
+        return replace(row, reason=f"{source.reference}: the reference is {w}x{h} px, the photo {width}x{height} px.")
+    p, s = ([float(metric(image[None], truth[None])) for image in (before, after)] for metric in (psnr, ssim_paper))
+    return replace(row, psnr_input=p[0], psnr=p[1], ssim_input=s[0], ssim=s[1])

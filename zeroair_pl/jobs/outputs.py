@@ -1,0 +1,282 @@
+"""The output folder of a run: which file goes where, the table of results, and what is finished already."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from zeroair_pl.config.files import read_config
+from zeroair_pl.errors import ConfigError, InputError
+from zeroair_pl.jobs.records import COLUMNS, INTERRUPTED, Record, Row, Sidecars
+from zeroair_pl.photos.atomic import clear_leftovers, write_atomically
+from zeroair_pl.photos.finding import Source
+from zeroair_pl.photos.ownership import FOLDER, OwnFiles, digest_of, why
+
+TABLE, CONFIG = "results.csv", "config.yaml"
+CORRECTION = f"{FOLDER}/correction.yaml"  # for the other processes of a run
+_WHOLE = ("width", "height", "forwards")
+_DIGITS = {"noise_level": 5, "seconds": 2, "psnr_input": 3, "psnr": 3, "ssim_input": 4, "ssim": 4}
+_NEEDED = ("name", "input", "output", "status")
+_BESIDE = 1_000_000  # bytes that a photo's pictures and log may take, beside its output
+
+# The table is written as a whole. To do so after each photo is dear for long lists, and nobody reads that fast; what is
+# finished is in the sidecars at any moment.
+_SHORT = 100  # rows
+_PAUSE = 60.0  # seconds between two tables that are longer
+
+
+class Outputs:
+    """Paths, records and table of one output folder, which is made if it does not exist.
+
+    No file there is replaced that this program did not write; see ``ownership``.
+
+    Args:
+        folder: the output folder.
+
+    Attributes:
+        names: of the photos of this run, in the order of their list, which is the table's.
+        rows: of this run so far, by name.
+        current: the table has all that is known.
+        trouble: why the table could not be written the last time, or ``""``.
+
+    Raises:
+        ConfigError: the folder cannot be made or written, or holds a ``results.csv`` or ``config.yaml`` that this
+            program did not write.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.results, self.board = folder, folder / TABLE, folder / "tensorboard"
+        self.sidecars, self._own = Sidecars(folder), OwnFiles(folder)
+        self._own.check(name for name in (TABLE, CONFIG) if not self._edited(name))
+        self._new = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+        self._began = time.time()
+        self._before: bytes | None = None
+        self.names: list[str] = []
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            self.withdraw()
+            raise ConfigError(f"--out {folder}: cannot be written ({error.strerror or error}).") from error
+        records = list(self.sidecars)
+        self._names_of = {record.photo: record.row.name for record in records}
+        # Sidecars say what is true; of failures, only the table tells.
+        self.earlier = {**self._read(), **{record.row.name: record.row for record in records}}
+        self.rows: dict[str, Row] = {}
+        self.trouble = ""
+        self.current = False
+        self._written = -_PAUSE
+
+    def named(self, sources: Sequence[Source]) -> list[Source]:
+        """The photos of this run, those that the folder knows under the names that it knows them by.
+
+        However a photo is listed, its result stays in one place.
+        """
+        known = [self._names_of.get(os.path.realpath(source.path)) for source in sources]
+        taken = {name.casefold() for name in known if name is not None}
+        found = []
+        for source, name in zip(sources, known, strict=True):
+            if name is None:
+                name, number = source.name, 1
+                while name.casefold() in taken:
+                    number += 1
+                    name = f"{source.name}-{number}"
+                taken.add(name.casefold())
+            found.append(replace(source, name=name))
+        self.names = [source.name for source in found]
+        return found
+
+    def config(self) -> dict[str, Any]:
+        """The settings that the folder was made with; empty if there are none, or somebody has changed them."""
+        path = self.folder / CONFIG
+        return read_config(path).values if path.is_file() and self._own.ours(CONFIG) else {}
+
+    def begin(self, config: str, correction: bool = False) -> None:
+        """Writes the settings of this run, and removes what killed runs left behind.
+
+        Args:
+            correction: the settings are those of some photos, and the folder keeps its own.
+
+        Raises:
+            InputError: they cannot be written.
+        """
+        self._clear_leftovers()
+        path, data = self.folder / CONFIG, config.encode("utf-8", "surrogateescape")
+        if correction:
+            write_atomically(self.folder / CORRECTION, data)
+        if correction or not data:
+            return
+        self._before = path.read_bytes() if path.is_file() else b""
+        if self._before != data:
+            self._keep_aside(CONFIG)
+            self._own.write(CONFIG, data)
+
+    def withdraw(self) -> None:
+        """After a run that was refused before any photo came to an end: leaves the folder as it was."""
+        from zeroair_pl.inspection.tensorboard import EVENTS, run_folder
+
+        if self._before is not None:
+            if self._before:
+                self._own.write(CONFIG, self._before)
+            else:
+                self._own.remove(CONFIG)
+        for name in self.names:
+            for file in run_folder(self.board, name).glob(EVENTS):
+                if file.stat().st_mtime >= self._began:
+                    file.unlink()
+        for new in self._new:  # what somebody else has put there meanwhile stays
+            for parent, _, _ in os.walk(new, topdown=False):
+                with contextlib.suppress(OSError):
+                    os.rmdir(parent)
+
+    def strip(self, source: Source) -> str:
+        """The picture of the photo before and after, as a name in the folder."""
+        return f"strips/{source.name}.png"
+
+    def map(self, source: Source, name: str) -> str:
+        """The picture of one map of its degradation."""
+        return f"maps/{source.name}_{name}.png"
+
+    def finished(self, record: Record, settings: str) -> bool:
+        """Whether the photo was restored with all that ``settings`` is a digest of, and its output is there."""
+        row = record.row
+        return row.status == "restored" and row.settings == settings and (self.folder / row.output).is_file()
+
+    def foreign(self, name: str, photo: str, record: Record | None) -> str:
+        """Why the file ``name`` of the folder is not to be replaced, as a sentence; empty if it may be.
+
+        Args:
+            photo: the name of the photo that the file is for.
+            record: its record, which has the digests of what was written for it.
+        """
+        path = self.folder / name
+        if record is None:
+            digests, unknown = [], self.sidecars.path(photo).is_file()
+        else:
+            digests, unknown = record.files.get(name, []), not record.files
+        # A record that is damaged, or older than the digests, still says that the files of this photo are ours.
+        if unknown or not os.path.lexists(path) or digest_of(path) in digests:
+            return ""
+        return f"{path}: {why(bool(digests))}"
+
+    def made_from_another(self, source: Source, sha256: str, record: Record | None) -> bool:
+        """Whether the record is of another photo than this one, wherever that lies now."""
+        return (
+            record is not None
+            and record.photo != os.path.realpath(source.path)
+            and record.depends.get("sha256") != sha256
+        )
+
+    def require_room(self, source: Source) -> None:
+        """Refuses a photo that the disk has no room for, before the time of a fit is spent on it.
+
+        Raises:
+            InputError: less is left than about what its files will take.
+        """
+        needed, free = 2 * source.path.stat().st_size + _BESIDE, shutil.disk_usage(self.folder).free
+        if free < needed:
+            left, wanted = (f"{size / 1e6:.1f} MB" for size in (free, needed))
+            raise InputError(f"{source.path}: not begun, since {self.folder} has {left} left and it may take {wanted}.")
+
+    def claim(self, record: Record, before: Record | None) -> None:
+        """Says that the files of this photo are about to be replaced, which ends what the record ``before`` says.
+
+        Raises:
+            InputError: that cannot be written.
+        """
+        files = {} if before is None else before.files
+        both = {name: [*record.files.get(name, []), *files.get(name, [])] for name in {**files, **record.files}}
+        row = replace(record.row, status="failed", reason=INTERRUPTED)
+        claimed = replace(record, row=row, files={name: list(dict.fromkeys(both[name])) for name in both})
+        self.sidecars.write(claimed)
+        self.earlier[claimed.row.name] = claimed.row
+
+    def add(self, row: Row) -> None:
+        """Adds a row of this run, and writes the table if it is short or was not written for a while."""
+        self.rows[row.name], self.current = row, False
+        if len(self.rows) + len(self.earlier) <= _SHORT or time.monotonic() - self._written >= _PAUSE:
+            self.write_table()
+
+    def write_table(self) -> None:
+        """Writes the table in one step: the photos of this run in the order of their list, then all others.
+
+        A photo that this run has not come to yet has the row that it had.
+        """
+        everything = {**self.earlier, **self.rows}
+        first = [name for name in self.names if name in self.rows]
+        listed = set(first)
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for name in (*first, *(name for name in everything if name not in listed)):
+            writer.writerow([_cell(column, getattr(everything[name], column)) for column in COLUMNS])
+        try:
+            # A file's name may hold bytes that are no UTF-8. Python keeps them as surrogates, the table as \udcff.
+            self._keep_aside(TABLE)
+            self._own.write(TABLE, text.getvalue().encode("utf-8", "backslashreplace"))
+            self.current, self.trouble = True, ""
+        except InputError as error:  # a full disk costs what cannot be written, not what can still be done
+            self.trouble = str(error)
+        self._written = time.monotonic()
+
+    def _read(self) -> dict[str, Row]:
+        if not self.results.exists():
+            return {}
+        try:
+            with self.results.open(newline="", encoding="utf-8") as file:
+                text = re.sub(r"\\(udc[89a-f][0-9a-f])", lambda found: chr(int(found[1][1:], 16)), file.read())
+            return {cells["name"]: _row(cells) for cells in csv.DictReader(io.StringIO(text, newline=""))}
+        except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+            if self._edited(TABLE):  # it is kept, under another name
+                return {}
+            raise ConfigError(
+                f"{self.results}: not a table of results ({type(error).__name__}: {error}); move it away or name "
+                "another folder with --out."
+            ) from error
+
+    def _edited(self, name: str) -> bool:
+        """Whether somebody has changed a file that this program wrote."""
+        return self._own.known(name) and not self._own.ours(name)
+
+    def _keep_aside(self, name: str) -> None:
+        """Gives a file that somebody has changed another name, so that nothing of it is lost."""
+        if not self._edited(name):
+            return
+        stem, _, suffix = name.rpartition(".")
+        number, aside = 1, self.folder / f"{stem}.edited.{suffix}"
+        while os.path.lexists(aside):
+            number += 1
+            aside = self.folder / f"{stem}.edited-{number}.{suffix}"
+        os.rename(self.folder / name, aside)
+        print(f"note: {self.folder / name} was changed since it was written; it is now {aside}", file=sys.stderr)
+
+    def _clear_leftovers(self) -> None:
+        """Where this run may write: a folder such as ``--out .`` is not searched as a whole."""
+        parents = {name.rpartition("/")[0] for name in self.names}
+        clear_leftovers(self.folder / FOLDER / "written")
+        for root in ("", "strips", "maps", FOLDER):
+            for parent in parents | {""}:
+                clear_leftovers(self.folder / root / parent)
+
+
+def _cell(column: str, value: Any) -> Any:
+    return f"{value:.{_DIGITS[column]}f}" if isinstance(value, float) else value
+
+
+def _row(cells: dict[str, str]) -> Row:
+    values: dict[str, Any] = {f.name: cells[f.name] for f in fields(Row) if f.name in _NEEDED or f.name in cells}
+    for key in (*_WHOLE, *_DIGITS):
+        values[key] = (int if key in _WHOLE else float)(values[key]) if values.get(key) else None
+    return Row(**values)

@@ -1,0 +1,133 @@
+"""Reading, fitting and writing at once: while photos are fitted, the next are decoded and the last encoded."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any
+
+from zeroair_pl.inspection.progress import ListProgress
+from zeroair_pl.jobs.batches import Batches
+from zeroair_pl.jobs.job import Job
+from zeroair_pl.jobs.task import Task
+from zeroair_pl.photos.finding import Source
+
+LARGE = 25_000_000  # pixels of a photo that is alone in memory
+BEHIND = 100  # photos without a fit that may wait to be said so
+
+
+def restore_all(
+    job: Job,
+    sources: Iterable[Source],
+    progress: ListProgress,
+    done: Callable[[Task], None],
+    held: Callable[[int], int] | None = None,
+) -> None:
+    """Takes photos from file to file: one by one, in the order of the list, or in batches of one size.
+
+    Three batches are in memory at most, and those photos that wait for more of their size; of large photos, one.
+    Whatever ends the run, what was fitted by then is written. A run that ends without an exception has called ``done``
+    exactly once for each photo.
+
+    Args:
+        sources: the photos; each is asked for when its time has come.
+        done: is told of each photo that has come to its end, in the thread that writes.
+        held: see ``Batches``. Where it is given, others could take the photos too, and none is taken during a fit.
+
+    Raises:
+        ConfigError: a setting proved wrong.
+        KeyboardInterrupt: the run was stopped.
+    """
+    todo, batches = iter(sources), Batches(job.batch, held)
+    writing: deque[Future[None]] = deque()
+    reading: Future[list[Task]] | None = None
+
+    def read(count: int) -> list[Task]:
+        tasks: list[Task] = []
+        while len(tasks) < count and _pixels(tasks) <= LARGE and (source := next(todo, None)) is not None:
+            tasks.append(job.read(source))
+        return tasks
+
+    def finish(task: Task) -> None:
+        job.write(task)
+        done(task)
+
+    with Worker("read") as reader, Worker("write") as writer:
+
+        def write(tasks: Sequence[Task]) -> None:
+            wait(BEHIND)
+            writing.extend(writer.submit(finish, task) for task in tasks)
+
+        def wait(behind: int = 0) -> None:
+            while len(writing) > behind:
+                writing.popleft().result()
+
+        try:
+            while True:
+                while not (batch := batches.ready()):
+                    tasks, reading = (reading or reader.submit(read, 1)).result(), None
+                    if not tasks:
+                        batch = batches.oldest()
+                        break
+                    write([task for task in tasks if task.photo is None])  # finished before, or not to be read
+                    for task in tasks:
+                        if task.photo is not None:
+                            batches.add(task)
+                    del tasks, task
+                if not batch:
+                    break
+                alone = _pixels(batch) > LARGE
+                if alone:
+                    wait()
+                elif held is None and reading is None:  # several batches may be ready before what was read is looked at
+                    reading = reader.submit(read, batches.wanted)
+                job.fit(batch, progress)
+                wait()
+                write(batch)
+                if alone:
+                    wait()
+                del batch
+        finally:
+            wait()
+
+
+def _pixels(tasks: Iterable[Task]) -> int:
+    return sum(task.photo.pixels[0].numel() for task in tasks if task.photo is not None)
+
+
+class Worker:
+    """A thread that does one thing after the other. It dies with the program, so that what hangs in it holds up nobody,
+    as one of ``concurrent.futures`` would."""
+
+    def __init__(self, name: str) -> None:
+        self._todo: SimpleQueue[tuple[Future[Any], Callable[..., Any], tuple[Any, ...]] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+
+    def __enter__(self) -> Worker:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._todo.put(None)
+        self._thread.join(timeout=None if kind is None else 1)  # seconds
+
+    def submit(self, function: Callable[..., Any], *values: Any) -> Future[Any]:
+        """Asks for ``function(*values)``, whose outcome the future will have, an exception included."""
+        future: Future[Any] = Future()
+        self._todo.put((future, function, values))
+        return future
+
+    def _work(self) -> None:
+        while (item := self._todo.get()) is not None:
+            future, function, values = item
+            try:
+                future.set_result(function(*values))
+            except BaseException as error:
+                future.set_exception(error)
+            del item, future, function, values  # or a photo stays in memory until the next one comes

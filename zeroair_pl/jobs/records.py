@@ -1,0 +1,189 @@
+"""What is finished, as one small file for each photo: several processes may write them, and none spoils another's.
+
+``OUT/.zeroair/NAME.json`` says which photo, settings, prior and version the output NAME is made from. It is written as
+a claim before the output and as a record after it, so that at any moment, kill −9 included, an output that is not
+finished is known to be so, and known to be ours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field, fields
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+from zeroair_pl.errors import InputError
+from zeroair_pl.photos.atomic import write_atomically
+from zeroair_pl.photos.ownership import FOLDER
+from zeroair_pl.photos.reading import check_file
+
+Status = Literal["restored", "skipped", "failed"]
+
+INTERRUPTED = "the run was stopped while its files were written"
+_LONGEST = 240  # bytes of a file's name, which is short of the usual 255 by what the suffix needs
+# Packages whose versions come with ours, in the place of their files.
+_LIBRARIES = {"zeroair_pl", "torch", "lightning", "diffusers", *sys.stdlib_module_names}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One photo in ``results.csv``.
+
+    Attributes:
+        reason: why it failed, or why it could not be scored.
+        note: what was done otherwise than the settings say, for it to succeed.
+        kind: what happened to it, as ``Auto`` found or as the settings say.
+        noise_level: learned standard deviation of its noise, in units of [0, 1].
+        forwards: forward passes of the prior.
+        seconds: of the fit.
+        psnr_input, ssim_input: of the photo against its reference, where a list names one (PSNR in dB).
+        psnr, ssim: of the restored photo.
+        settings: a digest of all that its result depends on.
+    """
+
+    name: str
+    input: str
+    output: str = ""
+    status: Status = "failed"
+    reason: str = ""
+    note: str = ""
+    width: int | None = None
+    height: int | None = None
+    kind: str = ""
+    noise_level: float | None = None
+    forwards: int | None = None
+    seconds: float | None = None
+    psnr_input: float | None = None
+    psnr: float | None = None
+    ssim_input: float | None = None
+    ssim: float | None = None
+    settings: str = ""
+
+
+COLUMNS = [f.name for f in fields(Row)]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A sidecar.
+
+    Attributes:
+        photo: absolute path of the photo, links resolved.
+        depends: all that the result depends on; see ``dependencies`` and ``of_photo``.
+        row: as in the table; failed, because interrupted, while it is a claim.
+        files: digests of what this program wrote for the photo, by the file's name in the output folder. A claim has
+            what is there and what is about to be.
+        choice: the photo's own settings, as ``choices.Choice`` has them.
+    """
+
+    photo: str
+    depends: dict[str, Any]
+    row: Row
+    files: dict[str, list[str]] = field(default_factory=dict)
+    choice: dict[str, Any] = field(default_factory=dict)
+
+
+class Sidecars:
+    """The records in one output folder."""
+
+    def __init__(self, out: Path) -> None:
+        self.folder = out / FOLDER
+
+    def path(self, name: str) -> Path:
+        """Of the photo called ``name``."""
+        parent, slash, last = name.rpartition("/")
+        if len(os.fsencode(last)) > _LONGEST:
+            last = hashlib.sha256(os.fsencode(last)).hexdigest()
+        return self.folder / f"{parent}{slash}{last}.json"
+
+    def checkpoint(self, name: str) -> Path:
+        """Of a fit of the photo called ``name`` that is under way."""
+        return self.path(name).with_suffix(".ckpt")
+
+    def read(self, name: str) -> Record | None:
+        """The record of the photo called ``name``; ``None`` if there is none, or none that can be read."""
+        return _read(self.path(name))
+
+    def write(self, record: Record) -> None:
+        """Replaces the record of this photo in one step.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        text = json.dumps(asdict(record), indent=1, default=str)  # ASCII: a file's name need not be valid Unicode
+        write_atomically(self.path(record.row.name), text.encode())
+
+    def __iter__(self) -> Iterator[Record]:
+        """All records, sorted by their paths."""
+        for parent, folders, names in os.walk(self.folder):
+            folders.sort()
+            for name in sorted(names):
+                if name.endswith(".json") and (record := _read(Path(parent, name))) is not None:
+                    yield record
+
+
+def _read(path: Path) -> Record | None:
+    try:
+        content = json.loads(path.read_bytes())
+        row = Row(**{key: value for key, value in content["row"].items() if key in COLUMNS})
+        return Record(content["photo"], content["depends"], row, content.get("files", {}), content.get("choice", {}))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # lost with the power, or not ours: the photo counts as unfinished
+
+
+def dependencies(settings: dict[str, Any], prior: str, objects: Iterable[object]) -> dict[str, Any]:
+    """All that every result of a run depends on: version, settings, prior, and the code of classes that are not ours.
+
+    Args:
+        settings: those that decide a result.
+        prior: ``Prior.fingerprint()``.
+        objects: what takes part in a fit. The file of a class from a plugin, or from anywhere but the libraries that
+            this package stands on, counts with all its bytes, since its author may be at work on it.
+    """
+    code: dict[str, str] = {}
+    for kind in {kind for each in objects for kind in type(each).__mro__}:
+        file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+        if file and kind.__module__.partition(".")[0] not in _LIBRARIES and os.path.isfile(file):
+            code[kind.__name__] = hash_file(Path(file))
+    return {"version": _version(), "settings": settings, "prior": prior, "code": dict(sorted(code.items()))}
+
+
+def of_photo(path: Path, dependencies: dict[str, Any]) -> dict[str, Any]:
+    """All that the result of the photo at ``path`` depends on: its bytes, and its name, which seeds random numbers.
+
+    Raises:
+        InputError: it is missing, no regular file, empty, or unreadable.
+    """
+    check_file(path)
+    try:
+        return {"file": path.name, "sha256": hash_file(path), **dependencies}
+    except PermissionError as error:
+        raise InputError(f"{path}: no permission to read it.") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}).") from error
+
+
+def digest(depends: dict[str, Any]) -> str:
+    """16 hexadecimal digits that change with anything in ``depends``."""
+    return hashlib.sha256(json.dumps(depends, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            found.update(block)
+    return found.hexdigest()
+
+
+def _version() -> str:
+    try:
+        return version("zeroair-pl")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "unknown"

@@ -1,0 +1,80 @@
+"""One photo on its way from file to file, and whose fault it is when something goes wrong there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from zeroair_pl.errors import ConfigError, DivergenceError, InputError, describe
+from zeroair_pl.inspection.progress import Follow
+from zeroair_pl.jobs.choices import Choice, Plan
+from zeroair_pl.jobs.records import Record, Row
+from zeroair_pl.method.settings import Result
+from zeroair_pl.photos.finding import Source
+from zeroair_pl.photos.photo import Photo
+from zeroair_pl.tensors.memory import is_out_of_memory, release
+
+
+@dataclass
+class Task:
+    """One photo on its way.
+
+    Attributes:
+        row: what is known of it so far; failed, with a reason, as soon as it goes no further.
+        depends: all that its result depends on.
+        photo, path: what is to be restored, and where to; ``None`` if nothing is.
+        choice: its own settings, and the plan that they make.
+        before: the record of an earlier run.
+        result: of its fit.
+        follow: what watched its fit.
+        notes: what went wrong beside its output.
+    """
+
+    source: Source
+    row: Row
+    depends: dict[str, Any] = field(default_factory=dict)
+    photo: Photo | None = None
+    path: Path | None = None
+    choice: Choice = field(default_factory=Choice)
+    plan: Plan | None = None
+    before: Record | None = None
+    result: Result | None = None
+    follow: Follow | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def fitted(self, result: Result, note: str) -> None:
+        """Its fit has ended well."""
+        self.result = result
+        self.row = replace(
+            self.row,
+            note=note,
+            kind=result.phi[0].kind,
+            noise_level=float(result.noise_level[0]),
+            forwards=result.forwards[0],
+            seconds=result.seconds,
+        )
+
+
+@contextmanager
+def own_fault(task: Task) -> Iterator[None]:
+    """What goes wrong with one photo becomes the reason in its row."""
+    reason, unexpected = "", False
+    try:
+        yield
+    except ConfigError:  # the settings' fault: no other photo would fare better
+        raise
+    except (InputError, DivergenceError) as error:
+        reason = str(error)
+    except Exception as error:
+        what, unexpected = describe(error), True
+        if is_out_of_memory(error):
+            what = f"memory ran out ({what}); lower prior.pixels_at_once, prior.tile or sampling.working_pixels."
+        reason = f"{task.source.path}: {what}"
+    if reason:
+        task.row = replace(task.row, status="failed", reason=reason)
+        task.photo = task.result = None
+    if unexpected:
+        release()  # what the failed fit held

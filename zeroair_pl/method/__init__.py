@@ -1,0 +1,1 @@
+"""One fit: the paper's method, from a photo in memory to a restored one."""

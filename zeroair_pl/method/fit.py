@@ -1,0 +1,107 @@
+"""One group of photos in, restored photos out: builds the module, the schedule and a Trainer, and runs them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from zeroair_pl.method.first_look import FirstLook
+from zeroair_pl.method.restoration import Restoration
+from zeroair_pl.method.sampling import DiffusionSampling
+from zeroair_pl.method.settings import Method, Result
+from zeroair_pl.sampling.schedule import Schedule
+from zeroair_pl.tensors.per_image import image_generator
+from zeroair_pl.tensors.threads import one_thread
+from zeroair_pl.tensors.trainer import plain_interrupt, quiet_lightning, trainer_of
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Callback
+
+
+def fit(
+    y: Tensor,
+    names: list[str],
+    method: Method,
+    callbacks: Sequence[Callback] = (),
+    trainer: dict[str, Any] | None = None,
+) -> Result:
+    """Restores B photos of one size in one fit. None of them has any influence on another.
+
+    On a CPU their results are those of B fits of one photo, to the bit. Other devices compute them together, and
+    operations on larger batches may round differently there.
+
+    Args:
+        y: (B, 3, H, W) in [0, 1].
+        names: their names; with the seed they decide all random numbers.
+        method: how to restore.
+        callbacks: run after the sampler's own, so they see the guided estimate.
+        trainer: further arguments of ``lightning.Trainer`` (accelerator, devices, precision is the prior's own).
+
+    Raises:
+        DivergenceError: for each of the photos, an estimate stopped being finite, or being of its photo; see
+            ``divergence``. If this is true of some of them, ``Result.lost`` says so.
+    """
+    with one_thread(y[0, 0].numel()):
+        return _fit(y, names, method, callbacks, trainer)
+
+
+def _fit(
+    y: Tensor,
+    names: list[str],
+    method: Method,
+    callbacks: Sequence[Callback],
+    trainer: dict[str, Any] | None,
+) -> Result:
+    from zeroair_pl.method.checkpoints import start
+    from zeroair_pl.method.divergence import Watchdog, lost
+
+    began = time.perf_counter()
+    s = method.sampling
+    schedule = Schedule(s.scheduler, method.prior, s.steps, s.start, s.end, s.spacing, s.eta)
+    module = Restoration(
+        y,
+        names,
+        method.degradation,
+        method.modelling,
+        [term.loss for term in method.guidance.terms],
+        method.guidance.boundaries,
+        method.seed,
+    )
+    sampler = DiffusionSampling(
+        method.prior, schedule, method.guidance, [image_generator(method.seed, name, "sampling") for name in names]
+    )
+    with quiet_lightning():
+        engine = trainer_of([sampler, Watchdog(), *callbacks], trainer)
+        device = engine.strategy.root_device
+        method.prior.to(device)
+        for i, phi in enumerate(module.phi):
+            look = FirstLook(method.prior, device)
+            look(phi, y[i : i + 1])
+            sampler.forwards[i] = look.forwards
+        if stacks_on(device):
+            module.to(device).stack()
+        try:
+            with plain_interrupt():
+                engine.fit(module, train_dataloaders=schedule.timesteps, ckpt_path=start(callbacks), weights_only=True)
+        finally:
+            # A Trainer, its loops and the module hold each other, and the photos would stay in memory with them until
+            # the garbage collector comes to cycles that old, which it does seldom.
+            vars(engine).clear()
+    restored = sampler.restored.detach().cpu()
+    for i, what in lost(y, restored).items():
+        module.lose(i, what)
+    module.phi.apart()
+    phi = [each.cpu() for each in module.phi]
+    with torch.no_grad():
+        maps, sigma = [each.maps() for each in phi], torch.stack([each.noise_level() for each in phi])
+    return Result(restored, maps, sigma, sampler.forwards.tolist(), time.perf_counter() - began, phi, dict(module.lost))
+
+
+def stacks_on(device: torch.device) -> bool:
+    """Whether the small networks of several photos are computed together there. On a CPU they are not: operations on a
+    batch round otherwise than on one photo, and a result must not depend on its company."""
+    return device.type != "cpu"

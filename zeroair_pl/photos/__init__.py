@@ -1,0 +1,1 @@
+"""Files to photos and back: finding, reading and writing. Nothing here restores."""

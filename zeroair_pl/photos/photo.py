@@ -1,0 +1,150 @@
+"""One photo in memory: upright pixels to work on, and all that its file needs to be written back as it was."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from zeroair_pl.errors import InputError
+
+Array = NDArray[Any]
+Space = Literal["grey", "rgb", "cmyk"]
+
+MIN_SIDE = 16  # px; smaller than the prior's smallest feature map can see
+MAX_PIXELS = 200_000_000  # refused before decoding: 200 megapixels are 2.4 GB of float32 RGB
+ORIENTATION = 0x0112  # the EXIF and TIFF tag
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A decoded photo and what writing it back needs.
+
+    ``pixels`` is float32 (3, H, W) in [0, 1], upright: the file's orientation is applied. Grey is three equal channels.
+    An RGB or grey file keeps its own encoding (values / maximum, no colour conversion), so a photo left unchanged is
+    written back bit for bit; CMYK is converted, through its profile where that works in both directions.
+
+    The written file has the *stored* layout and the orientation tag of the input, so its size in the file, its EXIF
+    and what a viewer shows all stay the same.
+    """
+
+    pixels: Tensor
+    format: str  # a key of finding.SUFFIXES
+    space: Space  # of the file; palettes count as rgb, bilevel as grey
+    dtype: str = "uint8"  # of one sample in the file: uint8, uint16, float16, float32, float64
+    alpha: Array | None = None  # (H, W) of that dtype, upright, straight (not premultiplied); written back untouched
+    others: Array | None = None  # (H, W, N), likewise: masks and other channels of a TIFF, neither color nor alpha
+    channels: tuple[int, ...] = ()  # a TIFF's ExtraSamples, in file order: 0 others, 1 premultiplied alpha, 2 alpha
+    icc_profile: bytes | None = None
+    exif: bytes | None = None  # without its thumbnail, which would show the unrestored photo
+    orientation: int = 1  # EXIF 1..8, of the stored layout
+    dpi: tuple[float, float] | None = None
+    white: float = 1.0  # what 1.0 in pixels stands for in a float file
+    lossless: bool = True  # a WebP may be either
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the upright photo."""
+        return self.pixels.shape[1], self.pixels.shape[2]
+
+
+def check_size(path: Path, width: int, height: int) -> None:
+    """Refuse, from the header alone, what is too small to restore or too large to decode."""
+    if width * height > MAX_PIXELS:
+        raise InputError(f"{path}: {width}x{height} px are {width * height / 1e6:.0f} megapixels; the limit is "
+                         f"{MAX_PIXELS / 1e6:.0f}.")  # fmt: skip
+    if min(width, height) < MIN_SIDE:
+        raise InputError(f"{path}: {width}x{height} px is too small; each side needs at least {MIN_SIDE} px.")
+
+
+def planes(path: Path, image: Image.Image) -> tuple[Space, Array, Array | None]:
+    """A decoded Pillow image of up to 8 bits as (space, colour (H, W, 1 or 3), alpha (H, W) or None)."""
+    mode = image.mode
+    if mode == "CMYK":
+        from zeroair_pl.photos.cmyk import to_rgb
+
+        return "cmyk", np.asarray(to_rgb(image, image.info.get("icc_profile"))), None
+    if mode not in ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr"):
+        raise InputError(f"{path}: pixels of the kind {mode!r} are not supported; save it as RGB.")
+    transparent = mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
+    space: Space = "grey" if mode in ("1", "L", "LA", "La") else "rgb"
+    wanted = {("grey", False): "L", ("grey", True): "LA", ("rgb", False): "RGB", ("rgb", True): "RGBA"}
+    array = np.atleast_3d(np.asarray(image.convert(wanted[space, transparent])))
+    return (space, array[..., :-1], array[..., -1]) if transparent else (space, array, None)
+
+
+def build(
+    colour: Array,
+    alpha: Array | None,
+    others: Array | None = None,
+    *,
+    orientation: int,
+    white: float = 1.0,
+    **rest: Any,
+) -> Photo:
+    """A Photo from arrays in the file's layout and sample type.
+
+    colour is (H, W, 1 or 3), alpha (H, W), others (H, W, N).
+    """
+    colour, dtype = upright(colour, orientation), str(colour.dtype)
+    top = np.iinfo(colour.dtype).max if colour.dtype.kind == "u" else white
+    if colour.dtype == np.float64:  # which may be more than float32 holds
+        colour, top = colour / top, 1
+    pixels = torch.from_numpy(np.ascontiguousarray(colour.transpose(2, 0, 1), dtype=np.float32))
+    pixels = (pixels if len(pixels) == 3 else pixels.repeat(3, 1, 1)).div_(top).clamp_(0, 1)
+    alpha, others = (None if a is None else np.ascontiguousarray(upright(a, orientation)) for a in (alpha, others))
+    return Photo(pixels, alpha=alpha, others=others, dtype=dtype, orientation=orientation, white=white, **rest)
+
+
+def upright(array: Array, orientation: int) -> Array:
+    """Stored layout to the one a viewer shows, for arrays (H, W, ...) and EXIF orientations 1..8."""
+    turned = np.swapaxes(array, 0, 1) if orientation >= 5 else array
+    turned = turned[::-1] if orientation in (3, 4, 7, 8) else turned
+    return turned[:, ::-1] if orientation in (2, 3, 6, 7) else turned
+
+
+def as_stored(array: Array, orientation: int) -> Array:
+    """The inverse of ``upright``: each turn undoes itself, but the two quarter turns undo each other."""
+    return upright(array, {6: 8, 8: 6}.get(orientation, orientation))
+
+
+def read_exif(image: Image.Image) -> tuple[bytes | None, int]:
+    """The EXIF block without thumbnail, and its orientation (1 where it has none); a damaged block counts as none."""
+    try:
+        raw = image.info.get("exif") or (image.getexif().tobytes() if len(image.getexif()) else b"")
+        exif = Image.Exif()
+        exif.load(raw)
+        orientation = exif.get(ORIENTATION, 1)
+        return _without_thumbnail(raw) or None, orientation if orientation in range(1, 9) else 1
+    except Exception:  # as for pixels, but losing a broken block is no reason to refuse the photo
+        return None, 1
+
+
+def _without_thumbnail(exif: bytes) -> bytes:
+    """Cut the link from the first directory to the next, the thumbnail's.
+
+    Every other byte stays where it is, which rewriting the block would not grant and makers' own notes rely on.
+    """
+    body = bytearray(exif.removeprefix(b"Exif\0\0"))
+    order = "<" if body[:2] == b"II" else ">"
+    if len(body) >= 8:
+        (first,) = struct.unpack_from(order + "I", body, 4)
+        (entries,) = struct.unpack_from(order + "H", body, first)
+        struct.pack_into(order + "I", body, first + 2 + 12 * entries, 0)
+    return b"Exif\0\0" + bytes(body) if body else b""
+
+
+def read_dpi(image: Image.Image) -> tuple[float, float] | None:
+    """Pixels per inch (x, y) where the file states sensible ones."""
+    try:
+        x, y = (float(value) for value in image.info["dpi"])
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None
+    return (x, y) if 1 <= x <= 65535 and 1 <= y <= 65535 else None

@@ -1,0 +1,123 @@
+"""Camera raw files: known by their content, and developed where the extra ``raw`` (rawpy, with LibRaw) is installed.
+
+Most of them are TIFFs whose first picture is a thumbnail, so a reader of TIFF alone would restore the thumbnail. Tags
+are those of TIFF/EP (ISO 12234-2) and of the DNG specification 1.7.
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zeroair_pl.errors import InputError
+from zeroair_pl.photos.extras import how_to_install, installed
+from zeroair_pl.photos.photo import Photo, build, check_size
+
+if TYPE_CHECKING:
+    import tifffile
+
+_DNG_VERSION, _MAKE = 50706, 271
+_SENSOR = (32803, 34892)  # photometric: color filter array, linear raw
+_STARTS = (
+    (b"FUJIFILMCCD-RAW", "Fujifilm RAF"),
+    (b"IIRO", "Olympus ORF"),
+    (b"IIRS", "Olympus ORF"),
+    (b"MMOR", "Olympus ORF"),
+    (b"IIU\0", "Panasonic RW2"),
+    (b"\0MRM", "Minolta MRW"),
+    (b"FOVb", "Sigma X3F"),
+)
+HEAD = 16  # bytes of a file that ``kind_of_start`` looks at
+
+
+def kind_of_start(head: bytes) -> str | None:
+    """The raw format that the first ``HEAD`` bytes of a file tell of, as in "Canon CR2", or None."""
+    if head[8:10] == b"CR" and head[:4] in (b"II*\0", b"MM\0*"):
+        return "Canon CR2"
+    if head[4:12] == b"ftypcrx ":
+        return "Canon CR3"
+    if head[:2] == b"II" and head[6:14] == b"HEAPCCDR":
+        return "Canon CRW"
+    if head[8:12] in (b"IIII", b"MMMM") and head[:4] in (b"II*\0", b"MM\0*"):
+        return "Phase One IIQ"
+    return next((kind for start, kind in _STARTS if head.startswith(start)), None)
+
+
+def kind_of_tiff(path: Path, tiff: tifffile.TiffFile) -> str | None:
+    """The raw format of a TIFF that holds a sensor's samples in one of its pages or of their SubIFDs, or None.
+
+    Raises InputError for a TIFF that is no raw file but has only a preview in the place where the photo should be.
+    """
+    pages = pages_of(tiff)
+    if not pages:
+        return None
+    first = pages[0]
+    inner = [sub for page in pages for sub in pages_of(page)]
+    make = " ".join(str(first.tags.valueof(_MAKE, "")).replace("\0", " ").split())[:40]
+    kind = "DNG" if _DNG_VERSION in first.tags else f"of {make}" if make else path.suffix.lstrip(".").upper()
+    if any(int(page.photometric) in _SENSOR for page in [*pages, *inner]):
+        return kind
+    larger = [sub for sub in inner if sub.imagewidth * sub.imagelength > first.imagewidth * first.imagelength]
+    if not larger:
+        return None
+    if _DNG_VERSION in first.tags:
+        return kind
+    size, full = (f"{page.imagewidth}x{page.imagelength} px" for page in (first, larger[0]))
+    raise InputError(
+        f"{path}: its first picture ({size}) is a preview of another one ({full}), which is not read; export it as a "
+        "TIFF of one picture, PNG or JPEG."
+    )
+
+
+def pages_of(parent: tifffile.TiffFile | tifffile.TiffPage) -> list[tifffile.TiffPage]:
+    """The directories of a file, or the SubIFDs of a page.
+
+    They are counted first, which finds a directory that is followed by itself; to iterate over them would not end.
+    """
+    pages = parent.pages
+    return [pages[i].aspage() for i in range(len(pages))] if pages is not None else []
+
+
+def develop(path: Path, kind: str, exif: bytes | None = None) -> Photo:
+    """A raw file as a photo of 16 bits in sRGB, upright, to be written as a TIFF.
+
+    White balance is the camera's, exposure as taken (nothing is brightened, so nothing is clipped that the sensor did
+    not clip), the transfer curve sRGB's. ``exif`` is kept as it is.
+
+    Raises InputError where the extra is missing, where LibRaw cannot develop the file, and for sizes that
+    ``check_size`` refuses.
+    """
+    advice = "export it as TIFF, PNG or JPEG"
+    what = f"{path}: a camera raw file ({kind})"
+    if not installed("raw"):
+        raise InputError(f"{what}; {advice}, or install the extra 'raw' to develop it: {how_to_install('raw')}.")
+    import rawpy
+
+    try:
+        with rawpy.imread(str(path)) as raw:
+            check_size(path, raw.sizes.width, raw.sizes.height)
+            pixels: Any = raw.postprocess(
+                use_camera_wb=True,
+                no_auto_bright=True,
+                output_bps=16,
+                output_color=rawpy.ColorSpace.sRGB,
+                gamma=(2.4, 12.92),
+            )
+    except (rawpy.LibRawError, rawpy.NotSupportedError) as error:
+        first = error.args[0] if error.args else ""
+        reason = " ".join((first.decode(errors="replace") if isinstance(first, bytes) else str(first)).split())
+        raise InputError(f"{what} that LibRaw cannot develop ({reason}); {advice}.") from error
+    return build(
+        np.ascontiguousarray(pixels), None, format="TIFF", space="rgb", orientation=1, icc_profile=_srgb(), exif=exif
+    )
+
+
+def _srgb() -> bytes:
+    """A profile of sRGB, with a date that does not change from run to run."""
+    from PIL import ImageCms
+
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return profile[:24] + struct.pack(">6H", 2000, 1, 1, 0, 0, 0) + profile[36:]  # ICC.1, 7.2.8

@@ -1,0 +1,126 @@
+"""Reading one photo from a file, or saying in one line why that cannot be."""
+
+from __future__ import annotations
+
+import stat
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from PIL import Image
+
+from zeroair_pl.errors import InputError
+from zeroair_pl.photos.finding import why_missing
+from zeroair_pl.photos.photo import Array, Photo, Space, build, check_size, planes, read_dpi, read_exif
+from zeroair_pl.photos.png import Png
+
+_DECODING = threading.Lock()
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
+_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def load_photo(path: str | Path) -> Photo:
+    """Decode one PNG, JPEG, WebP, TIFF or BMP file; its content decides the format, not its suffix.
+
+    Of a JPEG with several pictures (MPO: previews, depth or gain maps) the first counts, and of a TIFF the one page
+    that is not marked as a thumbnail. Animations and documents of several pages are refused, because writing one of
+    the pictures back would lose the others.
+
+    Raises InputError, one sentence that names the file, for whatever cannot be restored and written back faithfully:
+    missing, not a regular file, empty, unreadable, no image, damaged or truncated, animated, a side under ``MIN_SIDE``,
+    more than ``MAX_PIXELS`` pixels, NaN or Inf, sample formats that no everyday viewer shows.
+    """
+    path = Path(path)
+    check_file(path)
+    try:
+        with path.open("rb") as file, _quiet_pillow():
+            from zeroair_pl.photos import raw
+
+            head = file.read(raw.HEAD)
+            if kind := raw.kind_of_start(head):
+                return raw.develop(path, kind)
+            if head[:4] in _TIFF_MAGIC:
+                from zeroair_pl.photos.tiff import read_tiff
+
+                return read_tiff(path, file)
+            file.seek(0)
+            return _read(path, file)
+    except InputError:
+        raise
+    except Image.UnidentifiedImageError as error:
+        raise InputError(f"{path}: not a PNG, JPEG, WebP, TIFF or BMP image, or damaged at its start.") from error
+    except PermissionError as error:
+        raise InputError(f"{path}: no permission to read it.") from error
+    except MemoryError as error:
+        raise InputError(f"{path}: too little memory to decode it.") from error
+    except Exception as error:  # decoders meet damaged bytes with nearly every exception there is
+        raise InputError(f"{path}: damaged or truncated ({_one_line(error)}).") from error
+
+
+def check_file(path: Path) -> None:
+    """Refuse what is no file with content, before anything opens it: reading from a pipe would wait for ever."""
+    try:
+        status = path.stat()
+    except FileNotFoundError as error:
+        raise InputError(f"{path} {why_missing(path)}") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be reached ({_one_line(error)}).") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise InputError(f"{path}: a folder, where an image file was expected.")
+    if not stat.S_ISREG(status.st_mode):  # before opening: reading from a pipe would wait for ever
+        raise InputError(f"{path}: not a regular file (a pipe, socket or device).")
+    if status.st_size == 0:
+        raise InputError(f"{path}: empty (0 bytes).")
+
+
+@contextmanager
+def _quiet_pillow() -> Iterator[None]:
+    """Put ``check_size`` in the place of Pillow's own limit, which is lower; and no warnings about odd metadata.
+
+    One photo at a time, since the limit is the process's. For the same reason the filter of warnings stays: to take it
+    back would also take back what another thread has done with warnings meanwhile.
+    """
+    with _DECODING:
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+def _read(path: Path, file: IO[bytes]) -> Photo:
+    with Image.open(file, formats=_FORMATS) as image:
+        check_size(path, *image.size)
+        fmt = "JPEG" if image.format == "MPO" else str(image.format)
+        if fmt != "JPEG" and (frames := getattr(image, "n_frames", 1)) > 1:
+            raise InputError(f"{path}: an animation ({frames} frames); only still photos are restored.")
+        image.load()
+        exif, orientation = read_exif(image)
+        lossless = True
+        if fmt == "WEBP":
+            file.seek(0)
+            lossless = b"VP8L" in file.read()
+        space, colour, alpha = planes(path, image) if fmt != "PNG" else _png(path, file, image)
+        return build(colour, alpha, format=fmt, space=space, icc_profile=image.info.get("icc_profile"),
+                     exif=exif, orientation=orientation, dpi=read_dpi(image), lossless=lossless)  # fmt: skip
+
+
+def _png(path: Path, file: IO[bytes], image: Image.Image) -> tuple[Space, Array, Array | None]:
+    png = Png(file)
+    if not png.whole():
+        raise InputError(f"{path}: damaged or truncated (it has fewer pixels than it says).")
+    if png.depth < 16:
+        return planes(path, image)
+    array = np.atleast_3d(png.decode())  # Pillow would cut it to 8 bits in colour
+    alpha = array[..., -1] if array.shape[2] in (2, 4) else None
+    return ("grey", array[..., :1], alpha) if png.grey else ("rgb", array[..., 2::-1], alpha)
+
+
+def _one_line(error: BaseException) -> str:
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+    return " ".join(text.split()).rstrip(".")[:200]

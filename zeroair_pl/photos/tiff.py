@@ -1,0 +1,174 @@
+"""TIFF in and out: what the samples of a file mean, and a file that says the same of restored ones."""
+
+from __future__ import annotations
+
+import io
+import logging
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from zeroair_pl.errors import InputError
+from zeroair_pl.photos import raw
+from zeroair_pl.photos.cmyk import to_rgb
+from zeroair_pl.photos.photo import ORIENTATION, Array, Photo, Space, build, check_size
+from zeroair_pl.photos.tiff_channels import channels_of, join_channels, split_alpha
+from zeroair_pl.photos.tiff_samples import JPEG, read_samples
+from zeroair_pl.photos.tiff_ycbcr import read_ycbcr
+
+if TYPE_CHECKING:
+    import tifffile
+
+# What survives of a TIFF's metadata beside orientation, resolution and profile. The other tags describe the old strips
+# and tiles, or (EXIF and GPS directories) are linked by offsets that the writer cannot place.
+_TEXTS = (270, 271, 272, 305, 306, 315, 33432)  # description, make, model, software, date, artist, copyright
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it finds wrong reaches the user as an InputError
+PHOTOMETRIC, INK_SET = 262, 332  # tags
+_NOT_A_PHOTO = 1 | 4  # bits of NewSubfileType: this page is a small copy of another, or its mask
+
+
+def read_tiff(path: Path, file: IO[bytes]) -> Photo:
+    """The photo in a TIFF: grey, RGB or palette with or without alpha, CMYK of 8 bits; uint8, uint16 or float samples.
+
+    A float file is taken to hold [0, 1]. Where its largest value is above 1, all are divided by it (``Photo.white``)
+    and multiplied again on writing; negative values become 0. A camera raw file is developed, see ``raw``.
+    """
+    import tifffile
+
+    file.seek(0)
+    with tifffile.TiffFile(file) as tiff:
+        if kind := raw.kind_of_tiff(path, tiff):
+            return raw.develop(path, kind, _exif(tiff.pages.first, 1))
+        page = _page(path, tiff)
+        check_size(path, page.imagewidth, page.imagelength)
+        if page.imagedepth > 1:
+            raise InputError(f"{path}: a volume of {page.imagedepth} slices; only single photos are restored.")
+        ends = (start + count for start, count in zip(page.dataoffsets, page.databytecounts, strict=False))
+        if max(ends, default=0) > path.stat().st_size:  # decoders would fill the missing part with black
+            raise InputError(f"{path}: truncated.")
+        if page.sampleformat == 2:
+            raise InputError(f"{path}: signed samples are not supported; save it with 8 or 16 bits or as float.")
+        orientation = int(page.tags[ORIENTATION].value) if ORIENTATION in page.tags else 1
+        orientation = orientation if orientation in range(1, 9) else 1
+        space, colour, others = _colours(path, page)
+        kinds = channels_of(path, page, others.shape[2])
+        colour, alpha, others = split_alpha(space, colour, others, kinds)
+        white = 1.0
+        if colour.dtype.kind == "f":
+            if not np.isfinite(colour).all():
+                raise InputError(f"{path}: holds NaN or infinite values.")
+            white = max(1.0, float(colour.max()))
+        return build(colour, alpha, others if others.size else None, channels=kinds, format="TIFF", space=space,
+                     orientation=orientation, white=white, exif=_exif(page, orientation),
+                     icc_profile=page.iccprofile or None, dpi=_resolution(page))  # fmt: skip
+
+
+def write_tiff(photo: Photo, colour: Array) -> bytes:
+    """A Deflate-compressed TIFF, as bytes; ``colour`` is in stored layout, (H, W, 1, 3 or 4 inks)."""
+    import tifffile
+
+    exif = Image.Exif()
+    exif.load(photo.exif or b"")
+    tags: list[tuple[int, str, int, Any, bool]] = [(ORIENTATION, "H", 1, photo.orientation, True)]
+    for code in _TEXTS:
+        if text := str(exif.get(code, "")).rstrip("\0"):
+            data = text.encode("utf-8") + b"\0"
+            tags.append((code, "s", len(data), data, True))
+    array, kinds = join_channels(photo, colour)
+    out = io.BytesIO()
+    tifffile.imwrite(
+        out,
+        array[..., 0] if array.shape[2] == 1 else array,
+        photometric={"grey": "minisblack", "rgb": "rgb", "cmyk": "separated"}[photo.space],
+        planarconfig="contig" if array.shape[2] > 1 else None,
+        extrasamples=list(kinds) or None,
+        compression="zlib",
+        predictor=array.dtype.kind == "u",
+        iccprofile=photo.icc_profile,
+        resolution=photo.dpi,
+        resolutionunit="INCH" if photo.dpi else None,
+        extratags=tags,
+        metadata=None,
+        software=False,
+    )
+    return out.getvalue()
+
+
+def _colours(path: Path, page: tifffile.TiffPage) -> tuple[Space, Array, Array]:
+    """The page as (space, colour (H, W, 1 or 3), further channels (H, W, N)), in uint8, uint16 or float."""
+    kind, samples, bits = int(page.photometric), page.samplesperpixel, page.bitspersample
+    if PHOTOMETRIC not in page.tags and page.compression not in JPEG:  # as libtiff guesses
+        kind = 2 if samples >= 3 else 1
+    if kind in (8, 9, 10):
+        raise InputError(f"{path}: pixels of the kind 'LAB' are not supported; save it as RGB.")
+    if kind == 6 and page.compression not in JPEG:
+        return "rgb", read_ycbcr(path, page), np.zeros((page.imagelength, page.imagewidth, 0), np.uint8)
+    dtype = np.dtype(page.dtype or "V")
+    is_float = dtype.name in ("float16", "float32", "float64") and bits == dtype.itemsize * 8
+    if not is_float and not (dtype.kind in "bu" and dtype.itemsize <= 2 and bits in range(1, 17)):
+        raise InputError(f"{path}: {bits}-bit samples are not supported; save it with 8 or 16 bits.")
+    colours = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3}.get(kind, 0)
+    odd_inks = kind == 5 and INK_SET in page.tags and page.tags[INK_SET].value != 1
+    if not colours or samples < colours or odd_inks or (kind in (3, 5, 6) and (is_float or bits > 8)):
+        what = f"{samples} channels of {bits} bits with TIFF's photometric {kind}"
+        raise InputError(f"{path}: {what} are not supported; save it as RGB.")
+    array = read_samples(path, page)
+    colour, others = array[..., :colours], _full_range(array[..., colours:], bits)
+    if kind == 3:
+        return "rgb", _palette(path, page)[colour[..., 0]], others
+    colour = _full_range(colour, bits)
+    if kind == 0:  # white is zero
+        colour = (np.iinfo(colour.dtype).max if colour.dtype.kind == "u" else 1) - colour
+    if kind == 5:
+        inks = Image.frombytes("CMYK", (page.imagewidth, page.imagelength), np.ascontiguousarray(colour).tobytes())
+        return "cmyk", np.asarray(to_rgb(inks, page.iccprofile or None)), others
+    return "grey" if colours == 1 else "rgb", colour, others
+
+
+def _full_range(array: Array, bits: int) -> Array:
+    """Samples of 1 to 7 bits on the scale of 8, and of 9 to 15 on that of 16; others stay as they are."""
+    if array.dtype.kind != "u" or bits in (8, 16):
+        return array
+    top = np.iinfo(array.dtype).max
+    table = np.rint(np.arange(2**bits) * (top / (2**bits - 1))).astype(array.dtype)
+    return table[array]
+
+
+def _palette(path: Path, page: tifffile.TiffPage) -> Array:
+    table = page.colormap
+    if table is None or table.shape != (3, 2**page.bitspersample):
+        raise InputError(f"{path}: damaged (its palette is missing or of another size than its pixels need).")
+    return (table >> 8 if table.max() > 255 else table).T.astype(np.uint8)  # some programs write 8-bit values there
+
+
+def _page(path: Path, tiff: tifffile.TiffFile) -> tifffile.TiffPage:
+    """The one page that is no thumbnail."""
+    pages = raw.pages_of(tiff)
+    if not pages:
+        raise InputError(f"{path}: truncated, or damaged at its start (no picture is found in this TIFF).")
+    photos = [page for page in pages if not int(page.subfiletype) & _NOT_A_PHOTO] or pages
+    if len(photos) > 1:
+        raise InputError(f"{path}: {len(pages)} pages; only single photos are restored.")
+    return photos[0]
+
+
+def _exif(page: tifffile.TiffPage, orientation: int) -> bytes | None:
+    exif = Image.Exif()
+    for code in _TEXTS:
+        if code in page.tags and isinstance(page.tags[code].value, str):
+            exif[code] = page.tags[code].value
+    if orientation != 1:
+        exif[ORIENTATION] = orientation
+    return exif.tobytes() if len(exif) else None
+
+
+def _resolution(page: tifffile.TiffPage) -> tuple[float, float] | None:
+    try:
+        x, y = (page.tags[code].value for code in (282, 283))
+        per_inch = {2: 1.0, 3: 2.54}[int(page.tags[296].value) if 296 in page.tags else 2]
+        dots = x[0] / x[1] * per_inch, y[0] / y[1] * per_inch
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None
+    return dots if all(1 <= value <= 65535 for value in dots) else None

@@ -1,0 +1,157 @@
+"""Writing a photo back as its file was: format, size, orientation, bit depth, alpha, profile. Whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import zlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from zeroair_pl.errors import ConfigError, DivergenceError, InputError
+from zeroair_pl.photos.atomic import write_atomically
+from zeroair_pl.photos.finding import SUFFIXES, Source
+from zeroair_pl.photos.photo import ORIENTATION, Array, Photo, as_stored
+
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's conversion to grey
+_JPEG_EXIF_LIMIT = 65533  # bytes that one segment holds
+_MODES = {("grey", False): "L", ("grey", True): "LA", ("rgb", False): "RGB", ("rgb", True): "RGBA"}
+
+
+def output_path(out_dir: str | Path, source: Source, photo: Photo) -> Path:
+    """Where the restored file goes: ``out_dir / name`` with the input's own suffix where its format has that suffix.
+
+    Every format can hold what was read from it, so none is exchanged; only a misnamed file (a PNG called .jpg) gets
+    its format's suffix. Raises ConfigError where this would be the input itself.
+    """
+    suffixes = SUFFIXES[photo.format]
+    suffix = source.path.suffix if source.path.suffix.lower() in suffixes else suffixes[0]
+    path = Path(out_dir) / f"{source.name}{suffix}"
+    if os.path.realpath(path) == os.path.realpath(source.path):
+        raise ConfigError(f"{path}: the output would replace the input; name another folder with --out.")
+    return path
+
+
+def save_photo(path: str | Path, pixels: Tensor, like: Photo) -> None:
+    """Write ``pixels`` (3, H, W) in [0, 1], upright, as a file like the one ``like`` came from.
+
+    Values outside [0, 1] are clipped and rounded to the nearest step of the file's depth. Grey files get the BT.601
+    luma, CMYK files CMYK; palette and bilevel files become 8-bit RGB(A) and grey, since a restored photo has more
+    colours. Alpha, profile, EXIF and resolution are the input's. JPEG is written at quality 95 without chroma
+    subsampling, WebP at 95 or, if the input was, lossless; the other formats are lossless.
+
+    ``path`` ends with a suffix of ``like.format``, or with ``.png`` to have a PNG of anything (float as 16 bits, CMYK
+    as RGB). Missing folders are made. An existing file is replaced in one step, and stays if anything fails.
+
+    Raises DivergenceError for NaN or Inf, InputError (naming ``path``) where it cannot be written.
+    """
+    write_atomically(Path(path), encode_photo(path, pixels, like))
+
+
+def encode_photo(path: str | Path, pixels: Tensor, like: Photo) -> bytes:
+    """The bytes that ``save_photo`` writes to ``path``, with the same arguments and errors."""
+    path = Path(path)
+    fmt = next((fmt for fmt, suffixes in SUFFIXES.items() if path.suffix.lower() in suffixes), None)
+    if fmt not in (like.format, "PNG"):
+        raise ValueError(f"{path}: a suffix of {like.format} was expected: {', '.join(SUFFIXES[like.format])} or .png")
+    if pixels.shape != like.pixels.shape:
+        raise ValueError(f"{path}: pixels are {tuple(pixels.shape)}, the photo {tuple(like.pixels.shape)}")
+    if not torch.isfinite(pixels).all():
+        raise DivergenceError(f"{path}: the restored pixels hold NaN or infinite values; nothing is written.")
+    if fmt != like.format:
+        like = _for_png(like)
+    try:
+        return _encode(fmt, like, _colour(pixels, like))
+    except Exception as error:  # whatever a codec raises, it costs this file
+        raise InputError(f"{path}: cannot be encoded as {fmt} ({error or type(error).__name__}).") from error
+
+
+def _for_png(like: Photo) -> Photo:
+    like = replace(like, others=None, channels=())
+    if like.dtype.startswith("float"):
+        alpha = None if like.alpha is None else np.rint(np.clip(like.alpha, 0, 1) * 65535.0).astype(np.uint16)
+        like = replace(like, dtype="uint16", alpha=alpha, white=1.0)
+    return replace(like, space="rgb", icc_profile=None) if like.space == "cmyk" else like
+
+
+def _colour(pixels: Tensor, like: Photo) -> Array:
+    """Pixels as the file's samples in its stored layout: (H, W, 1) for grey, else (H, W, 3), CMYK still as RGB."""
+    values: Array = pixels.detach().float().cpu().numpy()
+    if like.space == "grey":  # in double precision, so that three equal channels give exactly their value
+        values = sum(weight * channel.astype(np.float64) for weight, channel in zip(_LUMA, values, strict=True))[None]
+    values = np.clip(values, 0, 1).transpose(1, 2, 0)
+    dtype = np.dtype(like.dtype)
+    if dtype.kind == "u":
+        samples = np.rint(values * np.iinfo(dtype).max)
+    else:
+        samples = values.astype(np.promote_types(dtype, np.float32)) * like.white
+    return as_stored(samples.astype(dtype), like.orientation)
+
+
+def _encode(fmt: str, like: Photo, colour: Array) -> bytes:
+    alpha = None if like.alpha is None else as_stored(like.alpha, like.orientation)
+    if like.space == "cmyk":
+        from zeroair_pl.photos.cmyk import to_cmyk
+
+        image = to_cmyk(Image.fromarray(np.ascontiguousarray(colour)), like.icc_profile)
+        colour = np.asarray(image)
+    if fmt == "TIFF":
+        from zeroair_pl.photos.tiff import write_tiff
+
+        return write_tiff(like, np.ascontiguousarray(colour))
+    if like.dtype == "uint8" and like.space != "cmyk":
+        array = colour if alpha is None else np.dstack([colour, alpha])
+        array = np.ascontiguousarray(array[..., 0] if array.shape[2] == 1 else array)
+        image = Image.fromarray(array)
+        assert image.mode == _MODES[like.space, alpha is not None]
+    if like.dtype == "uint16":
+        return _deep_png(like, colour if alpha is None else np.dstack([colour, alpha]))
+    if fmt == "BMP" and alpha is not None:  # Pillow writes the alpha, but no header that says so
+        import cv2
+
+        return cv2.imencode(".bmp", np.ascontiguousarray(array[..., [2, 1, 0, 3]]))[1].tobytes()
+    extra: dict[str, Any] = {
+        "PNG": {},
+        "JPEG": {"quality": 95, "subsampling": 0, "optimize": True},
+        "WEBP": {"quality": 95, "method": 4, "lossless": like.lossless, "exact": True},
+        "BMP": {},
+    }[fmt]
+    exif = like.exif
+    if fmt == "JPEG" and exif and len(exif) > _JPEG_EXIF_LIMIT:  # a camera may have spread it over several segments
+        block = Image.Exif()
+        block[ORIENTATION] = like.orientation
+        exif = block.tobytes()
+    kept = {"icc_profile": like.icc_profile, "exif": exif, "dpi": like.dpi}
+    out = io.BytesIO()
+    image.save(out, fmt, **extra, **{key: value for key, value in kept.items() if value})
+    return out.getvalue()
+
+
+def _deep_png(like: Photo, array: Array) -> bytes:
+    """A PNG of 16 bits per sample, (H, W, 1..4): Pillow writes it for grey only, OpenCV not for grey with alpha.
+
+    Each row is stored as its difference to the row above (filter 2 of the PNG specification, ISO/IEC 15948, clause 9).
+    """
+    height, width, channels = array.shape
+    rows = np.ascontiguousarray(array, dtype=">u2").view(np.uint8).reshape(height, -1)
+    filtered = np.full((height, rows.shape[1] + 1), 2, np.uint8)
+    filtered[0, 1:] = rows[0]
+    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
+    colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0))]
+    if like.icc_profile:
+        chunks.append((b"iCCP", b"ICC profile\0\0" + zlib.compress(like.icc_profile)))
+    if like.dpi:
+        chunks.append((b"pHYs", struct.pack(">IIB", *(round(dots / 0.0254) for dots in like.dpi), 1)))
+    if like.exif:
+        chunks.append((b"eXIf", like.exif.removeprefix(b"Exif\0\0")))
+    chunks += [(b"IDAT", zlib.compress(filtered.data, 6)), (b"IEND", b"")]
+    framed = (struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(framed)

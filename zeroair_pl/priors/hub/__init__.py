@@ -1,0 +1,1 @@
+"""Priors of others: which are known, how they are fetched, and how they are converted."""

@@ -1,0 +1,57 @@
+"""From the name of a prior to its folder: inside the package, on disk, fetched, or in the hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from zeroair_pl.errors import ConfigError, did_you_mean
+from zeroair_pl.priors.hub.catalogue import CATALOGUE, fetched, known
+
+BUNDLED = Path(__file__).parents[1] / "bundled"
+
+
+def bundled_priors() -> list[str]:
+    """Names of the priors inside the package."""
+    return sorted(p.name for p in BUNDLED.iterdir() if (p / "unet").is_dir())
+
+
+def locate(path: str) -> Path:
+    """The local folder that ``path`` names: bundled, on disk, fetched, or a hub id (from the local cache, else
+    downloaded).
+
+    Raises:
+        ConfigError: it is none of them; the message says what to do.
+    """
+    if (BUNDLED / path / "unet").is_dir() and "/" not in path:
+        return BUNDLED / path
+    folder = Path(path).expanduser()
+    if folder.is_dir():
+        if (folder / "config.json").is_file() or (folder / "unet" / "config.json").is_file():
+            return folder
+        raise ConfigError(f"prior.path: the folder {path} has neither unet/config.json nor config.json")
+    if folder.is_file():
+        raise ConfigError(
+            f"prior.path: {path} is a file; expected a folder. Turn an OpenAI ADM checkpoint into one with: "
+            f"python cli.py prior convert {path} OUT"
+        )
+    if (there := fetched(path)) is not None:
+        return there
+    if path.count("/") == 1 and not path.startswith((".", "/", "~")):
+        from huggingface_hub import snapshot_download
+
+        try:
+            wanted = ["*.json", "*.safetensors"]
+            return Path(snapshot_download(path, allow_patterns=wanted))
+        except Exception as error:
+            reason = f" Tried it as a hub id too: {str(error).splitlines()[0]}."
+    else:
+        reason = ""
+    if (entry := known(path)) is not None:
+        raise ConfigError(
+            f"prior.path: {path!r} is not here yet.{reason} Get it with: python cli.py prior fetch {entry.name}"
+        )
+    raise ConfigError(
+        f"prior.path: {path!r} is no folder and no bundled prior ({', '.join(bundled_priors())})."
+        f"{did_you_mean(path, [*bundled_priors(), *CATALOGUE])}{reason} Known priors are listed by: "
+        "python cli.py prior list"
+    )

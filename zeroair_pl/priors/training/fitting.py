@@ -1,0 +1,211 @@
+"""Wires photographs, network and Lightning's Trainer together; measures, keeps and resumes."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from zeroair_pl.errors import ConfigError, did_you_mean
+from zeroair_pl.priors.base import Prior
+from zeroair_pl.priors.network import DenoisingUNet
+from zeroair_pl.priors.training.export import describe, export, schedule
+from zeroair_pl.priors.training.module import Optimisation, PriorTraining
+from zeroair_pl.priors.training.photos import Crops, Data, Photos, centre, gather, held_out
+from zeroair_pl.tensors.trainer import plain_interrupt, quiet_lightning
+
+# What the recipe itself decides.
+OWN = ("callbacks", "logger", "max_epochs", "min_epochs", "max_steps", "gradient_clip_val", "enable_checkpointing")
+
+
+class PhotoData(LightningDataModule):
+    """The crops of an epoch, and the photographs to measure with.
+
+    Args:
+        data: the photographs.
+        optimisation: decides the length of an epoch.
+        folder: for the decoded photographs.
+        seed: of everything random.
+    """
+
+    def __init__(self, data: Data, optimisation: Optimisation, folder: Path, seed: int) -> None:
+        super().__init__()
+        self.data, self.optimisation, self.folder, self.seed = data, optimisation, folder, seed
+
+    def prepare_data(self) -> None:
+        """Decodes them; Lightning lets one process a machine do this, while the others wait."""
+        photos = gather(self.data, self.folder, _counting)
+        for reason in photos.skipped:
+            print(f"warning: skipped: {reason}")
+        print(f"{len(photos)} photographs, {photos.megapixels:.0f} megapixels")
+
+    @property
+    def photos(self) -> Photos:
+        """All of them, once they are decoded."""
+        return Photos(self.folder)
+
+    def clean(self) -> list[Tensor]:
+        """The held-out photographs, (1, 3, h, w) in [-1, 1], up to 256 pixels a side."""
+        photos = self.photos
+        return [centre(photos[i])[None] for i in held_out(photos, self.data.held_out)[1]]
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        assert self.trainer is not None
+        epoch, o, photos = self.trainer.current_epoch, self.optimisation, self.photos
+        steps = min(o.validate_every, o.steps - epoch * o.validate_every)
+        data = self.data.at(epoch * o.validate_every / o.steps)
+        count = steps * data.batch * self.trainer.world_size
+        crops = Crops(photos, held_out(photos, data.held_out)[0], data, count, self.seed)
+        crops.epoch = epoch
+        return DataLoader(crops, data.batch, num_workers=data.workers, drop_last=True)
+
+
+class Averaging(WeightAveraging):
+    """Exponential moving average of the weights, d = min(average, (1 + n)/(10 + n)) after n steps."""
+
+    def __init__(self, decay: float) -> None:
+        def average(mean: Tensor, current: Tensor, count: Tensor) -> Tensor:
+            return mean.lerp(current.to(mean), 1 - min(decay, (1 + float(count)) / (10 + float(count))))
+
+        super().__init__(avg_fn=average)
+
+    @property
+    def module(self) -> PriorTraining:
+        """The training with averaged weights."""
+        assert self._average_model is not None
+        return self._average_model.module  # type: ignore[return-value]
+
+
+class Measuring(Callback):
+    """After each epoch, on one process: PSNR by noise level and samples for TensorBoard, and the prior's folder.
+
+    Args:
+        out: the prior's folder.
+        photos: to measure with.
+        averaging: whose weights are measured.
+        draw: makes images with a prior, as ``sampling.unconditional.draw`` does.
+        began: when the run did.
+    """
+
+    def __init__(self, out: Path, photos: PhotoData, averaging: Averaging, draw: Callable[..., Tensor]) -> None:
+        self.out, self.photos, self.averaging, self.draw = out, photos, averaging, draw
+        self.began = (time.perf_counter(), 0)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.began = (time.perf_counter(), trainer.global_step)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        module, averaged = pl_module, self.averaging.module
+        assert isinstance(module, PriorTraining)
+        network = averaged.network.eval()
+        with trainer.precision_plugin.val_step_context():
+            psnr = module.measure(averaged.prior, [x.to(module.device) for x in self.photos.clean()])
+            grid = _samples(self.draw, averaged.prior, module.device)
+        row = {f"psnr/{level * 127.5:.3g}": value for level, value in psnr.items()}
+        module.curve.append({"step": trainer.global_step, **row})
+        if isinstance(trainer.logger, TensorBoardLogger):
+            trainer.logger.log_metrics(row, trainer.global_step)
+            trainer.logger.experiment.add_image("samples", grid, trainer.global_step)
+        settings = {"devices": trainer.world_size, "precision": trainer.precision}
+        facts = describe(self.photos.data, self.photos.photos, module, settings)
+        export(self.out, module, network, facts)
+        self._tell(trainer, psnr, module.optimisation.steps)
+
+    def _tell(self, trainer: Trainer, psnr: dict[float, float], steps: int) -> None:
+        began, first = self.began
+        pace = (time.perf_counter() - began) / max(1, trainer.global_step - first)
+        left = pace * (steps - trainer.global_step)
+        levels = "  ".join(f"{level * 127.5:.0f}: {value:.2f}" for level, value in psnr.items() if level < 2)
+        text = f"step {trainer.global_step} of {steps}, {left / 60:.0f} min left; PSNR by σ: {levels}"
+        bar = trainer.progress_bar_callback
+        bar.print(text) if bar is not None else print(text, flush=True)
+
+
+def fit_prior(
+    data: Data, network: dict[str, Any], optimisation: Optimisation, out: Path, seed: int, options: dict[str, Any],
+    draw: Callable[..., Tensor], resume: bool = True,
+) -> None:  # fmt: skip
+    """Trains a prior into ``out``, from the last measurement of an earlier run where there is one. ``draw`` makes the
+    samples that TensorBoard shows, as ``sampling.unconditional.draw`` does.
+
+    Raises:
+        ConfigError: the data or an option is impossible.
+        DivergenceError: the loss stopped being finite.
+        KeyboardInterrupt: what was measured last is kept.
+    """
+    place = out / "training"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module = PriorTraining(DenoisingUNet(**network), schedule().alphas_cumprod, optimisation, out.resolve().name)
+    photos = PhotoData(data, optimisation, place / "photos", seed)
+    averaging = Averaging(optimisation.average)
+    keeping = ModelCheckpoint(place, filename="last", every_n_epochs=1, save_on_train_epoch_end=True,
+                              enable_version_counter=False)  # fmt: skip
+    settings: dict[str, Any] = {
+        "accelerator": "auto",
+        "devices": 1,
+        "precision": "bf16-mixed",
+        "log_every_n_steps": 20,
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+        "enable_progress_bar": _terminal(),
+        **options,
+    }
+    with quiet_lightning():
+        engine = Trainer(
+            callbacks=[averaging, Measuring(out, photos, averaging, draw), keeping],
+            logger=TensorBoardLogger(place / "tensorboard", name="", version=""),
+            max_epochs=math.ceil(optimisation.steps / optimisation.validate_every),
+            reload_dataloaders_every_n_epochs=1,
+            **settings,
+        )
+        last = place / "last.ckpt"
+        with plain_interrupt():
+            engine.fit(module, datamodule=photos, ckpt_path=last if resume and last.is_file() else None)
+
+
+def checked(options: dict[str, Any]) -> dict[str, Any]:
+    """Arguments for ``lightning.Trainer`` that it knows and that the recipe does not decide.
+
+    Raises:
+        ConfigError: one is neither.
+    """
+    import inspect
+
+    known = [name for name in inspect.signature(Trainer.__init__).parameters if name != "self"]
+    if str(options.get("precision", "")).startswith("16"):
+        raise ConfigError(f"trainer.precision: expected bf16-mixed or 32-true, got {options['precision']}")
+    for name in options:
+        if name in OWN:
+            raise ConfigError(f"trainer.{name}: is decided by the recipe itself.")
+        if name not in known:
+            raise ConfigError(f"trainer: lightning.Trainer has no option {name!r}.{did_you_mean(name, known)}")
+    return options
+
+
+def _samples(draw: Callable[..., Tensor], prior: Prior, device: torch.device) -> Tensor:
+    """Sixteen images that the prior imagines, as one picture (3, H, W) in [0, 1]."""
+    from torchvision.utils import make_grid
+
+    return make_grid(draw(prior, count=16, size=64, steps=25, device=device, show=False), nrow=4, padding=2)
+
+
+def _counting(done: int, total: int) -> None:
+    if done and done % 1000 == 0:
+        print(f"decoded {done} of {total} photographs", flush=True)
+
+
+def _terminal() -> bool:
+    return sys.stderr.isatty()

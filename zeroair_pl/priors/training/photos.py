@@ -1,0 +1,224 @@
+"""The photographs that a prior learns from: decoded once, kept in one memory-mapped file, cropped at random."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from zeroair_pl.errors import ConfigError, InputError
+from zeroair_pl.photos.finding import Source, find_images
+from zeroair_pl.photos.reading import load_photo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Array = NDArray[np.uint8]
+
+
+@dataclass
+class Data:
+    """What a prior learns from.
+
+    Args:
+        photos: files, folders, globs, or .txt/.csv lists of clean photographs.
+        crop: side of the training crops in pixels; a multiple of what the network halves.
+        batch: crops a step, on each device.
+        short_side: photographs larger than this are shrunk to it, in pixels; it bounds the disk space that they take.
+        smallest_scale: crops are taken at random scales from this to 1. A shrunken photo is sharper than it was, and
+            has lost the traces of its compression.
+        full_scale: share of the crops that is taken at scale 1.
+        held_out: photographs that are not trained on, but measured with.
+        workers: processes that prepare crops; 0 does it in between the steps, which is enough for a CPU.
+        late_crop: side of the crops in the second half of the steps, in fewer of them at a time, so that a step sees as
+            many pixels: what is learned quickly on small crops then learns to use what lies further away (progressive
+            learning, Zamir et al., CVPR 2022). The same side throughout if it is not given.
+    """
+
+    photos: list[str] | str
+    crop: int = 64
+    batch: int = 16
+    short_side: int = 512
+    smallest_scale: float = 0.4
+    full_scale: float = 0.3
+    held_out: int = 8
+    workers: int = 0
+    late_crop: int | None = None
+
+    def at(self, share: float) -> Data:
+        """The same for a training that has done this share of its steps."""
+        if self.late_crop is None or share < 0.5:
+            return self
+        return replace(self, crop=self.late_crop, batch=max(1, self.batch * self.crop**2 // self.late_crop**2))
+
+    @property
+    def largest(self) -> int:
+        """Side of the largest crops."""
+        return max(self.crop, self.late_crop or 0)
+
+
+class Photos:
+    """Photographs as uint8 RGB arrays in one memory-mapped file, so that any number of them takes little memory.
+
+    Args:
+        folder: where ``gather`` has put them.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        index = json.loads((folder / "photos.json").read_text())
+        self.names: list[str] = index["names"]
+        self.shapes: list[tuple[int, int]] = [(h, w) for h, w in index["shapes"]]
+        self.skipped: list[str] = index["skipped"]
+        self.key: str = index["key"]
+        self._starts = np.concatenate([[0], np.cumsum([h * w * 3 for h, w in self.shapes])]).tolist()
+        self._bytes: Array = np.memmap(folder / "photos.bin", dtype=np.uint8, mode="r")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, i: int) -> Array:
+        """The i-th photograph, (H, W, 3)."""
+        return self._bytes[self._starts[i] : self._starts[i + 1]].reshape(*self.shapes[i], 3)
+
+    @property
+    def megapixels(self) -> float:
+        """Of all photographs together, as they are kept."""
+        return self._starts[-1] / 3e6
+
+
+def gather(data: Data, folder: Path, progress: Callable[[int, int], None] = lambda done, total: None) -> Photos:
+    """Decodes all photographs of ``data`` into ``folder``, or takes what an earlier run has put there.
+
+    Files that cannot be read, or are smaller than a crop, are skipped and listed in ``skipped``.
+
+    Raises:
+        ConfigError: no photograph is found, or fewer than two are left.
+    """
+    sources = find_images(data.photos)
+    key = _key(sources, data)
+    if (folder / "photos.json").is_file() and (found := Photos(folder)).key == key:
+        return found
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "photos.json").unlink(missing_ok=True)  # written last: it says that the other file is whole
+    names, shapes, skipped = [], [], []
+    with (folder / "photos.bin").open("wb") as file:
+        for k, source in enumerate(sources):
+            progress(k, len(sources))
+            try:
+                pixels = _shrunken(source, data)
+            except InputError as error:
+                skipped.append(str(error))
+                continue
+            names.append(source.name)
+            shapes.append(pixels.shape[:2])
+            file.write(pixels.tobytes())
+    if len(names) <= max(1, data.held_out):
+        raise ConfigError(
+            f"data.photos: {len(names)} usable photographs of {len(sources)} files, with {data.held_out} to be held "
+            f"out; expected more.{' ' + skipped[0] if skipped else ''}"
+        )
+    index = {"key": key, "names": names, "shapes": shapes, "skipped": skipped}
+    (folder / "photos.json").write_text(json.dumps(index))
+    return Photos(folder)
+
+
+def _key(sources: list[Source], data: Data) -> str:
+    facts: list[object] = [data.short_side, data.largest]
+    for source in sources:
+        status = source.path.stat() if source.path.exists() else None
+        facts.append((str(source.path), status and status.st_size, status and status.st_mtime_ns))
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+
+def _shrunken(source: Source, data: Data) -> Array:
+    pixels = load_photo(source.path).pixels.permute(1, 2, 0).numpy()
+    image = Image.fromarray((pixels * 255 + 0.5).astype(np.uint8))
+    short = min(image.size)
+    if short > data.short_side:
+        scale = data.short_side / short
+        image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS)
+    if min(image.size) < data.largest:
+        width, height = image.size
+        raise InputError(f"{source.path}: {width}x{height} px, smaller than a crop of {data.largest} px.")
+    return np.asarray(image)
+
+
+class Crops(Dataset[tuple[Tensor, Tensor, Tensor]]):
+    """Random crops, and the random numbers that a training step needs with them.
+
+    The k-th item of an epoch depends on the seed, the epoch and k alone: not on the number of workers or devices, and
+    an interrupted training goes on with exactly the crops that it would have seen.
+
+    Args:
+        photos: all of them.
+        chosen: the indices of those to crop.
+        data: scales and sizes.
+        count: crops an epoch.
+        seed: of everything random.
+
+    Attributes:
+        epoch: set by the training before each epoch.
+    """
+
+    def __init__(self, photos: Photos, chosen: list[int], data: Data, count: int, seed: int) -> None:
+        self.photos, self.chosen, self.data, self.count, self.seed = photos, chosen, data, count, seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, k: int) -> tuple[Tensor, Tensor, Tensor]:
+        """A clean crop (3, S, S) in [-1, 1], standard normal noise of its shape, and two uniform numbers (2,)."""
+        rng = np.random.default_rng([self.seed, self.epoch, k])
+        pixels = self._crop(rng).transpose(2, 0, 1)
+        noise = rng.standard_normal(pixels.shape, dtype=np.float32)
+        clean = torch.from_numpy(np.ascontiguousarray(pixels)).float() / 127.5 - 1
+        return clean, torch.from_numpy(noise), torch.from_numpy(rng.random(2, dtype=np.float32))
+
+    def _crop(self, rng: np.random.Generator) -> Array:
+        photo = self.photos[self.chosen[rng.integers(len(self.chosen))]]
+        height, width = photo.shape[:2]
+        side, scale = self.data.crop, 1.0
+        if rng.random() >= self.data.full_scale:
+            scale = rng.uniform(self.data.smallest_scale, 1)
+        taken = min(side / scale, height, width)  # side of the region in the photo; fractional
+        if scale == 1:
+            top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
+            crop = photo[top : top + side, left : left + side]
+        else:
+            top, left = rng.uniform(0, height - taken), rng.uniform(0, width - taken)
+            # Only the neighbourhood is handed to Pillow, which would copy the whole photo.
+            y0, x0 = max(0, int(top) - 8), max(0, int(left) - 8)
+            y1, x1 = (int(start + taken) + 9 for start in (top, left))
+            box = (left - x0, top - y0, left - x0 + taken, top - y0 + taken)
+            region = Image.fromarray(np.ascontiguousarray(photo[y0:y1, x0:x1]))
+            box = (box[0], box[1], min(box[2], region.width), min(box[3], region.height))
+            crop = np.asarray(region.resize((side, side), Image.Resampling.BICUBIC, box=box))
+        if rng.random() < 0.5:
+            crop = crop[:, ::-1]
+        if rng.random() < 0.5:
+            crop = crop.swapaxes(0, 1)
+        return crop
+
+
+def held_out(photos: Photos, count: int) -> tuple[list[int], list[int]]:
+    """Indices to train on and to measure with, the latter spread evenly over the list."""
+    chosen = {round((k + 0.5) * len(photos) / count - 0.5) for k in range(count)}
+    return [i for i in range(len(photos)) if i not in chosen], sorted(chosen)
+
+
+def centre(photo: Array, side: int = 256) -> Tensor:
+    """The middle of a photograph, (3, h, w) in [-1, 1], at most ``side`` pixels wide and high and multiples of 16."""
+    height, width = (max(16, min(n, side) // 16 * 16) for n in photo.shape[:2])
+    top, left = (photo.shape[0] - height) // 2, (photo.shape[1] - width) // 2
+    pixels = np.ascontiguousarray(photo[top : top + height, left : left + width].transpose(2, 0, 1))
+    return torch.from_numpy(pixels).float() / 127.5 - 1

@@ -1,0 +1,199 @@
+"""Noise levels to visit, and any diffusers scheduler re-spaced to exactly those."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor
+
+from zeroair_pl.errors import ConfigError
+from zeroair_pl.priors.base import Prior
+from zeroair_pl.sampling.respacing import respaced
+
+if TYPE_CHECKING:
+    from diffusers.schedulers.scheduling_utils import SchedulerMixin
+
+Spacing = Literal["uniform", "log_snr"]
+
+
+class Timesteps:
+    """The noise schedule as a training set: one batch is one timestep, visited from noisy to clean, resumable.
+
+    Args:
+        values: the scheduler's own timesteps, in the order in which it visits them.
+    """
+
+    def __init__(self, values: list[float]) -> None:
+        self.values = values
+        self.position = 0
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __iter__(self) -> Iterator[float]:
+        while self.position < len(self.values):
+            self.position += 1
+            yield self.values[self.position - 1]
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the visit stands, for a checkpoint in the middle of an image."""
+        return {"position": self.position}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Continues a visit."""
+        self.position = state["position"]
+
+
+class Schedule:
+    """A diffusers scheduler on exactly the noise levels asked for, predicting from (guided) clean estimates.
+
+    The prior's schedule is re-spaced as in improved DDPM (Nichol & Dhariwal, 2021): the scheduler is built with
+    ``steps`` training timesteps whose ᾱ are the prior's at the levels to visit. So the number of steps, the start and
+    the end are exact for every scheduler, also for those that assume a constant stride.
+
+    Args:
+        template: a scheduler of the wanted class and settings; its own betas are replaced by the prior's.
+        prior: whose noise levels are visited.
+        steps: number of timesteps.
+        start, end: first and last level as a fraction of the prior's schedule; 1 is pure noise, 0 is clean.
+        spacing: ``uniform`` in t, or uniform in the logarithm of the signal-to-noise ratio.
+        eta: the share of fresh noise for a scheduler that has it (DDIM): 0 deterministic, 1 ancestral.
+
+    Raises:
+        ConfigError: the scheduler cannot be built on given noise levels, or a value is out of range.
+    """
+
+    def __init__(
+        self,
+        template: SchedulerMixin,
+        prior: Prior,
+        steps: int = 50,
+        start: float = 1.0,
+        end: float = 0.0,
+        spacing: Spacing = "uniform",
+        eta: float = 0.0,
+    ) -> None:
+        if steps < 1:
+            raise ConfigError(f"sampling.steps: expected at least 1, got {steps}")
+        if not 0 <= end <= start <= 1:
+            raise ConfigError(f"sampling: expected 0 <= end <= start <= 1, got start={start} and end={end}")
+        if start == end and steps > 1:
+            raise ConfigError(f"sampling: {steps} steps need start > end, got {start} for both")
+        top = prior.num_timesteps - 1
+        self._prior = prior
+        self.levels = _levels(prior, start * top, end * top, steps, spacing)  # ascending
+        alpha_bar = prior.alpha_bar(self.levels)
+        before = torch.cat([alpha_bar.new_ones(1), alpha_bar[:-1]])
+        betas = (1 - alpha_bar / before).clamp(1e-8, 1 - 1e-7)
+        self.scheduler, self._predicts = respaced(template, betas.tolist())
+        # At the end the clean estimate is the result. A few solvers would stop with the last level's noise still in it,
+        # or extrapolate. Those that look twice at the last level end by themselves.
+        self._visits = [float(k) for k in self.scheduler.timesteps]
+        visits = self._visits
+        self._last = visits[-1] if visits.count(visits[-1]) == 1 else None
+        accepted = inspect.signature(self.scheduler.step).parameters
+        self._extras: dict[str, Any] = {"eta": eta} if "eta" in accepted else {}
+        self._takes_generator = "generator" in accepted
+        variance_type = getattr(self.scheduler.config, "variance_type", "")
+        self._learned_range = variance_type in ("learned_range", "learned")
+        if self._learned_range and not prior.learned_variance:
+            raise ConfigError(
+                f"sampling.scheduler: variance_type {variance_type!r} needs a prior that predicts variances, "
+                f"and {prior.name!r} does not; use fixed_small or fixed_large"
+            )
+        self.start = start
+        self.full_steps = steps / max(start - end, 1e-6)
+
+    @property
+    def timesteps(self) -> Timesteps:
+        """The levels as a fresh training set, in the scheduler's own numbering."""
+        return Timesteps(list(self._visits))
+
+    def prior_t(self, k: float) -> float:
+        """The prior's timestep, possibly fractional, of the scheduler's timestep ``k``."""
+        low = max(0, min(int(k), len(self.levels) - 1))
+        if k <= low or low == len(self.levels) - 1:
+            return float(self.levels[low])
+        # In between two levels look only solvers that are even in the logarithm of the noise there.
+        alpha_bar = self._prior.alpha_bar(self.levels[low : low + 2])
+        noise = ((1 - alpha_bar) / alpha_bar).sqrt().log()
+        return float(self._prior.timestep(torch.lerp(noise[0], noise[1], k - low).exp()))
+
+    def alpha_bar(self, k: float) -> float:
+        """ᾱ at the scheduler's timestep ``k``."""
+        return float(self._prior.alpha_bar(torch.tensor(self.prior_t(k), dtype=torch.float64)))
+
+    @property
+    def first(self) -> float:
+        """The scheduler's first timestep."""
+        return self._visits[0]
+
+    def noise(self, k: float) -> float:
+        """Standard deviation of the noise in x_t at ``k``, on the scale of the clean image, in units of [0, 1]."""
+        alpha_bar = float(self._prior.alpha_bar(torch.tensor(self.prior_t(k))))
+        return ((1 - alpha_bar) / alpha_bar) ** 0.5 / 2
+
+    def after(self, k: float) -> float | None:
+        """The scheduler's timestep that follows ``k``, or ``None`` at the end."""
+        i = self._visits.index(k) + 1
+        return self._visits[i] if i < len(self._visits) else None
+
+    def noisy(self, x0: Tensor | None, noise: Tensor, k: float) -> Tensor:
+        """x_t at the scheduler's timestep ``k``: the clean image ``x0`` (B, 3, H, W) in [-1, 1] with unit-variance
+        ``noise`` at that level, or pure noise where ``x0`` is ``None``."""
+        if x0 is None:
+            return noise * float(self.scheduler.init_noise_sigma)
+        return self.scheduler.add_noise(x0, noise, self._timestep(k)[None].expand(len(x0)))
+
+    def input(self, x_t: Tensor, k: float) -> Tensor:
+        """x_t on the variance-preserving scale that the prior expects."""
+        return self.scheduler.scale_model_input(x_t, self._timestep(k))
+
+    def step(
+        self, x0: Tensor, k: float, x_t: Tensor, variance: Tensor | None, generators: list[torch.Generator]
+    ) -> Tensor:
+        """x_{t−1} from the guided clean estimate ``x0`` in [-1, 1]; fresh noise comes from the images' generators."""
+        timestep, extras = self._timestep(k), dict(self._extras)
+        if k == self._last:
+            return x0.clone()
+        if self._takes_generator:
+            extras["generator"] = generators
+        output = x0
+        if self._predicts == "epsilon":
+            alpha_bar = self.alpha_bar(k)
+            output = (self.input(x_t, k) - alpha_bar**0.5 * x0) / (1 - alpha_bar) ** 0.5
+        if variance is not None and self._learned_range:
+            output = torch.cat([output, variance], dim=1)
+        return self.scheduler.step(output, timestep, x_t, **extras).prev_sample
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the scheduler remembers (multistep solvers keep earlier estimates), for a checkpoint within an image."""
+        return {key: value for key, value in vars(self.scheduler).items() if _storable(value)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continues where ``state_dict`` was taken."""
+        vars(self.scheduler).update(state)
+
+    def _timestep(self, k: float) -> Any:
+        nearest = min(range(len(self._visits)), key=lambda i: abs(self._visits[i] - k))
+        return self.scheduler.timesteps[nearest]
+
+
+def _levels(prior: Prior, high: float, low: float, steps: int, spacing: Spacing) -> Tensor:
+    ends = torch.tensor([low, high], dtype=torch.float64)
+    if steps == 1:
+        return ends[1:]
+    if spacing == "uniform":
+        return torch.linspace(low, high, steps, dtype=torch.float64)
+    alpha_bar = prior.alpha_bar(ends)
+    noise = ((1 - alpha_bar) / alpha_bar).sqrt().log()
+    return prior.timestep(torch.linspace(float(noise[0]), float(noise[1]), steps, dtype=torch.float64).exp())
+
+
+def _storable(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(_storable(v) for v in value)
+    return value is None or isinstance(value, (bool, int, float, str, Tensor))

@@ -1,0 +1,75 @@
+"""Unconditional samples of a prior, by DDIM: the plainest use of a prior and a schedule, and a look at what it knows.
+
+Source: Song, Meng and Ermon, "Denoising Diffusion Implicit Models", 2021, arXiv 2010.02502.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import torch
+from torch import Tensor
+
+from zeroair_pl.console import bar
+from zeroair_pl.errors import ConfigError, DivergenceError
+from zeroair_pl.priors.base import Prior
+from zeroair_pl.sampling.schedule import Schedule
+from zeroair_pl.tensors.per_image import image_generator, randn
+
+GROUP = 16  # images that are drawn at once
+
+
+def draw(
+    prior: Prior,
+    count: int = 16,
+    size: int = 64,
+    steps: int = 50,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    show: bool = True,
+) -> Tensor:
+    """``count`` images that the prior imagines, (count, 3, size, size) in [0, 1], on the CPU.
+
+    Image k depends on ``seed``, k, ``size`` and ``steps`` alone; on a CPU to the bit.
+
+    Args:
+        prior: on ``device``.
+        count: number of images.
+        size: height and width in pixels.
+        steps: noise levels, uniform in t from pure noise to clean.
+        seed: of the first noise; the rest is deterministic (η = 0).
+        device: where the work is done.
+        show: a progress bar.
+
+    Raises:
+        ConfigError: a number is not positive, or ``steps`` exceeds what the schedule has.
+        DivergenceError: the prior gives something that is no image.
+    """
+    from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+
+    for name, value in {"count": count, "size": size, "steps": steps}.items():
+        if value < 1:
+            raise ConfigError(f"--{name} is {value}, expected a positive number")
+    if steps > prior.num_timesteps:
+        raise ConfigError(f"--steps is {steps}, and the prior has {prior.num_timesteps} noise levels")
+    groups = [range(first, min(first + GROUP, count)) for first in range(0, count, GROUP)]
+    drawn: list[Tensor] = []
+    with bar(f"sampling {prior.name}", len(groups) * steps, "steps") if show else nullcontext(_nothing) as tell:
+        for group in groups:
+            generators = [image_generator(seed, f"sample {k}") for k in group]
+            schedule = Schedule(DDIMScheduler(), prior, steps)
+            x = schedule.noisy(None, randn((3, size, size), generators, torch.device(device)), schedule.first)
+            for done, k in enumerate(schedule.timesteps, start=len(drawn) // GROUP * steps + 1):
+                t = torch.full((len(x),), schedule.prior_t(k), dtype=torch.float64)
+                x0, variance = prior.predict(schedule.input(x, k), t)
+                x = schedule.step(x0, k, x, variance, generators)
+                tell(done)
+            drawn.extend(x.cpu())
+    images = torch.stack(drawn)
+    if not bool(torch.isfinite(images).all()):
+        raise DivergenceError(f"the samples of {prior.name} hold NaN or infinite values; nothing is written")
+    return (images.clamp(-1, 1) + 1) / 2
+
+
+def _nothing(done: int) -> None:
+    pass

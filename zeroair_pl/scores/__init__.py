@@ -1,0 +1,1 @@
+"""Scores of results: metrics, which files belong together, and tables."""

@@ -1,0 +1,1 @@
+"""Work on tensors that knows nothing of photos: by image, stacked, threads, memory, devices."""
