@@ -47,6 +47,11 @@ def test_help_answers_without_loading_anything_heavy() -> None:
     assert "prior convert" in done.stdout
 
 
+def test_the_package_is_a_program() -> None:
+    words, root = [sys.executable, "-m", "zeroair_pl", "plugins", "--help"], Path(__file__).parents[2]
+    assert "plugins list" in subprocess.run(words, capture_output=True, text=True, cwd=root, check=True).stdout
+
+
 def test_a_reader_that_goes_away_is_no_crash() -> None:
     code = "import sys; sys.stdin.read(); from zeroair_pl.cli import main; sys.exit(main(['--help']))"
     program, root = [sys.executable, "-c", code], Path(__file__).parents[2]
