@@ -35,9 +35,10 @@ demo: $(VENV)/.run ## install, and restore the example photos with the three tas
 	@echo "Before and after:     restored/*/strips/"
 	@echo "Look inside the fits: $(VENV)/bin/tensorboard --logdir restored     then open http://localhost:6006"
 
-test: $(VENV)/.test ## install, and run the linter, the type checker and all tests
+test: $(VENV)/.test ## install, and run the linters, the type checker and all tests
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	$(VENV)/bin/lint-imports
 	$(PY) -m mypy .
 	$(PY) -m pytest
 
