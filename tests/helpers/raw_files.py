@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-import helpers.tiff_files
+from helpers import tiff_files
 
 HEIGHT, WIDTH = 96, 128
 GAIN = (2.0, 1.0, 1.5)  # of the camera's white balance

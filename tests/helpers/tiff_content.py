@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-import helpers.tiff_files
+from helpers import tiff_files
 from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.reading import load_photo
 

@@ -12,7 +12,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-import helpers.tiff_files
+from helpers import tiff_files
 from helpers.tiff_content import DEPTHS, HEIGHT, WIDTH, close, content, pixels, shown, smooth, write
 from helpers.tiff_files import CODECS
 from zeroair_pl.errors import InputError

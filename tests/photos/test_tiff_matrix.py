@@ -18,7 +18,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-import helpers.tiff_files
+from helpers import tiff_files
 from helpers.tiff_content import DEPTHS, FLOATS, HEIGHT, WIDTH, close, content, pixels, shown, smooth
 from helpers.tiff_files import CODECS
 from zeroair_pl.photos.reading import load_photo
