@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,6 @@ from torch import Tensor
 from zeroair_pl.commands.restore import DEFAULTS, Results, restore
 from zeroair_pl.config.files import as_yaml
 from zeroair_pl.errors import ConfigError, InputError
-from zeroair_pl.jobs.ranks import Rank
 from zeroair_pl.photos.ownership import OwnFiles
 from zeroair_pl.photos.reading import load_photo
 from zeroair_pl.scores import metrics, tables
@@ -65,8 +63,6 @@ def evaluate(
         KeyboardInterrupt: nothing is scored; photos that are restored need not be restored again.
     """
     restores = settings.get("degradation") is not None
-    if Rank.of(settings.get("trainer") or {}, os.environ).started:
-        raise ConfigError("evaluate starts in one process. Use --trainer.devices, or restore first and score that.")
     if not restores and not results:
         raise ConfigError(
             "Nothing to score is named. Name folders of results, as in --results restored --references clean; or a "

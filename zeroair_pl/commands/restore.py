@@ -21,11 +21,12 @@ from zeroair_pl.inspection.progress import Follow, ListProgress, one_line
 from zeroair_pl.jobs.batches import BatchSize
 from zeroair_pl.jobs.choices import Choice, Plans, built, checked_strength, choices_of
 from zeroair_pl.jobs.job import Job
-from zeroair_pl.jobs.outputs import CONFIG, CORRECTION, Outputs
-from zeroair_pl.jobs.pipeline import restore_all
+from zeroair_pl.jobs.outputs import Outputs
 from zeroair_pl.jobs.ranks import Rank
-from zeroair_pl.jobs.records import Row, digest
+from zeroair_pl.jobs.records import Row
+from zeroair_pl.jobs.sharing import restore_list
 from zeroair_pl.jobs.task import Task
+from zeroair_pl.jobs.workers import end_with_parent
 from zeroair_pl.method.restoration import Modelling
 from zeroair_pl.method.sampling import Guidance
 from zeroair_pl.method.settings import Method, Sampling
@@ -115,7 +116,9 @@ def restore(
     schedule = Schedule(
         sampling.scheduler, prior, sampling.steps, sampling.start, sampling.end, sampling.spacing, sampling.eta
     )
-    found = _find(images or [], out, quiet=rank.number > 0)
+    if rank.worker:
+        end_with_parent()
+    found = _find(images or [], out, quiet=rank.worker)
     _keep_originals(found, out)
     outputs = Outputs(out)
     sources = outputs.named(found)
@@ -129,7 +132,7 @@ def restore(
             chosen, correction = {source.name: choices[source.path] for source in sources}, True
         for choice in chosen.values():
             plans.of(choice)  # what cannot be built is refused here
-        if rank.number == 0:
+        if not rank.worker:
             outputs.begin(resolved, correction)
     except ConfigError:
         outputs.withdraw()
@@ -144,10 +147,10 @@ def restore(
         device_of(options),
         checkpoint_every,
         chosen,
-        correction,
     )
-    if rank.number > 0:
-        _take_part(job, sources, rank)
+    if rank.worker:
+        with open(os.devnull, "w", encoding="utf-8") as nowhere, ListProgress(len(sources), nowhere) as progress:
+            restore_list(job, sources, rank, "", progress, lambda task: None, lambda row: None)
         return Results([], out)
     began = time.perf_counter()
     refused = False
@@ -169,10 +172,7 @@ def restore(
 
             for line in _kept_choices(sources, outputs, chosen, settings):
                 progress.print(line)
-            if rank.size == 1:
-                restore_all(job, sources, progress, done)
-            else:
-                _share_out(job, sources, rank, progress, finish, done)
+            restore_list(job, sources, rank, resolved, progress, done, finish)
             for row in _never_finished(sources, outputs):
                 finish(row)
     except ConfigError:
@@ -211,55 +211,6 @@ def _never_finished(sources: list[Source], outputs: Outputs) -> list[Row]:
         for source in sources
         if source.name not in outputs.rows
     ]
-
-
-def _share_out(
-    job: Job, sources: list[Source], rank: Rank, progress: ListProgress,
-    finish: Callable[[Row], None], done: Callable[[Task], None],
-) -> None:  # fmt: skip
-    """Rank 0 takes photos as all others do, and hears of those that others take."""
-    from zeroair_pl.jobs.sharing import Gathering, Share
-
-    share = Share(rank, sources, _agreed(job, sources))
-
-    def both(task: Task) -> None:
-        done(task)
-        share.tell(task.row)
-
-    with Gathering(share, _config_of(job), finish):
-        restore_all(job, share, progress, both, share.fair)
-
-
-def _take_part(job: Job, sources: list[Source], rank: Rank) -> None:
-    """What the other ranks do; rank 0 shows it."""
-    from zeroair_pl.jobs.sharing import Share, neighbours
-
-    share = Share(rank, sources, _agreed(job, sources))
-    try:
-        with (
-            neighbours(share, _config_of(job)),
-            open(os.devnull, "w", encoding="utf-8") as nowhere,
-            ListProgress(len(sources), nowhere) as progress,
-        ):
-            restore_all(job, share, progress, lambda task: share.tell(task.row), share.fair)
-    finally:
-        share.leave()
-
-
-def _config_of(job: Job) -> Path:
-    """The settings of this run, for the other processes that take part."""
-    return job.outputs.folder / (CORRECTION if job.correction else CONFIG)
-
-
-def _agreed(job: Job, sources: list[Source]) -> str:
-    """What must be the same in all ranks."""
-    return digest(
-        {
-            "list": [(source.name, str(source.path)) for source in sources],
-            **job.wanted,
-            **job.plans.of(Choice()).depends,
-        }
-    )
 
 
 def _find(images: list[str] | str, out: Path, quiet: bool) -> list[Source]:

@@ -49,7 +49,6 @@ class Job:
         device: that fits them.
         checkpoint_every: timesteps between checkpoints in the middle of a fit; 0 makes none.
         chosen: choices of this run, by the photo's name; others have the one in their record.
-        correction: the run is about some photos of the folder, whose own settings stay.
     """
 
     plans: Plans
@@ -61,14 +60,13 @@ class Job:
     device: torch.device
     checkpoint_every: int = 0
     chosen: Mapping[str, Choice] = field(default_factory=dict)
-    correction: bool = False
 
     def read(self, source: Source) -> Task:
         """Finds out whether the photo is finished, and decodes it if not."""
         task = Task(source, Row(source.name, str(source.path)))
         with own_fault(task):
             record = task.before = self.outputs.sidecars.read(source.name)
-            task.choice = self.chosen.get(source.name, Choice(**(record.choice if record is not None else {})))
+            task.choice = self._choice(source, record)
             task.plan = self.plans.of(task.choice)
             # Before decoding: if the file changes meanwhile, the record has the old bytes, and the next run sees that.
             depends = of_photo(source.path, task.plan.depends)
@@ -82,6 +80,14 @@ class Job:
             self._may_write(path, source, depends["sha256"], record)
             task.depends, task.photo, task.path = depends, photo, path
         return task
+
+    def settings_of(self, source: Source, record: Record) -> str:
+        """What the settings of this run make of the bytes that the record is of, as a digest; see ``Row.settings``."""
+        depends = self.plans.of(self._choice(source, record)).depends
+        return digest({"file": source.path.name, "sha256": record.depends.get("sha256"), **depends})
+
+    def _choice(self, source: Source, record: Record | None) -> Choice:
+        return self.chosen.get(source.name, Choice(**(record.choice if record is not None else {})))
 
     def _may_write(self, path: Path, source: Source, sha256: str, record: Record | None) -> None:
         """Refuses a photo whose output is in the place of another file, before the time of a fit is spent on it."""

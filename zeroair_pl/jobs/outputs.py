@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import hashlib
 import io
 import os
 import re
@@ -18,16 +19,16 @@ from typing import Any
 
 from zeroair_pl.config.files import read_config
 from zeroair_pl.errors import ConfigError, InputError
-from zeroair_pl.jobs.records import COLUMNS, INTERRUPTED, Record, Row, Sidecars
-from zeroair_pl.photos.atomic import clear_leftovers, write_atomically
-from zeroair_pl.photos.finding import Source
+from zeroair_pl.jobs.records import COLUMNS, INTERRUPTED, Failure, Record, Row, Sidecars
+from zeroair_pl.photos.atomic import clear_leftovers
+from zeroair_pl.photos.finding import SUPPORTED, Source
 from zeroair_pl.photos.ownership import FOLDER, OwnFiles, digest_of, why
 
 TABLE, CONFIG = "results.csv", "config.yaml"
-CORRECTION = f"{FOLDER}/correction.yaml"  # for the other processes of a run
 _WHOLE = ("width", "height", "forwards")
 _DIGITS = {"noise_level": 5, "seconds": 2, "psnr_input": 3, "psnr": 3, "ssim_input": 4, "ssim": 4}
 _NEEDED = ("name", "input", "output", "status")
+_LONGEST = 255  # bytes of a file's name
 _BESIDE = 1_000_000  # bytes that a photo's pictures and log may take, beside its output
 
 # The table is written as a whole. To do so after each photo is dear for long lists, and nobody reads that fast; what is
@@ -58,6 +59,7 @@ class Outputs:
     def __init__(self, folder: Path) -> None:
         self.folder, self.results, self.board = folder, folder / TABLE, folder / "tensorboard"
         self.sidecars, self._own = Sidecars(folder), OwnFiles(folder)
+        _check_folder(folder)
         self._own.check(name for name in (TABLE, CONFIG) if not self._edited(name))
         self._new = [parent for parent in (folder, *folder.parents) if not parent.exists()]
         self._began = time.time()
@@ -70,14 +72,20 @@ class Outputs:
         except OSError as error:
             self.withdraw()
             raise ConfigError(f"--out {folder}: cannot be written ({error.strerror or error}).") from error
-        records = list(self.sidecars)
-        self._names_of = {record.photo: record.row.name for record in records}
-        # Sidecars say what is true; of failures, only the table tells.
-        self.earlier = {**self._read(), **{record.row.name: record.row for record in records}}
+        self._names_of: dict[str, str] = {}
+        self.earlier = self._read()
+        self._refresh()
         self.rows: dict[str, Row] = {}
         self.trouble = ""
         self.current = False
         self._written = -_PAUSE
+
+    def _refresh(self) -> None:
+        """Reads what this and other processes have recorded since the last time: sidecars say what is true."""
+        for found in self.sidecars.changed():
+            self.earlier[found.row.name] = found.row
+            if isinstance(found, Record):
+                self._names_of[found.photo] = found.row.name
 
     def named(self, sources: Sequence[Source]) -> list[Source]:
         """The photos of this run, those that the folder knows under the names that it knows them by.
@@ -114,14 +122,13 @@ class Outputs:
         """
         self._clear_leftovers()
         path, data = self.folder / CONFIG, config.encode("utf-8", "surrogateescape")
-        if correction:
-            write_atomically(self.folder / CORRECTION, data)
         if correction or not data:
             return
-        self._before = path.read_bytes() if path.is_file() else b""
-        if self._before != data:
-            self._keep_aside(CONFIG)
-            self._own.write(CONFIG, data)
+        with self._own.turn():
+            self._before = path.read_bytes() if path.is_file() else b""
+            if self._before != data:
+                self._keep_aside(CONFIG)
+                self._own.write(CONFIG, data)
 
     def withdraw(self) -> None:
         """After a run that was refused before any photo came to an end: leaves the folder as it was."""
@@ -143,11 +150,11 @@ class Outputs:
 
     def strip(self, source: Source) -> str:
         """The picture of the photo before and after, as a name in the folder."""
-        return f"strips/{source.name}.png"
+        return _side_picture("strips", source, ".png")
 
     def map(self, source: Source, name: str) -> str:
         """The picture of one map of its degradation."""
-        return f"maps/{source.name}_{name}.png"
+        return _side_picture("maps", source, f"_{name}.png")
 
     def finished(self, record: Record, settings: str) -> bool:
         """Whether the photo was restored with all that ``settings`` is a digest of, and its output is there."""
@@ -203,18 +210,37 @@ class Outputs:
         self.sidecars.write(claimed)
         self.earlier[claimed.row.name] = claimed.row
 
+    def fail(self, row: Row, photo: Path, run: str) -> None:
+        """Records why a photo failed, for other processes and later tables, as far as it can be written.
+
+        Args:
+            run: a digest of the settings that it failed with.
+        """
+        with contextlib.suppress(InputError):
+            self.sidecars.fail(Failure(os.path.realpath(photo), run, row))
+
     def add(self, row: Row) -> None:
         """Adds a row of this run, and writes the table if it is short or was not written for a while."""
         self.rows[row.name], self.current = row, False
-        if len(self.rows) + len(self.earlier) <= _SHORT or time.monotonic() - self._written >= _PAUSE:
+        if max(len(self.rows), len(self.earlier)) <= _SHORT or time.monotonic() - self._written >= _PAUSE:
             self.write_table()
 
     def write_table(self) -> None:
         """Writes the table in one step: the photos of this run in the order of their list, then all others.
 
-        A photo that this run has not come to yet has the row that it had.
+        A photo that this run has not come to yet has the row that it had. What other processes have recorded meanwhile
+        is in it.
         """
+        with self._own.turn():
+            self._refresh()
+            self._write_table()
+
+    def _write_table(self) -> None:
         everything = {**self.earlier, **self.rows}
+        for name, row in self.rows.items():
+            now = self.earlier.get(name, row)
+            if now.status == "restored" and row.status != "failed" and now.settings != row.settings:
+                everything[name] = now  # made anew by a process with other settings
         first = [name for name in self.names if name in self.rows]
         listed = set(first)
         text = io.StringIO()
@@ -269,6 +295,30 @@ class Outputs:
         for root in ("", "strips", "maps", FOLDER):
             for parent in parents | {""}:
                 clear_leftovers(self.folder / root / parent)
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuses an output folder that was meant for a file.
+
+    Raises:
+        ConfigError: it is a file, or has the name of a picture.
+    """
+    what = "is a file" if folder.is_file() else "is named like a picture" if folder.suffix.lower() in SUPPORTED else ""
+    if what and not folder.is_dir():
+        raise ConfigError(
+            f"--out {folder}: {what}, and a folder was expected: results have the names of their photos. "
+            f"For example: --out {folder.with_suffix('')}"
+        )
+
+
+def _side_picture(kind: str, source: Source, ending: str) -> str:
+    """The picture's name in the folder. One that would be too long is cut, and told from others by a digest."""
+    parent, slash, last = source.name.rpartition("/")
+    data = os.fsencode(last)
+    if len(data) + len(os.fsencode(ending)) > _LONGEST:
+        ending = f"~{hashlib.sha256(data).hexdigest()[:8]}{ending}"
+        last = data[: _LONGEST - len(os.fsencode(ending))].decode("utf-8", "ignore")
+    return f"{kind}/{parent}{slash}{last}{ending}"
 
 
 def _cell(column: str, value: Any) -> Any:

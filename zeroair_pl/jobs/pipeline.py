@@ -26,6 +26,7 @@ def restore_all(
     progress: ListProgress,
     done: Callable[[Task], None],
     held: Callable[[int], int] | None = None,
+    ahead: Callable[[int], int] = lambda wanted: wanted,
 ) -> None:
     """Takes photos from file to file: one by one, in the order of the list, or in batches of one size.
 
@@ -36,7 +37,8 @@ def restore_all(
     Args:
         sources: the photos; each is asked for when its time has come.
         done: is told of each photo that has come to its end, in the thread that writes.
-        held: see ``Batches``. Where it is given, others could take the photos too, and none is taken during a fit.
+        held: see ``Batches``.
+        ahead: how many of the photos that the next batch could take may be asked for during a fit.
 
     Raises:
         ConfigError: a setting proved wrong.
@@ -83,8 +85,8 @@ def restore_all(
                 alone = _pixels(batch) > LARGE
                 if alone:
                     wait()
-                elif held is None and reading is None:  # several batches may be ready before what was read is looked at
-                    reading = reader.submit(read, batches.wanted)
+                elif reading is None and (count := ahead(batches.wanted)):  # several batches may be ready one by one
+                    reading = reader.submit(read, count)
                 job.fit(batch, progress)
                 wait()
                 write(batch)

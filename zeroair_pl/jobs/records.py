@@ -1,8 +1,9 @@
 """What is finished, as one small file for each photo: several processes may write them, and none spoils another's.
 
 ``OUT/.zeroair/NAME.json`` says which photo, settings, prior and version the output NAME is made from. It is written as
-a claim before the output and as a record after it, so that at any moment, kill −9 included, an output that is not
-finished is known to be so, and known to be ours.
+an announcement before the output and as a record after it, so that at any moment, kill −9 included, an output that is
+not finished is known to be so, and known to be ours. ``NAME.failed`` says why the last attempt failed, until one
+succeeds.
 """
 
 from __future__ import annotations
@@ -75,9 +76,9 @@ class Record:
     Attributes:
         photo: absolute path of the photo, links resolved.
         depends: all that the result depends on; see ``dependencies`` and ``of_photo``.
-        row: as in the table; failed, because interrupted, while it is a claim.
-        files: digests of what this program wrote for the photo, by the file's name in the output folder. A claim has
-            what is there and what is about to be.
+        row: as in the table; failed, because interrupted, while the files are being written.
+        files: digests of what this program wrote for the photo, by the file's name in the output folder. An
+            announcement has what is there and what is about to be.
         choice: the photo's own settings, as ``choices.Choice`` has them.
     """
 
@@ -88,11 +89,27 @@ class Record:
     choice: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Failure:
+    """Why a photo could not be restored.
+
+    Attributes:
+        photo: absolute path of the photo, links resolved.
+        run: a digest of the settings that it failed with.
+        row: as in the table.
+    """
+
+    photo: str
+    run: str
+    row: Row
+
+
 class Sidecars:
-    """The records in one output folder."""
+    """The records and failures in one output folder."""
 
     def __init__(self, out: Path) -> None:
         self.folder = out / FOLDER
+        self._dates: dict[str, int] = {}  # of the files that ``changed`` has read
 
     def path(self, name: str) -> Path:
         """Of the photo called ``name``."""
@@ -104,6 +121,14 @@ class Sidecars:
     def checkpoint(self, name: str) -> Path:
         """Of a fit of the photo called ``name`` that is under way."""
         return self.path(name).with_suffix(".ckpt")
+
+    def claim(self, name: str) -> Path:
+        """Of the process that works on the photo called ``name``."""
+        return self.path(name).with_suffix(".claim")
+
+    def failure(self, name: str) -> Path:
+        """Of why the photo called ``name`` could not be restored."""
+        return self.path(name).with_suffix(".failed")
 
     def read(self, name: str) -> Record | None:
         """The record of the photo called ``name``; ``None`` if there is none, or none that can be read."""
@@ -118,20 +143,54 @@ class Sidecars:
         text = json.dumps(asdict(record), indent=1, default=str)  # ASCII: a file's name need not be valid Unicode
         write_atomically(self.path(record.row.name), text.encode())
 
-    def __iter__(self) -> Iterator[Record]:
-        """All records, sorted by their paths."""
+    def fail(self, failure: Failure) -> None:
+        """Says why a photo could not be restored.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        write_atomically(self.failure(failure.row.name), json.dumps(asdict(failure), indent=1).encode())
+
+    def changed(self) -> Iterator[Record | Failure]:
+        """All records and failures, sorted by their paths; later calls give those that were written since the last."""
         for parent, folders, names in os.walk(self.folder):
             folders.sort()
-            for name in sorted(names):
-                if name.endswith(".json") and (record := _read(Path(parent, name))) is not None:
-                    yield record
+            for name in sorted(names, key=lambda name: (name.rpartition(".")[0], name.endswith(".failed"))):
+                path = os.path.join(parent, name)
+                if not name.endswith((".json", ".failed")) or (date := modified(path)) == self._dates.get(path):
+                    continue
+                self._dates[path] = date
+                found = _read(Path(path)) if name.endswith(".json") else read_failure(Path(path))
+                if found is not None:
+                    yield found
+
+
+def modified(path: str | Path) -> int:
+    """When a file was last changed, in nanoseconds; 0 if there is none."""
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
+
+
+def read_failure(path: Path) -> Failure | None:
+    """A failure; ``None`` if there is none, or none that can be read."""
+    try:
+        content = json.loads(path.read_bytes())
+        return Failure(content["photo"], content["run"], _row(content["row"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _row(values: dict[str, Any]) -> Row:
+    return Row(**{key: value for key, value in values.items() if key in COLUMNS})
 
 
 def _read(path: Path) -> Record | None:
     try:
         content = json.loads(path.read_bytes())
-        row = Row(**{key: value for key, value in content["row"].items() if key in COLUMNS})
-        return Record(content["photo"], content["depends"], row, content.get("files", {}), content.get("choice", {}))
+        row, files = _row(content["row"]), content.get("files", {})
+        return Record(content["photo"], content["depends"], row, files, content.get("choice", {}))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # lost with the power, or not ours: the photo counts as unfinished
 

@@ -1,263 +1,265 @@
-"""Hands the list of photos out to several processes, one photo at a time, and brings their rows together.
+"""One list for any number of processes: each claims the photos that it restores, in the output folder.
 
-The ranks of a launch meet at a ``torch.distributed`` key-value store. A counter in it says which photo is next, so that
-a slow photo or rank holds nobody up. What is finished is in the sidecars, as ever: a rank that dies costs what it was
-at, and a later launch restores that.
+Nobody hands the list out, and no process needs another one. Each goes through the list in its order, passes by what is
+finished or claimed, and comes back at the end to what the others have not finished. What they have made of a photo is
+in its record.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
-import itertools
-import json
 import os
-import signal
-import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
-from datetime import timedelta
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
-from torch.distributed import PrefixStore, TCPStore
-
-from zeroair_pl.errors import ConfigError
+from zeroair_pl.inspection.progress import ListProgress
+from zeroair_pl.jobs.batches import WAITING
+from zeroair_pl.jobs.choices import Choice
+from zeroair_pl.jobs.claims import Claims, clock, owner
+from zeroair_pl.jobs.job import Job
+from zeroair_pl.jobs.pipeline import restore_all
 from zeroair_pl.jobs.ranks import Rank
-from zeroair_pl.jobs.records import Row
+from zeroair_pl.jobs.records import Row, digest, modified, read_failure
+from zeroair_pl.jobs.task import Task
+from zeroair_pl.jobs.workers import Workers
 from zeroair_pl.photos.finding import Source
 
-BEAT = 1.0  # seconds between two signs of life
-SILENT = 120.0  # seconds without one, after which a rank counts as dead
-ABSENT = 30.0  # seconds that rank 0, when all is done, leaves to a rank that never came
-MEETING = 300.0  # seconds that a rank waits for rank 0
-ENDING = 60.0  # seconds that a rank has to write what it has, once it is asked to end
+POLL = 0.5  # seconds between two looks at what others have done
+WINDOW = 200  # photos, the first of those that are open, that such a look is at
+DEATHS = 2  # processes that may die while they have claimed one photo; then it has failed
 
-_rounds = itertools.count()  # of this process: the ranks of a launch go through the same ones
+
+def restore_list(
+    job: Job, sources: Sequence[Source], rank: Rank, settings: str,
+    progress: ListProgress, done: Callable[[Task], None], others: Callable[[Row], None],
+) -> None:  # fmt: skip
+    """Restores the photos of a list, as far as other processes do not; returns when all have come to their end.
+
+    Args:
+        rank: this process; it starts the others that were asked for.
+        settings: of the run, as YAML, for these.
+        done: takes each photo that this process has brought to its end.
+        others: takes the row of each photo that another process has brought to its end.
+
+    Raises:
+        ConfigError: a setting proved wrong.
+        KeyboardInterrupt: the run was stopped.
+    """
+    workers = Workers(rank, job.outputs.sidecars.folder, settings, lambda process: share.takes_part(process))
+    share = Share(job, sources, others, lambda: rank.size if rank.launched or rank.worker else 1 + workers.running)
+
+    def both(task: Task) -> None:
+        done(task)
+        share.done(task.row)
+
+    with share, workers:
+        restore_all(job, share, progress, both, share.held, share.ahead)
+        while share.wait(progress.print):
+            restore_all(job, share, progress, both, share.held, share.ahead)
 
 
 class Share:
-    """The list as one rank sees it: iterating takes photos, ``tell`` says what became of one.
+    """The list as one process sees it: iterating claims photos for it, ``done`` gives them back.
 
     Args:
-        rank: this process.
+        job: the settings and the output folder.
         sources: the whole list.
-        key: a digest of all that the ranks must agree upon.
-
-    Raises:
-        ConfigError: rank 0 cannot be reached, or the ranks have different lists or settings.
+        others: takes the row of each photo that another process has brought to its end.
+        expected: how many processes share the list, as far as this one knows; more are found by themselves.
     """
 
-    def __init__(self, rank: Rank, sources: Sequence[Source], key: str) -> None:
-        self.rank, self.sources = rank, sources
-        self._index = {source.name: i for i, source in enumerate(sources)}
-        self._ended = threading.Event()
-        try:
-            # Where rank 0 has a new port for each list, the ranks that it starts are there for this one alone.
-            store, number = (_meet_again(rank), next(_rounds)) if rank.port else (_meet(rank), 0)
-            self.port, self.store = store.port, PrefixStore(f"zeroair/{rank.attempt}/{number}", store)
-            if rank.number == 0:
-                self.store.set("list", key)
-            agreed = self.store.get("list").decode()
-            self.store.set(f"came/{rank.number}", "1")
-        except RuntimeError as error:
-            raise ConfigError(
-                f"rank {rank.number}: cannot meet rank 0 at {rank.address}:{rank.port} "
-                f"({str(error).splitlines()[0]}); it may have ended."
-            ) from error
-        if agreed != key:
-            self.store.set(f"left/{rank.number}", "1")
-            raise ConfigError(f"rank {rank.number}: has other photos or settings than rank 0.")
-        threading.Thread(target=self._beat, name="beat", daemon=True).start()
-
-    def __iter__(self) -> Iterator[Source]:
-        while True:
-            with self._gone():
-                if (index := self.store.add("next", 1) - 1) >= len(self.sources):
-                    return
-                self.store.set(f"taken/{index}", str(self.rank.number))
-            yield self.sources[index]
-
-    def fair(self, batch: int) -> int:
-        """How many photos this rank may hold before it fits them: at the end of the list, no more than its part."""
-        with self._gone():
-            left = max(0, len(self.sources) - self.store.add("next", 0))
-        return max(1, min(batch, -(-left // self.rank.size)))
-
-    def tell(self, row: Row) -> None:
-        """This rank is done with a photo."""
-        with self._gone():
-            self.store.set(f"row/{self._index[row.name]}", json.dumps(asdict(row)))
-
-    def leave(self) -> None:
-        """This rank takes no more photos."""
-        self._ended.set()
-        with contextlib.suppress(RuntimeError):  # rank 0 may be gone
-            self.store.set(f"left/{self.rank.number}", "1")
-
-    @contextlib.contextmanager
-    def _gone(self) -> Iterator[None]:
-        try:
-            yield
-        except RuntimeError as error:
-            raise ConfigError(
-                f"rank {self.rank.number}: rank 0 is gone; the same command finishes the rest."
-            ) from error
-
-    def _beat(self) -> None:
-        while not self._ended.wait(BEAT):
-            try:
-                self.store.add(f"beat/{self.rank.number}", 1)
-            except RuntimeError:
-                if not self._ended.is_set():
-                    os.kill(os.getpid(), signal.SIGTERM)  # nobody is there to be told of what this rank does
-                return
-
-
-class Gathering:
-    """Rank 0's view of all ranks: starts them where nobody else has, and is told of each photo that they are done with.
-
-    Args:
-        share: rank 0's own.
-        config: the settings for the ranks that it starts.
-        done: takes the row of each photo that another rank was at, in a thread of its own.
-    """
-
-    def __init__(self, share: Share, config: Path, done: Callable[[Row], None]) -> None:
-        self._share, self._store, self._done = share, share.store, done
-        self._others = range(1, share.rank.size)
-        self._children = share.rank.start_others(config, share.port)
-        self._open: set[int] = set()  # photos that were taken, and not heard of since
-        self._seen = 0
-        self._beats: dict[int, tuple[int, float]] = {}
-        self._began = time.monotonic()
-        self._stop, self._stopped = threading.Event(), False
+    def __init__(
+        self, job: Job, sources: Sequence[Source], others: Callable[[Row], None], expected: Callable[[], int]
+    ) -> None:
+        self._job, self._sources, self._others, self._expected = job, sources, others, expected
+        self._outputs, self._sidecars = job.outputs, job.outputs.sidecars
+        self._open = {source.name: source for source in sources}  # what has not come to its end
+        self._lock, self._over = threading.RLock(), threading.Event()
+        self._claims, self._passed = Claims(), 0
+        self._kept: list[Source] = []  # claimed while it waited
         self._trouble: BaseException | None = None
-        self._thread = threading.Thread(target=self._watch, name="gather", daemon=True)
+        settings = {**job.plans.of(Choice()).depends, "chosen": {k: v.kept() for k, v in job.chosen.items()}}
+        self._run = digest(settings)
+        photos = [(source.name, os.path.realpath(source.path)) for source in sources]
+        self._list = digest({"run": self._run, "photos": photos, "overwrite": job.wanted["overwrite"]})
+        self._watcher = threading.Thread(target=self._watch, name="watch", daemon=True)
 
-    def __enter__(self) -> Gathering:
-        self._thread.start()
+    def __enter__(self) -> Share:
+        folder = self._sidecars.folder / "processes"
+        folder.mkdir(parents=True, exist_ok=True)
+        self._me = folder / f"{self._claims.id}.process"
+        self._since = clock(folder)  # what was finished before was so when this run began
+        self._claims.take(self._me, **self._about())
+        # Runs of one list at one time are one run, which began with the first of them.
+        self._since = min([self._since, *(peer["since"] for peer in self._peers())])
+        self._claims.renew(self._me, **self._about())
+        self._watcher.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Waits for the others; if this rank was stopped, they are too."""
-        try:
-            if kind is None:
-                began = time.monotonic()
-                while self._thread.is_alive() and not self._complete(began):
-                    time.sleep(0.05)
-                for rank, child in self._children.items():
-                    if not self._store.check([f"came/{rank}"]):
-                        child.kill()  # it came too late for any photo
-                ended(self._children)
-            else:
-                self._stopped = True  # what they leave undone is not begun, as it is for this rank
-                ended(self._children, signal.SIGTERM)
-        finally:
-            self._stop.set()
-            self._thread.join()
-            with contextlib.suppress(RuntimeError):
-                self._poll()
-            self._share.leave()
+        self._over.set()
+        self._watcher.join()
+        if kind is not None:
+            with contextlib.suppress(Exception):
+                self._look()  # what workers have done since they were asked to end
+        self._claims.close()
         if kind is None and self._trouble is not None:
             raise self._trouble
 
-    def _complete(self, began: float) -> bool:
-        """All rows are here, and nobody still needs the store."""
-        with contextlib.suppress(RuntimeError):
-            if self._open or self._seen < len(self._share.sources):
+    def __iter__(self) -> Iterator[Source]:
+        """Claims one photo after the other, as long as there are any that no other process has."""
+        while self._kept:
+            yield self._kept.pop()
+        for number, source in enumerate(self._sources, 1):
+            taken = self._take(source)
+            if number > self._passed:
+                self._passed = number
+                self._claims.renew(self._me, **self._about())
+            if taken:
+                yield source
+
+    def done(self, row: Row) -> None:
+        """What became of a photo that this process has claimed."""
+        source = self._open[row.name]
+        if row.status == "failed":
+            self._outputs.fail(row, source.path, self._run)
+        else:
+            self._sidecars.failure(row.name).unlink(missing_ok=True)
+        if row.status == "skipped":  # for others, who need not read the photo to know
+            with contextlib.suppress(OSError):
+                os.utime(self._sidecars.path(row.name))
+        with self._lock:
+            self._open.pop(row.name, None)
+        self._claims.release(self._sidecars.claim(row.name))
+
+    def wait(self, note: Callable[[str], None]) -> bool:
+        """Whether there are photos left to claim. Waits for other processes that have claimed all that are left.
+
+        Args:
+            note: shows a line that says so.
+        """
+        said = False
+        for source in [each for each in self._open.values() if self._sidecars.claim(each.name) in self._claims]:
+            self._open.pop(source.name)  # nothing more is done about it; the run will find that it has no row
+        while self._open:
+            for source in list(self._open.values()):
+                if self._take(source):
+                    self._kept.append(source)
+                    return True
+            if self._open and not said:
+                said = True
+                note(f"note: {_waiting([self._sidecars.claim(name) for name in self._open])}")
+            if self._open:
+                self._over.wait(POLL)
+        return False
+
+    def held(self, size: int) -> int:
+        """How many photos this process may have claimed before it fits them: at the end of the list, its part."""
+        left, count = self._left()
+        return WAITING * size if count == 1 else max(1, min(WAITING * size, -(-left // count)))
+
+    def ahead(self, wanted: int) -> int:
+        """How many photos this process may claim during a fit: none that another could begin earlier."""
+        left, count = self._left()
+        return wanted if count == 1 else min(wanted, left // count)
+
+    def takes_part(self, process: int) -> bool:
+        """Whether a process of this machine has begun to share the list."""
+        return any(peer["pid"] == process for peer in self._peers())
+
+    def _about(self) -> dict[str, Any]:
+        return {"since": self._since, "list": self._list, "passed": self._passed}
+
+    def _left(self) -> tuple[int, int]:
+        """Photos that nobody has come to yet, and processes that share them."""
+        peers = self._peers()
+        passed = max([self._passed, *(peer["passed"] for peer in peers)])
+        return len(self._sources) - passed, max(1 + len(peers), self._expected())
+
+    def _peers(self) -> list[dict[str, Any]]:
+        """What the other living processes that share this list say of themselves."""
+        found = []
+        for path in self._me.parent.glob("*"):  # none, if somebody has removed the folder
+            if path == self._me:
+                continue
+            if self._claims.take(path) is not None:
+                self._claims.release(path)  # it has died
+            elif (about := owner(path)).get("list") == self._list:
+                found.append(about)
+        return found
+
+    def _take(self, source: Source) -> bool:
+        """Claims a photo, unless it has come to its end or is somebody's."""
+        path = self._sidecars.claim(source.name)
+        with self._lock:
+            if self._settled(source) or (before := self._claims.take(path, since=self._since)) is None:
                 return False
-            return all(
-                self._store.check([f"left/{rank}"])
-                or self._dead(rank)
-                or (
-                    not self._store.check([f"came/{rank}"])
-                    and (rank in self._children or time.monotonic() - began > ABSENT)
+            deaths = before.get("deaths", 0) + 1 if before.get("since") == self._since else 0
+            if deaths:  # a process of this run has died
+                self._claims.renew(path, since=self._since, deaths=deaths)
+            row = self._row(source)  # it may have come to its end just before it was claimed
+            if row is None and deaths < DEATHS:
+                return True
+            if row is None:
+                reason = (
+                    f"{source.path}: {deaths} processes ended while they restored it; run it again to try once more."
                 )
-                for rank in self._others
-            )
+                row = Row(source.name, str(source.path), reason=reason)
+                self._outputs.fail(row, source.path, self._run)
+            self._open.pop(source.name)
+            self._claims.release(path)
+        self._others(row)
+        return False
+
+    def _settled(self, source: Source) -> bool:
+        """Whether nothing is left to do about a photo that this process has not claimed; says so if others did it."""
+        with self._lock:
+            if source.name not in self._open or self._sidecars.claim(source.name) in self._claims:
+                return True
+            if (row := self._row(source)) is None:
+                return False
+            self._open.pop(source.name)
+        self._others(row)
         return True
+
+    def _row(self, source: Source) -> Row | None:
+        """What another process has made of a photo since this run began."""
+        path, photo = self._sidecars.failure(source.name), os.path.realpath(source.path)
+        failure = read_failure(path) if modified(path) > self._since else None
+        if failure is not None and (failure.run, failure.photo) == (self._run, photo):
+            return failure.row
+        if modified(self._sidecars.path(source.name)) <= self._since:
+            return None
+        record = self._sidecars.read(source.name)
+        if record is None or record.photo != photo:
+            return None
+        if not self._outputs.finished(record, self._job.settings_of(source, record)):
+            return None
+        made = os.stat(self._outputs.folder / record.row.output).st_ctime_ns > self._since
+        if self._job.wanted["overwrite"] and not made:
+            return None
+        return replace(record.row, input=str(source.path), status="restored" if made else "skipped")
 
     def _watch(self) -> None:
         try:
-            while not self._stop.wait(0.1):
-                self._poll()
+            while not self._over.wait(POLL):
+                if self._left()[1] > 1:
+                    self._look()
         except BaseException as error:
             self._trouble = error
 
-    def _poll(self) -> None:
-        total, sources = min(self._store.add("next", 0), len(self._share.sources)), self._share.sources
-        self._open.update(range(self._seen, total))
-        self._seen = total
-        for index in sorted(self._open):
-            holder = int(self._store.get(f"taken/{index}")) if self._store.check([f"taken/{index}"]) else None
-            dead = holder is not None and holder != 0 and self._dead(holder)  # asked first: its row may just have come
-            if self._store.check([f"row/{index}"]):
-                row = Row(**json.loads(self._store.get(f"row/{index}")))
-                self._store.delete_key(f"row/{index}")
-            elif not self._stopped and (dead or (holder is None and self._long_nobodys(index))):
-                source = sources[index]
-                reason = f"{source.path}: rank {holder} ended before it was finished; the same command restores it."
-                row = Row(source.name, str(source.path), reason=reason)
-            else:
-                continue
-            self._store.delete_key(f"taken/{index}")
-            if holder != 0:
-                self._done(row)
-            self._open.discard(index)
-
-    def _long_nobodys(self, index: int) -> bool:
-        """Its rank died between two words with the store; as with silence, time tells."""
-        return self._quiet(-1 - index, 0)
-
-    def _dead(self, rank: int) -> bool:
-        if rank in self._children:
-            return self._children[rank].poll() is not None
-        return self._store.check([f"came/{rank}"]) and self._quiet(rank, self._store.add(f"beat/{rank}", 0))
-
-    def _quiet(self, key: int, beat: int) -> bool:
-        now = time.monotonic()
-        last, since = self._beats.get(key, (-1, now))
-        if beat != last:
-            last, since = beat, now
-        self._beats[key] = (last, since)
-        return now - since > SILENT
+    def _look(self) -> None:
+        for source in list(self._open.values())[:WINDOW]:
+            self._settled(source)
 
 
-@contextlib.contextmanager
-def neighbours(share: Share, config: Path) -> Iterator[None]:
-    """The other ranks of a node that is not rank 0's, which its first rank starts, and ends if it is stopped."""
-    children = share.rank.start_others(config, share.port)
-    try:
-        yield
-    except BaseException:
-        ended(children, signal.SIGTERM)
-        raise
-    ended(children)
-
-
-def ended(children: Mapping[int, subprocess.Popen[bytes]], signum: int | None = None) -> None:
-    """Waits for processes that were started here, after it sends them a signal."""
-    for child in children.values():
-        if signum is not None and child.poll() is None:
-            child.send_signal(signum)
-    until = time.monotonic() + ENDING
-    for child in children.values():
-        try:
-            child.wait(max(0.0, until - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-
-
-def _meet(rank: Rank) -> TCPStore:
-    timeout = timedelta(seconds=MEETING)
-    host = rank.number == 0 and not rank.agent
-    return TCPStore(rank.address, rank.port, None, host, timeout=timeout, wait_for_workers=False)
-
-
-_meet_again = functools.cache(_meet)
+def _waiting(claims: list[Path]) -> str:
+    who = {f"process {claim['pid']} on {claim['host']}" for claim in map(owner, claims) if claim}
+    number = f"{len(claims)} photo{'s are' if len(claims) > 1 else ' is'}"
+    return f"{number} left, which others work on ({', '.join(sorted(who)[:3])}); waiting for them"

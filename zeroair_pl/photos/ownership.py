@@ -7,15 +7,19 @@ in its own record (see ``sidecars``), by the same rule.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.photos.atomic import write_atomically
+from zeroair_pl.photos.locks import held
 
 FOLDER = ".zeroair"
+PATIENCE = 10.0  # seconds that one process waits for another to write a file, which takes milliseconds
 
 
 class OwnFiles:
@@ -23,6 +27,20 @@ class OwnFiles:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._mutex, self._depth = threading.RLock(), 0
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        """Until its end no other process writes these files, if the file system has locks. Turns may be nested."""
+        with self._mutex, contextlib.ExitStack() as stack:
+            if not self._depth:
+                with contextlib.suppress(OSError):  # a full disk: what is written next will say so
+                    stack.enter_context(held(self.folder / FOLDER / "written" / ".lock", PATIENCE))
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
 
     def check(self, names: Iterable[str]) -> None:
         """Refuses to begin where a file of somebody else has one of these names.
@@ -49,14 +67,16 @@ class OwnFiles:
         Raises:
             InputError: a file of somebody else has that name, or it cannot be written.
         """
-        self._remember(name, hashlib.sha256(data).hexdigest())
-        write_atomically(self.folder / name, data)
+        with self.turn():
+            self._remember(name, hashlib.sha256(data).hexdigest())
+            write_atomically(self.folder / name, data)
 
     def move(self, file: Path, name: str) -> None:
         """Gives a file that was just written its name in the folder, and remembers it. Raises as ``write`` does."""
-        self._remember(name, digest_of(file))
-        (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
-        os.replace(file, self.folder / name)
+        with self.turn():
+            self._remember(name, digest_of(file))
+            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(file, self.folder / name)
 
     def remove(self, name: str) -> None:
         """Removes the file if it is what this program wrote."""

@@ -1,0 +1,66 @@
+"""Locks of files, which the system drops when their process ends, however it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+
+def lock(file: int) -> bool | None:
+    """Tries to lock an open file: whether it is locked now, or ``None`` where the file system has no locks.
+
+    The lock lasts until the file is closed. It is between processes, and between two openings in one process.
+    """
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def same(path: Path, file: int) -> bool:
+    """Whether an open file is still the one that has this path."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(file))
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def held(path: Path, patience: float) -> Iterator[None]:
+    """Holds a lock, a file that is there for as long as it is held.
+
+    Args:
+        patience: seconds after which the wait for another holder is given up, and there is no lock.
+
+    Raises:
+        OSError: the file cannot be made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    until = time.monotonic() + patience
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        locked = lock(file)
+        if locked is None or (locked and same(path, file)) or time.monotonic() > until:
+            break
+        os.close(file)  # somebody has it, or has just removed it
+        time.sleep(0.005)
+    try:
+        yield
+    finally:
+        if locked:
+            with contextlib.suppress(OSError):
+                path.unlink()
+        os.close(file)
