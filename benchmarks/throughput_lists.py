@@ -93,12 +93,12 @@ def _spent(
 ) -> dict[str, float]:
     """Seconds of a list one photo at a time: the list, its fits, the prior in them, and reading and writing, which
     other threads do meanwhile. Loading the prior and reading the settings is not in the list."""
-    from zeroair_pl.commands import restore
+    from zeroair_pl.jobs import sharing
     from zeroair_pl.jobs.job import Job
 
     prior = type(clocks.method_of(*layers(preset)).prior)
     spent: dict[str, float] = defaultdict(float)
-    inner = restore.restore_all
+    inner = sharing.restore_all
 
     def whole(*args: Any, **kwargs: Any) -> None:
         with ExitStack() as stack:
@@ -107,9 +107,9 @@ def _spent(
             inner(*args, **kwargs)
 
     with ExitStack() as stack:
-        restore.restore_all = whole
-        stack.callback(setattr, restore, "restore_all", inner)
-        for owner, method, name in ((restore, "restore_all", "list"), (prior, "predict", "prior")):
+        sharing.restore_all = whole
+        stack.callback(setattr, sharing, "restore_all", inner)
+        for owner, method, name in ((sharing, "restore_all", "list"), (prior, "predict", "prior")):
             stack.enter_context(clock(owner, method, spent, name))
         for method in ("read", "write"):
             stack.enter_context(clock(Job, method, spent, method))

@@ -16,20 +16,23 @@ PATIENCE = 120.0  # seconds
 
 
 class Company(ToyPrior):
-    """Begins the first fit of its process when ``$COMPANY`` processes have begun theirs; that of rank ``$DIES`` is
-    killed there, and the others go on when it has been."""
+    """Begins the first fit of its process when ``$COMPANY`` processes have begun theirs.
 
-    _met = False
+    The process whose ``$ME``, or else ``$RANK``, is ``$DIES`` is killed then, at its ``$DIES_AT``-th prediction.
+    """
+
+    _seen = 0
 
     def predict(self, x_t: Tensor, t: Tensor) -> Prediction:
-        if not self._met:
-            self._met = True
+        self._seen += 1
+        if self._seen == 1:
             Path("met").mkdir(exist_ok=True)
             Path(f"met/{os.getpid()}").touch()
             until = time.monotonic() + PATIENCE
             while len(list(Path("met").iterdir())) < int(os.environ.get("COMPANY", "1")):
                 assert time.monotonic() < until, "nobody came"
                 time.sleep(0.02)
-            if os.environ.get("DIES", "") == os.environ.get("RANK", "0"):
-                os.kill(os.getpid(), signal.SIGKILL)
+        me = os.environ.get("ME", os.environ.get("RANK", "0"))
+        if os.environ.get("DIES", "") == me and self._seen == int(os.environ.get("DIES_AT", "1")):
+            os.kill(os.getpid(), signal.SIGKILL)
         return super().predict(x_t, t)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import shutil
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,6 @@ from helpers.command import Outcome, run, save_toy
 from helpers.outputs import content
 from helpers.stacking import mixed
 from helpers.toys import Stopping
-from zeroair_pl.jobs import sharing
-from zeroair_pl.jobs.ranks import Rank
-from zeroair_pl.photos.finding import Source
 
 WORDS = ("--save_maps", "--strips", "true")
 QUIET = ("--tensorboard", "false")
@@ -244,15 +240,3 @@ def test_processes_and_batches_make_the_files_of_one_of_each(folder: Path, monke
         restore(devices, "--batch", "2", *words, "--trainer.devices", devices, "--trainer.strategy", "ddp")
         assert len(list(Path("met").iterdir())) == int(devices)
         assert content(devices) == content("one")
-
-
-def test_at_the_end_of_a_list_no_process_holds_more_than_its_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three processes, each of which would fit four photos at once, and ten photos."""
-    monkeypatch.setattr(sharing, "_rounds", itertools.count())
-    share = sharing.Share(Rank(size=3), [Source(Path(f"{i}.png"), str(i)) for i in range(10)], "key")
-    source, held = iter(share), []
-    for _ in range(11):
-        held.append(share.fair(4))
-        next(source, None)
-    share.leave()
-    assert held == [4, 3, 3, 3, 2, 2, 2, 1, 1, 1, 1]

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
-import itertools
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,10 +16,7 @@ import pytest
 from helpers.command import Outcome, run, save_toy
 from helpers.company import Company
 from zeroair_pl.errors import ConfigError
-from zeroair_pl.jobs import sharing
 from zeroair_pl.jobs.ranks import Rank
-from zeroair_pl.jobs.sharing import Share
-from zeroair_pl.photos.finding import Source
 
 ROOT = Path(__file__).parents[2]
 WORDS = ["--images", "in", "--degradation", "Noise", "--prior", "helpers.company.Company", "--sampling.steps", "2"]
@@ -113,28 +108,24 @@ def test_fewer_photos_than_processes(folder: Path) -> None:
     assert statuses("out") == {"a": "skipped"}, "the number of processes is none of a result's business"
 
 
-def test_a_rank_that_is_killed_costs_what_it_was_at(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected, _ = alone()
-    with monkeypatch.context() as patch:
-        patch.setenv("COMPANY", "2")
-        patch.setenv("DIES", "1")
-        outcome = spread("out", 2, "--batch", "1")
-    lost = [row for row in table("out") if row["status"] == "failed" and row["name"] != "c"]
-    assert outcome.status == 1
-    assert len(lost) == 1
-    assert "rank 1 ended before it was finished" in lost[0]["reason"]
-    assert len(pictures("out")) == 5
-    assert spread("out", 1).status == 1
-    assert statuses("out") == {
-        name: "failed" if name == "c" else "restored" if name == lost[0]["name"] else "skipped" for name in "abcdefg"
-    }
+def test_what_a_killed_worker_was_at_is_restored_by_the_others(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected, rows = alone()
+    monkeypatch.setenv("COMPANY", "2")
+    monkeypatch.setenv("DIES", "1")
+    outcome = spread("out", 2, "--batch", "1")
+    assert outcome.status == 1, "c is no photo"
+    assert took_part() == 2
     assert pictures("out") == expected
+    assert table("out") == rows
+    assert "7 photos" in outcome.out
+    assert not list(Path("out/.zeroair").rglob("*.claim"))
+    assert not list(Path("out/.zeroair/processes").iterdir())
 
 
-def test_a_stop_ends_all_ranks_and_blames_nobody(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stop_ends_all_processes_and_blames_nobody(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: Any) -> None:
         until = time.monotonic() + 100
-        while not Path("met").is_dir():  # rank 1 is at its first photo, and stays there
+        while not Path("met").is_dir():  # the worker is at its first photo, and stays there
             assert time.monotonic() < until, "nobody came"
             time.sleep(0.02)
         raise KeyboardInterrupt
@@ -145,7 +136,7 @@ def test_a_stop_ends_all_ranks_and_blames_nobody(folder: Path, monkeypatch: pyte
     assert outcome.status == 130
     assert "7 photos" in outcome.out
     assert "not begun" in outcome.out
-    assert "rank" not in outcome.err
+    assert "process" not in outcome.err
     assert set(statuses("out")) <= {"c"}
 
 
@@ -161,92 +152,88 @@ def test_torchrun_needs_no_further_flags(folder: Path) -> None:
 
 def test_slurm_needs_no_further_flags(folder: Path) -> None:
     expected, rows = alone()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    job = {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "9", "SLURM_JOB_ID": "7", "MASTER_PORT": port, "COMPANY": "2"}
+    job = {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "9", "SLURM_JOB_ID": "7", "COMPANY": "2"}
     ranks = [{**job, "SLURM_PROCID": str(i), "SLURM_LOCALID": str(i)} for i in range(2)]
-    assert commands(ranks, [str(ROOT / "cli.py"), "restore", *WORDS, "--out", "out"]) == [1, 0], "rank 0 tells"
+    assert commands(ranks, [str(ROOT / "cli.py"), "restore", *WORDS, "--out", "out"]) == [1, 1], "c is no photo"
     assert took_part() == 2
     assert pictures("out") == expected
     assert table("out") == rows
 
 
+LEFT_OVER = {
+    "torchrun": {"RANK": "2", "WORLD_SIZE": "4", "MASTER_ADDR": "nowhere.invalid", "MASTER_PORT": "29500"},
+    "slurm": {"SLURM_JOB_ID": "1", "SLURM_NTASKS": "4", "SLURM_PROCID": "2", "SLURM_NODELIST": "nowhere"},
+    "wrong": {"RANK": "2", "WORLD_SIZE": "2", "SLURM_PROCID": "x", "SLURM_NTASKS": "-1", "NODE_RANK": "7"},
+}
+
+
+@pytest.mark.parametrize("variables", LEFT_OVER)
+def test_variables_that_a_launcher_has_left_over_do_no_harm(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, variables: str
+) -> None:
+    for name, value in LEFT_OVER[variables].items():
+        monkeypatch.setenv(name, value)
+    outcome = run("restore", *WORDS, "--out", "out")
+    assert outcome.status == 1, "c is no photo"
+    assert "6 restored, 1 failed" in outcome.out
+    assert "[7/7]" in outcome.err, "and it shows what it does"
+    assert len(pictures("out")) == 6
+
+
 def test_what_the_environment_says() -> None:
     torchrun = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "MASTER_ADDR": "n0", "MASTER_PORT": "99"}
-    assert Rank.of({}, torchrun) == Rank(5, 8, 1, "n0", 99, started=True)
+    assert Rank.of({}, torchrun) == Rank(8, 1, launched=True)
+    assert Rank.of({"accelerator": "cpu", "devices": 4}, torchrun) == Rank(8, 1, launched=True), "it starts no others"
+    assert Rank.of({}, {**torchrun, "ZEROAIR_WORKER": "1"}) == Rank(8, 1, worker=True)
     slurm = {"SLURM_PROCID": "3", "SLURM_NTASKS": "4", "SLURM_LOCALID": "1", "SLURM_NODELIST": "gpu[07-09]"}
-    assert Rank.of({}, {**slurm, "SLURM_JOB_ID": "123456"}) == Rank(3, 4, 1, "gpu07", 18456, started=True)
-    assert Rank.of({}, {**slurm, "SLURM_JOB_NAME": "bash"}) == Rank(), "a shell on a node"
+    assert Rank.of({}, slurm) == Rank(4, 1, launched=True)
     assert Rank.of({}, {"RANK": "0", "WORLD_SIZE": "1"}) == Rank()
-    assert Rank.of({"accelerator": "cpu", "devices": 3}, {}) == Rank(size=3, here=3)
+    assert Rank.of({}, {"RANK": "x", "WORLD_SIZE": "2"}) == Rank()
+    assert Rank.of({"accelerator": "cpu", "devices": 3}, {}) == Rank(3)
 
 
-def test_several_nodes_without_a_launcher(folder: Path) -> None:
+def test_several_nodes_need_no_more_than_the_same_command(folder: Path) -> None:
     """The first process on each node starts the others there; here both nodes are this machine."""
+    for seed in range(4):  # a process may hold two photos of its own
+        save_toy(folder / f"in/more{seed}.png", seed, height=16, width=16)
     expected, rows = alone()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    own = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "COMPANY": "4"}
-    spreading = ["--trainer.devices", "2", "--trainer.num_nodes", "2"]
+    spreading = ["--trainer.devices", "2", "--trainer.num_nodes", "2", "--batch", "1"]
     words = [str(ROOT / "cli.py"), "restore", *WORDS, "--out", "out", *spreading]
-    assert commands([{**own, "NODE_RANK": str(node)} for node in range(2)], words) == [1, 0], "c is no photo"
+    assert commands([{"COMPANY": "4"}] * 2, words) == [1, 1], "c is no photo"
     assert took_part() == 4
     assert pictures("out") == expected
     assert table("out") == rows
 
 
 def test_each_fit_has_one_device() -> None:
-    options = Rank(1, 2, 1, started=True).one_device({"accelerator": "cpu", "devices": 2, "strategy": "ddp"})
+    options = Rank(2, 1, launched=True).one_device({"accelerator": "cpu", "devices": 2, "strategy": "ddp"})
     plugins = options.pop("plugins")
     assert options == {"accelerator": "cpu", "devices": 1}
     assert [plugin.world_size() for plugin in plugins] == [1]
 
 
 @pytest.mark.parametrize(
-    "trainer, environ, words",
+    "trainer, words",
     [
-        ({"strategy": "fsdp"}, {}, "'ddp' was expected"),
-        ({"num_nodes": 2}, {}, "NODE_RANK .from 0., MASTER_ADDR and MASTER_PORT"),
-        ({"num_nodes": 2}, {"NODE_RANK": "2", "MASTER_ADDR": "gpu01"}, "NODE_RANK is 2; 0 to 1"),
-        ({"num_nodes": 2}, {"NODE_RANK": "first", "MASTER_ADDR": "gpu01"}, "'first'"),
-        ({"num_nodes": "two"}, {}, "trainer.num_nodes: 'two'; a number"),
-        ({"accelerator": "cpu", "devices": 0}, {}, "trainer.devices: 0"),
-        ({"accelerator": "abacus", "devices": 2}, {}, "accelerator 'abacus'"),
-        ({}, {"RANK": "2", "WORLD_SIZE": "2"}, "rank 2 of 2"),
-        ({}, {"RANK": "x", "WORLD_SIZE": "2"}, "'x'"),
+        ({"strategy": "fsdp"}, "'ddp' was expected"),
+        ({"num_nodes": "two"}, "trainer.num_nodes: 'two'; a number"),
+        ({"accelerator": "cpu", "devices": 0}, "trainer.devices: 0"),
+        ({"accelerator": "abacus", "devices": 2}, "accelerator 'abacus'"),
     ],
 )
-def test_what_cannot_be(trainer: dict[str, Any], environ: dict[str, str], words: str) -> None:
+def test_what_cannot_be(trainer: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
-        Rank.of(trainer, environ)
-
-
-def test_ranks_take_each_photo_once_and_agree_on_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sharing, "_rounds", itertools.count())
-    photos = [Source(Path(f"{i}.png"), str(i)) for i in range(5)]
-    first = Share(Rank(size=3), photos, "key")
-    others = [Rank(i, 3, i, port=first.port, started=True) for i in (1, 2)]
-    second = Share(others[0], photos, "key")
-    a, b = iter(first), iter(second)
-    assert [next(source) for source in (a, b, b, b, a)] == photos
-    assert list(a) == list(b) == []
-    monkeypatch.setattr(sharing, "_rounds", itertools.count())
-    with pytest.raises(ConfigError, match="rank 2: has other photos or settings than rank 0"):
-        Share(others[1], photos, "another key")
-    second.leave()
-    first.leave()
+        Rank.of(trainer, {})
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are looked up there")
-def test_nobody_goes_on_without_rank_0(folder: Path) -> None:
+def test_workers_end_with_the_process_that_started_them(folder: Path) -> None:
     expected, _ = alone()
     words = [*WORDS, "--out", "out", "--trainer.devices", "2"]
     assert commands([{"COMPANY": "2", "DIES": "0"}], [str(ROOT / "cli.py"), "restore", *words]) == [-signal.SIGKILL]
     until = time.monotonic() + 100
     while any(Path(f"/proc/{path.name}/cmdline").exists() and not zombie(path.name) for path in Path("met").iterdir()):
-        assert time.monotonic() < until, "rank 1 is still there"
+        assert time.monotonic() < until, "the worker is still there"
         time.sleep(0.05)
     assert spread("out", 1).status == 1
     assert set(statuses("out").values()) <= {"restored", "skipped", "failed"}

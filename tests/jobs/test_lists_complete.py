@@ -14,8 +14,7 @@ import pytest
 import torch
 
 from helpers.command import TOY, run, save_toy, table
-from zeroair_pl.commands import restore as command
-from zeroair_pl.jobs import pipeline
+from zeroair_pl.jobs import pipeline, sharing
 from zeroair_pl.jobs.batches import BatchSize, batch_size
 from zeroair_pl.jobs.job import Job
 from zeroair_pl.jobs.records import Row
@@ -92,9 +91,10 @@ def test_a_thousand_random_lists_lose_nothing() -> None:
         plans = random_list(rng)
         job = PaperJob(rng.choice(("auto", 1, 2, 3, 8, 16)), plans, [])
         held = rng.choice((None, None, lambda size: max(1, size // 2)))
+        ahead = rng.choice((lambda wanted: wanted, lambda wanted: 0, lambda wanted: wanted // 2))
         done: list[Task] = []
         photos = [Source(Path(f"{name}.png"), name) for name in plans]
-        pipeline.restore_all(cast(Job, job), photos, cast(Any, None), done.append, held)
+        pipeline.restore_all(cast(Job, job), photos, cast(Any, None), done.append, held, ahead)
         where = f"list {number} of {len(plans)} photos, batch {job.asked}"
         assert Counter(task.row.name for task in done) == Counter(list(plans)), where
         fits = [name for name, plan in plans.items() if plan.fate in ("good", "fit")]
@@ -121,7 +121,7 @@ def test_a_photo_that_the_program_forgets_is_a_failure(
     monkeypatch.chdir(tmp_path)
     for seed, name in enumerate("abc"):
         save_toy(tmp_path / f"in/{name}.png", seed, height=16, width=16)
-    real = command.restore_all
+    real = sharing.restore_all
 
     def forgetful(job: Job, sources: Iterable[Source], *rest: Any) -> None:
         def remembered() -> Iterator[Source]:
@@ -129,7 +129,7 @@ def test_a_photo_that_the_program_forgets_is_a_failure(
 
         real(job, remembered(), *rest)
 
-    monkeypatch.setattr(command, "restore_all", forgetful)
+    monkeypatch.setattr(sharing, "restore_all", forgetful)
     outcome = run("restore", "--images", "in", "--degradation", "Noise", "--out", "out", *TOY)
     assert outcome.status == 1
     assert f"error: in/{lost}.png: never begun" in outcome.err

@@ -157,8 +157,7 @@ def test_what_is_no_photo_costs_itself(
 def test_variables_of_a_launch_make_no_rank_of_it(
     tmp_path: Path, restorer: Restorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Workers of a cluster that was set up under SLURM inherit these. As a rank it would wait for the others."""
-    monkeypatch.delattr("zeroair_pl.jobs.sharing.Share")
+    """Workers of a cluster that was set up under SLURM inherit these."""
     for name, value in {"PROCID": 1, "NTASKS": 4, "LOCALID": 1, "JOB_ID": 7, "NODELIST": "nowhere"}.items():
         monkeypatch.setenv(f"SLURM_{name}", str(value))
     assert restorer(batch_of([save_toy(tmp_path / "toy.png")]))["status"][0] == "restored"

@@ -129,10 +129,10 @@ class Share:
         source = self._open[row.name]
         if row.status == "failed":
             self._outputs.fail(row, source.path, self._run)
-        else:
-            self._sidecars.failure(row.name).unlink(missing_ok=True)
-        if row.status == "skipped":  # for others, who need not read the photo to know
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
+            if row.status != "failed":
+                self._sidecars.failure(row.name).unlink(missing_ok=True)
+            if row.status == "skipped" and self._left()[1] > 1:  # others need not read the photo to know
                 os.utime(self._sidecars.path(row.name))
         with self._lock:
             self._open.pop(row.name, None)
@@ -219,12 +219,15 @@ class Share:
 
     def _settled(self, source: Source) -> bool:
         """Whether nothing is left to do about a photo that this process has not claimed; says so if others did it."""
+        path = self._sidecars.claim(source.name)
         with self._lock:
-            if source.name not in self._open or self._sidecars.claim(source.name) in self._claims:
+            if source.name not in self._open or path in self._claims:
                 return True
             if (row := self._row(source)) is None:
                 return False
             self._open.pop(source.name)
+            if path.exists() and self._claims.take(path) is not None:
+                self._claims.release(path)  # it was killed just after that
         self._others(row)
         return True
 
