@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -226,6 +227,27 @@ def test_an_end_between_record_and_file_leaves_both_contents_ours(
     assert (tmp_path / "a").read_bytes() == b"one"
     own.write("a", b"three")
     assert (tmp_path / "a").read_bytes() == b"three"
+
+
+def test_two_writers_are_no_strangers_to_each_other(tmp_path: Path) -> None:
+    """Each writes many times, at the same time; what the other has written is never taken for somebody else's."""
+    trouble: list[BaseException] = []
+
+    def write(own: OwnFiles, data: bytes) -> None:
+        try:
+            for number in range(60):
+                own.write("a", data + str(number).encode())
+        except BaseException as error:
+            trouble.append(error)
+
+    writers = [threading.Thread(target=write, args=(OwnFiles(tmp_path), data)) for data in (b"x", b"y", b"z")]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert trouble == []
+    assert OwnFiles(tmp_path).ours("a")
+    assert sorted(path.name for path in (tmp_path / ".zeroair/written").iterdir()) == ["a.sha256"]
 
 
 def _only_notes(path: Path, data: bytes) -> None:

@@ -199,7 +199,8 @@ def test_runs_over_different_lists_make_one_table(folder: Path, monkeypatch: pyt
     photos(2)
     save_toy(Path("others/x.png"), 7)
     Path("others/y.png").write_bytes(b"no photo")
-    solve, second = sharing.Job._once, []
+    solve = sharing.Job._once
+    second: list[None] = []
 
     def during(self: Job, tasks: Any, *rest: Any) -> Any:
         if not second:

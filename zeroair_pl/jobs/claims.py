@@ -99,6 +99,8 @@ class Claims:
         with self._lock:
             for path in list(self._files):
                 self.release(path)
+        if self._beating is not None:
+            self._beating.join()
 
     def _open(self, path: Path, about: dict[str, Any]) -> tuple[dict[str, Any] | None, int | None]:
         while True:

@@ -120,7 +120,7 @@ class Outputs:
         Raises:
             InputError: they cannot be written.
         """
-        self._clear_leftovers()
+        self.clear_leftovers()
         path, data = self.folder / CONFIG, config.encode("utf-8", "surrogateescape")
         if correction or not data:
             return
@@ -129,6 +129,14 @@ class Outputs:
             if self._before != data:
                 self._keep_aside(CONFIG)
                 self._own.write(CONFIG, data)
+
+    def clear_leftovers(self) -> None:
+        """Removes what killed processes left where this run may write; ``--out .`` is not searched as a whole."""
+        parents = {name.rpartition("/")[0] for name in self.names}
+        clear_leftovers(self.folder / FOLDER / "written")
+        for root in ("", "strips", "maps", FOLDER):
+            for parent in parents | {""}:
+                clear_leftovers(self.folder / root / parent)
 
     def withdraw(self) -> None:
         """After a run that was refused before any photo came to an end: leaves the folder as it was."""
@@ -287,14 +295,6 @@ class Outputs:
             aside = self.folder / f"{stem}.edited-{number}.{suffix}"
         os.rename(self.folder / name, aside)
         print(f"note: {self.folder / name} was changed since it was written; it is now {aside}", file=sys.stderr)
-
-    def _clear_leftovers(self) -> None:
-        """Where this run may write: a folder such as ``--out .`` is not searched as a whole."""
-        parents = {name.rpartition("/")[0] for name in self.names}
-        clear_leftovers(self.folder / FOLDER / "written")
-        for root in ("", "strips", "maps", FOLDER):
-            for parent in parents | {""}:
-                clear_leftovers(self.folder / root / parent)
 
 
 def _check_folder(folder: Path) -> None:

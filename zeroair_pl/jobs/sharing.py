@@ -81,6 +81,7 @@ class Share:
         self._lock, self._over = threading.RLock(), threading.Event()
         self._claims, self._passed = Claims(), 0
         self._kept: list[Source] = []  # claimed while it waited
+        self._dead = False  # a process that shared the list was killed
         self._trouble: BaseException | None = None
         settings = {**job.plans.of(Choice()).depends, "chosen": {k: v.kept() for k, v in job.chosen.items()}}
         self._run = digest(settings)
@@ -108,6 +109,9 @@ class Share:
         if kind is not None:
             with contextlib.suppress(Exception):
                 self._look()  # what workers have done since they were asked to end
+        self._peers()
+        if self._dead:
+            self._outputs.clear_leftovers()
         self._claims.close()
         if kind is None and self._trouble is not None:
             raise self._trouble
@@ -189,7 +193,8 @@ class Share:
             if path == self._me:
                 continue
             if self._claims.take(path) is not None:
-                self._claims.release(path)  # it has died
+                self._claims.release(path)
+                self._dead = True
             elif (about := owner(path)).get("list") == self._list:
                 found.append(about)
         return found
