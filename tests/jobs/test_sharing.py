@@ -233,6 +233,28 @@ def test_other_settings_wait_for_their_turn(folder: Path, monkeypatch: pytest.Mo
     assert Path("out/00.png").read_bytes() == Path("expected/00.png").read_bytes()
 
 
+def test_what_others_have_just_overwritten_is_not_overwritten_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second run makes one photo of the first run's list anew, while that is at another."""
+    photos(3)
+    assert restore().status == 0
+    solve = sharing.Job._once
+    fits: list[str] = []
+
+    def during(self: Job, tasks: Any, *rest: Any) -> Any:
+        fits.extend(task.source.name for task in tasks)
+        if fits == ["00"]:
+            assert restore("out", "--overwrite", images="in/02.png").status == 0
+        return solve(self, tasks, *rest)
+
+    monkeypatch.setattr(sharing.Job, "_once", during)
+    outcome = restore("out", "--overwrite")
+    assert outcome.status == 0
+    assert "3 restored" in outcome.out
+    assert fits == ["00", "02", "01"]
+
+
 # ---- how many photos a process may hold ------------------------------------------------------------------------------
 
 
@@ -246,27 +268,28 @@ def share(folder: Path, count: int, expected: int = 1) -> Share:
 def test_processes_take_each_photo_once_and_hold_no_more_than_their_part(tmp_path: Path) -> None:
     with ExitStack() as stack:
         one, two = (stack.enter_context(share(tmp_path, 10)) for _ in range(2))
+        assert two.peers.began == one.peers.began, "runs of one list at one time are one run"
         first, second = iter(one), iter(two)
 
         def names(photos: Iterator[Source], count: int) -> list[str]:
             return [next(photos).name for _ in range(count)]
 
-        assert (one.held(4), one.ahead(4)) == (5, 4), "ten photos, two processes"
+        assert (one.peers.held(4), one.peers.ahead(4)) == (5, 4), "ten photos, two processes"
         assert names(first, 3) == ["0", "1", "2"]
-        assert (two.held(4), two.ahead(4)) == (4, 3), "it knows what the other has come to"
+        assert (two.peers.held(4), two.peers.ahead(4)) == (4, 3), "it knows what the other has come to"
         assert names(second, 3) == ["3", "4", "5"]
-        assert (one.held(4), one.ahead(4)) == (2, 2)
+        assert (one.peers.held(4), one.peers.ahead(4)) == (2, 2)
         assert names(first, 3) == ["6", "7", "8"]
-        assert (two.held(4), two.ahead(4)) == (1, 0), "the last photo is for whoever fits it first"
+        assert (two.peers.held(4), two.peers.ahead(4)) == (1, 0), "the last photo is for whoever fits it first"
         assert names(second, 1) == ["9"]
         assert list(first) == list(second) == []
 
 
 def test_a_process_that_is_alone_fills_its_batches(tmp_path: Path) -> None:
     with share(tmp_path, 10) as one:
-        assert (one.held(4), one.ahead(8)) == (16, 8)
+        assert (one.peers.held(4), one.peers.ahead(8)) == (16, 8)
     with share(tmp_path, 10, expected=5) as one:
-        assert (one.held(4), one.ahead(8)) == (2, 2), "others are about to start"
+        assert (one.peers.held(4), one.peers.ahead(8)) == (2, 2), "others are about to start"
 
 
 def test_an_ended_process_leaves_no_trace(tmp_path: Path) -> None:

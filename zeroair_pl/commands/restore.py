@@ -155,7 +155,7 @@ def restore(
     began = time.perf_counter()
     refused = False
     try:
-        with ListProgress(len(sources), workers=rank.size) as progress:
+        with ListProgress(len(sources)) as progress:
             lock = threading.Lock()
 
             def finish(row: Row, follow: Follow | None = None) -> None:

@@ -60,10 +60,8 @@ class Claims:
                 return None
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                before, file = self._open(path, about)
-            except PermissionError:
-                return None  # of another user
-            except OSError:  # a full disk: what needs the claim will say so itself
+                before, file = self._taken(path, about)
+            except OSError:  # a full disk, or no permission: what needs the claim will say so itself
                 before, file = {}, None
             if before is None:
                 return None
@@ -102,40 +100,32 @@ class Claims:
         if self._beating is not None:
             self._beating.join()
 
-    def _open(self, path: Path, about: dict[str, Any]) -> tuple[dict[str, Any] | None, int | None]:
+    def _taken(self, path: Path, about: dict[str, Any]) -> tuple[dict[str, Any] | None, int | None]:
+        """What ``take`` returns, and the open file of a claim that is ours now."""
         while True:
+            file, new = _opened(path)
+            if file is None:  # of another user, who does not let us lock it
+                return (None if not _silent(path, SILENT) else {}), None
+            locked = _locked_soon(file) if new else lock(file)
+            if not new and locked and not same(path, file):
+                os.close(file)  # given up in this moment, or claimed anew
+                continue
+            before = {} if new else _read(file)
+            certain = new or _certain(before, locked)
+            if not new and not (locked if certain else _silent(path, SILENT if before else EMPTY)):
+                os.close(file)
+                return None, None
             try:
-                file, new = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666), True
-            except FileExistsError:
-                try:
-                    file, new = os.open(path, os.O_RDWR), False
-                except FileNotFoundError:
-                    continue  # given up in this moment
-            try:
-                locked, before, certain = lock(file), {}, True
-                until = time.monotonic() + 1
-                while new and locked is False and time.monotonic() < until:  # somebody looks at it, and will leave it
-                    time.sleep(0.001)
-                    locked = lock(file)
-                if not new:
-                    if locked and not same(path, file):
-                        os.close(file)
-                        continue  # given up in this moment, or claimed anew
-                    before, certain = _read(file), _certain(_read(file), locked)
-                    if not (locked if certain else _silent(path, file, SILENT if before else EMPTY)):
-                        os.close(file)
-                        return None, None
                 self._write(file, {**about, "locked": bool(locked)})
-                if not certain:
-                    time.sleep(SETTLE)
-                    if owner(path).get("id") != self.id:
-                        os.close(file)
-                        return None, None
-                return before, file
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    os.close(file)
+            except OSError:
+                os.close(file)
                 raise
+            if not certain:
+                time.sleep(SETTLE)
+                if owner(path).get("id") != self.id:  # another machine was later, and has it
+                    os.close(file)
+                    return None, None
+            return before, file
 
     def _write(self, file: int, about: dict[str, Any]) -> None:
         who = {"id": self.id, "machine": _machine(), "host": socket.gethostname(), "pid": os.getpid()}
@@ -174,8 +164,31 @@ def _certain(claim: dict[str, Any], locked: bool | None) -> bool:
     return locked is not None and bool(claim.get("locked")) and claim.get("machine") == _machine()
 
 
-def _silent(path: Path, file: int, seconds: float) -> bool:
-    return clock(path.parent) - os.fstat(file).st_mtime_ns > seconds * 1e9
+def _silent(path: Path, seconds: float) -> bool:
+    """Whether the owner of a claim has given no sign of life for so long."""
+    return clock(path.parent) - os.stat(path).st_mtime_ns > seconds * 1e9
+
+
+def _opened(path: Path) -> tuple[int | None, bool]:
+    """The open file of a claim, and whether it is new; no file where there is one that may not be opened."""
+    while True:
+        try:
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666), True
+        except FileExistsError:
+            try:
+                return os.open(path, os.O_RDWR), False
+            except FileNotFoundError:
+                continue  # given up in this moment
+            except PermissionError:
+                return None, False
+
+
+def _locked_soon(file: int) -> bool | None:
+    """As ``lock``, for a new claim: who looks at it leaves it again at once."""
+    until = time.monotonic() + 1
+    while (locked := lock(file)) is False and time.monotonic() < until:
+        time.sleep(0.001)
+    return locked
 
 
 def _read(file: int) -> dict[str, Any]:

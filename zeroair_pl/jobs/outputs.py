@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import hashlib
-import io
 import os
-import re
 import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from zeroair_pl.config.files import read_config
 from zeroair_pl.errors import ConfigError, InputError
-from zeroair_pl.jobs.records import COLUMNS, INTERRUPTED, Failure, Record, Row, Sidecars
+from zeroair_pl.jobs import table
+from zeroair_pl.jobs.names import check_folder, side_picture
+from zeroair_pl.jobs.records import INTERRUPTED, Failure, Record, Row, Sidecars
 from zeroair_pl.photos.atomic import clear_leftovers
-from zeroair_pl.photos.finding import SUPPORTED, Source
+from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.ownership import FOLDER, OwnFiles, digest_of, why
 
 TABLE, CONFIG = "results.csv", "config.yaml"
-_WHOLE = ("width", "height", "forwards")
-_DIGITS = {"noise_level": 5, "seconds": 2, "psnr_input": 3, "psnr": 3, "ssim_input": 4, "ssim": 4}
-_NEEDED = ("name", "input", "output", "status")
-_LONGEST = 255  # bytes of a file's name
 _BESIDE = 1_000_000  # bytes that a photo's pictures and log may take, beside its output
 
 # The table is written as a whole. To do so after each photo is dear for long lists, and nobody reads that fast; what is
@@ -59,7 +54,7 @@ class Outputs:
     def __init__(self, folder: Path) -> None:
         self.folder, self.results, self.board = folder, folder / TABLE, folder / "tensorboard"
         self.sidecars, self._own = Sidecars(folder), OwnFiles(folder)
-        _check_folder(folder)
+        check_folder(folder)
         self._own.check(name for name in (TABLE, CONFIG) if not self._edited(name))
         self._new = [parent for parent in (folder, *folder.parents) if not parent.exists()]
         self._began = time.time()
@@ -158,11 +153,11 @@ class Outputs:
 
     def strip(self, source: Source) -> str:
         """The picture of the photo before and after, as a name in the folder."""
-        return _side_picture("strips", source, ".png")
+        return side_picture("strips", source, ".png")
 
     def map(self, source: Source, name: str) -> str:
         """The picture of one map of its degradation."""
-        return _side_picture("maps", source, f"_{name}.png")
+        return side_picture("maps", source, f"_{name}.png")
 
     def finished(self, record: Record, settings: str) -> bool:
         """Whether the photo was restored with all that ``settings`` is a digest of, and its output is there."""
@@ -251,15 +246,10 @@ class Outputs:
                 everything[name] = now  # made anew by a process with other settings
         first = [name for name in self.names if name in self.rows]
         listed = set(first)
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for name in (*first, *(name for name in everything if name not in listed)):
-            writer.writerow([_cell(column, getattr(everything[name], column)) for column in COLUMNS])
+        rows = [everything[name] for name in (*first, *(name for name in everything if name not in listed))]
         try:
-            # A file's name may hold bytes that are no UTF-8. Python keeps them as surrogates, the table as \udcff.
             self._keep_aside(TABLE)
-            self._own.write(TABLE, text.getvalue().encode("utf-8", "backslashreplace"))
+            self._own.write(TABLE, table.written(rows))
             self.current, self.trouble = True, ""
         except InputError as error:  # a full disk costs what cannot be written, not what can still be done
             self.trouble = str(error)
@@ -269,9 +259,7 @@ class Outputs:
         if not self.results.exists():
             return {}
         try:
-            with self.results.open(newline="", encoding="utf-8") as file:
-                text = re.sub(r"\\(udc[89a-f][0-9a-f])", lambda found: chr(int(found[1][1:], 16)), file.read())
-            return {cells["name"]: _row(cells) for cells in csv.DictReader(io.StringIO(text, newline=""))}
+            return {row.name: row for row in table.read(self.results.read_bytes())}
         except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
             if self._edited(TABLE):  # it is kept, under another name
                 return {}
@@ -295,38 +283,3 @@ class Outputs:
             aside = self.folder / f"{stem}.edited-{number}.{suffix}"
         os.rename(self.folder / name, aside)
         print(f"note: {self.folder / name} was changed since it was written; it is now {aside}", file=sys.stderr)
-
-
-def _check_folder(folder: Path) -> None:
-    """Refuses an output folder that was meant for a file.
-
-    Raises:
-        ConfigError: it is a file, or has the name of a picture.
-    """
-    what = "is a file" if folder.is_file() else "is named like a picture" if folder.suffix.lower() in SUPPORTED else ""
-    if what and not folder.is_dir():
-        raise ConfigError(
-            f"--out {folder}: {what}, and a folder was expected: results have the names of their photos. "
-            f"For example: --out {folder.with_suffix('')}"
-        )
-
-
-def _side_picture(kind: str, source: Source, ending: str) -> str:
-    """The picture's name in the folder. One that would be too long is cut, and told from others by a digest."""
-    parent, slash, last = source.name.rpartition("/")
-    data = os.fsencode(last)
-    if len(data) + len(os.fsencode(ending)) > _LONGEST:
-        ending = f"~{hashlib.sha256(data).hexdigest()[:8]}{ending}"
-        last = data[: _LONGEST - len(os.fsencode(ending))].decode("utf-8", "ignore")
-    return f"{kind}/{parent}{slash}{last}{ending}"
-
-
-def _cell(column: str, value: Any) -> Any:
-    return f"{value:.{_DIGITS[column]}f}" if isinstance(value, float) else value
-
-
-def _row(cells: dict[str, str]) -> Row:
-    values: dict[str, Any] = {f.name: cells[f.name] for f in fields(Row) if f.name in _NEEDED or f.name in cells}
-    for key in (*_WHOLE, *_DIGITS):
-        values[key] = (int if key in _WHOLE else float)(values[key]) if values.get(key) else None
-    return Row(**values)

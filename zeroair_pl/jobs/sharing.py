@@ -14,13 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from zeroair_pl.inspection.progress import ListProgress
-from zeroair_pl.jobs.batches import WAITING
 from zeroair_pl.jobs.choices import Choice
-from zeroair_pl.jobs.claims import Claims, clock, owner
+from zeroair_pl.jobs.claims import Claims, owner
 from zeroair_pl.jobs.job import Job
+from zeroair_pl.jobs.peers import Peers
 from zeroair_pl.jobs.pipeline import restore_all
 from zeroair_pl.jobs.ranks import Rank
 from zeroair_pl.jobs.records import Row, digest, modified, read_failure
@@ -53,13 +52,14 @@ def restore_list(
     share = Share(job, sources, others, lambda: rank.size if rank.launched or rank.worker else 1 + workers.running)
 
     def both(task: Task) -> None:
+        progress.workers = share.peers.living
         done(task)
         share.done(task.row)
 
     with share, workers:
-        restore_all(job, share, progress, both, share.held, share.ahead)
+        restore_all(job, share, progress, both, share.peers.held, share.peers.ahead)
         while share.wait(progress.print):
-            restore_all(job, share, progress, both, share.held, share.ahead)
+            restore_all(job, share, progress, both, share.peers.held, share.peers.ahead)
 
 
 class Share:
@@ -68,36 +68,29 @@ class Share:
     Args:
         job: the settings and the output folder.
         sources: the whole list.
-        others: takes the row of each photo that another process has brought to its end.
-        expected: how many processes share the list, as far as this one knows; more are found by themselves.
+        others: takes the row of each photo that another process has brought to its end, in any thread.
+        expected: see ``Peers``.
     """
 
     def __init__(
         self, job: Job, sources: Sequence[Source], others: Callable[[Row], None], expected: Callable[[], int]
     ) -> None:
-        self._job, self._sources, self._others, self._expected = job, sources, others, expected
+        self._job, self._sources, self._others = job, sources, others
         self._outputs, self._sidecars = job.outputs, job.outputs.sidecars
-        self._open = {source.name: source for source in sources}  # what has not come to its end
-        self._lock, self._over = threading.RLock(), threading.Event()
-        self._claims, self._passed = Claims(), 0
-        self._kept: list[Source] = []  # claimed while it waited
-        self._dead = False  # a process that shared the list was killed
-        self._trouble: BaseException | None = None
-        settings = {**job.plans.of(Choice()).depends, "chosen": {k: v.kept() for k, v in job.chosen.items()}}
-        self._run = digest(settings)
+        chosen = {name: choice.kept() for name, choice in job.chosen.items()}
+        self._run = digest({**job.plans.of(Choice()).depends, "chosen": chosen})
         photos = [(source.name, os.path.realpath(source.path)) for source in sources]
-        self._list = digest({"run": self._run, "photos": photos, "overwrite": job.wanted["overwrite"]})
+        key = digest({"run": self._run, "photos": photos, "overwrite": job.wanted["overwrite"]})
+        self._claims = Claims()
+        self.peers = Peers(self._claims, self._sidecars.folder, key, len(sources), expected)
+        self._open = {source.name: source for source in sources}  # what has not come to its end
+        self._kept: list[Source] = []  # claimed while it waited
+        self._lock, self._over = threading.RLock(), threading.Event()
+        self._trouble: BaseException | None = None
         self._watcher = threading.Thread(target=self._watch, name="watch", daemon=True)
 
     def __enter__(self) -> Share:
-        folder = self._sidecars.folder / "processes"
-        folder.mkdir(parents=True, exist_ok=True)
-        self._me = folder / f"{self._claims.id}.process"
-        self._since = clock(folder)  # what was finished before was so when this run began
-        self._claims.take(self._me, **self._about())
-        # Runs of one list at one time are one run, which began with the first of them.
-        self._since = min([self._since, *(peer["since"] for peer in self._peers())])
-        self._claims.renew(self._me, **self._about())
+        self.peers.join()
         self._watcher.start()
         return self
 
@@ -109,8 +102,8 @@ class Share:
         if kind is not None:
             with contextlib.suppress(Exception):
                 self._look()  # what workers have done since they were asked to end
-        self._peers()
-        if self._dead:
+        self.peers.others()
+        if self.peers.died:
             self._outputs.clear_leftovers()
         self._claims.close()
         if kind is None and self._trouble is not None:
@@ -122,9 +115,7 @@ class Share:
             yield self._kept.pop()
         for number, source in enumerate(self._sources, 1):
             taken = self._take(source)
-            if number > self._passed:
-                self._passed = number
-                self._claims.renew(self._me, **self._about())
+            self.peers.passed(number)
             if taken:
                 yield source
 
@@ -136,7 +127,7 @@ class Share:
         with contextlib.suppress(OSError):
             if row.status != "failed":
                 self._sidecars.failure(row.name).unlink(missing_ok=True)
-            if row.status == "skipped" and self._left()[1] > 1:  # others need not read the photo to know
+            if row.status == "skipped" and self.peers.shared():  # others need not read the photo to know
                 os.utime(self._sidecars.path(row.name))
         with self._lock:
             self._open.pop(row.name, None)
@@ -149,73 +140,40 @@ class Share:
             note: shows a line that says so.
         """
         said = False
-        for source in [each for each in self._open.values() if self._sidecars.claim(each.name) in self._claims]:
-            self._open.pop(source.name)  # nothing more is done about it; the run will find that it has no row
+        for source in list(self._open.values()):
+            if self._sidecars.claim(source.name) in self._claims:
+                self._open.pop(source.name)  # nothing more is done about it; the run will find that it has no row
         while self._open:
             for source in list(self._open.values()):
                 if self._take(source):
                     self._kept.append(source)
                     return True
-            if self._open and not said:
+            if (left := list(self._open)) and not said:
                 said = True
-                note(f"note: {_waiting([self._sidecars.claim(name) for name in self._open])}")
-            if self._open:
+                note(f"note: {_waiting([self._sidecars.claim(name) for name in left])}")
+            if left:
                 self._over.wait(POLL)
         return False
 
-    def held(self, size: int) -> int:
-        """How many photos this process may have claimed before it fits them: at the end of the list, its part."""
-        left, count = self._left()
-        return WAITING * size if count == 1 else max(1, min(WAITING * size, -(-left // count)))
-
-    def ahead(self, wanted: int) -> int:
-        """How many photos this process may claim during a fit: none that another could begin earlier."""
-        left, count = self._left()
-        return wanted if count == 1 else min(wanted, left // count)
-
     def takes_part(self, process: int) -> bool:
         """Whether a process of this machine has begun to share the list."""
-        return any(peer["pid"] == process for peer in self._peers())
-
-    def _about(self) -> dict[str, Any]:
-        return {"since": self._since, "list": self._list, "passed": self._passed}
-
-    def _left(self) -> tuple[int, int]:
-        """Photos that nobody has come to yet, and processes that share them."""
-        peers = self._peers()
-        passed = max([self._passed, *(peer["passed"] for peer in peers)])
-        return len(self._sources) - passed, max(1 + len(peers), self._expected())
-
-    def _peers(self) -> list[dict[str, Any]]:
-        """What the other living processes that share this list say of themselves."""
-        found = []
-        for path in self._me.parent.glob("*"):  # none, if somebody has removed the folder
-            if path == self._me:
-                continue
-            if self._claims.take(path) is not None:
-                self._claims.release(path)
-                self._dead = True
-            elif (about := owner(path)).get("list") == self._list:
-                found.append(about)
-        return found
+        return any(peer["pid"] == process for peer in self.peers.others())
 
     def _take(self, source: Source) -> bool:
         """Claims a photo, unless it has come to its end or is somebody's."""
-        path = self._sidecars.claim(source.name)
+        path, began = self._sidecars.claim(source.name), self.peers.began
         with self._lock:
-            if self._settled(source) or (before := self._claims.take(path, since=self._since)) is None:
+            if self._settled(source) or (before := self._claims.take(path, began=began)) is None:
                 return False
-            deaths = before.get("deaths", 0) + 1 if before.get("since") == self._since else 0
+            deaths = before.get("deaths", 0) + 1 if before.get("began") == began else 0
             if deaths:  # a process of this run has died
-                self._claims.renew(path, since=self._since, deaths=deaths)
+                self._claims.renew(path, began=began, deaths=deaths)
             row = self._row(source)  # it may have come to its end just before it was claimed
             if row is None and deaths < DEATHS:
                 return True
             if row is None:
-                reason = (
-                    f"{source.path}: {deaths} processes ended while they restored it; run it again to try once more."
-                )
-                row = Row(source.name, str(source.path), reason=reason)
+                reason = f"{deaths} processes ended while they restored it; run it again to try once more."
+                row = Row(source.name, str(source.path), reason=f"{source.path}: {reason}")
                 self._outputs.fail(row, source.path, self._run)
             self._open.pop(source.name)
             self._claims.release(path)
@@ -232,24 +190,24 @@ class Share:
                 return False
             self._open.pop(source.name)
             if path.exists() and self._claims.take(path) is not None:
-                self._claims.release(path)  # it was killed just after that
+                self._claims.release(path)  # its process was killed just after that
         self._others(row)
         return True
 
     def _row(self, source: Source) -> Row | None:
         """What another process has made of a photo since this run began."""
-        path, photo = self._sidecars.failure(source.name), os.path.realpath(source.path)
-        failure = read_failure(path) if modified(path) > self._since else None
+        path, photo, began = self._sidecars.failure(source.name), os.path.realpath(source.path), self.peers.began
+        failure = read_failure(path) if modified(path) > began else None
         if failure is not None and (failure.run, failure.photo) == (self._run, photo):
             return failure.row
-        if modified(self._sidecars.path(source.name)) <= self._since:
+        if modified(self._sidecars.path(source.name)) <= began:
             return None
         record = self._sidecars.read(source.name)
         if record is None or record.photo != photo:
             return None
         if not self._outputs.finished(record, self._job.settings_of(source, record)):
             return None
-        made = os.stat(self._outputs.folder / record.row.output).st_ctime_ns > self._since
+        made = os.stat(self._outputs.folder / record.row.output).st_ctime_ns > began
         if self._job.wanted["overwrite"] and not made:
             return None
         return replace(record.row, input=str(source.path), status="restored" if made else "skipped")
@@ -257,7 +215,7 @@ class Share:
     def _watch(self) -> None:
         try:
             while not self._over.wait(POLL):
-                if self._left()[1] > 1:
+                if self.peers.shared():
                     self._look()
         except BaseException as error:
             self._trouble = error
@@ -268,6 +226,6 @@ class Share:
 
 
 def _waiting(claims: list[Path]) -> str:
-    who = {f"process {claim['pid']} on {claim['host']}" for claim in map(owner, claims) if claim}
+    who = sorted({f"process {claim['pid']} on {claim['host']}" for claim in map(owner, claims) if claim})
     number = f"{len(claims)} photo{'s are' if len(claims) > 1 else ' is'}"
-    return f"{number} left, which others work on ({', '.join(sorted(who)[:3])}); waiting for them"
+    return f"{number} left, which others work on ({', '.join(who[:3]) or 'just ended'}); waiting for them"

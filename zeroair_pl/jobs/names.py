@@ -1,0 +1,36 @@
+"""Names in an output folder: what the folder may be called, and pictures beside photos with very long names."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from zeroair_pl.errors import ConfigError
+from zeroair_pl.photos.finding import SUPPORTED, Source
+
+LONGEST = 255  # bytes of a file's name
+
+
+def check_folder(folder: Path) -> None:
+    """Refuses an output folder that was meant for a file.
+
+    Raises:
+        ConfigError: it is a file, or has the name of a picture.
+    """
+    what = "is a file" if folder.is_file() else "is named like a picture" if folder.suffix.lower() in SUPPORTED else ""
+    if what and not folder.is_dir():
+        raise ConfigError(
+            f"--out {folder}: {what}, and a folder was expected: results have the names of their photos. "
+            f"For example: --out {folder.with_suffix('')}"
+        )
+
+
+def side_picture(kind: str, source: Source, ending: str) -> str:
+    """The picture's name in the folder. One that would be too long is cut, and told from others by a digest."""
+    parent, slash, last = source.name.rpartition("/")
+    data = os.fsencode(last)
+    if len(data) + len(os.fsencode(ending)) > LONGEST:
+        ending = f"~{hashlib.sha256(data).hexdigest()[:8]}{ending}"
+        last = data[: LONGEST - len(os.fsencode(ending))].decode("utf-8", "ignore")
+    return f"{kind}/{parent}{slash}{last}{ending}"
