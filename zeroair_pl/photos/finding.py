@@ -25,7 +25,8 @@ SUFFIXES: dict[str, tuple[str, ...]] = {
     "TIFF": (".tif", ".tiff"),
     "BMP": (".bmp",),
 }
-SUPPORTED = frozenset(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
+_READ_ONLY = (".avif",)  # written in another format, see ``heif``
+SUPPORTED = frozenset(suffix for suffixes in SUFFIXES.values() for suffix in suffixes) | {*_READ_ONLY}
 _COLUMNS = ("image", "reference", "kind", "strength")  # of a csv list
 _TABLE = {"name", "input", "output", "status"}  # of a results.csv, which is a list too
 _COMPARED = 60  # names, in search of one that was meant

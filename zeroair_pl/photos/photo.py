@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from zeroair_pl.errors import InputError
+from zeroair_pl.photos.metadata import Metadata
 
 Array = NDArray[Any]
 Space = Literal["grey", "rgb", "cmyk"]
@@ -36,7 +37,7 @@ class Photo:
     """
 
     pixels: Tensor
-    format: str  # a key of finding.SUFFIXES
+    format: str  # a key of finding.SUFFIXES; the one to write, where the file's own is only read
     space: Space  # of the file; palettes count as rgb, bilevel as grey
     dtype: str = "uint8"  # of one sample in the file: uint8, uint16, float16, float32, float64
     alpha: Array | None = None  # (H, W) of that dtype, upright, straight (not premultiplied); written back untouched
@@ -48,6 +49,7 @@ class Photo:
     dpi: tuple[float, float] | None = None
     white: float = 1.0  # what 1.0 in pixels stands for in a float file
     lossless: bool = True  # a WebP may be either
+    metadata: Metadata = field(default_factory=Metadata)
 
     @property
     def size(self) -> tuple[int, int]:

@@ -7,6 +7,7 @@ are those of TIFF/EP (ISO 12234-2) and of the DNG specification 1.7.
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from zeroair_pl.errors import InputError
 from zeroair_pl.photos.extras import how_to_install, installed
+from zeroair_pl.photos.metadata import Metadata
 from zeroair_pl.photos.photo import Photo, build, check_size
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ _STARTS = (
     (b"\0MRM", "Minolta MRW"),
     (b"FOVb", "Sigma X3F"),
 )
-HEAD = 16  # bytes of a file that ``kind_of_start`` looks at
+HEAD = 64  # bytes of a file that ``kind_of_start`` looks at
 
 
 def kind_of_start(head: bytes) -> str | None:
@@ -81,11 +83,12 @@ def pages_of(parent: tifffile.TiffFile | tifffile.TiffPage) -> list[tifffile.Tif
     return [pages[i].aspage() for i in range(len(pages))] if pages is not None else []
 
 
-def develop(path: Path, kind: str, exif: bytes | None = None) -> Photo:
+def develop(path: Path, kind: str, exif: bytes | None = None, metadata: Metadata | None = None) -> Photo:
     """A raw file as a photo of 16 bits in sRGB, upright, to be written as a TIFF.
 
     White balance is the camera's, exposure as taken (nothing is brightened, so nothing is clipped that the sensor did
-    not clip), the transfer curve sRGB's. ``exif`` is kept as it is.
+    not clip), the transfer curve sRGB's. ``exif`` and
+    ``metadata`` are kept as they are, but for the tags that only a raw file has.
 
     Raises InputError where the extra is missing, where LibRaw cannot develop the file, and for sizes that
     ``check_size`` refuses.
@@ -110,9 +113,9 @@ def develop(path: Path, kind: str, exif: bytes | None = None) -> Photo:
         first = error.args[0] if error.args else ""
         reason = " ".join((first.decode(errors="replace") if isinstance(first, bytes) else str(first)).split())
         raise InputError(f"{what} that LibRaw cannot develop ({reason}); {advice}.") from error
-    return build(
-        np.ascontiguousarray(pixels), None, format="TIFF", space="rgb", orientation=1, icc_profile=_srgb(), exif=exif
-    )
+    kept = replace(metadata or Metadata(), lost=())
+    return build(np.ascontiguousarray(pixels), None, format="TIFF", space="rgb", orientation=1, icc_profile=_srgb(),
+                 exif=exif, metadata=kept)  # fmt: skip
 
 
 def _srgb() -> bytes:
