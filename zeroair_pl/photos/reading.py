@@ -18,6 +18,7 @@ from zeroair_pl.photos.finding import why_missing
 from zeroair_pl.photos.metadata import Metadata, of_jpeg
 from zeroair_pl.photos.photo import Array, Photo, Space, build, check_size, planes, read_dpi, read_exif
 from zeroair_pl.photos.png import Png
+from zeroair_pl.photos.value_range import white_of
 
 _DECODING = threading.Lock()
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
@@ -114,7 +115,8 @@ def _read(path: Path, file: IO[bytes]) -> Photo:
             space, colour, alpha = planes(path, image)
             metadata = of_jpeg(getattr(image, "applist", ())) if fmt == "JPEG" else Metadata(image.info.get("xmp"))
         return build(colour, alpha, format=fmt, space=space, icc_profile=image.info.get("icc_profile"), exif=exif,
-                     metadata=metadata, orientation=orientation, dpi=read_dpi(image), lossless=lossless)  # fmt: skip
+                     metadata=metadata, orientation=orientation, dpi=read_dpi(image), lossless=lossless,
+                     white=white_of(colour) if fmt == "PNG" else None)  # fmt: skip
 
 
 def _png(path: Path, file: IO[bytes], image: Image.Image) -> tuple[Space, Array, Array | None, Metadata]:

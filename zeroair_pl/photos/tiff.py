@@ -6,7 +6,7 @@ import io
 import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -19,20 +19,21 @@ from zeroair_pl.photos.tiff_channels import channels_of, join_channels, split_al
 from zeroair_pl.photos.tiff_metadata import read_metadata, with_metadata
 from zeroair_pl.photos.tiff_samples import JPEG, read_samples
 from zeroair_pl.photos.tiff_ycbcr import read_ycbcr
+from zeroair_pl.photos.value_range import white_of
 
 if TYPE_CHECKING:
     import tifffile
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it finds wrong reaches the user as an InputError
-PHOTOMETRIC, INK_SET = 262, 332  # tags
+PHOTOMETRIC, MAX_SAMPLE, INK_SET = 262, 281, 332  # tags
 _NOT_A_PHOTO = 1 | 4  # bits of NewSubfileType: this page is a small copy of another, or its mask
 
 
 def read_tiff(path: Path, file: IO[bytes]) -> Photo:
     """The photo in a TIFF: grey, RGB or palette with or without alpha, CMYK of 8 bits; uint8, uint16 or float samples.
 
-    A float file is taken to hold [0, 1]. Where its largest value is above 1, all are divided by it (``Photo.white``)
-    and multiplied again on writing; negative values become 0. A camera raw file is developed, see ``raw``.
+    ``value_range`` says which value is white (``Photo.white``); float values below 0 and above white are kept. A camera
+    raw file is developed, see ``raw``.
     """
     import tifffile
 
@@ -54,11 +55,9 @@ def read_tiff(path: Path, file: IO[bytes]) -> Photo:
         space, colour, others = _colours(path, page)
         kinds = channels_of(path, page, others.shape[2])
         colour, alpha, others = split_alpha(space, colour, others, kinds)
-        white = 1.0
-        if colour.dtype.kind == "f":
-            if not np.isfinite(colour).all():
-                raise InputError(f"{path}: holds NaN or infinite values.")
-            white = max(1.0, float(colour.max()))
+        if colour.dtype.kind == "f" and not np.isfinite(colour).all():
+            raise InputError(f"{path}: holds NaN or infinite values.")
+        white = white_of(colour, _largest_stated(page))
         exif, metadata = read_metadata(file, page, orientation)
         if (others_than_this := len(tiff.pages) - 1) > 0:
             pages = f"{others_than_this} further page{'s' if others_than_this > 1 else ''} (thumbnails or masks)"
@@ -72,6 +71,10 @@ def write_tiff(photo: Photo, colour: Array) -> bytes:
     """A Deflate-compressed TIFF, as bytes; ``colour`` is in stored layout, (H, W, 1, 3 or 4 inks)."""
     import tifffile
 
+    tags: list[tuple[int, str, int, Any, bool]] = [(ORIENTATION, "H", 1, photo.orientation, True)]
+    if photo.white is not None and colour.dtype == np.uint16:
+        largest = (int(photo.white),) * (colour.shape[2] + len(photo.channels))
+        tags.append((MAX_SAMPLE, "H", len(largest), largest if len(largest) > 1 else largest[0], True))
     array, kinds = join_channels(photo, colour)
     out = io.BytesIO()
     tifffile.imwrite(
@@ -85,7 +88,7 @@ def write_tiff(photo: Photo, colour: Array) -> bytes:
         iccprofile=photo.icc_profile,
         resolution=photo.dpi,
         resolutionunit="INCH" if photo.dpi else None,
-        extratags=[(ORIENTATION, "H", 1, photo.orientation, True)],
+        extratags=tags,
         metadata=None,
         software=False,
     )
@@ -148,6 +151,12 @@ def _page(path: Path, tiff: tifffile.TiffFile) -> tifffile.TiffPage:
     if len(photos) > 1:
         raise InputError(f"{path}: {len(pages)} pages; only single photos are restored.")
     return photos[0]
+
+
+def _largest_stated(page: tifffile.TiffPage) -> int | None:
+    value = page.tags.valueof(MAX_SAMPLE)
+    largest = max(value) if isinstance(value, tuple) and value else value
+    return largest if isinstance(largest, int) and page.bitspersample == 16 else None
 
 
 def _resolution(page: tifffile.TiffPage) -> tuple[float, float] | None:
