@@ -156,3 +156,28 @@ def test_what_is_cut_or_no_picture_is_refused(tmp_path: Path) -> None:
             (tmp_path / name).write_bytes(data[: int(len(data) * share)])
             with pytest.raises(InputError, match=f"{name}: "):
                 load_photo(tmp_path / name)
+
+
+def test_a_file_that_crashes_its_decoder_costs_only_itself(tmp_path: Path) -> None:
+    """A byte of a media type that is no UTF-8: pi-heif 1.4 ends the process."""
+    pytest.importorskip("pi_heif")
+    data = bytearray(heif_files.TURNED)
+    data[220] = 0xCC
+    (tmp_path / "a{0}b{}.heic").write_bytes(data)  # a name that no format string may stumble over
+    with pytest.raises(InputError, match=r"a\{0\}b\{\}.heic: damaged or truncated \(.+\)"):
+        load_photo(tmp_path / "a{0}b{}.heic")
+
+
+def test_a_size_beyond_the_limit_is_refused_before_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pi_heif")
+    monkeypatch.setattr("zeroair_pl.photos.apart.MAX_PIXELS", HEIGHT * WIDTH - 1)
+    monkeypatch.setattr("zeroair_pl.photos.photo.MAX_PIXELS", HEIGHT * WIDTH - 1)
+    (tmp_path / "x.heic").write_bytes(heif_files.TURNED)
+    with pytest.raises(InputError, match=f"{HEIGHT}x{WIDTH} px are 0 megapixels; the limit is"):
+        load_photo(tmp_path / "x.heic")
+
+
+def test_a_picture_that_is_too_small_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.avif").write_bytes(encoded("AVIF", waves().astype(np.uint8)[:10]))
+    with pytest.raises(InputError, match="48x10 px is too small"):
+        load_photo(tmp_path / "x.avif")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from zeroair_pl.errors import InputError
+from zeroair_pl.photos.apart import decode
 from zeroair_pl.photos.extras import how_to_install, installed
 from zeroair_pl.photos.metadata import Metadata
 from zeroair_pl.photos.photo import ORIENTATION, Photo, build, check_size, planes, read_exif
@@ -53,23 +54,14 @@ def read_heif(path: Path, file: IO[bytes], kind: str) -> Photo:
 
 
 def _heic(path: Path, file: IO[bytes]) -> Photo:
-    import pi_heif
-
-    opened = pi_heif.open_heif(file, convert_hdr_to_8bit=False)
-    picture = opened[opened.primary_index]
-    check_size(path, *picture.size)
-    array, info = np.asarray(picture), dict(picture.info)
-    pi_heif.set_orientation(info)  # the file's own rotation is applied, and EXIF's does not count
-    depth = int(info.get("bit_depth") or 8)
+    array, said, kept = decode("heic", path, lambda reason: f"{path}: damaged or truncated ({reason}).")
     if array.dtype == np.uint16:
-        array = _full_range(array >> (16 - depth), depth)
-    nclx = info.get("nclx_profile") or {}
-    keys = ("color_primaries", "transfer_characteristics", "matrix_coefficients", "full_range_flag")
-    code = tuple(int(nclx[key]) for key in keys) if all(key in nclx for key in keys) else None
-    lost = ["the further pictures of the file"] if len(opened) > 1 else []
-    lost += ["its depth map"] if info.get("depth_images") else []
-    lost += ["its auxiliary pictures (a gain map or mattes)"] if info.get("aux") else []
-    return _photo(array, info.get("exif"), 1, info.get("icc_profile"), info.get("xmp"), code, lost)
+        array = _full_range(array >> (16 - said["depth"]), said["depth"])
+    lost = ["the further pictures of the file"] if said["pictures"] > 1 else []
+    lost += ["its depth map"] if said["depth_maps"] else []
+    lost += ["its auxiliary pictures (a gain map or mattes)"] if said["auxiliary"] else []
+    code = None if said["code"] is None else tuple(said["code"])
+    return _photo(array, kept.get("exif"), 1, kept.get("icc_profile"), kept.get("xmp"), code, lost)
 
 
 def _avif(path: Path, file: IO[bytes]) -> Photo:
