@@ -20,6 +20,7 @@ from zeroair_pl.commands.restore import DEFAULTS, Results, restore
 from zeroair_pl.config.files import as_yaml
 from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.jobs.ranks import Rank
+from zeroair_pl.paths import at_home
 from zeroair_pl.photos.ownership import OwnFiles
 from zeroair_pl.photos.reading import load_photo
 from zeroair_pl.scores import metrics, tables
@@ -64,6 +65,7 @@ def evaluate(
         ConfigError: a setting is impossible, or there is nothing to score.
         KeyboardInterrupt: nothing is scored; photos that are restored need not be restored again.
     """
+    out = at_home(out)
     restores = settings.get("degradation") is not None
     if Rank.of(settings.get("trainer") or {}, os.environ).started:
         raise ConfigError("evaluate starts in one process. Use --trainer.devices, or restore first and score that.")

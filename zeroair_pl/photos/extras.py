@@ -39,7 +39,7 @@ def how_to_install(extra: str) -> str:
 
 
 def suffixes_of_installed() -> frozenset[str]:
-    """What the extras that are there read beside ``images.SUPPORTED``."""
+    """What the extras that are there read beside ``formats.SUPPORTED``."""
     return frozenset(suffix for extra, (_, suffixes) in EXTRAS.items() if installed(extra) for suffix in suffixes)
 
 

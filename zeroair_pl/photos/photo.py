@@ -38,7 +38,7 @@ class Photo:
     """
 
     pixels: Tensor
-    format: str  # a key of finding.SUFFIXES; the one to write, where the file's own is only read
+    format: str  # a key of formats.SUFFIXES; the one to write, where the file's own is only read
     space: Space  # of the file; palettes count as rgb, bilevel as grey
     dtype: str = "uint8"  # of one sample in the file: uint8, uint16, float16, float32, float64
     alpha: Array | None = None  # (H, W) of that dtype, upright, straight (not premultiplied); written back untouched

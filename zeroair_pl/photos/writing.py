@@ -17,7 +17,8 @@ from torch import Tensor
 
 from zeroair_pl.errors import ConfigError, DivergenceError, InputError
 from zeroair_pl.photos.atomic import write_atomically
-from zeroair_pl.photos.finding import SUFFIXES, Source
+from zeroair_pl.photos.finding import Source
+from zeroair_pl.photos.formats import SUFFIXES
 from zeroair_pl.photos.metadata import Metadata, into_png, jpeg_segments
 from zeroair_pl.photos.photo import ORIENTATION, Array, Photo, as_stored
 from zeroair_pl.photos.value_range import put_back
