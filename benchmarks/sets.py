@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from zeroair_pl.errors import ConfigError, did_you_mean
-from zeroair_pl.photos.finding import SUPPORTED
+from zeroair_pl.photos.formats import SUPPORTED
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 CLEAN_OF = (

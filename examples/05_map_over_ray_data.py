@@ -15,7 +15,7 @@ from typing import Any
 
 import zeroair_pl
 from zeroair_pl.photos.atomic import write_atomically
-from zeroair_pl.photos.finding import SUPPORTED
+from zeroair_pl.photos.formats import SUPPORTED
 
 HERE = Path(__file__).parent
 

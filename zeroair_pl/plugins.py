@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import Any, Literal
 
 from zeroair_pl.errors import ConfigError, did_you_mean
+from zeroair_pl.paths import at_home
 from zeroair_pl.resources import shipped
 
 GROUP = "zeroair_pl.plugins"
@@ -87,9 +88,9 @@ def load_plugins(folders: Iterable[str | Path] = ()) -> list[Broken]:
     import zeroair_pl.guidance  # noqa: F401 - the built-in names are taken before any plugin's
 
     for folder in folders:
-        if not Path(folder).expanduser().is_dir():
+        if not at_home(folder).is_dir():
             raise ConfigError(f"plugins: {str(folder)!r} is not a folder.{_near(Path(folder))}")
-    searched = [*(Path(folder).expanduser() for folder in folders), Path("plugins"), shipped("plugins")]
+    searched = [*(at_home(folder) for folder in folders), Path("plugins"), shipped("plugins")]
     broken: list[Broken | None] = []
     seen: set[str] = set()
     for folder in searched:
@@ -231,5 +232,5 @@ def _short(path: Path) -> str:
 
 
 def _near(folder: Path) -> str:
-    parent = folder.expanduser().parent
+    parent = at_home(folder).parent
     return did_you_mean(folder.name, [p.name for p in parent.iterdir() if p.is_dir()]) if parent.is_dir() else ""

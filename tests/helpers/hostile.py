@@ -158,7 +158,7 @@ CASES = [
     Case("random.webp", np.random.default_rng(0).bytes(5000), NONE),
     Case("animation.gif.png", encoded("GIF"), NONE),
     Case("document.png", b"%PDF-1.7\n" + bytes(2000), NONE),
-    Case("phone.jpg", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(500), NONE),
+    Case("phone.jpg", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(500), f"{DAMAGED}|HEIC is read with"),
     Case("archive.tif", b"PK\3\4" + bytes(500), NONE),
     Case("program.bmp", b"MZ" + bytes(2000), NONE),
     # Another name than the content has

@@ -178,7 +178,7 @@ def test_a_named_file_that_is_missing_costs_itself_alone(tree: Path) -> None:
         ("photoz/b", "there is no 'photoz'. Did you mean 'photos'?"),
         ("photos/*.gif", r"photos/\*.gif matches nothing"),
         ("photoz/*.png", r"photoz/\*.png matches nothing: 'photoz' does not exist. Did you mean 'photos'?"),
-        ("photos/*.md", r"photos/\*.md matches 1 path\(s\) but no image \(.bmp, .jfif"),
+        ("photos/*.md", r"photos/\*.md matches 1 path\(s\) but no image \(.avif, .bmp, .jfif"),
         ("empty", "empty: the folder holds no image"),
         ("", "an entry is empty"),
         ("blank.txt", "blank.txt: the list names no image"),

@@ -200,3 +200,36 @@ def test_an_installation_without_the_codec_says_so(tmp_path: Path, monkeypatch: 
     monkeypatch.setitem(vars(tifffile.TIFF.DECOMPRESSORS)["_codecs"], 5, missing)
     with pytest.raises(InputError, match=r"cannot decode TIFF compression LZW; save it uncompressed"):
         load_photo(tmp_path / "x.tif")
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_damage_never_shows_what_memory_held(tmp_path: Path, codec: str) -> None:
+    """Bytes overwritten at random, in directories most of all: refused, or read the same twice."""
+    generator = np.random.default_rng(len(codec))
+    path = tmp_path / "x.tif"
+    read = 0
+    for bits, dtype, planar, tile in [
+        (1, "u1", 0, 0),
+        (8, "u1", 1, 16),
+        (12, "u2", 1, 0),
+        (16, "u2", 1, 0),
+        (32, "f4", 0, 16),
+    ]:
+        whole = tiff_files.write(content(4, bits, dtype), bits, codec=codec, planar=bool(planar), tile=tile, extra=(2,))
+        for _ in range(15):
+            data = bytearray(whole)
+            for _ in range(generator.integers(1, 4)):
+                first = 0 if generator.random() < 0.3 else len(data) - 260
+                data[generator.integers(first, len(data))] = generator.integers(256)
+            path.write_bytes(data)
+            try:
+                once = load_photo(path)
+            except InputError:
+                continue
+            held = [np.full(size, 77, np.uint8) for size in (1000, 20_000, 300_000)]  # for the next read to find
+            del held
+            again = load_photo(path)
+            np.testing.assert_array_equal(once.pixels, again.pixels)
+            np.testing.assert_array_equal(once.alpha, again.alpha) if once.alpha is not None else None
+            read += 1
+    assert 0 < read < 75

@@ -18,6 +18,7 @@ from torch import Tensor
 from zeroair_pl.commands.restore import DEFAULTS, Results, restore
 from zeroair_pl.config.files import as_yaml
 from zeroair_pl.errors import ConfigError, InputError
+from zeroair_pl.paths import at_home
 from zeroair_pl.photos.ownership import OwnFiles
 from zeroair_pl.photos.reading import load_photo
 from zeroair_pl.scores import metrics, tables
@@ -62,6 +63,7 @@ def evaluate(
         ConfigError: a setting is impossible, or there is nothing to score.
         KeyboardInterrupt: nothing is scored; photos that are restored need not be restored again.
     """
+    out = at_home(out)
     restores = settings.get("degradation") is not None
     if not restores and not results:
         raise ConfigError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from zeroair_pl.paths import at_home
 from zeroair_pl.priors.hub.adm_layout import NoiseSchedule
 from zeroair_pl.priors.hub.catalogue import CATALOGUE, Entry, fetched, fetched_names, find, home, known
 from zeroair_pl.priors.hub.locating import bundled_priors, locate
@@ -40,6 +41,7 @@ def convert(
     """
     from zeroair_pl.priors.hub.adm import convert_adm
 
+    checkpoint, out = at_home(checkpoint), at_home(out)
     convert_adm(
         checkpoint,
         out,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from jsonargparse import lazy_instance
 
 from zeroair_pl.errors import ConfigError
+from zeroair_pl.paths import at_home
 from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.priors import Prior, UNetPrior
 from zeroair_pl.sampling.unconditional import draw
@@ -45,6 +46,7 @@ def sample(
     from PIL import Image
     from torchvision.utils import make_grid
 
+    out = at_home(out)
     if out.suffix.lower() != ".png":
         raise ConfigError(f"--out is {out}, expected a name that ends in .png")
     if out.exists() and not _ours(out):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from zeroair_pl.errors import ConfigError, did_you_mean
 from zeroair_pl.jobs.choices import Choice, checked_strength, degradation_named
 from zeroair_pl.jobs.outputs import CONFIG, Outputs
+from zeroair_pl.paths import at_home
 
 if TYPE_CHECKING:
     from zeroair_pl.commands.restore import Results
@@ -43,6 +44,7 @@ def redo(
 
     if not names:
         raise ConfigError("redo: name the photos after the folder, as in: redo clear trip/harbor --kind haze")
+    out = at_home(out)
     if not (out / CONFIG).is_file():
         raise ConfigError(f"{out}: no output folder of restore; there is no {CONFIG} in it.")
     if not kind and strength is None:

@@ -30,6 +30,7 @@ from zeroair_pl.jobs.workers import end_with_parent
 from zeroair_pl.method.restoration import Modelling
 from zeroair_pl.method.sampling import Guidance
 from zeroair_pl.method.settings import Method, Sampling
+from zeroair_pl.paths import at_home
 from zeroair_pl.photos.finding import Source, find_images
 from zeroair_pl.priors import Prior
 from zeroair_pl.sampling.schedule import Schedule
@@ -102,6 +103,7 @@ def restore(
         ConfigError: a setting is impossible, no photo is found, or ``out`` cannot be written.
         KeyboardInterrupt: after the summary; the table holds what was finished.
     """
+    out = at_home(out)
     if checkpoint_every < 0:
         raise ConfigError(f"checkpoint_every is {checkpoint_every}, expected a number of timesteps, or 0 for never.")
     if batch != "auto" and batch < 1:

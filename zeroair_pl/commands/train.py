@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from zeroair_pl.errors import ConfigError
+from zeroair_pl.paths import at_home
 from zeroair_pl.photos.ownership import OwnFiles
 from zeroair_pl.priors.training.module import Optimisation
 from zeroair_pl.priors.training.photos import Data
@@ -73,6 +74,7 @@ def train(
 
     _check(data, network, optimisation)
     options, first = checked(dict(trainer or {})), not _get_rank()
+    out = at_home(out)
     if out.exists() and not out.is_dir():
         raise ConfigError(f"--out {out}: is a file; expected a folder.")
     check(out)

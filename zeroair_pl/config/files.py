@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from zeroair_pl.errors import ConfigError, did_you_mean
+from zeroair_pl.paths import at_home
 from zeroair_pl.resources import shipped
 
 SUFFIXES = (".yaml", ".yml")
@@ -40,7 +41,7 @@ def find_config(name: str) -> Path:
     Raises:
         ConfigError: there is none of that name.
     """
-    wanted = Path(name).expanduser()
+    wanted = at_home(name)
     for folder in (Path(), *_folders()):
         for candidate in (wanted, *(wanted.with_name(wanted.name + suffix) for suffix in SUFFIXES)):
             if (path := folder / candidate).is_file():

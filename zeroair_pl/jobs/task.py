@@ -50,12 +50,17 @@ class Task:
         self.result = result
         self.row = replace(
             self.row,
-            note=note,
+            note="; ".join(filter(None, [note, self._lost()])),
             kind=result.phi[0].kind,
             noise_level=float(result.noise_level[0]),
             forwards=result.forwards[0],
             seconds=result.seconds,
         )
+
+    def _lost(self) -> str:
+        """What of the file its result does not have."""
+        lost = self.photo.metadata.lost if self.photo is not None else ()
+        return f"not kept: {', '.join(lost)}" if lost else ""
 
 
 @contextmanager

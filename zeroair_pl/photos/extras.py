@@ -14,11 +14,13 @@ EXTRAS: dict[str, tuple[str, tuple[str, ...]]] = {
         (".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".gpr", ".iiq", ".kdc", ".mef", ".mos",
          ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"),
     ),
+    "heic": ("pi_heif", (".heic", ".heif", ".hif")),
+    "jxl": ("pillow_jxl", (".jxl",)),
 }  # fmt: skip
 _OTHERS = {
     "a picture, but of a kind that is not read": (
-        ".avif", ".exr", ".gif", ".hdr", ".heic", ".heif", ".hif", ".ico", ".j2k", ".jp2", ".jxl", ".jxr", ".pbm",
-        ".pgm", ".pnm", ".ppm", ".psb", ".psd", ".svg", ".tga", ".xcf",
+        ".exr", ".gif", ".hdr", ".ico", ".j2k", ".jp2", ".jxr", ".pbm", ".pgm", ".pnm", ".ppm", ".psb", ".psd", ".svg",
+        ".tga", ".xcf",
     ),
     "a video": (".3gp", ".avi", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpg", ".mts", ".webm", ".wmv"),
 }  # fmt: skip
@@ -37,7 +39,7 @@ def how_to_install(extra: str) -> str:
 
 
 def suffixes_of_installed() -> frozenset[str]:
-    """What the extras that are there read beside ``images.SUPPORTED``."""
+    """What the extras that are there read beside ``formats.SUPPORTED``."""
     return frozenset(suffix for extra, (_, suffixes) in EXTRAS.items() if installed(extra) for suffix in suffixes)
 
 

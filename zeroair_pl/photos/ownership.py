@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import threading
 from collections.abc import Iterable, Iterator
@@ -119,3 +120,26 @@ def digest_of(path: Path) -> str:
     except OSError:
         return ""
     return found.hexdigest()
+
+
+def written_by_runs(folder: Path) -> frozenset[str]:
+    """The names of what earlier runs wrote into ``folder``, by their records."""
+    names: set[str] = set()
+    notes = folder / FOLDER / "written"
+    for parent, _, files in os.walk(folder / FOLDER):
+        for file in files:
+            path = Path(parent, file)
+            if notes in path.parents:
+                names.add(path.relative_to(notes).as_posix().removesuffix(".sha256"))
+            elif file.endswith(".json"):
+                names |= _names_in(path)
+    return frozenset(names)
+
+
+def _names_in(record: Path) -> set[str]:
+    try:
+        content = json.loads(record.read_bytes())
+        row = content["row"]
+        return {*content.get("files", {}), str(row["output"]), f"strips/{row['name']}.png"}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()

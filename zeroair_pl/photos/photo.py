@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 from zeroair_pl.errors import InputError
+from zeroair_pl.photos.metadata import Metadata
+from zeroair_pl.photos.value_range import beyond
 
 Array = NDArray[Any]
 Space = Literal["grey", "rgb", "cmyk"]
@@ -28,7 +30,7 @@ class Photo:
     """A decoded photo and what writing it back needs.
 
     ``pixels`` is float32 (3, H, W) in [0, 1], upright: the file's orientation is applied. Grey is three equal channels.
-    An RGB or grey file keeps its own encoding (values / maximum, no colour conversion), so a photo left unchanged is
+    An RGB or grey file keeps its own encoding (values / white, no colour conversion), so a photo left unchanged is
     written back bit for bit; CMYK is converted, through its profile where that works in both directions.
 
     The written file has the *stored* layout and the orientation tag of the input, so its size in the file, its EXIF
@@ -36,7 +38,7 @@ class Photo:
     """
 
     pixels: Tensor
-    format: str  # a key of finding.SUFFIXES
+    format: str  # a key of formats.SUFFIXES; the one to write, where the file's own is only read
     space: Space  # of the file; palettes count as rgb, bilevel as grey
     dtype: str = "uint8"  # of one sample in the file: uint8, uint16, float16, float32, float64
     alpha: Array | None = None  # (H, W) of that dtype, upright, straight (not premultiplied); written back untouched
@@ -46,8 +48,10 @@ class Photo:
     exif: bytes | None = None  # without its thumbnail, which would show the unrestored photo
     orientation: int = 1  # EXIF 1..8, of the stored layout
     dpi: tuple[float, float] | None = None
-    white: float = 1.0  # what 1.0 in pixels stands for in a float file
+    white: float | None = None  # the sample that 1.0 in pixels stands for, if not full scale; see ``value_range``
+    beyond: tuple[Array, Array] | None = None  # of a float file: where upright samples lie outside [0, white], how far
     lossless: bool = True  # a WebP may be either
+    metadata: Metadata = field(default_factory=Metadata)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -86,7 +90,7 @@ def build(
     others: Array | None = None,
     *,
     orientation: int,
-    white: float = 1.0,
+    white: float | None = None,
     **rest: Any,
 ) -> Photo:
     """A Photo from arrays in the file's layout and sample type.
@@ -94,7 +98,8 @@ def build(
     colour is (H, W, 1 or 3), alpha (H, W), others (H, W, N).
     """
     colour, dtype = upright(colour, orientation), str(colour.dtype)
-    top = np.iinfo(colour.dtype).max if colour.dtype.kind == "u" else white
+    top = white or (np.iinfo(colour.dtype).max if colour.dtype.kind == "u" else 1.0)
+    rest["beyond"] = beyond(colour, top) if colour.dtype.kind == "f" else None
     if colour.dtype == np.float64:  # which may be more than float32 holds
         colour, top = colour / top, 1
     pixels = torch.from_numpy(np.ascontiguousarray(colour.transpose(2, 0, 1), dtype=np.float32))

@@ -13,6 +13,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zeroair_pl.photos.metadata import of_png
+
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))  # of Adam7
@@ -25,11 +27,13 @@ class Png:
     Attributes:
         depth: bits per sample.
         grey: its colour type has one channel of colour, and no palette.
+        metadata: its texts, and what its colors mean.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
         file.seek(0)
         chunks = list(_chunks(file.read()))
+        self.metadata = of_png(chunks)
         self._header = next(body for kind, body in chunks if kind == b"IHDR")
         self._pixels = [body for kind, body in chunks if kind == b"IDAT"]
         self._transparent = [body for kind, body in chunks if kind == b"tRNS"]

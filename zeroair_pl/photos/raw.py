@@ -7,14 +7,15 @@ are those of TIFF/EP (ISO 12234-2) and of the DNG specification 1.7.
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from zeroair_pl.errors import InputError
+from zeroair_pl.photos.apart import decode
 from zeroair_pl.photos.extras import how_to_install, installed
-from zeroair_pl.photos.photo import Photo, build, check_size
+from zeroair_pl.photos.metadata import Metadata
+from zeroair_pl.photos.photo import Photo, build
 
 if TYPE_CHECKING:
     import tifffile
@@ -30,7 +31,7 @@ _STARTS = (
     (b"\0MRM", "Minolta MRW"),
     (b"FOVb", "Sigma X3F"),
 )
-HEAD = 16  # bytes of a file that ``kind_of_start`` looks at
+HEAD = 64  # bytes of a file that ``kind_of_start`` looks at
 
 
 def kind_of_start(head: bytes) -> str | None:
@@ -81,11 +82,12 @@ def pages_of(parent: tifffile.TiffFile | tifffile.TiffPage) -> list[tifffile.Tif
     return [pages[i].aspage() for i in range(len(pages))] if pages is not None else []
 
 
-def develop(path: Path, kind: str, exif: bytes | None = None) -> Photo:
+def develop(path: Path, kind: str, exif: bytes | None = None, metadata: Metadata | None = None) -> Photo:
     """A raw file as a photo of 16 bits in sRGB, upright, to be written as a TIFF.
 
     White balance is the camera's, exposure as taken (nothing is brightened, so nothing is clipped that the sensor did
-    not clip), the transfer curve sRGB's. ``exif`` is kept as it is.
+    not clip), the transfer curve sRGB's. ``exif`` and ``metadata`` are kept, but for the
+    tags that only a raw file has.
 
     Raises InputError where the extra is missing, where LibRaw cannot develop the file, and for sizes that
     ``check_size`` refuses.
@@ -94,25 +96,10 @@ def develop(path: Path, kind: str, exif: bytes | None = None) -> Photo:
     what = f"{path}: a camera raw file ({kind})"
     if not installed("raw"):
         raise InputError(f"{what}; {advice}, or install the extra 'raw' to develop it: {how_to_install('raw')}.")
-    import rawpy
-
-    try:
-        with rawpy.imread(str(path)) as raw:
-            check_size(path, raw.sizes.width, raw.sizes.height)
-            pixels: Any = raw.postprocess(
-                use_camera_wb=True,
-                no_auto_bright=True,
-                output_bps=16,
-                output_color=rawpy.ColorSpace.sRGB,
-                gamma=(2.4, 12.92),
-            )
-    except (rawpy.LibRawError, rawpy.NotSupportedError) as error:
-        first = error.args[0] if error.args else ""
-        reason = " ".join((first.decode(errors="replace") if isinstance(first, bytes) else str(first)).split())
-        raise InputError(f"{what} that LibRaw cannot develop ({reason}); {advice}.") from error
-    return build(
-        np.ascontiguousarray(pixels), None, format="TIFF", space="rgb", orientation=1, icc_profile=_srgb(), exif=exif
-    )
+    pixels, _, _ = decode("raw", path, lambda reason: f"{what} that LibRaw cannot develop ({reason}); {advice}.")
+    kept = replace(metadata or Metadata(), lost=())
+    return build(pixels, None, format="TIFF", space="rgb", orientation=1, icc_profile=_srgb(),
+                 exif=exif, metadata=kept)  # fmt: skip
 
 
 def _srgb() -> bytes:

@@ -14,9 +14,11 @@ import numpy as np
 from PIL import Image
 
 from zeroair_pl.errors import InputError
-from zeroair_pl.photos.finding import why_missing
+from zeroair_pl.photos.metadata import Metadata, of_jpeg
+from zeroair_pl.photos.missing import why_missing
 from zeroair_pl.photos.photo import Array, Photo, Space, build, check_size, planes, read_dpi, read_exif
 from zeroair_pl.photos.png import Png
+from zeroair_pl.photos.value_range import white_of
 
 _DECODING = threading.Lock()
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
@@ -38,11 +40,13 @@ def load_photo(path: str | Path) -> Photo:
     check_file(path)
     try:
         with path.open("rb") as file, _quiet_pillow():
-            from zeroair_pl.photos import raw
+            from zeroair_pl.photos import heif, raw
 
             head = file.read(raw.HEAD)
             if kind := raw.kind_of_start(head):
                 return raw.develop(path, kind)
+            if kind := heif.kind_of_start(head):
+                return heif.read_heif(path, file, kind)
             if head[:4] in _TIFF_MAGIC:
                 from zeroair_pl.photos.tiff import read_tiff
 
@@ -105,20 +109,26 @@ def _read(path: Path, file: IO[bytes]) -> Photo:
         if fmt == "WEBP":
             file.seek(0)
             lossless = b"VP8L" in file.read()
-        space, colour, alpha = planes(path, image) if fmt != "PNG" else _png(path, file, image)
-        return build(colour, alpha, format=fmt, space=space, icc_profile=image.info.get("icc_profile"),
-                     exif=exif, orientation=orientation, dpi=read_dpi(image), lossless=lossless)  # fmt: skip
+        if fmt == "PNG":
+            space, colour, alpha, metadata = _png(path, file, image)
+        else:
+            space, colour, alpha = planes(path, image)
+            metadata = of_jpeg(getattr(image, "applist", ())) if fmt == "JPEG" else Metadata(image.info.get("xmp"))
+        return build(colour, alpha, format=fmt, space=space, icc_profile=image.info.get("icc_profile"), exif=exif,
+                     metadata=metadata, orientation=orientation, dpi=read_dpi(image), lossless=lossless,
+                     white=white_of(colour) if fmt == "PNG" else None)  # fmt: skip
 
 
-def _png(path: Path, file: IO[bytes], image: Image.Image) -> tuple[Space, Array, Array | None]:
+def _png(path: Path, file: IO[bytes], image: Image.Image) -> tuple[Space, Array, Array | None, Metadata]:
     png = Png(file)
     if not png.whole():
         raise InputError(f"{path}: damaged or truncated (it has fewer pixels than it says).")
     if png.depth < 16:
-        return planes(path, image)
+        return (*planes(path, image), png.metadata)
     array = np.atleast_3d(png.decode())  # Pillow would cut it to 8 bits in colour
     alpha = array[..., -1] if array.shape[2] in (2, 4) else None
-    return ("grey", array[..., :1], alpha) if png.grey else ("rgb", array[..., 2::-1], alpha)
+    space: Space = "grey" if png.grey else "rgb"
+    return space, array[..., :1] if png.grey else array[..., 2::-1], alpha, png.metadata
 
 
 def _one_line(error: BaseException) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -15,32 +16,31 @@ from zeroair_pl.photos import raw
 from zeroair_pl.photos.cmyk import to_rgb
 from zeroair_pl.photos.photo import ORIENTATION, Array, Photo, Space, build, check_size
 from zeroair_pl.photos.tiff_channels import channels_of, join_channels, split_alpha
+from zeroair_pl.photos.tiff_metadata import read_metadata, with_metadata
 from zeroair_pl.photos.tiff_samples import JPEG, read_samples
 from zeroair_pl.photos.tiff_ycbcr import read_ycbcr
+from zeroair_pl.photos.value_range import white_of
 
 if TYPE_CHECKING:
     import tifffile
 
-# What survives of a TIFF's metadata beside orientation, resolution and profile. The other tags describe the old strips
-# and tiles, or (EXIF and GPS directories) are linked by offsets that the writer cannot place.
-_TEXTS = (270, 271, 272, 305, 306, 315, 33432)  # description, make, model, software, date, artist, copyright
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it finds wrong reaches the user as an InputError
-PHOTOMETRIC, INK_SET = 262, 332  # tags
+PHOTOMETRIC, MAX_SAMPLE, INK_SET = 262, 281, 332  # tags
 _NOT_A_PHOTO = 1 | 4  # bits of NewSubfileType: this page is a small copy of another, or its mask
 
 
 def read_tiff(path: Path, file: IO[bytes]) -> Photo:
     """The photo in a TIFF: grey, RGB or palette with or without alpha, CMYK of 8 bits; uint8, uint16 or float samples.
 
-    A float file is taken to hold [0, 1]. Where its largest value is above 1, all are divided by it (``Photo.white``)
-    and multiplied again on writing; negative values become 0. A camera raw file is developed, see ``raw``.
+    ``value_range`` says which value is white (``Photo.white``); float values below 0 and above white are kept. A camera
+    raw file is developed, see ``raw``.
     """
     import tifffile
 
     file.seek(0)
     with tifffile.TiffFile(file) as tiff:
         if kind := raw.kind_of_tiff(path, tiff):
-            return raw.develop(path, kind, _exif(tiff.pages.first, 1))
+            return raw.develop(path, kind, *read_metadata(file, tiff.pages.first, 1))
         page = _page(path, tiff)
         check_size(path, page.imagewidth, page.imagelength)
         if page.imagedepth > 1:
@@ -55,13 +55,15 @@ def read_tiff(path: Path, file: IO[bytes]) -> Photo:
         space, colour, others = _colours(path, page)
         kinds = channels_of(path, page, others.shape[2])
         colour, alpha, others = split_alpha(space, colour, others, kinds)
-        white = 1.0
-        if colour.dtype.kind == "f":
-            if not np.isfinite(colour).all():
-                raise InputError(f"{path}: holds NaN or infinite values.")
-            white = max(1.0, float(colour.max()))
+        if colour.dtype.kind == "f" and not np.isfinite(colour).all():
+            raise InputError(f"{path}: holds NaN or infinite values.")
+        white = white_of(colour, _largest_stated(page))
+        exif, metadata = read_metadata(file, page, orientation)
+        if (others_than_this := len(tiff.pages) - 1) > 0:
+            pages = f"{others_than_this} further page{'s' if others_than_this > 1 else ''} (thumbnails or masks)"
+            metadata = replace(metadata, lost=(*metadata.lost, pages))
         return build(colour, alpha, others if others.size else None, channels=kinds, format="TIFF", space=space,
-                     orientation=orientation, white=white, exif=_exif(page, orientation),
+                     orientation=orientation, white=white, exif=exif, metadata=metadata,
                      icc_profile=page.iccprofile or None, dpi=_resolution(page))  # fmt: skip
 
 
@@ -69,13 +71,10 @@ def write_tiff(photo: Photo, colour: Array) -> bytes:
     """A Deflate-compressed TIFF, as bytes; ``colour`` is in stored layout, (H, W, 1, 3 or 4 inks)."""
     import tifffile
 
-    exif = Image.Exif()
-    exif.load(photo.exif or b"")
     tags: list[tuple[int, str, int, Any, bool]] = [(ORIENTATION, "H", 1, photo.orientation, True)]
-    for code in _TEXTS:
-        if text := str(exif.get(code, "")).rstrip("\0"):
-            data = text.encode("utf-8") + b"\0"
-            tags.append((code, "s", len(data), data, True))
+    if photo.white is not None and colour.dtype == np.uint16:
+        largest = (int(photo.white),) * (colour.shape[2] + len(photo.channels))
+        tags.append((MAX_SAMPLE, "H", len(largest), largest if len(largest) > 1 else largest[0], True))
     array, kinds = join_channels(photo, colour)
     out = io.BytesIO()
     tifffile.imwrite(
@@ -93,7 +92,7 @@ def write_tiff(photo: Photo, colour: Array) -> bytes:
         metadata=None,
         software=False,
     )
-    return out.getvalue()
+    return with_metadata(out.getvalue(), photo.exif, photo.metadata)
 
 
 def _colours(path: Path, page: tifffile.TiffPage) -> tuple[Space, Array, Array]:
@@ -154,14 +153,10 @@ def _page(path: Path, tiff: tifffile.TiffFile) -> tifffile.TiffPage:
     return photos[0]
 
 
-def _exif(page: tifffile.TiffPage, orientation: int) -> bytes | None:
-    exif = Image.Exif()
-    for code in _TEXTS:
-        if code in page.tags and isinstance(page.tags[code].value, str):
-            exif[code] = page.tags[code].value
-    if orientation != 1:
-        exif[ORIENTATION] = orientation
-    return exif.tobytes() if len(exif) else None
+def _largest_stated(page: tifffile.TiffPage) -> int | None:
+    value = page.tags.valueof(MAX_SAMPLE)
+    largest = max(value) if isinstance(value, tuple) and value else value
+    return largest if isinstance(largest, int) and page.bitspersample == 16 else None
 
 
 def _resolution(page: tifffile.TiffPage) -> tuple[float, float] | None:

@@ -17,8 +17,11 @@ from torch import Tensor
 
 from zeroair_pl.errors import ConfigError, DivergenceError, InputError
 from zeroair_pl.photos.atomic import write_atomically
-from zeroair_pl.photos.finding import SUFFIXES, Source
+from zeroair_pl.photos.finding import Source
+from zeroair_pl.photos.formats import SUFFIXES
+from zeroair_pl.photos.metadata import Metadata, into_png, jpeg_segments
 from zeroair_pl.photos.photo import ORIENTATION, Array, Photo, as_stored
+from zeroair_pl.photos.value_range import put_back
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's conversion to grey
 _JPEG_EXIF_LIMIT = 65533  # bytes that one segment holds
@@ -74,10 +77,10 @@ def encode_photo(path: str | Path, pixels: Tensor, like: Photo) -> bytes:
 
 
 def _for_png(like: Photo) -> Photo:
-    like = replace(like, others=None, channels=())
+    like = replace(like, others=None, channels=(), metadata=Metadata(), white=None, beyond=None)
     if like.dtype.startswith("float"):
         alpha = None if like.alpha is None else np.rint(np.clip(like.alpha, 0, 1) * 65535.0).astype(np.uint16)
-        like = replace(like, dtype="uint16", alpha=alpha, white=1.0)
+        like = replace(like, dtype="uint16", alpha=alpha)
     return replace(like, space="rgb", icc_profile=None) if like.space == "cmyk" else like
 
 
@@ -89,9 +92,9 @@ def _colour(pixels: Tensor, like: Photo) -> Array:
     values = np.clip(values, 0, 1).transpose(1, 2, 0)
     dtype = np.dtype(like.dtype)
     if dtype.kind == "u":
-        samples = np.rint(values * np.iinfo(dtype).max)
+        samples = np.rint(values * (like.white or np.iinfo(dtype).max))
     else:
-        samples = values.astype(np.promote_types(dtype, np.float32)) * like.white
+        samples = put_back(values.astype(np.promote_types(dtype, np.float32)) * (like.white or 1.0), like.beyond)
     return as_stored(samples.astype(dtype), like.orientation)
 
 
@@ -112,7 +115,8 @@ def _encode(fmt: str, like: Photo, colour: Array) -> bytes:
         image = Image.fromarray(array)
         assert image.mode == _MODES[like.space, alpha is not None]
     if like.dtype == "uint16":
-        return _deep_png(like, colour if alpha is None else np.dstack([colour, alpha]))
+        png = _deep_png(like, colour if alpha is None else np.dstack([colour, alpha]))
+        return into_png(png, like.metadata)
     if fmt == "BMP" and alpha is not None:  # Pillow writes the alpha, but no header that says so
         import cv2
 
@@ -128,10 +132,14 @@ def _encode(fmt: str, like: Photo, colour: Array) -> bytes:
         block = Image.Exif()
         block[ORIENTATION] = like.orientation
         exif = block.tobytes()
-    kept = {"icc_profile": like.icc_profile, "exif": exif, "dpi": like.dpi}
+    kept: dict[str, Any] = {"icc_profile": like.icc_profile, "exif": exif, "dpi": like.dpi}
+    if fmt == "JPEG":
+        kept["extra"] = jpeg_segments(like.metadata)
+    elif fmt == "WEBP":
+        kept["xmp"] = like.metadata.xmp
     out = io.BytesIO()
     image.save(out, fmt, **extra, **{key: value for key, value in kept.items() if value})
-    return out.getvalue()
+    return into_png(out.getvalue(), like.metadata) if fmt == "PNG" else out.getvalue()
 
 
 def _deep_png(like: Photo, array: Array) -> bytes:

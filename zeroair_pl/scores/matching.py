@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zeroair_pl.errors import ConfigError, InputError, did_you_mean
-from zeroair_pl.photos.finding import Source, find_images, why_missing
+from zeroair_pl.paths import at_home
+from zeroair_pl.photos.finding import Source, find_images
+from zeroair_pl.photos.missing import why_missing
 
 Specs = Sequence[str] | str
 
@@ -37,19 +39,20 @@ class Files:
     Args:
         specs: files, folders, globs or lists.
         skip: a folder to leave out of searches.
+        results: the images are results of runs.
 
     Raises:
         ConfigError: there is no image.
     """
 
-    def __init__(self, specs: Specs, skip: Path | None = None) -> None:
+    def __init__(self, specs: Specs, skip: Path | None = None, results: bool = False) -> None:
         self.title = specs if isinstance(specs, str) else ", ".join(specs)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            self.sources = find_images(specs, skip)
+            self.sources = find_images(specs, skip, results)
         for warning in caught:
             print(f"warning: {warning.message}", file=sys.stderr)
-        if isinstance(specs, str) and (Path(specs).expanduser() / _TABLE).is_file():
+        if isinstance(specs, str) and (at_home(specs) / _TABLE).is_file():
             self.sources = [source for source in self.sources if not source.name.startswith(_BESIDE)]
         self._by_name = {source.name: source for source in self.sources}
         self._by_stem: dict[str, list[Source]] = {}
@@ -82,14 +85,14 @@ def result_sets(specs: Specs, taken: Sequence[str]) -> dict[str, Files]:
     """
     found: dict[str, Files] = {}
     for spec in dict.fromkeys([specs] if isinstance(specs, str) else specs):
-        path = Path(spec).expanduser()
+        path = at_home(spec)
         if not path.is_dir() and not (path.is_file() and path.suffix.lower() in (".csv", ".txt")):
             what = f": {path.name!r} is a file" if path.is_file() else f" {why_missing(path)}"
             raise ConfigError(f"--results {spec}{what}; expected a folder or a .csv/.txt list of results.")
         parts = path.resolve().parts
         titles = ["/".join(parts[-length:]) for length in range(1, len(parts) + 1)]
         title = next((title for title in titles if title not in (*taken, *found)), spec)
-        found[title] = Files(spec)
+        found[title] = Files(spec, results=True)
     return found
 
 

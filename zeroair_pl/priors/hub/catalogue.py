@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from zeroair_pl.errors import ConfigError, did_you_mean
+from zeroair_pl.paths import at_home
 
 Kind = Literal["bundled", "adm", "hub"]
 
@@ -163,7 +164,7 @@ def find(name: str, catalogue: Mapping[str, Entry] = CATALOGUE) -> Entry:
 
 def home() -> Path:
     """The folder of the fetched priors: ``$ZEROAIR_HOME/priors``, by default ``~/.cache/zeroair/priors``."""
-    return Path(os.environ.get("ZEROAIR_HOME") or "~/.cache/zeroair").expanduser() / "priors"
+    return at_home(os.environ.get("ZEROAIR_HOME") or "~/.cache/zeroair") / "priors"
 
 
 def fetched(name: str) -> Path | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zeroair_pl.errors import ConfigError
+from zeroair_pl.paths import at_home
 from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.priors.hub.adm import convert_adm, load_weights
 from zeroair_pl.priors.hub.catalogue import Entry, home, is_prior
@@ -52,7 +53,7 @@ def fetch(
         return locate(entry.name)
     _check_class(entry, class_label)
     name = entry.folder_name(class_label)
-    folder = (home() / name) if out is None else out.expanduser()
+    folder = (home() / name) if out is None else at_home(out)
     path = name if out is None else str(out)
     if is_prior(folder):
         say(f"{entry.name} is here already, in {folder}; use it with: --prior.path {path}")

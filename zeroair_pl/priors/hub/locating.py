@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from zeroair_pl.errors import ConfigError, did_you_mean
+from zeroair_pl.paths import at_home
 from zeroair_pl.priors.hub.catalogue import CATALOGUE, fetched, known
 
 BUNDLED = Path(__file__).parents[1] / "bundled"
@@ -24,7 +25,7 @@ def locate(path: str) -> Path:
     """
     if (BUNDLED / path / "unet").is_dir() and "/" not in path:
         return BUNDLED / path
-    folder = Path(path).expanduser()
+    folder = at_home(path)
     if folder.is_dir():
         if (folder / "config.json").is_file() or (folder / "unet" / "config.json").is_file():
             return folder

@@ -1,0 +1,28 @@
+"""Paths as people write them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def at_home(name: str | Path) -> Path:
+    """``~/x`` and ``~user/x`` in the home folder of this person or of that user, everything else as it is.
+
+    A name may also begin with ``~``: what exists under this very name is meant, and so is a name that begins with
+    ``./``, or with a user who is not known, as in a shell.
+    """
+    path = Path(name)
+    if not path.parts or not path.parts[0].startswith("~") or str(name).startswith("./") or _exists(path):
+        return path
+    try:
+        return path.expanduser()
+    except RuntimeError:  # no such user, or nobody knows where home is
+        return path
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return os.path.lexists(path)
+    except ValueError:  # as for a name with a zero byte
+        return False

@@ -1,0 +1,48 @@
+"""Decoding in a process of its own, for decoders that a damaged file may crash: it costs that file, not the run."""
+
+from __future__ import annotations
+
+import json
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zeroair_pl.errors import InputError
+from zeroair_pl.photos import decoders
+from zeroair_pl.photos.photo import MAX_PIXELS, check_size
+
+_PATIENCE = 600  # seconds
+
+
+def decode(
+    kind: str, path: Path, refusal: Callable[[str], str]
+) -> tuple[NDArray[Any], dict[str, Any], dict[str, bytes]]:
+    """The pixels (H, W, C) of a file, what its decoder says of it, and its metadata; see ``decoders``.
+
+    Raises InputError: what ``refusal`` makes of the reason, where it cannot be decoded; and for sizes that
+    ``check_size`` refuses, before decoding.
+    """
+    command = [sys.executable, decoders.__file__, kind, str(path.resolve()), str(MAX_PIXELS)]
+    try:
+        done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=_PATIENCE, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise InputError(refusal(f"no end after {_PATIENCE} s")) from error
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        reason = lines[-1][:200].rstrip(".") if done.returncode > 0 and lines else "its decoder crashed"
+        raise InputError(refusal(reason))
+    (length,) = struct.unpack_from("<Q", done.stdout)
+    said = json.loads(done.stdout[8 : 8 + length])
+    check_size(path, *said["size"])
+    at, blobs = 8 + length, {}
+    for key, size in said["blobs"].items():
+        blobs[key] = memoryview(done.stdout)[at : at + size]
+        at += size
+    pixels = np.frombuffer(blobs.pop("pixels"), said["dtype"]).reshape(said["shape"])
+    return pixels, said, {key: bytes(value) for key, value in blobs.items()}
