@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from torch import Tensor, nn
 
 from zeroair_pl.priors.base import Prior
-from zeroair_pl.tensors.per_image import PerImage, rows_of
+from zeroair_pl.tensors.per_image import PerImage
 
 
 @dataclass
@@ -52,25 +51,6 @@ class GuidanceState:
         return replace(
             self, x0=x0, y_hat=self.degradation(x0), x0_auxiliary=x0_auxiliary, y_hat_auxiliary=y_hat_auxiliary
         )
-
-    @property
-    def rows(self) -> list[list[int]]:
-        """The images that are computed together; each by itself, unless their degradations are stacked."""
-        return self.degradation.parts
-
-    def parts(self) -> list[GuidanceState]:
-        """The same moment of the images that are computed together, with their own networks, as ``rows`` has them.
-
-        Losses and guidance run on these. Vectorised functions round differently near a tensor's end, and sums over a
-        larger tensor take another order: only by itself has a photo the same result, to the bit, in any company.
-        """
-        return [self] if len(self.rows) == 1 else [self._part(rows) for rows in self.rows]
-
-    def _part(self, rows: list[int]) -> GuidanceState:
-        tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
-        own: dict[str, Any] = {name: rows_of(value, rows) for name, value in tensors.items()}
-        networks = {name: network.part(rows) for name, network in self.discriminators.items()}
-        return replace(self, degradation=self.degradation.part(rows), discriminators=networks, **own)
 
     def noise_level(self) -> Tensor:
         """(B,): σ of each image, from its degradation."""

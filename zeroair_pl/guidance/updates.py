@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from torch import Tensor
 from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.fidelity import Likelihood
 from zeroair_pl.guidance.stages import Term
-from zeroair_pl.tensors.per_image import PerImage, joined
+from zeroair_pl.tensors.per_image import PerImage
 
 REFERENCE_ELEMENTS = 3 * 256 * 256  # the image size at which the paper's guidance scales are stated
 
@@ -33,19 +33,6 @@ class Guided(NamedTuple):
     shift_auxiliary: Tensor | None = None
     anchor: Anchor | None = None
     losses: dict[str, Tensor] | None = None
-
-    @classmethod
-    def join(cls, each: list[Guided], rows: list[list[int]]) -> Guided:
-        """One outcome for a group from those of its parts, and the images of each part."""
-        whole: list[Any] = []
-        for values in zip(*each, strict=True):
-            if isinstance(values[0], dict):
-                whole.append({name: joined([value[name] for value in values], rows) for name in values[0]})
-            elif isinstance(values[0], Anchor):
-                whole.append(Anchor(*(joined(value, rows) for value in zip(*values, strict=True))))
-            else:
-                whole.append(None if values[0] is None else joined(values, rows))
-        return cls(*whole)
 
 
 class Anchor(NamedTuple):

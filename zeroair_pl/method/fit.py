@@ -31,8 +31,7 @@ def fit(
 ) -> Result:
     """Restores B photos of one size in one fit. None of them has any influence on another.
 
-    On a CPU their results are those of B fits of one photo, to the bit. Other devices compute them together, and
-    operations on larger batches may round differently there.
+    Operations on larger batches may round differently; ``solve`` computes photos one by one where that costs nothing.
 
     Args:
         y: (B, 3, H, W) in [0, 1].

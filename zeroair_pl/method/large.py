@@ -54,39 +54,14 @@ def fit_large(
     callbacks: Sequence[Callback] = (),
     trainer: dict[str, Any] | None = None,
 ) -> Result:
-    """As ``fit``, one photo after the other, in the time and memory of a few prior passes at full size each.
+    """As ``fit``, of one photo (1, 3, H, W), in the time and memory of a few prior passes at full size.
 
     ``callbacks`` watch the fit at the working size.
 
     Raises:
         DivergenceError: as ``fit``.
     """
-    began, solved = time.perf_counter(), list[Result]()
-    gone: dict[int, str] = {}
-    for i, name in enumerate(names):
-        photo = y[i : i + 1]
-        try:
-            solved.append(_solved(photo, name, method, callbacks, trainer))
-        except DivergenceError as error:
-            gone[i] = str(error)
-            solved.append(Result(photo, [{}], torch.full((1,), torch.nan), [0], 0.0, [Degradation()]))
-    if len(gone) == len(names):
-        raise DivergenceError(gone[0], gone)
-    return Result(
-        solved[0].restored if len(solved) == 1 else torch.cat([each.restored for each in solved]),
-        [each.maps[0] for each in solved],
-        torch.cat([each.noise_level for each in solved]),
-        [each.forwards[0] for each in solved],
-        time.perf_counter() - began,
-        [each.phi[0] for each in solved],
-        gone,
-    )
-
-
-def _solved(
-    y: Tensor, name: str, method: Method, callbacks: Sequence[Callback], trainer: dict[str, Any] | None
-) -> Result:
-    """As ``fit_large``, of one photo (1, 3, H, W)."""
+    (name,) = names
     began = time.perf_counter()
     small = working_size(y, method.sampling.working_pixels)
     result = fit(small, [name], method, callbacks, trainer)

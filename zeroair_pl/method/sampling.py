@@ -19,7 +19,7 @@ from torch import Tensor
 from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.stages import Boundaries, Term
-from zeroair_pl.guidance.updates import Anchor, GradientUpdate, GuidanceUpdate, Guided, ProximalUpdate
+from zeroair_pl.guidance.updates import Anchor, GradientUpdate, GuidanceUpdate, ProximalUpdate
 from zeroair_pl.method.restoration import Restoration
 from zeroair_pl.priors.base import Prior
 from zeroair_pl.sampling.matched import SHIFTS, Anchoring
@@ -126,7 +126,7 @@ class DiffusionSampling(Callback):
         terms = self.guidance.acting(state.stage, state.fraction)
         seen = state if state.stage == "I" else replace(state, x0_auxiliary=None, y_hat_auxiliary=None)
         steps = round(self.schedule.full_steps)
-        guided = Guided.join([self.guidance.update(part, terms, steps) for part in seen.parts()], seen.rows)
+        guided = self.guidance.update(seen, terms, steps)
         for name, value in (guided.losses or {}).items():  # a finished photo takes no part, whether others go on or not
             module.record[f"guidance/{name}"] = value.masked_fill(module.finished.to(value.device), torch.nan)
         guided = guided._replace(x0=self.anchoring.settle(guided.x0))

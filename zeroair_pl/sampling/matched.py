@@ -11,7 +11,6 @@ from torch import Tensor
 from zeroair_pl.guidance.updates import Anchor
 from zeroair_pl.priors.base import Prior
 from zeroair_pl.sampling.schedule import Schedule
-from zeroair_pl.tensors.per_image import image_means
 from zeroair_pl.tensors.threads import all_threads
 
 SHIFTS = ((0, 1), (1, 0), (1, 1))  # in pixels; further ones were no better
@@ -109,8 +108,8 @@ class Anchoring:
         """
         calibrated = self.prior.calibration.error(2 * self.levels) / 2
         if self._added is not None:
-            power = image_means(self._added.square()).cpu()
-            share = image_means(self._added * x0).cpu() / power.clamp(min=1e-12)
+            power = self._added.square().flatten(1).mean(1).cpu()
+            share = (self._added * x0).flatten(1).mean(1).cpu() / power.clamp(min=1e-12)
             measured = self.levels * share.clamp(min=0).sqrt() / calibrated
             known = power > 0.1 * self.levels.square()
             self._ratio = torch.where(known, measured.clamp(0.5, 2.5), self._ratio)
