@@ -120,7 +120,7 @@ def test_safer_settings_are_smaller_steps_and_exact_arithmetic() -> None:
     assert after.guidance.update.scale == pytest.approx(50)
     assert isinstance(after.prior, UNetPrior)
     assert after.prior.precision is torch.float32
-    assert after.prior.exact() is None
+    assert after.prior.to_float32() is None
     assert after.prior.fingerprint() == prior.fingerprint(), "the same weights"
     assert words == "a tenth of the learning rate, a tenth of the guidance's scale, float32 arithmetic"
     assert isinstance(before.guidance.update, GradientUpdate)

@@ -44,7 +44,7 @@ class Perceptual(GuidanceLoss):
             if state.prior is None:
                 raise ConfigError("Perceptual: trunk 'prior' needs a fit with a prior; name a timm model instead")
             with all_threads():
-                maps = state.prior.features(x * 2 - 1)
+                maps = state.prior.features(x)
         else:
             model, mean, std = self._timm(x.device)
             maps = model((x - mean) / std)

@@ -25,7 +25,7 @@ from zeroair_pl.photos.ownership import FOLDER, OwnFiles, digest_of, why
 
 TABLE, CONFIG = "results.csv", "config.yaml"
 CORRECTION = f"{FOLDER}/correction.yaml"  # for the other processes of a run
-_WHOLE = ("width", "height", "forwards")
+_WHOLE = ("width", "height", "nfe")
 _DIGITS = {"noise_level": 5, "seconds": 2, "psnr_input": 3, "psnr": 3, "ssim_input": 4, "ssim": 4}
 _NEEDED = ("name", "input", "output", "status")
 _BESIDE = 1_000_000  # bytes that a photo's pictures and log may take, beside its output

@@ -74,4 +74,4 @@ class Watchdog(Callback):
         if bool(watched.any()):
             for i, what in lost(state.y, state.x0, final=False).items():
                 if watched[i]:
-                    pl_module.lose(i, f"{what} at t = {state.t:.0f}")
+                    pl_module.lose(i, f"{what} at σ = {float(state.noise[i]):.3g}")

@@ -51,7 +51,7 @@ def solve(
         torch.cat([each.restored for each in results]),
         [each.maps[0] for each in results],
         torch.cat([each.noise_level for each in results]),
-        [each.forwards[0] for each in results],
+        [each.nfe[0] for each in results],
         time.perf_counter() - began,
         [each.phi[0] for each in results],
         diverged,
