@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from zeroair_pl.guidance.anchored import AnchoredUpdate
 
 from helpers.fitting import method
 from helpers.moments import names
 from helpers.scenes import PHOTOS, bundled, clean, crop, noisy, psnr
 from zeroair_pl.degradations import Auto, Haze, LowLight, Noise, Underwater
 from zeroair_pl.degradations.noise_level import LOOK, estimate_noise_level, matched_noise_level
-from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.method.first_look import FirstLook
 from zeroair_pl.method.fit import fit
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from zeroair_pl.guidance.anchored import AnchoredUpdate
 
 from helpers.fitting import method
 from helpers.moments import Affine, names
@@ -19,7 +20,6 @@ from helpers.toys import ToyPrior, toy_photo
 from zeroair_pl.degradations import Haze, LowLight, Noise
 from zeroair_pl.degradations.base import MIN_NOISE, Degradation
 from zeroair_pl.degradations.noise_level import estimate_noise_level
-from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.method.fit import fit
 from zeroair_pl.method.settings import Result
 from zeroair_pl.priors import Prediction

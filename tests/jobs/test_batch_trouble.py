@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from zeroair_pl.guidance.anchored import AnchoredUpdate
 
 from helpers.command import TOY, Outcome, run, save_toy
 from helpers.fitting import method
@@ -19,7 +20,6 @@ from helpers.outputs import content
 from helpers.toys import Small
 from zeroair_pl.degradations import Noise
 from zeroair_pl.errors import DivergenceError
-from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.updates import Guided
 from zeroair_pl.method.fit import fit

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import torch
+from zeroair_pl.guidance.anchored import AnchoredUpdate
 
 from helpers.command import Outcome, run, save_toy
 from helpers.fitting import hazy, method
 from helpers.moments import names
 from helpers.toys import Stopping
 from zeroair_pl.degradations import Haze
-from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.method.checkpoints import Checkpoints
 from zeroair_pl.method.fit import fit
 

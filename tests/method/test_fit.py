@@ -13,6 +13,7 @@ import pytest
 import torch
 from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from torch import Tensor
+from zeroair_pl.guidance.anchored import AnchoredUpdate
 
 import zeroair_pl.method.settings
 from helpers.fitting import Watch, hazy, method, paper
@@ -21,7 +22,6 @@ from helpers.toys import ToyPrior
 from zeroair_pl.degradations import Auto, Haze, LowLight, Neural, Noise, Underwater
 from zeroair_pl.errors import DivergenceError
 from zeroair_pl.guidance import Fidelity, TotalVariation
-from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.discriminator import Objective
 from zeroair_pl.guidance.stages import StageWeights, Term

@@ -14,11 +14,11 @@ from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
 from lightning.pytorch import Callback, Trainer
 from torch import Tensor, nn
+from zeroair_pl.guidance.anchored import AnchoredUpdate
 
 from helpers.fitting import CASES, Watch, hazy, method, paper
 from helpers.moments import Affine, Blur, names
 from zeroair_pl.degradations import Haze, Neural, Noise
-from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.guidance.updates import ProximalUpdate
 from zeroair_pl.method.fit import fit
 from zeroair_pl.method.restoration import Restoration

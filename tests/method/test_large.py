@@ -9,11 +9,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from zeroair_pl.guidance.anchored import AnchoredUpdate
 
 from helpers.command import run, save_toy
 from helpers.toys import ToyPrior, toy_photo
 from zeroair_pl.degradations import Degradation, Haze, LowLight, Noise
-from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.guidance.updates import ProximalUpdate
 from zeroair_pl.method.large import carried, is_large, working_size
 from zeroair_pl.method.restoration import Modelling

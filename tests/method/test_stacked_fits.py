@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
+from zeroair_pl.guidance.anchored import AnchoredUpdate
 
 import zeroair_pl.method.fit
 from helpers.fitting import CASES, Watch, hazy, method
@@ -17,7 +18,6 @@ from helpers.moments import names, photos
 from helpers.stacking import mixed
 from zeroair_pl.degradations import Auto, Haze, Noise
 from zeroair_pl.guidance import Fidelity
-from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.guidance.stages import Term
 from zeroair_pl.guidance.updates import GradientUpdate, ProximalUpdate
 from zeroair_pl.method.checkpoints import Checkpoints
