@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import inspect
-import re
 import weakref
 from dataclasses import fields
 from typing import Any, get_args
@@ -218,39 +217,13 @@ def test_a_start_below_pure_noise_begins_at_the_familys_first_estimate() -> None
 # ---- what goes wrong -------------------------------------------------------------------------------------------------
 
 
-class BreaksOnBright(Noise):
-    """Turns to NaN for the brighter of two photos."""
-
-    def initialise(self, y: Tensor) -> None:
-        super().initialise(y)
-        self.factor = float("nan") if float(y.mean()) > 0.5 else 1.0
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * self.factor
-
-
-@pytest.mark.parametrize("update", [ProximalUpdate(), GradientUpdate()])
-def test_a_fit_that_diverges_costs_its_photo_and_no_other(update: Any) -> None:
-    y, called = torch.stack([0.3 * photos(1)[0], 0.6 + 0.3 * photos(1)[0]]), ["dark.png", "bright.png"]
-    settings = method(BreaksOnBright, guidance=[Term(Fidelity())], update=update)
-    together = fit(y, called, settings)
-    assert list(together.lost) == [1]
-    assert re.match(r"bright\.png: the fit diverged, .* not finite at t = \d+$", together.lost[1])
-    alone = fit(y[:1], called[:1], settings)
-    assert torch.equal(together.restored[:1], alone.restored)
-    assert torch.equal(together.noise_level[:1], alone.noise_level)
-    with pytest.raises(DivergenceError, match=r"^bright\.png: the fit diverged, .* not finite at t = \d+$") as caught:
-        fit(y[1:], called[1:], settings)
-    assert list(caught.value.lost) == [0]
-
-
 def test_a_photo_with_nan_is_reported() -> None:
     y = hazy(2)
     y[1, 0, 3, 3] = float("nan")
     result = fit(y, names(2), method(Noise))
     assert list(result.lost) == [1]
     assert result.lost[1].startswith("photo1.png")
-    assert torch.equal(result.restored[:1], fit(y[:1], names(1), method(Noise)).restored)
+    torch.testing.assert_close(result.restored[:1], fit(y[:1], names(1), method(Noise)).restored)
 
 
 def test_a_collapse_to_one_colour_is_reported() -> None:
