@@ -95,7 +95,7 @@ def fits(method: Method, y: Tensor, device: str, repeat: int) -> dict[str, Any]:
 
     def whole() -> None:
         nonlocal passes
-        passes = int(np.max(solve(y, names, method, trainer=trainer).forwards))
+        passes = int(np.max(solve(y, names, method, trainer=trainer).nfe))
 
     def alone() -> None:
         for _ in range(passes):

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from zeroair_pl.guidance.anchored import AnchoredUpdate
 
 from helpers.fitting import method
 from helpers.moments import names
@@ -78,7 +77,7 @@ def test_each_family_is_surest_of_its_own_work() -> None:
 
 
 def settings() -> dict[str, Any]:
-    return {"update": AnchoredUpdate(), "lr": 0.01, "steps": 8, "start": 0.15, "end": 0.003, "spacing": "log_snr"}
+    return {"lr": 0.01, "steps": 8}
 
 
 @pytest.mark.parametrize("name", PHOTOS)
@@ -130,6 +129,6 @@ def test_a_large_photo_is_looked_at_in_parts_of_one_pass() -> None:
         photo = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
         phi.initialise(photo)
         look(phi, photo)
-    assert look.forwards == 3
+    assert look.nfe == 3
     assert [tuple(y.shape) for y in seen] == [(1, 3, 64, 96), (4, 3, 192, 192), (2, 3, 100, 192)]
     assert estimate_noise_level(seen[0]) > 0

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from zeroair_pl.guidance.anchored import AnchoredUpdate
 
 from helpers.fitting import method
 from helpers.moments import Affine, names
@@ -29,8 +28,7 @@ TEXTURED = "haze_workshop"
 
 def restore(y: Tensor, family: Any) -> Result:
     """As the task configs do."""
-    settings = {"steps": 12, "start": 0.15, "end": 0.003, "spacing": "log_snr"}
-    return fit(y, names(1), method(family, bundled(), update=AnchoredUpdate(), lr=0.01, **settings))  # type: ignore[arg-type]
+    return fit(y, names(1), matched(family, prior=bundled(), lr=0.01, steps=12))  # type: ignore[arg-type]
 
 
 def started(family: Any, y: Tensor) -> Any:

@@ -9,20 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
 from lightning.pytorch import Callback, Trainer
 from torch import Tensor, nn
 
-from helpers.fitting import CASES, Watch, hazy, method, paper
-from helpers.moments import names
+from helpers.fitting import CASES, Watch, hazy, matched, method, paper
+from helpers.moments import Blur, names
 from zeroair_pl.degradations import Haze, Neural
 from zeroair_pl.method.fit import fit
 from zeroair_pl.method.restoration import Restoration
 from zeroair_pl.method.sampling import DiffusionSampling
 from zeroair_pl.method.settings import Method
-from zeroair_pl.sampling.schedule import Schedule
+from zeroair_pl.sampling import AnnealedSampler, Sampler
+from zeroair_pl.sampling.levels import Visits
 from zeroair_pl.tensors.per_image import image_generator
 from zeroair_pl.tensors.trainer import quiet_lightning
 
@@ -81,38 +81,39 @@ class Save(Callback):
             trainer.save_checkpoint(self.path)
 
 
-def train(settings: Method, callbacks: list[Callback], checkpoint: Path | None = None) -> DiffusionSampling:
+def train(settings: Method, callbacks: list[Callback], checkpoint: Path | None = None) -> Sampler:
     """What ``fit`` does, with a checkpoint to start from."""
-    s = settings.sampling
-    schedule = Schedule(s.scheduler, settings.prior, s.steps)
     losses: list[nn.Module] = [term.loss for term in settings.guidance.terms]
     module = Restoration(
         hazy(2, 24, 24), names(2), settings.degradation, settings.modelling, losses, settings.guidance.boundaries
     )
     generators = [image_generator(0, name, "sampling") for name in names(2)]
-    sampler = DiffusionSampling(settings.prior, schedule, settings.guidance, generators)
+    own = settings.sampling.sampler_for(settings.degradation())
+    visits = Visits(settings.sampling.prepared(own, settings.prior))
+    sampler = DiffusionSampling(own, settings.guidance, generators)
     quiet: dict[str, Any] = {
         key: False for key in ("logger", "enable_checkpointing", "enable_model_summary", "enable_progress_bar")
     }
     with quiet_lightning():
         trainer = Trainer(accelerator="cpu", devices=1, max_epochs=1, callbacks=[sampler, *callbacks], **quiet)
-        trainer.fit(module, train_dataloaders=schedule.timesteps, ckpt_path=checkpoint)
-    return sampler
+        trainer.fit(module, train_dataloaders=visits, ckpt_path=checkpoint)
+    return own
 
 
 @pytest.mark.parametrize(
     "settings",
     [
-        lambda: method(Haze, update=AnchoredUpdate(), scheduler=DDIMScheduler(), steps=8),
+        lambda: matched(Haze, steps=8),
         lambda: method(Haze, scheduler=DPMSolverMultistepScheduler(), steps=8),
+        lambda: method(Blur, sampler=AnnealedSampler(), sigma_max=0.2, sigma_min=0.01, steps=8),
         lambda: paper(Neural, scheduler=DDPMScheduler(), steps=8),
     ],
-    ids=["anchored", "multistep", "paper"],
+    ids=["matched", "multistep", "annealed", "paper"],
 )
 def test_a_restart_in_the_middle_of_a_photo_changes_nothing(tmp_path: Path, settings: Any) -> None:
-    path, levels = tmp_path / "middle.ckpt", Watch(lambda module: module.state.t)
+    path, levels = tmp_path / "middle.ckpt", Watch(lambda module: module.state.fraction)
     whole = train(settings(), [Save(path)])
     continued = train(settings(), [levels], path)
     assert len(levels.seen) == 4
-    assert torch.equal(continued.forwards, whole.forwards)
+    assert torch.equal(continued.nfe, whole.nfe)
     assert torch.equal(continued.restored, whole.restored)

@@ -12,13 +12,14 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import zeroair_pl.method.fit
-from helpers.fitting import CASES, Watch, hazy, method
+from helpers.fitting import CASES, Watch, hazy, matched, method
 from helpers.moments import Affine, names, photos
 from helpers.stacking import mixed
 from zeroair_pl.degradations import Auto, Haze, Noise
 from zeroair_pl.errors import DivergenceError
 from zeroair_pl.guidance import Fidelity
 from zeroair_pl.guidance.base import GuidanceState
+from zeroair_pl.guidance.matched import MatchedUpdate
 from zeroair_pl.guidance.stages import Term
 from zeroair_pl.guidance.updates import GradientUpdate, Guided, ProximalUpdate
 from zeroair_pl.method.checkpoints import Checkpoints
@@ -57,14 +58,14 @@ def double() -> Iterator[None]:
 def close(a: Result, b: Result, tolerance: float) -> None:
     torch.testing.assert_close(a.restored, b.restored, rtol=0, atol=tolerance)
     torch.testing.assert_close(a.noise_level, b.noise_level, rtol=0, atol=tolerance)
-    assert a.forwards == b.forwards
+    assert a.nfe == b.nfe
     for one, other in zip(a.maps, b.maps, strict=True):
         assert one.keys() == other.keys()
         assert all(torch.allclose(one[name], other[name], atol=tolerance) for name in one)
 
 
 def of_auto() -> Any:
-    return method(Auto, update=AnchoredUpdate(), lr=0.005, start=0.2, end=0.003, spacing="log_snr")
+    return matched(Auto, lr=0.005)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case != "bundled prior"])
@@ -133,7 +134,7 @@ def test_a_photo_that_is_lost_does_not_disturb_its_stack(stacked: None, update: 
     for i in (0, 2):
         assert torch.equal(broken.restored[i], sound.restored[i])
         assert torch.equal(broken.noise_level[i], sound.noise_level[i])
-        assert broken.forwards[i] == sound.forwards[i]
+        assert broken.nfe[i] == sound.nfe[i]
 
 
 def noisy(*strengths: float) -> Tensor:
@@ -144,7 +145,7 @@ def noisy(*strengths: float) -> Tensor:
 
 
 def in_time(family: Any = Haze) -> Any:
-    return method(family, update=AnchoredUpdate(), lr=0.02, steps=10, start=0.3, end=0.003, spacing="log_snr")
+    return matched(family, lr=0.02, steps=10, sigma_max=0.8)
 
 
 def learned(module: Any) -> tuple[Tensor, list[list[Tensor]]]:
@@ -186,13 +187,13 @@ class ByBrightness(Affine):
         self.log_noise.data.fill_(torch.tensor(0.02).log())
 
 
-class Thrown(AnchoredUpdate):
+class Thrown(MatchedUpdate):
     """Throws the estimate of the bright photo away at one level."""
 
     def __call__(self, state: GuidanceState, *rest: Any) -> Guided:
         guided = super().__call__(state, *rest)
         is_bright = (state.y.mean((1, 2, 3)) > 0.1).view(-1, 1, 1, 1)
-        return guided._replace(x0=guided.x0 + 1e6 * is_bright * (100 < state.t < 150))
+        return guided._replace(x0=guided.x0 + 1e6 * is_bright * (100 < 999 * state.fraction < 150))
 
 
 def test_a_neighbor_in_heavy_noise_does_not_hide_that_a_photo_is_lost(stacked: None) -> None:
@@ -219,7 +220,7 @@ def test_a_stacked_fit_that_is_resumed_ends_in_the_same_bits(stacked: None, tmp_
     assert len(again.seen) == len(watch.seen) - steps > 0
     assert all(again.seen)
     assert torch.equal(resumed.restored, whole.restored)
-    assert resumed.forwards == whole.forwards
+    assert resumed.nfe == whole.nfe
     assert resumed.lost == whole.lost == ({1: whole.lost[1]} if case == "lost" else {})
     for one, other in zip(resumed.maps, whole.maps, strict=True):
         assert all(torch.equal(one[name], other[name]) for name in other)

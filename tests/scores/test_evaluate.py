@@ -191,7 +191,7 @@ def test_photos_are_restored_with_each_seed(folder: Path) -> None:
     assert psnr["spread"] == pytest.approx(statistics.stdev(map(statistics.fmean, pairs)), abs=1e-4)
     assert psnr["seed_spread"] == pytest.approx(statistics.fmean(map(statistics.stdev, pairs)), abs=1e-4)
     assert psnr["seed_spread"] > 0
-    assert rows("restored")[0]["forwards"] == "3", "two steps, and the first look"
+    assert rows("restored")[0]["nfe"] == "3", "two steps, and the first look"
     heads = next(line for line in outcome.out.splitlines() if "mean ± over images" in line)
     assert heads.split() == ["mean", "±", "over", "images", "degraded", "restored", "±", "over", "seeds", "theirs"]
 

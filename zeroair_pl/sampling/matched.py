@@ -40,10 +40,8 @@ class NoiseMatchedSampler(Sampler):
             sampler goes on below it to one plausible sharp image of many.
     """
 
-    scales = True
-
     def __init__(self, posterior_mean: bool = True) -> None:
-        self.posterior_mean = posterior_mean
+        self.posterior_mean = self.scales = posterior_mean
 
     def prepare(self, prior: Prior, steps: int, sigma_max: float | None, sigma_min: float) -> list[float]:
         check_levels(steps, sigma_max, sigma_min)
