@@ -73,7 +73,7 @@ def share(options: argparse.Namespace) -> dict[str, Any]:
                     shares = [spent["prior"] / spent[whole] for spent in each]
                     row[f"of_{whole}"] = round(statistics.median(shares), 3)
                 rows.append(row)
-            watched = Costs(type(clocks.method_of(*layers(preset)).prior).predict)
+            watched = Costs(type(clocks.method_of(*layers(preset)).prior).denoise)
             _spent(files, preset, folder / "watched", watched=watched)
             costs[title] = watched.rows(photos, MOST)
     goals = [goal(f"prior's share of the list, {r['preset']}", r["of_list"], SHARE) for r in rows if r["pictures"]]
@@ -102,7 +102,7 @@ def _spent(
     with ExitStack() as stack:
         restore.restore_all = whole
         stack.callback(setattr, restore, "restore_all", inner)
-        for owner, method, name in ((restore, "restore_all", "list"), (prior, "predict", "prior")):
+        for owner, method, name in ((restore, "restore_all", "list"), (prior, "denoise", "prior")):
             stack.enter_context(clock(owner, method, spent, name))
         for method in ("read", "write"):
             stack.enter_context(clock(Job, method, spent, method))

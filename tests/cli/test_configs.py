@@ -9,10 +9,7 @@ import pytest
 import yaml
 
 from helpers.command import run, save_toy
-from zeroair_pl.commands.restore import DEFAULTS
 from zeroair_pl.config.files import read_config
-from zeroair_pl.method.sampling import Guidance
-from zeroair_pl.method.settings import Sampling
 from zeroair_pl.photos.finding import find_images
 
 ROOT = Path(__file__).parents[2]
@@ -158,13 +155,12 @@ def test_the_published_presets_are_those_of_the_paper(name: str, preset: Preset)
         assert by_loss["ResidualAdversarial"]["loss"]["init_args"] == {"objective": "bce", "lr": preset.d_lr}
 
     sampling = config["sampling"]
-    assert sampling["scheduler"] == {"class_path": "DDPMScheduler", "init_args": {"variance_type": "learned_range"}}
-    assert (sampling["steps"], sampling["start"], sampling["end"]) == (1000, 1.0, 0.0)
-
-
-def test_the_defaults_that_configs_can_name_are_those_of_the_classes() -> None:
-    assert DEFAULTS["guidance.update"] == {"class_path": type(Guidance().update).__name__}
-    assert DEFAULTS["sampling.scheduler"] == {"class_path": type(Sampling().scheduler).__name__}
+    assert (sampling["steps"], sampling["sigma_max"], sampling["sigma_min"]) == (1000, None, 0)
+    sampler = sampling["sampler"]
+    assert sampler["class_path"] == "SchedulerSampler"
+    assert sampler["init_args"]["auxiliary"] is True, "two noise maps"
+    scheduler = {"class_path": "DDPMScheduler", "init_args": {"variance_type": "learned_range"}}
+    assert sampler["init_args"]["scheduler"] == scheduler
 
 
 def test_the_package_list_is_complete() -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from helpers.fitting import method
+from helpers.fitting import matched, method
 from helpers.moments import Affine, names
 from helpers.scenes import PHOTOS, bundled, clean, crop, noisy, psnr
 from helpers.toys import ToyPrior, toy_photo
@@ -28,7 +28,7 @@ TEXTURED = "haze_workshop"
 
 def restore(y: Tensor, family: Any) -> Result:
     """As the task configs do."""
-    return fit(y, names(1), matched(family, prior=bundled(), lr=0.01, steps=12))  # type: ignore[arg-type]
+    return fit(y, names(1), matched(family, prior=bundled(), lr=0.01, steps=12))
 
 
 def started(family: Any, y: Tensor) -> Any:

@@ -167,10 +167,10 @@ def test_a_checkpoint_of_a_batch_that_is_divided_does_not_stay(folder: Path, mon
 
 def test_a_wrong_setting_ends_the_run_though_it_is_found_in_a_batch(folder: Path) -> None:
     outcome = run("restore", "--images", "in", "--degradation", "Neural", "--out", "out", *TOY, "--batch", "5",
-                  "--guidance.update", "AnchoredUpdate")  # fmt: skip
+                  "--sampling.sampler", "NoiseMatchedSampler")  # fmt: skip
     assert outcome.status == 2
     assert outcome.err.endswith(
-        "error: guidance.update: AnchoredUpdate needs a pointwise family; use ProximalUpdate here\n"
+        "error: sampling.sampler: NoiseMatchedSampler needs a degradation that can be inverted; use AnnealedSampler\n"
     )
     assert "divided" not in outcome.err
 

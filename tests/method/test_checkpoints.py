@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from helpers.command import Outcome, run, save_toy
-from helpers.fitting import hazy, method
+from helpers.fitting import hazy, matched, method
 from helpers.moments import names
 from helpers.toys import Stopping
 from zeroair_pl.degradations import Haze

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import inspect
 import weakref
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, get_args
 
 import pytest
@@ -14,7 +14,7 @@ from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from torch import Tensor
 
 import zeroair_pl.method.settings
-from helpers.fitting import Watch, hazy, method, paper
+from helpers.fitting import Watch, hazy, matched, method, paper
 from helpers.moments import Affine, Blur, SixChannelPrior, names, photos
 from helpers.toys import ToyPrior
 from zeroair_pl.degradations import Auto, Haze, LowLight, Neural, Noise, Underwater
@@ -27,8 +27,9 @@ from zeroair_pl.guidance.updates import GradientUpdate, ProximalUpdate
 from zeroair_pl.method.fit import fit
 from zeroair_pl.method.restoration import Modelling, Restoration
 from zeroair_pl.method.sampling import DiffusionSampling
-from zeroair_pl.method.settings import Method
+from zeroair_pl.method.settings import Method, Sampling
 from zeroair_pl.priors import Prediction, UNetPrior
+from zeroair_pl.sampling import AnnealedSampler, NoiseMatchedSampler
 from zeroair_pl.sampling.matched import SHIFTS
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array")  # numpy's, about diffusers

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from helpers.fitting import hazy
+from helpers.fitting import hazy, matched
 from helpers.moments import names, photos
 from zeroair_pl.degradations import Haze
 from zeroair_pl.errors import ConfigError

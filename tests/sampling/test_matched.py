@@ -116,7 +116,7 @@ class Holes(Known):
 
     def initialise(self, y: Tensor) -> None:
         super().initialise(y)
-        self.register_buffer("lost", torch.rand(y.shape, generator=torch.Generator().manual_seed(3)) < 0.2)
+        self.lost = torch.rand(y.shape, generator=torch.Generator().manual_seed(3)) < 0.2
 
     def seen_through(self, y: Tensor) -> dict[str, Tensor]:
         found = super().seen_through(y)
@@ -134,7 +134,7 @@ def test_values_of_which_the_photo_says_nothing_are_estimated_to_the_end() -> No
     assert bool(torch.isfinite(result.restored).all())
     changes = [float((b - a).abs().mean()) for a, b in pairwise(estimates.seen[:6])]
     assert min(changes) > 0, "each level estimates them anew"
-    lost = result.phi[0].lost
+    lost: Any = result.phi[0].lost
     told = torch.stack([(result.restored - 0.5)[lost], (y - 0.5)[lost]])
     assert abs(float(torch.corrcoef(told)[0, 1])) < 0.05, "nothing of what the photo has there"
 

@@ -54,7 +54,7 @@ def build(
     return Schedule(getattr(diffusers, name)(**(config or {})), prior or ToyPrior(), steps, **settings)
 
 
-def between(start: float, end: float) -> dict[str, float]:
+def between(start: float, end: float) -> dict[str, Any]:
     """σ at these fractions of the schedule."""
     high, low = ToyPrior().sigma(torch.tensor([start * 999, end * 999], dtype=torch.float64)).tolist()
     return {"sigma_max": high, "sigma_min": low}

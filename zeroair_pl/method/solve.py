@@ -36,6 +36,8 @@ def solve(
     one = fit_large if large else fit
     if len(names) == 1 or not (large or device_of(trainer).type == "cpu"):
         return one(y, names, method, callbacks, trainer)
+    if callbacks:
+        raise ValueError(f"callbacks watch one fit, but {len(names)} photos are computed one by one; give one photo")
     began, results = time.perf_counter(), list[Result]()
     diverged: dict[int, str] = {}
     for i, name in enumerate(names):
