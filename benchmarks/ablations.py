@@ -134,7 +134,7 @@ def without_parts(base: Preset, settings: dict[str, Any]) -> Iterator[Row]:
     for stage in STAGES if settings["guidance"]["terms"] else ():
         terms = [{**term, "weight": {**_staged(term), stage: 0.0}} for term in settings["guidance"]["terms"]]
         yield f"without stage {stage}", with_part(base, settings, "guidance", terms=terms)
-    sampler = settings["sampling"]["sampler"]
+    sampler = settings["sampling"].get("sampler")
     if (sampler or {}).get("class_path") == "SchedulerSampler":
         options = sampler.get("init_args", {})
         title = "one noise map" if options.get("auxiliary") else "two noise maps"

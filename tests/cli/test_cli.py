@@ -122,7 +122,7 @@ def test_an_unknown_config_is_named_with_the_nearest_one(folder: Path) -> None:
 
 
 def test_later_layers_win_key_by_key_and_options_win_over_all(folder: Path) -> None:
-    (folder / "a.yaml").write_text("seed: 1\nsampling: {steps: 9, eta: 0.5}\ndegradation: Haze\n")
+    (folder / "a.yaml").write_text("seed: 1\nsampling: {steps: 9, sigma_min: 0.02}\ndegradation: Haze\n")
     (folder / "b.yaml").write_text("sampling: {steps: 7}\ndegradation: {class_path: Haze, init_args: {floor: 0.2}}\n")
     found = settings("--seed", "3", "--config", "a", "--config", "b", "--degradation.strength", "0.5")
     assert found["seed"] == 3, "an option wins wherever it stands"

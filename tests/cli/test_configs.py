@@ -130,7 +130,6 @@ def test_the_published_presets_are_those_of_the_paper(name: str, preset: Preset)
     assert [term["weight"] for term in modelling["terms"]] == [preset.l1, preset.l2, preset.l3]
 
     guidance = config["guidance"]
-    assert guidance["auxiliary"] is True
     assert guidance["boundaries"] == {"global_content": 0.7, "content_detail": 0.05}
     assert guidance["update"] == {"class_path": "GradientUpdate", "init_args": {"scale": preset.s, "on": "mean"}}
     terms = {term["loss"]["class_path"]: term for term in guidance["terms"]}
@@ -172,3 +171,13 @@ def test_the_package_list_is_complete() -> None:
     }
     assert listed - folders == {"zeroair_pl._shipped.configs", "zeroair_pl._shipped.plugins"}
     assert folders <= listed, "an installed copy would lack these"
+
+
+def test_the_settings_page_shows_the_values_that_dehaze_has(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "settings.md").read_text()
+    block = page[page.index("# anatomy.yaml") :].partition("```")[0]
+    (tmp_path / "anatomy.yaml").write_text(block)
+    outcome = run("restore", "--config", tmp_path / "anatomy.yaml", "--print_config")
+    assert outcome.status == 0, outcome.err
+    shown = {key: value for key, value in yaml.safe_load(outcome.out).items() if value not in ([], {})}
+    assert shown == resolved("dehaze")

@@ -172,7 +172,7 @@ def test_a_new_fit_replaces_a_run_and_a_resumed_one_continues_it(
     photos: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def steps() -> list[int]:
-        return [e.step for e in events(tmp_path / "second").Scalars("schedule/t")]
+        return [e.step for e in events(tmp_path / "second").Scalars("schedule/sigma")]
 
     for _ in range(2):
         restore(photos, [TensorBoard(tmp_path, NAMES)], limit_train_batches=4)
@@ -193,7 +193,7 @@ def test_a_new_fit_replaces_a_run_and_a_resumed_one_continues_it(
 def test_every_rank_writes_its_own_images(photos: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rank_zero_only, "rank", 3)
     restore(photos, [TensorBoard(tmp_path, NAMES)], steps=2)
-    assert len(events(tmp_path / "second").Scalars("schedule/t")) == 2
+    assert len(events(tmp_path / "second").Scalars("schedule/sigma")) == 2
 
 
 def test_a_folder_that_cannot_be_written_is_named(photos: Tensor, tmp_path: Path) -> None:
@@ -286,7 +286,7 @@ def test_bars_follow_the_fit_and_survive_what_is_printed_between(
     assert results.getvalue() == "a row of results\n"
     image = [fields for task, fields in seen if task != bars._list_bar]
     assert [fields["completed"] for fields in image] == [1, 2, 3]
-    assert image[0]["note"].startswith("t 999  stage I  noise 0.")
+    assert image[0]["note"].startswith("σ 78.704  stage I  noise 0.")
 
 
 def test_remaining_time_counts_the_share_of_the_present_fit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -140,7 +140,7 @@ def test_a_photo_has_the_same_board_in_any_batch(folder: Path, monkeypatch: pyte
         alone = scalars("1", name)
         alike(scalars("5", name), alone)
         assert [step for step, _ in alone[f"degradation/{tag}"]] == [0, 1, 2, 3]
-        assert {"modelling/likelihood", "guidance/total_variation", "schedule/t", "strip"} <= alone.keys()
+        assert {"modelling/likelihood", "guidance/total_variation", "schedule/sigma", "strip"} <= alone.keys()
         assert ("degradation/gamma" in alone) == (tag == "gamma")
 
 

@@ -130,7 +130,8 @@ def test_safer_settings_are_smaller_steps_and_exact_arithmetic() -> None:
 
 def restored(folder: Path, scale: float) -> tuple[Any, list[dict[str, str]]]:
     update = f"{{class_path: GradientUpdate, init_args: {{scale: {scale}}}}}"
-    words = ["--degradation", "Noise", "--guidance.update", update, "--guidance.terms", "[{loss: Fidelity}]", *TOY]
+    words = ["--sampling.sampler", "SchedulerSampler", "--sampling.sigma_max", "null", "--sampling.sigma_min", "0"]
+    words += ["--degradation", "Noise", "--guidance.update", update, "--guidance.terms", "[{loss: Fidelity}]", *TOY]
     outcome = run("restore", "--images", str(folder / "in"), "--out", str(folder / "out"), *words)
     with (folder / "out/results.csv").open(newline="") as file:
         return outcome, list(csv.DictReader(file))

@@ -64,7 +64,7 @@ def test_the_bundled_prior_removes_noise_from_a_small_photo() -> None:
     clean = photos(1, 48, 48)
     y = (clean + 0.1 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
     result = fit(y, names(1), matched(Noise, prior=UNetPrior(), steps=8))
-    check(result, y, nfe=FIRST_LOOK + 8 + len(SHIFTS))
+    check(result, y, nfe=FIRST_LOOK + 4 + len(SHIFTS))
     before, after = ((x - clean).square().mean() for x in (y, result.restored))
     assert float(after) < 0.6 * float(before)
 

@@ -26,7 +26,7 @@ _TYPES = {
 }
 
 
-_CLASSES = ("degradation", "loss", "prior", "scheduler", "update")  # settings that name a class
+_CLASSES = ("degradation", "loss", "prior", "sampler", "scheduler", "update")  # settings that name a class
 _NOT_KEYS = ("config", "print_config", "print_shtab", "help")
 _MANY = 60  # names of classes, of which no more are listed
 
@@ -86,9 +86,16 @@ def known_classes(key: str) -> list[str]:
         return [name for name in dir(diffusers) if name.endswith("Scheduler") and not name.startswith("Flax")]
     from zeroair_pl.guidance.updates import GuidanceUpdate
     from zeroair_pl.priors import Prior
+    from zeroair_pl.sampling import Sampler
 
-    base: Any = {"update": GuidanceUpdate, "prior": Prior}.get(key)
-    return sorted(cls.__name__ for cls in base.__subclasses__()) if base else []
+    base: Any = {"update": GuidanceUpdate, "prior": Prior, "sampler": Sampler}.get(key)
+    return sorted(_concrete(base)) if base else []
+
+
+def _concrete(base: type) -> set[str]:
+    """Names of the classes below ``base`` that can be built."""
+    own = {base.__name__} if not inspect.isabstract(base) else set()
+    return own.union(*map(_concrete, base.__subclasses__()))
 
 
 def options_of(class_path: str) -> list[str]:

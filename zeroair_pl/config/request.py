@@ -181,7 +181,20 @@ def _joined(words: Sequence[str], lists: Sequence[str], flags: Sequence[str]) ->
 
 def resolved(parser: ArgumentParser, settings: Namespace) -> str:
     """All settings as YAML that ``--config`` reads again."""
-    return as_yaml(_shortened(yaml.safe_load(parser.dump(settings))))
+    whole, defaults = (yaml.safe_load(parser.dump(each, skip_none=False)) for each in (settings, parser.get_defaults()))
+    return as_yaml(_shortened(_stated(whole, defaults)))
+
+
+def _stated(values: dict[str, Any], defaults: Any) -> dict[str, Any]:
+    """Without what is null, unless that differs from the default: pure noise, for example, is a ``sigma_max`` of null."""
+    found = {}
+    for key, value in values.items():
+        default = defaults.get(key) if isinstance(defaults, dict) else None
+        if isinstance(value, dict):
+            found[key] = _stated(value, default)
+        elif value is not None or default is not None:
+            found[key] = value
+    return found
 
 
 def _shortened(value: Any) -> Any:

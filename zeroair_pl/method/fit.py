@@ -75,8 +75,8 @@ def _fit(
         engine = trainer_of([DiffusionSampling(sampler, method.guidance, generators), Watchdog(), *callbacks], trainer)
         device = engine.strategy.root_device
         method.prior.to(device)
-        look = FirstLook(method.prior)
-        for i, phi in enumerate(module.phi):
+        looks = [FirstLook(method.prior) for _ in names]
+        for i, (look, phi) in enumerate(zip(looks, module.phi, strict=True)):
             look(phi, y[i : i + 1])
         if stacks_on(device):
             module.to(device).stack()
@@ -98,7 +98,7 @@ def _fit(
         restored,
         maps,
         sigma,
-        (sampler.nfe + look.nfe // len(names)).tolist(),
+        [look.nfe + count for look, count in zip(looks, sampler.nfe.tolist(), strict=True)],
         time.perf_counter() - began,
         phi,
         dict(module.lost),

@@ -101,7 +101,8 @@ class DiffusionSampling(Callback):
         guided = guided._replace(x0=_finite(guided.x0, module, state.noise, "the guided clean estimate"))
         self.sampler.advance(guided, state, float(batch))
         module.finished = module.finished | self.sampler.finished
-        module.state = replace(state, x0=guided.x0)
+        auxiliary = guided.x0_auxiliary if guided.x0_auxiliary is not None else state.x0_auxiliary
+        module.state = replace(state, x0=guided.x0, x0_auxiliary=auxiliary)
 
     def state_dict(self) -> dict[str, Any]:
         return self.sampler.state_dict()
