@@ -4,7 +4,7 @@
 
 Each row is the base config with one thing changed, by a layer of configs/ablations/ or by a setting:
 
-    method   TDM, the learned noise level, the posterior mean, anchoring, the start, physics, the prior, each loss and
+    method   TDM, the learned noise level, the posterior mean, the sampler, the start, physics, the prior, each loss and
              each stage that the base has, one or two noise maps
     steps    8 to 250 steps
     gan      the forms of the adversarial game, on top of ablations/gan
@@ -134,9 +134,12 @@ def without_parts(base: Preset, settings: dict[str, Any]) -> Iterator[Row]:
     for stage in STAGES if settings["guidance"]["terms"] else ():
         terms = [{**term, "weight": {**_staged(term), stage: 0.0}} for term in settings["guidance"]["terms"]]
         yield f"without stage {stage}", with_part(base, settings, "guidance", terms=terms)
-    two = settings["guidance"]["auxiliary"]
-    title = "one noise map" if two else "two noise maps"
-    yield title, with_part(base, settings, "guidance", auxiliary=not two)
+    sampler = settings["sampling"].get("sampler")
+    if (sampler or {}).get("class_path") == "SchedulerSampler":
+        options = sampler.get("init_args", {})
+        title = "one noise map" if options.get("auxiliary") else "two noise maps"
+        changed = {**sampler, "init_args": {**options, "auxiliary": not options.get("auxiliary")}}
+        yield title, with_part(base, settings, "sampling", sampler=changed)
 
 
 def gan_forms(title: str, base: Preset) -> Iterator[Row]:

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 OUT = Path("restored") / "quality"
 TASK = "task"
 METHOD = ("degradation", "prior", "modelling", "guidance", "sampling")
-COLUMNS = {"psnr": 2, "ssim": 3, "gain": 2, "spread": 2, "worst": 2, "seconds": 1, "forwards": 0}  # and their digits
+COLUMNS = {"psnr": 2, "ssim": 3, "gain": 2, "spread": 2, "worst": 2, "seconds": 1, "nfe": 0}  # and their digits
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -161,7 +161,7 @@ def scores_of(photos: PhotoSet, title: str, name: str, row: Row, seed: int, out:
     image = load_photo(folder_of(out, photos.name, title, seed) / row.output).pixels
     truth = load_photo(photos.clean[name]).pixels if name in photos.clean else None
     before = None if photos.harmless else load_photo(photos.degraded[name]).pixels
-    facts = {"seconds": row.seconds or 0.0, "forwards": float(row.forwards or 0)}
+    facts = {"seconds": row.seconds or 0.0, "nfe": float(row.nfe or 0)}
     return Scored(title, name, {**score(image, truth, before), **facts}, seed)
 
 

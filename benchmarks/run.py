@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from zeroair_pl.commands.evaluate import Evaluation
 
 METHOD = ("seed", "degradation", "prior", "modelling", "guidance", "sampling")
-SCORES = {"psnr": 3, "ssim": 4, "seconds": 2, "forwards": 1}  # and digits
+SCORES = {"psnr": 3, "ssim": 4, "seconds": 2, "nfe": 1}  # and digits
 
 
 def main(argv: Sequence[str] | None = None) -> int:

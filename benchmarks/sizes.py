@@ -77,7 +77,7 @@ def restored(photo: Path, config: list[str]) -> dict[str, Any]:
     (row,) = results.rows
     if row.status != "restored":
         raise SystemExit(row.reason)
-    return {"seconds": round(row.seconds or 0, 2), "peak": _peak(), "before": before, "forwards": row.forwards}
+    return {"seconds": round(row.seconds or 0, 2), "peak": _peak(), "before": before, "nfe": row.nfe}
 
 
 def _peak() -> float:

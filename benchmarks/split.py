@@ -68,7 +68,7 @@ def timed(method: Method, y: Tensor, repeat: int) -> dict[str, float]:
     for _ in range(repeat + 1):
         spent: dict[str, float] = defaultdict(float)
         with (
-            clock(method.prior, "predict", spent, "prior"),
+            clock(method.prior, "denoise", spent, "prior"),
             clock(Restoration, "training_step", spent, "TDM"),
             clock(DiffusionSampling, "on_train_batch_end", spent, "TDG"),
         ):

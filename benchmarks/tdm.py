@@ -124,7 +124,7 @@ def first_look(method: Method, y: Tensor) -> Degradation:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     phi = method.degradation()
     phi.initialise(y)
-    FirstLook(method.prior.to(device), device)(phi, y)
+    FirstLook(method.prior.to(device))(phi, y)
     return phi
 
 

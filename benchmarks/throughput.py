@@ -1,12 +1,11 @@
 """How many photos a minute, where the time goes, how much memory a long list takes, and how long a start.
 
-    python benchmarks/throughput.py [--parts batches processes share memory start gpu] [--config dehaze]
+    python benchmarks/throughput.py [--parts lists processes share memory start gpu] [--config dehaze]
 
-    batches    photos per minute of whole restorations of a list, by side and batch, on the CPU; each round has every
-               batch once, and the ratios to batch 1 are those within a round. The files must not depend on the batch.
+    lists      photos per minute of whole restorations of a list on the CPU, by side
     processes  the command line on one list: one process with all threads, and as many processes with a thread each
-    share      of the time of the fits, and of the whole list, that the prior has, one photo at a time on the CPU; and
-               what else takes the most time, by the function of the package (costs.py)
+    share      of the time of the fits, and of the whole list, that the prior has, on the CPU; and what else takes the
+               most time, by the function of the package (costs.py)
     memory     resident memory after each photo of a long list of small ones, in a process of its own (Linux)
     start      seconds of --help, of restore --help, and of a run of one photo
     gpu        photos per minute by batch, and a network of the size of ADM with random weights, against their forward
@@ -14,7 +13,7 @@
 
 A config may be several joined by +, of which later ones override earlier ones. Photos are crops of the examples.
 Without a GPU its part is left out. Writes benchmarks/results/NAME.json, of which each part is a section of its own: a
-part that runs alone leaves the others as they are. The exit status is 1 if files differ.
+part that runs alone leaves the others as they are.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ from zeroair_pl.errors import ZeroAIRError
 
 Part = Callable[[argparse.Namespace], "dict[str, Any] | None"]
 PARTS: dict[str, Part] = {
-    "batches": throughput_lists.batches,
+    "lists": throughput_lists.lists,
     "processes": throughput_commands.processes,
     "share": throughput_lists.share,
     "memory": throughput_lists.memory,
@@ -52,15 +51,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.resident:
             print(json.dumps(throughput_lists.resident(options)))
             return 0
-        return measure(options)
+        measure(options)
+        return 0
     except ZeroAIRError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
 
-def measure(options: argparse.Namespace) -> int:
-    """Runs the parts, prints each, and puts it into the JSON file; 1 if files differ."""
-    status = 0
+def measure(options: argparse.Namespace) -> None:
+    """Runs the parts, prints each, and puts it into the JSON file."""
     for part in options.parts:
         section = PARTS[part](options)
         print(f"\n{part}" if section else f"\n{part}: there is none on this machine, so nothing is measured")
@@ -69,16 +68,14 @@ def measure(options: argparse.Namespace) -> int:
             for line in lines(section):
                 print(line, flush=True)
             sections[part] = {**machine.described(), **section}
-            status |= section.get("equal_files") is False
         else:
             sections.setdefault(part, None)  # what another machine has measured stays
         path = machine.write(options.name, {name: sections[name] for name in PARTS if name in sections})
     print(f"\nall numbers: {path}")
-    return int(status)
 
 
 def lines(section: dict[str, Any]) -> Iterator[str]:
-    """A section as a person reads it: its tables, its goals, and whatever is true or false of it."""
+    """A section as a person reads it: its tables and its goals."""
     yield from table(section["rows"])
     for preset, costs in section.get("costs", {}).items():
         yield f"{preset}: beside the prior, for each photo"
@@ -86,8 +83,6 @@ def lines(section: dict[str, Any]) -> Iterator[str]:
     for goal in section.get("goals", ()):
         sign, met = "≥" if goal["at_least"] else "≤", "pass" if goal["met"] else "FAIL"
         yield f"{goal['what']}: {goal['value']:g}, goal {sign} {goal['limit']:g}: {met}"
-    if "equal_files" in section:
-        yield f"the same files with every batch: {'pass' if section['equal_files'] else 'FAIL'}"
 
 
 def table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
@@ -112,13 +107,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--config", default="dehaze", help="of all parts but share")
     parser.add_argument("--presets", nargs="+", default=["dehaze", "low_light", "denoise", "auto"], help="of share")
     parser.add_argument("--side", type=int, default=256, help="of the photos, where it is not the part's own")
-    parser.add_argument("--sides", nargs="+", type=int, default=[64, 128, 256], help="of batches")
-    parser.add_argument("--batch", nargs="+", type=int, default=[1, 2, 4, 8], help="of batches")
+    parser.add_argument("--sides", nargs="+", type=int, default=[64, 128, 256], help="of lists")
     parser.add_argument("--gpu_batch", nargs="+", type=int, default=[1, 4, 16, 64])
     parser.add_argument("--repeat", type=int, default=3, help="rounds; medians count")
     parser.add_argument("--photos", type=int, help="in a list, in the place of each part's own number")
     parser.add_argument("--name", default="throughput", help="of the JSON file")
-    # What the process of the part memory does: its photos, and their batch is the first of --batch.
+    # What the process of the part memory does: these photos.
     parser.add_argument("--resident", type=Path, help=argparse.SUPPRESS)
     return parser
 

@@ -90,16 +90,16 @@ def fits(method: Method, y: Tensor, device: str, repeat: int) -> dict[str, Any]:
     names = [str(i) for i in range(len(y))]
     trainer = {"accelerator": {"cuda": "gpu"}.get(device, device)}
     method.prior.to(device)
-    x_t, t = y.to(device) * 2 - 1, torch.full((len(y),), 100.0)
+    x, sigma = y.to(device), torch.full((len(y),), 0.1)
     passes = 0
 
     def whole() -> None:
         nonlocal passes
-        passes = int(np.max(solve(y, names, method, trainer=trainer).forwards))
+        passes = int(np.max(solve(y, names, method, trainer=trainer).nfe))
 
     def alone() -> None:
         for _ in range(passes):
-            method.prior.predict(x_t, t)
+            method.prior.denoise(x, sigma)
 
     took = [(_seconds(whole, device), _seconds(alone, device)) for _ in range(repeat + 1)][1:]
     fitted, forward = (statistics.median(each) for each in zip(*took, strict=True))
@@ -110,12 +110,11 @@ def fits(method: Method, y: Tensor, device: str, repeat: int) -> dict[str, Any]:
 
 def with_prior(method: Method, prior: UNetPrior) -> Any:
     """The method with another prior, in a few steps, in all of which the prior sees images of the photo's own size."""
-    import copy
+    from zeroair_pl.sampling import NoiseMatchedSampler
 
-    update = copy.copy(method.guidance.update)
-    update.posterior_mean = False  # whose last look is at shifted images, which are larger than the network's own size
-    sampling = replace(method.sampling, steps=ADM_STEPS)
-    return replace(method, prior=prior, guidance=replace(method.guidance, update=update), sampling=sampling)
+    # Without posterior means, whose last look is at shifted images, which are larger than the network's own size.
+    sampler = NoiseMatchedSampler(posterior_mean=False)
+    return replace(method, prior=prior, sampling=replace(method.sampling, steps=ADM_STEPS, sampler=sampler))
 
 
 def random_network(folder: Path, layout: Architecture, settings: Settings) -> UNetPrior:

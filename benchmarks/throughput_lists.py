@@ -1,9 +1,8 @@
-"""Lists of photos in this process, for throughput.py: by batch, the prior's share, and memory."""
+"""Lists of photos in this process, for throughput.py: by side, the prior's share, and memory."""
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import statistics
@@ -27,35 +26,29 @@ SMALL = 64  # side of the photos whose memory is watched
 MOST = 12  # costs that are listed
 
 
-def batches(options: argparse.Namespace) -> dict[str, Any]:
-    """Photos per minute by side and batch, without pictures; for the last side and the first batch also with them."""
-    photos, equal = options.photos or 2 * max(options.batch), True
-    rows: list[dict[str, Any]] = []
+def lists(options: argparse.Namespace) -> dict[str, Any]:
+    """Photos per minute by side, without pictures; for the last side also with them."""
+    photos, rows = options.photos or 16, list[dict[str, Any]]()
     for side in options.sides:
-        cases: list[tuple[int, dict[str, Any]]] = [(batch, PLAIN) for batch in options.batch]
-        cases += [(options.batch[0], {})] if side == options.sides[-1] else []
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             files = crops(layers(options.config), side, photos, folder / "photos")
-            seconds: list[list[float]] = [[] for _ in cases]
-            found = set()
-            first = files[: max(options.batch)]
-            restored(first, layers(options.config), folder / "warm", batch=len(first), trainer=CPU, **PLAIN)
-            for turn in range(options.repeat):
-                for i, (batch, more) in enumerate(cases):
-                    out = folder / f"{turn}-{i}"
-                    run = restored(files, layers(options.config), out, batch=batch, trainer=CPU, **more)
-                    seconds[i].append(run.seconds)
-                    found.add(_digest(out, [row.output for row in run.results.rows]))
-            equal &= len(found) == 1
-        for (batch, more), each in zip(cases, seconds, strict=True):
-            ratios = [first / own for first, own in zip(seconds[0], each, strict=True)]
-            row = {"side": side, "batch": batch, "pictures": not more}
-            row |= {"per_minute": round(60 * photos / statistics.median(each), 1)}
-            row |= {"ratio": round(statistics.median(ratios), 3)}
-            rows.append({**row, "least": round(min(ratios), 3), "most": round(max(ratios), 3)})
-    about = {"config": machine.title_of(options.config), "photos": photos, "repeat": options.repeat}
-    return {**about, "rows": rows, "equal_files": equal}
+            restored(files[:1], layers(options.config), folder / "warm", trainer=CPU, **PLAIN)
+            for pictures in (False, True) if side == options.sides[-1] else (False,):
+                seconds = [
+                    restored(
+                        files,
+                        layers(options.config),
+                        folder / f"{turn}-{pictures}",
+                        trainer=CPU,
+                        **({} if pictures else PLAIN),
+                    ).seconds
+                    for turn in range(options.repeat)
+                ]
+                per_minute = [round(60 * photos / each, 1) for each in (statistics.median(seconds), *seconds)]
+                row = {"side": side, "pictures": pictures, "per_minute": per_minute[0]}
+                rows.append({**row, "least": min(per_minute), "most": max(per_minute)})
+    return {"config": machine.title_of(options.config), "photos": photos, "repeat": options.repeat, "rows": rows}
 
 
 def share(options: argparse.Namespace) -> dict[str, Any]:
@@ -66,7 +59,7 @@ def share(options: argparse.Namespace) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             files = crops(layers(preset), options.side, photos, folder / "photos")
-            restored(files[:1], layers(preset), folder / "warm", batch=1, trainer=CPU)
+            restored(files[:1], layers(preset), folder / "warm", trainer=CPU)
             found: dict[bool, list[dict[str, float]]] = {False: [], True: []}
             for turn in range(options.repeat):
                 for pictures in found:
@@ -80,7 +73,7 @@ def share(options: argparse.Namespace) -> dict[str, Any]:
                     shares = [spent["prior"] / spent[whole] for spent in each]
                     row[f"of_{whole}"] = round(statistics.median(shares), 3)
                 rows.append(row)
-            watched = Costs(type(clocks.method_of(*layers(preset)).prior).predict)
+            watched = Costs(type(clocks.method_of(*layers(preset)).prior).denoise)
             _spent(files, preset, folder / "watched", watched=watched)
             costs[title] = watched.rows(photos, MOST)
     goals = [goal(f"prior's share of the list, {r['preset']}", r["of_list"], SHARE) for r in rows if r["pictures"]]
@@ -91,7 +84,7 @@ def share(options: argparse.Namespace) -> dict[str, Any]:
 def _spent(
     files: list[Path], preset: str, out: Path, pictures: bool = True, watched: Costs | None = None
 ) -> dict[str, float]:
-    """Seconds of a list one photo at a time: the list, its fits, the prior in them, and reading and writing, which
+    """Seconds of a list: the list, its fits, the prior in them, and reading and writing, which
     other threads do meanwhile. Loading the prior and reading the settings is not in the list."""
     from zeroair_pl.jobs import sharing
     from zeroair_pl.jobs.job import Job
@@ -109,33 +102,31 @@ def _spent(
     with ExitStack() as stack:
         sharing.restore_all = whole
         stack.callback(setattr, sharing, "restore_all", inner)
-        for owner, method, name in ((sharing, "restore_all", "list"), (prior, "predict", "prior")):
+        for owner, method, name in ((sharing, "restore_all", "list"), (prior, "denoise", "prior")):
             stack.enter_context(clock(owner, method, spent, name))
         for method in ("read", "write"):
             stack.enter_context(clock(Job, method, spent, method))
-        run = restored(files, layers(preset), out, batch=1, trainer=CPU, **({} if pictures else PLAIN))
+        run = restored(files, layers(preset), out, trainer=CPU, **({} if pictures else PLAIN))
     return {**spent, "fit": sum(row.seconds or 0 for row in run.results.rows)}
 
 
 def memory(options: argparse.Namespace) -> dict[str, Any]:
-    """Resident memory over a long list, one at a time and in the largest batch: does it grow?"""
-    photos, rows, goals = options.photos or 200, [], []
+    """Resident memory over a long list: does it grow?"""
+    photos = options.photos or 200
     with tempfile.TemporaryDirectory() as name:
         files = crops(layers(options.config), min(SMALL, options.side), photos, Path(name) / "photos")
-        for batch in sorted({1, max(options.batch)}):
-            words = ("--resident", files[0].parent, "--config", options.config, "--batch", str(batch))
-            _, out = clocks.started(Path(__file__).with_name("throughput.py"), *words)
-            held: list[float] = json.loads(out.splitlines()[-1])
-            quarter = max(1, len(held) // 4)
-            first, last = statistics.median(held[:quarter]), statistics.median(held[-quarter:])
-            slope = statistics.linear_regression(range(len(held)), held).slope
-            row = {"batch": batch, "first_quarter": round(first, 1), "last_quarter": round(last, 1)}
-            row |= {"most": max(held), "per_photo": round(slope, 3)}
-            rows.append({**row, "resident": held})
-            limit = max(GROWTH, round(GROWTH_SHARE * first, 1))
-            goals.append(goal(f"MiB more at the end, batch {batch}", round(last - first, 1), limit, at_least=False))
+        words = ("--resident", files[0].parent, "--config", options.config)
+        _, out = clocks.started(Path(__file__).with_name("throughput.py"), *words)
+    held: list[float] = json.loads(out.splitlines()[-1])
+    quarter = max(1, len(held) // 4)
+    first, last = statistics.median(held[:quarter]), statistics.median(held[-quarter:])
+    slope = statistics.linear_regression(range(len(held)), held).slope
+    row = {"first_quarter": round(first, 1), "last_quarter": round(last, 1)}
+    row |= {"most": max(held), "per_photo": round(slope, 3)}
+    limit = max(GROWTH, round(GROWTH_SHARE * first, 1))
+    goals = [goal("MiB more at the end", round(last - first, 1), limit, at_least=False)]
     about = {"config": machine.title_of(options.config), "photos": photos, "unit": "MiB"}
-    return {**about, "rows": rows, "goals": goals}
+    return {**about, "rows": [{**row, "resident": held}], "goals": goals}
 
 
 def resident(options: argparse.Namespace) -> list[float]:
@@ -153,13 +144,6 @@ def resident(options: argparse.Namespace) -> list[float]:
     with ExitStack() as stack:
         setattr(Outputs, "add", add)  # noqa: B010 - mypy knows a method when it sees one
         stack.callback(setattr, Outputs, "add", inner)
-        out = options.resident.parent / f"restored-{options.batch[0]}"
-        restored(sorted(options.resident.iterdir()), layers(options.config), out, batch=options.batch[0], trainer=CPU)
+        photos = sorted(options.resident.iterdir())
+        restored(photos, layers(options.config), options.resident.parent / "restored", trainer=CPU)
     return held
-
-
-def _digest(folder: Path, names: list[str]) -> str:
-    found = hashlib.sha256()
-    for name in names:
-        found.update(name.encode() + b"\0" + (folder / name).read_bytes())
-    return found.hexdigest()

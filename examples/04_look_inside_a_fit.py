@@ -15,12 +15,10 @@ from torch import Tensor
 
 from zeroair_pl.degradations import Haze
 from zeroair_pl.guidance import Likelihood
-from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.guidance.stages import Term
 from zeroair_pl.inspection.report import contact_sheet
 from zeroair_pl.method.fit import fit
 from zeroair_pl.method.restoration import Modelling, Restoration
-from zeroair_pl.method.sampling import Guidance
 from zeroair_pl.method.settings import Method, Sampling
 from zeroair_pl.photos.reading import load_photo
 from zeroair_pl.priors import Prior, UNetPrior
@@ -41,12 +39,12 @@ class Watch(Callback):
         with torch.no_grad():
             residual = (state.y - state.degradation(state.x0)).square().mean().sqrt()
         line = (
-            f"t {state.t:5.1f}   noise in x_t {255 * float(state.noise):6.2f}   error of x0 "
+            f"noise in x_t {255 * float(state.noise):6.2f}   error of x0 "
             f"{255 * float(state.x0_error):5.2f}   learned noise {255 * float(state.noise_level().detach()):5.2f}   "
             f"residual {255 * float(residual):5.2f}"
         )
         print(line)
-        self.seen.append((f"t = {state.t:.1f}", state.x0[0].clone()))
+        self.seen.append((f"σ = {float(state.noise):.3f}", state.x0[0].clone()))
 
 
 def main(
@@ -62,8 +60,7 @@ def main(
         degradation=Haze,
         prior=prior or UNetPrior(),
         modelling=Modelling([Term(Likelihood())], lr=0.01),
-        guidance=Guidance(update=AnchoredUpdate()),
-        sampling=Sampling(steps=steps, start=0.15, end=0.003, spacing="log_snr"),
+        sampling=Sampling(steps=steps),
     )
     watch = Watch()
     print("all numbers in units of 1/255")

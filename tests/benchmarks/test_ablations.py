@@ -19,7 +19,7 @@ from zeroair_pl.guidance import Likelihood
 from zeroair_pl.guidance.stages import Term
 from zeroair_pl.method.fit import fit
 from zeroair_pl.method.restoration import Modelling
-from zeroair_pl.method.sampling import AnchoredUpdate, Guidance
+from zeroair_pl.method.sampling import Guidance
 from zeroair_pl.method.settings import Method, Sampling
 from zeroair_pl.plugins import classes
 
@@ -88,7 +88,7 @@ def test_a_held_noise_level_stays_while_all_else_is_learned(
     modelling = Modelling([Term(Likelihood())], lr=0.1)
 
     def learned(family: type[Haze]) -> Any:
-        method = Method(family, ToyPrior(), modelling, Guidance(update=AnchoredUpdate()), Sampling(steps=4, start=0.15))
+        method = Method(family, ToyPrior(), modelling, Guidance(), Sampling(steps=4))
         (phi,) = fit(y, ["photo"], method).phi
         return phi
 

@@ -69,7 +69,7 @@ def test_a_guidance_loss_of_my_own(script: ModuleType, tmp_path: Path) -> None:
 def test_look_inside_a_fit(script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sheet = script.main(save_toy(tmp_path / "toy.png"), tmp_path / "out", prior=ToyPrior(), steps=4, side=32)
     assert Image.open(sheet).width > 5 * 128
-    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("t ")]
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("noise in x_t")]
     noise = [float(line.partition("noise in x_t")[2].split()[0]) for line in lines]
     assert len(noise) == 4
     assert noise == sorted(noise, reverse=True)
@@ -111,7 +111,7 @@ def test_a_benchmark_runs_a_config(
     assert script.main([str(word) for word in words]) == 0
     measured = json.loads((tmp_path / "results" / "x.json").read_text())
     assert measured["settings"]["sampling"]["steps"] == 3
-    assert all(2 <= each["forwards"] <= 1 + 3 + 3 for each in measured["images"].values())
+    assert all(2 <= each["nfe"] <= 1 + 3 + 3 for each in measured["images"].values())
     assert measured["mean"]["psnr"] == pytest.approx(sum(e["psnr"] for e in measured["images"].values()) / 2, abs=1e-3)
     assert str(tmp_path) not in json.dumps(measured)
 

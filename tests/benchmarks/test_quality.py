@@ -78,7 +78,7 @@ def test_the_table_has_every_row_of_every_set(
     assert row["worst"] == pytest.approx(min(np.mean(each["gain"]) for each in row["images"].values()), abs=1e-3)
     assert row["settings"]["degradation"]["class_path"] == "Noise", "the preset of this kind"
     assert row["kinds"] == {"one": "Noise", "two": "Noise"}
-    assert 1 <= row["forwards"] <= 10
+    assert 1 <= row["nfe"] <= 10
     assert list(clean) == [config]
     assert "gain" not in clean[config]
     assert clean[config]["worst"] > noise[config]["psnr"]

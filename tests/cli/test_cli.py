@@ -122,7 +122,7 @@ def test_an_unknown_config_is_named_with_the_nearest_one(folder: Path) -> None:
 
 
 def test_later_layers_win_key_by_key_and_options_win_over_all(folder: Path) -> None:
-    (folder / "a.yaml").write_text("seed: 1\nsampling: {steps: 9, eta: 0.5}\ndegradation: Haze\n")
+    (folder / "a.yaml").write_text("seed: 1\nsampling: {steps: 9, sigma_min: 0.02}\ndegradation: Haze\n")
     (folder / "b.yaml").write_text("sampling: {steps: 7}\ndegradation: {class_path: Haze, init_args: {floor: 0.2}}\n")
     found = settings("--seed", "3", "--config", "a", "--config", "b", "--degradation.strength", "0.5")
     assert found["seed"] == 3, "an option wins wherever it stands"
@@ -194,10 +194,15 @@ def test_files_that_are_no_configs(folder: Path, text: str, said: str) -> None:
 
 
 def test_any_diffusers_scheduler_can_be_named(folder: Path) -> None:
-    (folder / "a.yaml").write_text("sampling: {scheduler: {class_path: UniPCMultistepScheduler}}")
-    assert settings("--config", "a")["sampling"]["scheduler"]["class_path"] == "UniPCMultistepScheduler"
-    found = settings("--sampling.scheduler", "DDPMScheduler", "--sampling.scheduler.variance_type", "fixed_large")
-    assert found["sampling"]["scheduler"]["init_args"] == {"variance_type": "fixed_large"}
+    sampler = "{class_path: SchedulerSampler, init_args: {scheduler: UniPCMultistepScheduler}}"
+    (folder / "a.yaml").write_text(f"sampling: {{sampler: {sampler}}}")
+    found = settings("--config", "a")["sampling"]["sampler"]["init_args"]["scheduler"]
+    assert found["class_path"] == "UniPCMultistepScheduler"
+    name = "--sampling.sampler.scheduler"
+    found = settings(
+        "--sampling.sampler", "SchedulerSampler", name, "DDPMScheduler", f"{name}.variance_type", "fixed_large"
+    )
+    assert found["sampling"]["sampler"]["init_args"]["scheduler"]["init_args"] == {"variance_type": "fixed_large"}
 
 
 def test_terms_can_be_stated_in_short_and_in_full(folder: Path) -> None:
@@ -232,9 +237,19 @@ guidance:
         ("images: 3", ["images: expected a list or text, but got '3'"]),
         ("sampling: 5", ["a.yaml:1: sampling: expected 'key: value' lines, but got 5"]),
         ("sampling:\n  step: 5", ["a.yaml:2: sampling: ", "'step'", "Did you mean 'steps'?"]),
-        ("sampling:\n  spacing: unifrom", ["sampling.spacing: expected one of 'uniform', 'log_snr'", "'unifrom'"]),
-        ("sampling:\n  scheduler: DDIMSchedular", ["a.yaml:2:", "Did you mean 'DDIMScheduler'?"]),
-        ("sampling: {scheduler: {class_path: DDIMScheduler, init_args: {foo: 1}}}", ["DDIMScheduler has no", "'foo'"]),
+        ("sampling:\n  sampler: AnealedSampler", ["a.yaml:2:", "Did you mean 'AnnealedSampler'?"]),
+        (
+            "sampling: {sampler: {class_path: SchedulerSampler, init_args: {foo: 1}}}",
+            ["SchedulerSampler has no", "'foo'"],
+        ),
+        (
+            "sampling:\n  start: 0.2",
+            ["a.yaml:2: sampling.start is sampling.sigma_max now", "0.15 of the"],
+        ),
+        ("sampling: {end: 0}", ["sampling.end is sampling.sigma_min now"]),
+        ("sampling:\n  scheduler: DDIMScheduler", ["sampling.scheduler is an option of SchedulerSampler now"]),
+        ("guidance: {auxiliary: true}", ["guidance.auxiliary is an option of SchedulerSampler now"]),
+        ("guidance: {update: AnchoredUpdate}", ["AnchoredUpdate is sampling.sampler: NoiseMatchedSampler now"]),
         ("degradation: Hase", ["a.yaml:1: degradation: there is no class 'Hase'. Did you mean 'Haze'?"]),
         ("degradation: hazee", ["Did you mean 'Haze'?"]),
         ("degradation: zeroair_pl.degradations.Hase", ["Did you mean 'Haze'?"]),
@@ -283,7 +298,9 @@ def test_mistakes_in_a_config(folder: Path, text: str, said: list[str]) -> None:
         (["--save-map"], "Did you mean '--save_maps'?"),
         (["--sampling.step", "3"], "Did you mean '--sampling.steps'?"),
         (["--sampling.steps", "0"], "sampling.steps: expected at least 1, got 0"),
-        (["--sampling.start", "0.2", "--sampling.end", "0.5"], "start=0.2 and end=0.5"),
+        (["--sampling.sigma_max", "0.2", "--sampling.sigma_min", "0.5"], "sigma_max=0.2 and sigma_min=0.5"),
+        (["--sampling.start", "0.2"], "--sampling.start is sampling.sigma_max now"),
+        (["--sampling.eta", "1"], "--sampling.eta is an option of SchedulerSampler now"),
         (["--degradation", "Hase"], "Did you mean 'Haze'?"),
         (["--degradation.strength", "2"], "Noise has no option 'strength'"),
         (["--guidance.boundaries.global_content", "2"], "global_content=2.0"),
@@ -294,7 +311,7 @@ def test_mistakes_in_a_config(folder: Path, text: str, said: list[str]) -> None:
         (["--images"], "--images: expected at least one value"),
         (["--images", "absent/*.png"], "matches nothing"),
         (["--plugins", "absent"], "plugins: 'absent' is not a folder"),
-        (["--sampling.scheduler", "KarrasVeScheduler"], "sampling.scheduler"),
+        (["--sampling.sampler", "KarrasVeSampler"], "sampling.sampler"),
     ],
 )
 def test_mistakes_in_options(folder: Path, words: list[str], said: str) -> None:

@@ -9,10 +9,7 @@ import pytest
 import yaml
 
 from helpers.command import run, save_toy
-from zeroair_pl.commands.restore import DEFAULTS
 from zeroair_pl.config.files import read_config
-from zeroair_pl.method.sampling import Guidance
-from zeroair_pl.method.settings import Sampling
 from zeroair_pl.photos.finding import find_images
 
 ROOT = Path(__file__).parents[2]
@@ -133,7 +130,6 @@ def test_the_published_presets_are_those_of_the_paper(name: str, preset: Preset)
     assert [term["weight"] for term in modelling["terms"]] == [preset.l1, preset.l2, preset.l3]
 
     guidance = config["guidance"]
-    assert guidance["auxiliary"] is True
     assert guidance["boundaries"] == {"global_content": 0.7, "content_detail": 0.05}
     assert guidance["update"] == {"class_path": "GradientUpdate", "init_args": {"scale": preset.s, "on": "mean"}}
     terms = {term["loss"]["class_path"]: term for term in guidance["terms"]}
@@ -158,13 +154,12 @@ def test_the_published_presets_are_those_of_the_paper(name: str, preset: Preset)
         assert by_loss["ResidualAdversarial"]["loss"]["init_args"] == {"objective": "bce", "lr": preset.d_lr}
 
     sampling = config["sampling"]
-    assert sampling["scheduler"] == {"class_path": "DDPMScheduler", "init_args": {"variance_type": "learned_range"}}
-    assert (sampling["steps"], sampling["start"], sampling["end"]) == (1000, 1.0, 0.0)
-
-
-def test_the_defaults_that_configs_can_name_are_those_of_the_classes() -> None:
-    assert DEFAULTS["guidance.update"] == {"class_path": type(Guidance().update).__name__}
-    assert DEFAULTS["sampling.scheduler"] == {"class_path": type(Sampling().scheduler).__name__}
+    assert (sampling["steps"], sampling["sigma_max"], sampling["sigma_min"]) == (1000, None, 0)
+    sampler = sampling["sampler"]
+    assert sampler["class_path"] == "SchedulerSampler"
+    assert sampler["init_args"]["auxiliary"] is True, "two noise maps"
+    scheduler = {"class_path": "DDPMScheduler", "init_args": {"variance_type": "learned_range"}}
+    assert sampler["init_args"]["scheduler"] == scheduler
 
 
 def test_the_package_list_is_complete() -> None:
@@ -176,3 +171,13 @@ def test_the_package_list_is_complete() -> None:
     }
     assert listed - folders == {"zeroair_pl._shipped.configs", "zeroair_pl._shipped.plugins"}
     assert folders <= listed, "an installed copy would lack these"
+
+
+def test_the_settings_page_shows_the_values_that_dehaze_has(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "settings.md").read_text()
+    block = page[page.index("# anatomy.yaml") :].partition("```")[0]
+    (tmp_path / "anatomy.yaml").write_text(block)
+    outcome = run("restore", "--config", tmp_path / "anatomy.yaml", "--print_config")
+    assert outcome.status == 0, outcome.err
+    shown = {key: value for key, value in yaml.safe_load(outcome.out).items() if value not in ([], {})}
+    assert shown == resolved("dehaze")

@@ -216,7 +216,7 @@ def test_members_can_be_computed_as_one(family: Any) -> None:
                     p.add_(0.02 * (i + 1) * (-1) ** k)  # learned
     methods = ["noise_level", "regularisation", "invert", "first_estimate", "maps"]
     together.stack(y, [*methods, "seen_through"] if family.pointwise else methods)
-    assert together.parts == [[0, 1, 2]]
+    assert together.stacked
     same = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-5)
     for method, image in (("forward", x), ("invert", y), ("first_estimate", y)):
         same(together.call(method, image), apart.call(method, image))

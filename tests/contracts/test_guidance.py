@@ -69,7 +69,7 @@ def test_an_image_does_not_know_its_company(kind: Any, auxiliary: bool) -> None:
     changed = moment(y, x0, Affine, x0.flip(-1) if auxiliary else None, losses=(loss,))
     assert torch.equal(loss(changed)[0], wanted)
     alone = moment(y[:1], x0[:1], Affine, x0[:1].flip(-1) if auxiliary else None, losses=(loss,))
-    assert torch.equal(loss(alone)[0], wanted)
+    torch.testing.assert_close(loss(alone)[0], wanted)  # kernels may round differently by the size of a batch
 
 
 @every_loss
@@ -199,9 +199,9 @@ def test_networks_that_are_computed_as_one_give_the_same_loss_and_gradients(
         if stacked:
             state.degradation.stack(state.y, ["noise_level", "regularisation"])
             for network in state.discriminators.values():
-                network.stack(state.y, within=state.degradation.parts)
-                assert network.parts == [[0, 1]]
-            assert state.degradation.parts == [[0, 1]]
+                network.stack(state.y)
+                assert network.stacked
+            assert state.degradation.stacked
         images = [v.clone().requires_grad_() for v in (state.x0, state.x0_auxiliary) if v is not None]
         value = loss(state.at(*images))
         own = [p for p in state.degradation.parameters()]

@@ -8,12 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from helpers.fitting import method
+from helpers.fitting import matched
 from helpers.moments import names
 from helpers.scenes import PHOTOS, bundled, clean, crop, noisy, psnr
 from zeroair_pl.degradations import Auto, Haze, LowLight, Noise, Underwater
 from zeroair_pl.degradations.noise_level import LOOK, estimate_noise_level, matched_noise_level
-from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.method.first_look import FirstLook
 from zeroair_pl.method.fit import fit
 
@@ -78,13 +77,13 @@ def test_each_family_is_surest_of_its_own_work() -> None:
 
 
 def settings() -> dict[str, Any]:
-    return {"update": AnchoredUpdate(), "lr": 0.01, "steps": 8, "start": 0.15, "end": 0.003, "spacing": "log_snr"}
+    return {"lr": 0.01, "steps": 8}
 
 
 @pytest.mark.parametrize("name", PHOTOS)
 def test_a_clean_photo_is_left_as_it_is(name: str) -> None:
     y = crop(name)
-    result = fit(y, names(1), method(Auto, bundled(), **settings()))
+    result = fit(y, names(1), matched(Auto, prior=bundled(), **settings()))
     assert result.phi[0].kind == "Noise"
     assert psnr(result.restored, y) > 38
 
@@ -95,7 +94,7 @@ def test_a_look_through_the_prior_finds_the_noise_under_texture(name: str, sigma
     y = noisy(0.1 + 0.8 * crop(name), sigma / 255)
     phi = Noise()
     phi.initialise(y)
-    FirstLook(bundled(), torch.device("cpu"))(phi, y)
+    FirstLook(bundled())(phi, y)
     assert 255 * float(phi.noise_level()) == pytest.approx(sigma, rel=0.2)
 
 
@@ -116,7 +115,7 @@ def test_texture_counts_for_less_than_noise_of_its_strength() -> None:
     assert matched_noise_level(patches / patches.std() * white.std()) < 0.6 * matched_noise_level(white)
 
 
-def test_a_large_photo_is_looked_at_in_parts_of_one_pass() -> None:
+def test_a_large_photo_is_looked_at_in_parts() -> None:
     seen = []
 
     class Looking(Noise):
@@ -124,12 +123,12 @@ def test_a_large_photo_is_looked_at_in_parts_of_one_pass() -> None:
             seen.append(y)
             denoise(y, LOOK)
 
-    look = FirstLook(bundled(), torch.device("cpu"))
+    look = FirstLook(bundled())
     for size in ((64, 96), (500, 600), (100, 700)):
         phi = Looking()
         photo = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
         phi.initialise(photo)
         look(phi, photo)
-    assert look.forwards == 3
+    assert look.nfe == 1 + 4 + 2
     assert [tuple(y.shape) for y in seen] == [(1, 3, 64, 96), (4, 3, 192, 192), (2, 3, 100, 192)]
     assert estimate_noise_level(seen[0]) > 0

@@ -12,14 +12,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from helpers.fitting import method
+from helpers.fitting import matched, method
 from helpers.moments import Affine, names
 from helpers.scenes import PHOTOS, bundled, clean, crop, noisy, psnr
 from helpers.toys import ToyPrior, toy_photo
 from zeroair_pl.degradations import Haze, LowLight, Noise
 from zeroair_pl.degradations.base import MIN_NOISE, Degradation
 from zeroair_pl.degradations.noise_level import estimate_noise_level
-from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.method.fit import fit
 from zeroair_pl.method.settings import Result
 from zeroair_pl.priors import Prediction
@@ -29,8 +28,7 @@ TEXTURED = "haze_workshop"
 
 def restore(y: Tensor, family: Any) -> Result:
     """As the task configs do."""
-    settings = {"steps": 12, "start": 0.15, "end": 0.003, "spacing": "log_snr"}
-    return fit(y, names(1), method(family, bundled(), update=AnchoredUpdate(), lr=0.01, **settings))  # type: ignore[arg-type]
+    return fit(y, names(1), matched(family, prior=bundled(), lr=0.01, steps=12))
 
 
 def started(family: Any, y: Tensor) -> Any:

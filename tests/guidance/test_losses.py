@@ -41,7 +41,7 @@ def test_perceptual_is_the_mean_over_layers_of_mean_square_feature_distances() -
     y, x0 = 0.5 * photos(2), photos(2).flip(-1)
     state = moment(y, x0)
     assert state.prior is not None
-    pairs = list(zip(state.prior.features(2 * (0.6 * x0 + 0.1) - 1), state.prior.features(2 * y - 1), strict=True))
+    pairs = list(zip(state.prior.features(0.6 * x0 + 0.1), state.prior.features(y), strict=True))
     each = torch.stack([(a - b).square().flatten(1).mean(1) for a, b in pairs])
     torch.testing.assert_close(Perceptual(layers=(0, 1))(state), each.mean(0))
     torch.testing.assert_close(Perceptual(layers=(1,))(state), each[1])
@@ -67,7 +67,7 @@ def likelihood(state: GuidanceState, sigma: float) -> tuple[float, float]:
     (phi,) = state.degradation
     phi.log_noise.data.fill_(math.log(sigma))
     phi.zero_grad()
-    value = Likelihood()(replace(state, y_hat=state.y_hat.detach())).sum()
+    value = Likelihood()(replace(state, _applied=(state.y_hat.detach(), None))).sum()
     value.backward()
     return float(value.detach()), float(phi.log_noise.grad)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import Tensor
 
 from helpers.toys import ToyPrior
-from zeroair_pl.priors.base import Prediction
+from zeroair_pl.priors.vp import Prediction
 
 PATIENCE = 120.0  # seconds
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
@@ -16,14 +15,14 @@ from helpers.toys import ToyPrior
 from zeroair_pl.degradations import Haze, LowLight, Neural, Noise
 from zeroair_pl.degradations.base import Degradation
 from zeroair_pl.guidance import Adversarial, Fidelity, Likelihood, Perceptual, ResidualAdversarial, TotalVariation
-from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.guidance.stages import StageWeights, Term
-from zeroair_pl.guidance.updates import GradientUpdate, GuidanceUpdate, ProximalUpdate
+from zeroair_pl.guidance.updates import GradientUpdate, GuidanceUpdate
 from zeroair_pl.method.restoration import Modelling, Restoration
 from zeroair_pl.method.sampling import Guidance
 from zeroair_pl.method.settings import Method, Sampling
 from zeroair_pl.priors import UNetPrior
 from zeroair_pl.priors.base import Prior
+from zeroair_pl.sampling import NoiseMatchedSampler, Sampler, SchedulerSampler
 
 
 def method(
@@ -37,17 +36,27 @@ def method(
     lr: float = 1e-3,
     scheduler: Any = None,
     steps: int = 6,
-    **sampling: Any,
+    sampler: Sampler | None = None,
+    sigma_max: float | None = None,
+    sigma_min: float = 0.0,
+    spacing: Any = "uniform",
 ) -> Method:
-    """A likelihood in modelling and the proximal update, unless told otherwise."""
+    """A likelihood in modelling, and DDIM from pure noise with the proximal update, unless told otherwise."""
+    sampler = sampler or SchedulerSampler(scheduler, spacing, auxiliary=auxiliary)
     return Method(
         family,
         prior or ToyPrior(),
         Modelling([Term(Likelihood())] if modelling is None else modelling, lr=lr),
-        Guidance(guidance or [], update or ProximalUpdate(), auxiliary=auxiliary),
-        Sampling(scheduler or DDIMScheduler(), steps, **sampling),
+        Guidance(guidance or [], update),
+        Sampling(steps, sigma_max, sigma_min, sampler),
         seed,
     )
+
+
+def matched(family: Callable[[], Degradation] = Haze, posterior_mean: bool = True, **settings: Any) -> Method:
+    """As ``method``, with noise-matched sampling from 0.26."""
+    levels = {"sampler": NoiseMatchedSampler(posterior_mean), "sigma_max": 0.26, "sigma_min": 0.0114}
+    return method(family, **{**levels, **settings})
 
 
 def paper(family: Callable[[], Degradation], objective: Any = "bce", **settings: Any) -> Method:
@@ -91,7 +100,7 @@ class Watch(Callback):
 
 CASES: dict[str, Any] = {
     "haze": lambda: method(Haze, steps=5),
-    "haze anchored": lambda: method(Haze, update=AnchoredUpdate(), steps=5),
+    "haze matched": lambda: matched(Haze, steps=5),
     "low light": lambda: method(LowLight, scheduler=DDPMScheduler(), guidance=[Term(TotalVariation())], steps=5),
     "blur": lambda: method(Blur, guidance=[Term(Fidelity())], steps=5),
     "paper": lambda: paper(Neural, steps=4),

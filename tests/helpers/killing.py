@@ -128,6 +128,7 @@ def _run(function: Any, values: dict[str, Any], count: str, kill: int, report: i
             os.kill(os.getpid(), signal.SIGKILL)
 
     job.solve = noted  # type: ignore[assignment]
+    job.batch_size = lambda asked, *_: asked if asked != "auto" else 1  # as on an accelerator: a batch ends as one
     threading.setprofile(watch)  # in those that are started from now on
     sys.setprofile(watch)
     results = function(**values)

@@ -13,7 +13,8 @@ from helpers.toys import ToyPrior, toy_photo
 from zeroair_pl.degradations.base import Degradation
 from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.discriminator import PatchDiscriminator
-from zeroair_pl.priors.base import Prediction, Prior
+from zeroair_pl.priors.base import Prior
+from zeroair_pl.priors.vp import Prediction
 from zeroair_pl.tensors.per_image import PerImage, build_per_image
 
 
@@ -73,7 +74,7 @@ def moment(
     noise: float = 0.2,
     sigma: float | None = None,
 ) -> GuidanceState:
-    """The state at t = 600, in stage I with an ``auxiliary`` map and in stage II without, φ applied to x0."""
+    """The state in the middle of the schedule, in stage I with an ``auxiliary`` map and in stage II without."""
     called = names(len(y))
     phi = build_per_image(family, called, 0, "degradation")
     for i, each in enumerate(phi):
@@ -87,8 +88,6 @@ def moment(
     state = GuidanceState(
         y=y,
         x0=x0,
-        y_hat=x0,
-        t=600.0,
         fraction=600 / 999,
         stage="II" if auxiliary is None else "I",
         noise=y.new_full((len(y),), noise),

@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zeroair_pl.priors import UNetPrior
-from zeroair_pl.priors.base import Calibration, Prediction, Prior
+from zeroair_pl.priors.vp import Prediction, VPPrior
 
 
-class ToyPrior(Prior):
+class ToyPrior(VPPrior):
     """A blur that widens with the noise, shrunk as the posterior mean of a Gaussian would be.
 
     Linear betas from 1e-4 to 0.02 over T = 1000, as the priors that are shipped.
@@ -19,7 +19,6 @@ class ToyPrior(Prior):
     def __init__(self) -> None:
         self.name = "toy"
         self.alphas_cumprod = torch.cumprod(1 - torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64), 0)
-        self.calibration = Calibration()
 
     def predict(self, x_t: Tensor, t: Tensor) -> Prediction:
         with torch.no_grad():
@@ -31,6 +30,7 @@ class ToyPrior(Prior):
             return Prediction((mixed / (1 + noise.square() / 25)).clamp(-1, 1))
 
     def features(self, x: Tensor) -> list[Tensor]:
+        x = 2 * x - 1
         edges = torch.cat([x[..., 1:, 1:] - x[..., 1:, :-1], x[..., 1:, 1:] - x[..., :-1, 1:]], dim=1)
         return [edges, F.avg_pool2d(x, 4, ceil_mode=True)]
 

@@ -32,6 +32,7 @@ from zeroair_pl.method.fit import fit
 from zeroair_pl.method.restoration import Modelling, Restoration
 from zeroair_pl.method.sampling import Guidance
 from zeroair_pl.method.settings import Method, Result, Sampling
+from zeroair_pl.sampling import SchedulerSampler
 
 NAMES = ["holiday 1/größe φ", "second"]
 STEPS = 12
@@ -68,8 +69,7 @@ class Spy(Callback):
         assert isinstance(pl_module, Restoration)
         assert pl_module.state is not None
         gain = torch.cat([phi.maps()["gain"].flatten() for phi in pl_module.phi])
-        t = torch.full((len(gain),), pl_module.state.t)
-        self.rows.append({**pl_module.record, "gain": gain.detach().clone(), "t": t})
+        self.rows.append({**pl_module.record, "gain": gain.detach().clone(), "sigma": pl_module.state.noise})
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,9 @@ def photos() -> Tensor:
 def restore(photos: Tensor, callbacks: list[Callback], steps: int = STEPS, **trainer: Any) -> Result:
     torch.manual_seed(3)  # for Dim alone: nothing else may use the global generator
     modelling = Modelling([Term(Likelihood()), Term(Adversarial(), 0.01)], lr=0.01)
-    method = Method(Dim, ToyPrior(), modelling, Guidance([Term(Likelihood())]), Sampling(steps=steps))
+    method = Method(
+        Dim, ToyPrior(), modelling, Guidance([Term(Likelihood())]), Sampling(steps, None, 0, SchedulerSampler())
+    )
     return fit(photos, NAMES, method, callbacks, {"accelerator": "cpu", **trainer})
 
 
@@ -108,7 +110,7 @@ def board(photos: Tensor, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
 def test_each_image_has_a_run_with_its_own_values_at_every_timestep(board: tuple[Path, Spy]) -> None:
     folder, spy = board
     assert {p.parent.relative_to(folder).as_posix() for p in folder.rglob("events.*")} == set(NAMES)
-    shown = {"degradation/noise_level": "noise_level", "degradation/gain": "gain", "schedule/t": "t"}
+    shown = {"degradation/noise_level": "noise_level", "degradation/gain": "gain", "schedule/sigma": "sigma"}
     shown |= {key: key for key in spy.rows[0] if "/" in key}
     assert {"modelling/likelihood", "adversarial/discriminator", "adversarial/accuracy"} < set(shown)
     for i, name in enumerate(NAMES):
@@ -170,7 +172,7 @@ def test_a_new_fit_replaces_a_run_and_a_resumed_one_continues_it(
     photos: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def steps() -> list[int]:
-        return [e.step for e in events(tmp_path / "second").Scalars("schedule/t")]
+        return [e.step for e in events(tmp_path / "second").Scalars("schedule/sigma")]
 
     for _ in range(2):
         restore(photos, [TensorBoard(tmp_path, NAMES)], limit_train_batches=4)
@@ -191,7 +193,7 @@ def test_a_new_fit_replaces_a_run_and_a_resumed_one_continues_it(
 def test_every_rank_writes_its_own_images(photos: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rank_zero_only, "rank", 3)
     restore(photos, [TensorBoard(tmp_path, NAMES)], steps=2)
-    assert len(events(tmp_path / "second").Scalars("schedule/t")) == 2
+    assert len(events(tmp_path / "second").Scalars("schedule/sigma")) == 2
 
 
 def test_a_folder_that_cannot_be_written_is_named(photos: Tensor, tmp_path: Path) -> None:
@@ -284,7 +286,7 @@ def test_bars_follow_the_fit_and_survive_what_is_printed_between(
     assert results.getvalue() == "a row of results\n"
     image = [fields for task, fields in seen if task != bars._list_bar]
     assert [fields["completed"] for fields in image] == [1, 2, 3]
-    assert image[0]["note"].startswith("t 999  stage I  noise 0.")
+    assert image[0]["note"].startswith("σ 78.704  stage I  noise 0.")
 
 
 def test_remaining_time_counts_the_share_of_the_present_fit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Runs in batches of any size: the files are those of a run that takes one photo after the other, byte for byte."""
+"""Runs with any ``--batch``: the same files on a CPU, and whole files and boards where photos share a fit."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor
 
+from helpers.batching import batches_of
 from helpers.command import Outcome, run, save_toy
 from helpers.outputs import content
 from helpers.stacking import mixed
@@ -21,18 +22,8 @@ from helpers.toys import Stopping
 WORDS = ("--save_maps", "--strips", "true")
 QUIET = ("--tensorboard", "false")
 TOY = ("--config", "auto", "--prior", "helpers.toys.ToyPrior", "--sampling.steps", "4")
-NEURAL = "{class_path: Neural, init_args: {widths: [8, 16]}}"
-TERMS = "[{loss: {class_path: Perceptual, init_args: {target: x0}}, weight: 0.5}, {loss: Adversarial, weight: 0.3}]"
-GUIDES = (
-    "[{loss: Fidelity, weight: {I: 2, II: 1, III: 1}, ramp: true}, {loss: ResidualAdversarial, weight: {II: 1e-4}}]"
-)
-SETTINGS = {
-    "toy": (*TOY, "--sampling.scheduler", "DDPMScheduler"),
-    "embedded": ("--config", "auto", "--sampling.steps", "3"),
-    "paper": ("--degradation", NEURAL, "--prior", "helpers.toys.ToyPrior", "--sampling.steps", "4",
-              "--modelling.terms", TERMS, "--guidance.terms", GUIDES,
-              "--guidance.update", "GradientUpdate", "--guidance.auxiliary", "true"),
-}  # fmt: skip
+DRAWS = (*TOY, "--sampling.scheduler", "DDPMScheduler")
+EMBEDDED = ("--config", "auto", "--sampling.steps", "3")
 SIZES = [(16, 18), (21, 19), (16, 18), (21, 19), (16, 18), (18, 16), (21, 19), (16, 18)]
 
 
@@ -68,16 +59,15 @@ def of(photo: str, found: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if photo in name}
 
 
-@pytest.mark.parametrize("settings", SETTINGS)
-def test_any_batch_makes_the_same_files(folder: Path, settings: str) -> None:
-    count = 8 if settings == "toy" else 5
+@pytest.mark.parametrize("count, words", [(8, DRAWS), (5, EMBEDDED)], ids=["toy", "embedded"])
+def test_any_batch_makes_the_same_files(folder: Path, count: int, words: tuple[str, ...]) -> None:
     photos(folder, count)
-    words = (*SETTINGS[settings], *WORDS, *QUIET)
+    words = (*words, *WORDS, *QUIET)
     restore("one", "--batch", "1", *words)
     expected = content("one")
     assert len(of(".png", expected)) >= 2 * count
     assert len(of(".json", expected)) == len(of("results.csv", expected)) == count
-    for batch in ("2", "5", "auto") if settings == "toy" else ("2", "auto"):
+    for batch in ("3", "auto"):
         restore(batch, "--batch", batch, *words)
         assert content(batch) == expected, f"--batch {batch}"
     lines = sorted((path.relative_to("in").as_posix() for path in Path("in").rglob("*.png")), reverse=True)
@@ -90,21 +80,11 @@ def test_any_batch_makes_the_same_files(folder: Path, settings: str) -> None:
     assert content("one") == expected
 
 
-def test_more_photos_at_once_than_any_vector_is_long(folder: Path) -> None:
-    """Vectorised functions may round differently near a tensor's end: also those of a value for each photo."""
-    for seed in range(19):
-        save_toy(folder / f"in/{seed:02d}.png", seed, 16, 16)
-    restore("one", "--batch", "1", *SETTINGS["toy"], *QUIET)
-    restore("all", "--batch", "19", *SETTINGS["toy"], *QUIET)
-    assert content("all") == content("one")
-
-
-@pytest.mark.parametrize("other", [(16, 18), (16, 16)], ids=["its size", "another size"])
-def test_what_one_photo_shows_changes_no_other_output(folder: Path, other: tuple[int, int]) -> None:
+def test_what_one_photo_shows_changes_no_other_output(folder: Path) -> None:
     photos(folder)
-    words = ("--batch", "4", *SETTINGS["toy"], *WORDS, *QUIET)
+    words = (*DRAWS, *WORDS, *QUIET)
     restore("before", *words)
-    save_toy(folder / "in/sub/2.png", 99, *other)
+    save_toy(folder / "in/sub/2.png", 99, 16, 16)
     restore("after", *words)
     before, after = content("before"), content("after")
     changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
@@ -112,15 +92,17 @@ def test_what_one_photo_shows_changes_no_other_output(folder: Path, other: tuple
     assert all("sub/2" in name for name in changed)
 
 
-def test_two_photos_of_one_name(folder: Path) -> None:
-    """They have the same random numbers, in one batch too."""
+# ---- photos that share a fit -----------------------------------------------------------------------------------------
+
+
+def test_two_photos_of_one_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They have the same random numbers, and places of their own for all that is written."""
     for seed, name in enumerate(("x/a.png", "y/a.png", "y/b.png")):
         save_toy(folder / "in" / name, seed, 16, 16)
-    for batch in ("1", "3"):
-        restore(batch, "--batch", batch, *SETTINGS["toy"], *WORDS)
-    assert content("1") == content("3")
-    assert len({path.read_bytes() for path in Path("3").rglob("[ab].png") if path.parent.name in "xy"}) == 6
-    assert sorted(path.name for path in Path("3/tensorboard").rglob("*") if path.is_dir()) == ["a", "a", "b", "x", "y"]
+    batches_of(monkeypatch)
+    restore("out", "--batch", "3", *DRAWS, *WORDS)
+    assert len({path.read_bytes() for path in Path("out").rglob("[ab].png") if path.parent.name in "xy"}) == 6
+    assert sorted(path.name for path in Path("out/tensorboard").rglob("*") if path.is_dir()) == list("aabxy")
 
 
 # ---- TensorBoard -----------------------------------------------------------------------------------------------------
@@ -133,35 +115,45 @@ def scalars(out: str, name: str) -> dict[str, list[tuple[int, float]]]:
     return {**found, "strip": [(each.step, float(each.width)) for each in board.Images("strip")]}
 
 
-def test_a_photo_has_the_same_board_in_any_batch(folder: Path) -> None:
+def alike(board: dict[str, list[tuple[int, float]]], other: dict[str, list[tuple[int, float]]]) -> None:
+    """The same steps, and values as near as an operation on a batch is to one on a photo."""
+    assert board.keys() == other.keys()
+    for tag, values in board.items():
+        assert [step for step, _ in values] == [step for step, _ in other[tag]], tag
+        assert [value for _, value in values] == pytest.approx([v for _, v in other[tag]], rel=1e-3, abs=1e-5), tag
+
+
+def test_a_photo_has_the_same_board_in_any_batch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of five photos, for which Auto finds three families with numbers of their own, and none."""
     for name, pixels in zip("abcde", mixed(), strict=True):
         save(folder / f"in/{name}.png", pixels)
-    words = (*SETTINGS["toy"], "--guidance.terms", "[{loss: TotalVariation}]")
+    batches_of(monkeypatch)
+    words = (*DRAWS, "--guidance.terms", "[{loss: TotalVariation}]")
     for batch in ("1", "5"):
         restore(batch, "--batch", batch, *words)
     kinds = {"a": "airlight/green", "b": "gamma", "c": "airlight/green", "d": "noise_level", "e": "gamma"}
     for name, tag in kinds.items():
         alone = scalars("1", name)
-        assert scalars("5", name) == alone
+        alike(scalars("5", name), alone)
         assert [step for step, _ in alone[f"degradation/{tag}"]] == [0, 1, 2, 3]
-        assert {"modelling/likelihood", "guidance/total_variation", "schedule/t", "strip"} <= alone.keys()
+        assert {"modelling/likelihood", "guidance/total_variation", "schedule/sigma", "strip"} <= alone.keys()
         assert ("degradation/gamma" in alone) == (tag == "gamma")
 
 
-def test_a_photo_that_is_finished_first_has_the_same_board(folder: Path) -> None:
+def test_a_photo_that_is_finished_first_has_the_same_board(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Noise of three strengths; the strongest is reached first."""
     noise = torch.randn(3, 3, 20, 24, generator=torch.Generator().manual_seed(2))
     clean = mixed()[[3, 3, 3]]
     for name, pixels in zip("abc", clean + noise * torch.tensor([0.01, 0.05, 0.2]).view(3, 1, 1, 1), strict=True):
         save(folder / f"in/{name}.png", pixels)
-    words = [*TOY, "--sampling.steps", "8", "--sampling.start", "0.4", "--guidance.terms", "[{loss: TotalVariation}]"]
+    batches_of(monkeypatch)
+    words = [*TOY, "--sampling.steps", "8", "--sampling.sigma_max", "1.0", "--guidance.terms", "[{loss: TotalVariation}]"]
     for batch in ("1", "3"):
         restore(batch, "--batch", batch, *words)
     learned = []
     for name in "abc":
         alone = scalars("1", name)
-        assert scalars("3", name) == alone
+        alike(scalars("3", name), alone)
         learned.append(len(alone["modelling/likelihood"]))
     assert learned == sorted(learned, reverse=True)
     assert learned[0] > learned[2], "or none is finished before the others"
@@ -181,13 +173,13 @@ def checkpoints(out: str) -> list[str]:
     return sorted(path.name for path in Path(out).rglob("*.ckpt"))
 
 
-def test_a_batch_that_is_stopped_goes_on_where_it_was_saved(folder: Path) -> None:
+def test_a_batch_that_is_stopped_goes_on_where_it_was_saved(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    batches_of(monkeypatch)
     for seed in range(5):
         save_toy(folder / f"in/{seed}.png", seed, 16, 16)
-    assert stoppable("one", 0, "--batch", "1")[0].status == 0
-    outcome, forwards = stoppable("whole", 0, "--batch", "3")
+    outcome, nfe = stoppable("whole", 0, "--batch", "3")
     assert outcome.status == 0
-    assert forwards == 16, "two fits"
+    assert nfe == 16, "two fits"
     outcome, _ = stoppable("out", 8 + 6, "--batch", "3")
     assert outcome.status == 130
     assert "3 restored, 2 not begun" in outcome.out
@@ -196,13 +188,16 @@ def test_a_batch_that_is_stopped_goes_on_where_it_was_saved(folder: Path) -> Non
     assert outcome.status == 0, outcome.err
     assert seen == 8 - 4, "of the five steps before the stop, four were saved"
     assert checkpoints("out") == []
-    assert content("out") == content("whole") == content("one")
+    assert content("out") == content("whole")
     for name in "34":
-        assert scalars("out", name) == scalars("whole", name) == scalars("one", name)
+        assert scalars("out", name) == scalars("whole", name)
 
 
 @pytest.mark.parametrize("change", ["--batch", "photo"])
-def test_a_checkpoint_of_other_company_is_no_place_to_start(folder: Path, change: str) -> None:
+def test_a_checkpoint_of_other_company_is_no_place_to_start(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    batches_of(monkeypatch)
     for seed in range(3):
         save_toy(folder / f"in/{seed}.png", seed, 16, 16)
     stoppable("out", 6, "--batch", "3")
@@ -213,8 +208,7 @@ def test_a_checkpoint_of_other_company_is_no_place_to_start(folder: Path, change
     assert outcome.status == 0
     assert seen == (16 if change == "--batch" else 8)
     assert checkpoints("out") == []
-    stoppable("one", 0, "--batch", "1")
-    assert content("out") == content("one")
+    assert len(list(Path("out").glob("[012].png"))) == 3
 
 
 # ---- several processes -----------------------------------------------------------------------------------------------
@@ -225,7 +219,7 @@ def test_processes_and_batches_make_the_files_of_one_of_each(folder: Path, monke
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     photos(folder)
     words = [
-        *SETTINGS["toy"],
+        *DRAWS,
         "--prior",
         "helpers.company.Company",
         *QUIET,

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
 
 import pytest
-import torch
 
+from helpers.batching import ELSEWHERE, batches_of
 from helpers.command import TOY, run, save_toy, table
 from zeroair_pl.jobs import pipeline, sharing
 from zeroair_pl.jobs.batches import BatchSize, batch_size
@@ -61,7 +61,7 @@ class PaperJob:
 
     def batch(self, task: Task) -> int:
         height, width = cast(Any, task.photo).size
-        return 1 if height * width > 1_500_000 else batch_size(self.asked, height * width, torch.device("cpu"))
+        return 1 if height * width > 1_500_000 else batch_size(self.asked, height * width, ELSEWHERE)
 
     def fit(self, tasks: Sequence[Task], progress: Any) -> None:
         assert len({cast(Any, task.photo).size for task in tasks}) == 1
@@ -104,6 +104,7 @@ def test_a_thousand_random_lists_lose_nothing() -> None:
 
 def test_a_folder_of_two_sizes_is_restored_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    batches_of(monkeypatch)
     for i in range(5):
         save_toy(tmp_path / f"in/a{i}.png", i, height=16, width=16)
     for i in range(4):

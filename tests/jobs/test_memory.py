@@ -68,6 +68,30 @@ def test_other_errors_and_the_smallest_tiles_are_no_reason_to_go_on() -> None:
         UNetPrior().predict(torch.randn(1, 4, 32, 32), torch.tensor([300.0]))
 
 
+def test_what_is_seen_at_once_is_halved_before_tiles_are() -> None:
+    """On a device that sees all photos at once, by a network that does nothing."""
+
+    class Nothing(Small):
+        def _network(self, x_t: Tensor, t: Tensor) -> list[Tensor]:
+            tried.append(len(x_t))
+            if x_t[:, 0].numel() > self.limit:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            return [x_t]
+
+    tried: list[int] = []
+    prior = Nothing(limit=2 * 80**2, pixels_at_once=2**20)
+    x, t, side = torch.empty(11, 3, 80, 80, device="meta"), torch.full((11,), 200.0), prior.tiling.side
+    prior.predict(x, t)
+    assert tried == [11, 5, *[2] * 5, 1]
+    assert (prior.tiling.images_at_once, prior.tiling.side, prior.tiling.pixels_at_once) == (2, side, 2**20)
+    tried.clear()
+    prior.predict(x[:3], t[:3])
+    assert tried == [2, 1], "without running out again"
+    prior.limit = 64**2
+    prior.predict(x[:3], t[:3])
+    assert prior.tiling.side == 64, "not even one photo has room"
+
+
 def sizes(tiling: Tiling | None) -> list[tuple[int, int, int]]:
     found = []
     while tiling is not None:

@@ -104,7 +104,7 @@ def test_a_refused_run_writes_nothing(folder: Path) -> None:
     assert restore(out="in").error == "in/a.png: the output would replace the input; name another folder with --out."
     assert run("restore", "--images", "in/none", "--out", "out", *WORDS).status == 2
     assert restore("--guidance.terms", "[{loss: test_restore.WrongSetting}]", "--tensorboard", "true").status == 2
-    assert restore("--degradation", "Neural", "--guidance.update", "AnchoredUpdate").status == 2
+    assert restore("--degradation", "Neural", "--sampling.sampler", "NoiseMatchedSampler").status == 2
     assert everything() == before
     assert sorted(path.name for path in folder.iterdir()) == ["in"]
 

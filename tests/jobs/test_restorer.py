@@ -77,7 +77,7 @@ def test_bytes_and_rows_are_those_of_a_run_over_files(
         assert found["output"][i] == Path(row.output).name
         same = {"status", "reason", "note", "kind", "settings"}
         assert {name: found[name][i] for name in same} == {name: asdict(row)[name] for name in same}
-        for name in ("width", "height", "forwards"):
+        for name in ("width", "height", "nfe"):
             assert found[name][i] == (getattr(row, name) or 0)
         assert found["noise_level"][i] == pytest.approx(row.noise_level or np.nan, rel=0, abs=0, nan_ok=True)
     assert list(found["status"]) == ["restored"] * 4 + ["failed"] * 2

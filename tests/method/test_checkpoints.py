@@ -11,11 +11,10 @@ import pytest
 import torch
 
 from helpers.command import Outcome, run, save_toy
-from helpers.fitting import hazy, method
+from helpers.fitting import hazy, matched, method
 from helpers.moments import names
 from helpers.toys import Stopping
 from zeroair_pl.degradations import Haze
-from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.method.checkpoints import Checkpoints
 from zeroair_pl.method.fit import fit
 
@@ -33,7 +32,8 @@ def restore(*words: str, stop: int = 0, out: str = "out") -> tuple[Outcome, int]
     """What is seen, and how many predictions it took."""
     Stopping.seen, Stopping.stop = 0, stop
     fixed = ["--degradation", "Haze", "--prior", "test_checkpoints.Stopping", "--sampling.steps", str(STEPS)]
-    outcome = run("restore", "--images", "in", "--out", out, *fixed, "--sampling.scheduler", "DDPMScheduler",
+    outcome = run("restore", "--images", "in", "--out", out, *fixed, "--sampling.sampler", "SchedulerSampler",
+                  "--sampling.sampler.scheduler", "DDPMScheduler",
                   "--checkpoint_every", "2", *words)  # fmt: skip
     return outcome, Stopping.seen
 
@@ -58,7 +58,7 @@ def test_a_fit_that_is_stopped_goes_on_where_it_was_saved(folder: Path) -> None:
         assert (folder / "out" / name).read_bytes() == (folder / "whole" / name).read_bytes()
     with Path("out/results.csv").open(newline="") as file:
         (row,) = csv.DictReader(file)
-    assert row["forwards"] == str(forwards)
+    assert row["nfe"] == str(forwards)
 
 
 def test_the_board_of_a_stopped_fit_has_each_step_once(folder: Path) -> None:
@@ -68,7 +68,7 @@ def test_the_board_of_a_stopped_fit_has_each_step_once(folder: Path) -> None:
     restore()
     board = EventAccumulator("out/tensorboard/sub/a")
     board.Reload()
-    assert [event.step for event in board.Scalars("schedule/t")] == list(range(STEPS))
+    assert [event.step for event in board.Scalars("schedule/sigma")] == list(range(STEPS))
 
 
 @pytest.mark.parametrize("change", ["setting", "photo", "damage", "emptied"])
@@ -111,13 +111,12 @@ def test_a_checkpoint_that_cannot_be_written_costs_no_fit(tmp_path: Path) -> Non
 
 def test_a_photo_that_was_finished_when_it_was_saved_stays_as_it_is(tmp_path: Path) -> None:
     """Its degradation must not learn on: the maps belong to the result."""
-    settings: Any = {"update": AnchoredUpdate(), "steps": 12, "start": 0.2, "lr": 0.05}
+    settings: Any = {"steps": 12, "sigma_max": 0.4, "lr": 0.05}
     noisy = (hazy(1) + 0.1 * torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
-    settings["update"].posterior_mean = True
     saved = Checkpoints(tmp_path / "a.ckpt", 11, "")
-    whole = fit(noisy, names(1), method(Haze, **settings), [saved])
+    whole = fit(noisy, names(1), matched(Haze, **settings), [saved])
     assert saved.start() is not None
-    resumed = fit(noisy, names(1), method(Haze, **settings), [Checkpoints(tmp_path / "a.ckpt", 99, "")])
-    assert resumed.forwards == whole.forwards < [12], "it was finished before"
+    resumed = fit(noisy, names(1), matched(Haze, **settings), [Checkpoints(tmp_path / "a.ckpt", 99, "")])
+    assert resumed.nfe == whole.nfe < [12], "it was finished before"
     assert torch.equal(resumed.restored, whole.restored)
     assert all(torch.equal(resumed.maps[0][key], value) for key, value in whole.maps[0].items())

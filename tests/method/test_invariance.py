@@ -1,4 +1,4 @@
-"""What a result must not depend on: the company of other photos, order, threads, global state, and a restart."""
+"""What a result must not depend on: threads, global state, and a restart. Of company, see ``test_solve``."""
 
 from __future__ import annotations
 
@@ -9,65 +9,24 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
 from lightning.pytorch import Callback, Trainer
 from torch import Tensor, nn
 
-from helpers.fitting import CASES, Watch, hazy, method, paper
-from helpers.moments import Affine, Blur, names
-from zeroair_pl.degradations import Haze, Neural, Noise
-from zeroair_pl.guidance.anchored import AnchoredUpdate
-from zeroair_pl.guidance.updates import ProximalUpdate
+from helpers.fitting import CASES, Watch, hazy, matched, method, paper
+from helpers.moments import Blur, names
+from zeroair_pl.degradations import Haze, Neural
 from zeroair_pl.method.fit import fit
 from zeroair_pl.method.restoration import Restoration
 from zeroair_pl.method.sampling import DiffusionSampling
 from zeroair_pl.method.settings import Method
-from zeroair_pl.sampling.schedule import Schedule
+from zeroair_pl.sampling import AnnealedSampler, Sampler
+from zeroair_pl.sampling.levels import Visits
 from zeroair_pl.tensors.per_image import image_generator
 from zeroair_pl.tensors.trainer import quiet_lightning
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array")  # numpy's, about diffusers
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_a_photo_has_the_same_result_in_any_company_and_order(case: str) -> None:
-    """To the bit, at a size where vectorised functions have a remainder."""
-    y, called = hazy(3, 21, 27), names(3)
-    together = fit(y, called, CASES[case]()).restored
-    assert not torch.equal(together[0], together[1])
-    assert torch.equal(fit(y[1:2], called[1:2], CASES[case]()).restored, together[1:2])
-    assert torch.equal(fit(y[[2, 0]], [called[2], called[0]], CASES[case]()).restored, together[[2, 0]])
-
-
-@pytest.mark.parametrize("family", [Noise, Haze])
-def test_a_photo_that_is_finished_early_waits_for_the_others_unchanged(family: Any) -> None:
-    """Noise of three strengths: each is reached at another level."""
-    strengths = torch.tensor([0.01, 0.05, 0.15]).view(3, 1, 1, 1)
-    y = (hazy(3) + strengths * torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(2))).clamp(0, 1)
-
-    def settings() -> Method:
-        return method(family, update=AnchoredUpdate(), lr=0.01, steps=10, start=0.3, end=0.003, spacing="log_snr")
-
-    together = fit(y, names(3), settings())
-    for i, name in enumerate(names(3)):
-        alone = fit(y[i : i + 1], [name], settings())
-        assert torch.equal(alone.restored[0], together.restored[i])
-        assert torch.equal(alone.noise_level[0], together.noise_level[i])
-
-
-def test_several_threads_do_not_make_company_felt() -> None:
-    """A sum over one large image is split among threads, over a batch it is not."""
-    y, called, before = hazy(2, 120, 112), names(2), torch.get_num_threads()
-    try:
-        torch.set_num_threads(2)
-        for update in (AnchoredUpdate(), ProximalUpdate()):
-            settings = method(Affine if isinstance(update, AnchoredUpdate) else Blur, update=update, steps=3)
-            together = fit(y, called, settings).restored
-            assert torch.equal(fit(y[1:], called[1:], settings).restored, together[1:])
-    finally:
-        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case != "paper"])
@@ -122,38 +81,39 @@ class Save(Callback):
             trainer.save_checkpoint(self.path)
 
 
-def train(settings: Method, callbacks: list[Callback], checkpoint: Path | None = None) -> DiffusionSampling:
+def train(settings: Method, callbacks: list[Callback], checkpoint: Path | None = None) -> Sampler:
     """What ``fit`` does, with a checkpoint to start from."""
-    s = settings.sampling
-    schedule = Schedule(s.scheduler, settings.prior, s.steps)
     losses: list[nn.Module] = [term.loss for term in settings.guidance.terms]
     module = Restoration(
         hazy(2, 24, 24), names(2), settings.degradation, settings.modelling, losses, settings.guidance.boundaries
     )
     generators = [image_generator(0, name, "sampling") for name in names(2)]
-    sampler = DiffusionSampling(settings.prior, schedule, settings.guidance, generators)
+    own = settings.sampling.sampler_for(settings.degradation())
+    visits = Visits(settings.sampling.prepared(own, settings.prior))
+    sampler = DiffusionSampling(own, settings.guidance, generators)
     quiet: dict[str, Any] = {
         key: False for key in ("logger", "enable_checkpointing", "enable_model_summary", "enable_progress_bar")
     }
     with quiet_lightning():
         trainer = Trainer(accelerator="cpu", devices=1, max_epochs=1, callbacks=[sampler, *callbacks], **quiet)
-        trainer.fit(module, train_dataloaders=schedule.timesteps, ckpt_path=checkpoint)
-    return sampler
+        trainer.fit(module, train_dataloaders=visits, ckpt_path=checkpoint)
+    return own
 
 
 @pytest.mark.parametrize(
     "settings",
     [
-        lambda: method(Haze, update=AnchoredUpdate(), scheduler=DDIMScheduler(), steps=8),
+        lambda: matched(Haze, steps=8),
         lambda: method(Haze, scheduler=DPMSolverMultistepScheduler(), steps=8),
+        lambda: method(Blur, sampler=AnnealedSampler(), sigma_max=0.2, sigma_min=0.01, steps=8),
         lambda: paper(Neural, scheduler=DDPMScheduler(), steps=8),
     ],
-    ids=["anchored", "multistep", "paper"],
+    ids=["matched", "multistep", "annealed", "paper"],
 )
 def test_a_restart_in_the_middle_of_a_photo_changes_nothing(tmp_path: Path, settings: Any) -> None:
-    path, levels = tmp_path / "middle.ckpt", Watch(lambda module: module.state.t)
+    path, levels = tmp_path / "middle.ckpt", Watch(lambda module: module.state.fraction)
     whole = train(settings(), [Save(path)])
     continued = train(settings(), [levels], path)
     assert len(levels.seen) == 4
-    assert torch.equal(continued.forwards, whole.forwards)
+    assert torch.equal(continued.nfe, whole.nfe)
     assert torch.equal(continued.restored, whole.restored)

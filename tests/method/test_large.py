@@ -13,20 +13,20 @@ from torch import Tensor
 from helpers.command import run, save_toy
 from helpers.toys import ToyPrior, toy_photo
 from zeroair_pl.degradations import Degradation, Haze, LowLight, Noise
-from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.guidance.updates import ProximalUpdate
 from zeroair_pl.method.large import carried, is_large, working_size
 from zeroair_pl.method.restoration import Modelling
 from zeroair_pl.method.sampling import Guidance
 from zeroair_pl.method.settings import Method, Sampling
 from zeroair_pl.method.solve import solve
+from zeroair_pl.sampling import NoiseMatchedSampler, SchedulerSampler
 
 SIZE = (96, 128)
 
 
 def method(family: type[Degradation] = Noise, pixels: int = 48 * 64, **sampling: float) -> Method:
-    steps = Sampling(steps=4, start=0.15, end=0.003, spacing="log_snr", working_pixels=pixels, **sampling)  # type: ignore[arg-type]
-    return Method(family, ToyPrior(), Modelling(), Guidance(update=AnchoredUpdate()), steps, 0)
+    levels = Sampling(steps=4, working_pixels=pixels, **sampling)  # type: ignore[arg-type]
+    return Method(family, ToyPrior(), Modelling(), Guidance(), levels, 0)
 
 
 def hazy(t_low: float = 0.4) -> tuple[Tensor, Tensor]:
@@ -43,7 +43,9 @@ def test_only_what_loses_nothing_goes_this_way() -> None:
     assert is_large(y, method())
     assert not is_large(y, method(pixels=96 * 128))
     assert not is_large(y, replace(method(), guidance=Guidance(update=ProximalUpdate())))
-    assert not is_large(y, replace(method(), guidance=Guidance(update=AnchoredUpdate(posterior_mean=False))))
+    one = replace(method().sampling, sampler=NoiseMatchedSampler(posterior_mean=False))
+    assert not is_large(y, replace(method(), sampling=one))
+    assert not is_large(y, replace(method(), sampling=replace(method().sampling, sampler=SchedulerSampler())))
 
     class Blurred(Degradation):
         def forward(self, x: Tensor) -> Tensor:
@@ -91,7 +93,7 @@ def test_each_photo_is_on_its_own_and_repeats_to_the_bit() -> None:
     y, other = hazy()[0].clamp(0, 1), toy_photo(*SIZE, 5)
     alone, both = solve(y, ["a"], method(Haze)), solve(torch.cat([other, y]), ["b", "a"], method(Haze))
     assert torch.equal(alone.restored, both.restored[1:])
-    assert alone.forwards[0] > 4
+    assert alone.nfe[0] > 4
 
 
 def test_from_the_command_line(tmp_path: Path) -> None:

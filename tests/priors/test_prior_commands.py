@@ -73,8 +73,8 @@ def test_info_of_the_bundled_prior_is_what_loading_it_shows() -> None:
     assert value(outcome.out, "prediction") == prior.prediction_type
     assert value(outcome.out, "schedule").startswith(f"T = {prior.num_timesteps}, noise of 1.2")
     assert value(outcome.out, "image size") == f"any; sides are padded to multiples of {prior.multiple}"
-    expected = prior.calibration.error(torch.tensor(25 / 127.5))
-    assert f"{20 * torch.log10(2 / expected):.1f} dB at 25" in value(outcome.out, "calibration")
+    expected = prior.rmse(torch.tensor(25 / 255))
+    assert f"{-20 * torch.log10(expected):.1f} dB at 25" in value(outcome.out, "calibration")
     assert "| σ (/255) | 5 | 10 |" in outcome.out, "the figures of the model card"
 
 

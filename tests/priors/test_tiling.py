@@ -13,11 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from helpers.fitting import hazy, method
+from helpers.fitting import hazy, matched
 from helpers.moments import names, photos
 from zeroair_pl.degradations import Haze
 from zeroair_pl.errors import ConfigError
-from zeroair_pl.guidance.anchored import AnchoredUpdate
 from zeroair_pl.method.fit import fit
 from zeroair_pl.priors import Prior, UNetPrior
 from zeroair_pl.priors.tiling import LEAST_PIXELS, Tiling
@@ -268,7 +267,7 @@ def test_what_is_global_stays_global_in_tiles() -> None:
     y = hazy(1, 64, 96)
 
     def restored(prior: Prior) -> Any:
-        return fit(y, names(1), method(Haze, prior, update=AnchoredUpdate(), lr=1e-2, steps=5, start=0.3))
+        return fit(y, names(1), matched(Haze, prior=prior, lr=1e-2, steps=5, sigma_max=0.8))
 
     whole, tiled = restored(UNetPrior()), restored(UNetPrior(tile=48))
     airlight = tiled.maps[0]["airlight"]

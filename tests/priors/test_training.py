@@ -15,6 +15,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from helpers.command import run, save_toy
+from zeroair_pl.photos.ownership import OwnFiles
 from zeroair_pl.priors import UNetPrior
 from zeroair_pl.priors.network import DenoisingUNet
 from zeroair_pl.priors.training.export import schedule
@@ -52,7 +53,7 @@ def test_tiny_from_scratch_to_a_restoration(folder: Path, tmp_path: Path) -> Non
     assert f"--prior.path {out}" in made.out
     prior = UNetPrior(str(out))
     assert prior.name == "mine"
-    assert prior.calibration.noise == LEVELS
+    assert prior.calibration.sigma == tuple(level / 2 for level in LEVELS)
     measured = [float(row["psnr/50"]) for row in csv.DictReader((out / "curve.csv").open())]
     assert len(measured) == 2
     assert measured[1] > measured[0]  # a minute's network learns little, but it does
@@ -68,7 +69,7 @@ def test_tiny_from_scratch_to_a_restoration(folder: Path, tmp_path: Path) -> Non
 def test_weights_are_stored_in_half_precision_and_nothing_is_left_behind(trained: Path) -> None:
     assert {value.dtype for value in weights(trained).values()} == {torch.float16}
     assert {path.name for path in trained.iterdir()} == {
-        *("unet", "scheduler", "training", "prior.json", "README.md", "curve.csv")
+        *("unet", "scheduler", "training", "prior.json", "README.md", "curve.csv", ".zeroair")
     }
     assert (
         json.loads((trained / "scheduler" / "scheduler_config.json").read_text())["prediction_type"] == "v_prediction"
@@ -131,7 +132,7 @@ def test_other_settings_are_refused_unless_begun_anew(trained: Path, folder: Pat
     words: list[str | Path] = ["prior", "train", *SHORT, "--data.photos", folder, "--out", trained]
     words += ["--optimisation.lr", "0.01"]
     assert "optimisation.lr: the training in" in run(*words).error
-    (tmp_path / "prior" / "unet").mkdir(parents=True)
+    OwnFiles(tmp_path / "prior").write("prior.json", b"{}")
     taken = run("prior", "train", *SHORT, "--data.photos", folder, "--out", tmp_path / "prior")
     assert "holds a prior already" in taken.error
     (tmp_path / "file").touch()

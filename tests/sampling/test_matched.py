@@ -1,43 +1,41 @@
-"""Sampling anchored at the photo: the noise that the prior is shown, the error it is found to make, and what is final.
+"""Noise-matched sampling: the noise that the prior is shown, the error it is found to make, and what is final.
 
 In a world of independent Gaussian pixels everything is known exactly, the prior's own error included.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from helpers.fitting import Watch, method
+from helpers.fitting import Watch, matched
 from helpers.moments import names
-from helpers.toys import ToyPrior
 from zeroair_pl.degradations import Noise
-from zeroair_pl.guidance.anchored import AnchoredUpdate
+from zeroair_pl.errors import ConfigError
 from zeroair_pl.method.fit import fit
 from zeroair_pl.method.settings import Method
-from zeroair_pl.priors import Prediction
-from zeroair_pl.priors.base import Calibration
+from zeroair_pl.priors.base import Calibration, Prior
 
 TAU, SIGMA = 0.15, 0.05
 
 
-class Gaussian(ToyPrior):
-    """E[x_0 | x_t] for pixels N(½, τ²), its inputs kept, its calibration wrong by the factor ``wrong``."""
+class Gaussian(Prior):
+    """E[x_0 | x] for pixels N(½, τ²), its inputs kept, its calibration wrong by the factor ``wrong``."""
 
     def __init__(self, wrong: float = 1.0) -> None:
-        super().__init__()
+        self.name = "gaussian"
         self.seen: list[tuple[float, Tensor]] = []
-        noise, signal = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0), 2 * TAU  # in units of the [-1, 1] range
-        self.calibration = Calibration(noise, tuple(wrong * signal * n / (signal**2 + n**2) ** 0.5 for n in noise))
+        levels = (0.005, 0.015, 0.05, 0.15, 0.5, 1.5, 5.0)
+        self.calibration = Calibration(levels, tuple(wrong * TAU * s / (TAU**2 + s**2) ** 0.5 for s in levels))
 
-    def predict(self, x_t: Tensor, t: Tensor) -> Prediction:
-        alpha_bar = float(self.alpha_bar(t[:1]))
-        z, noise = x_t / alpha_bar**0.5, (1 - alpha_bar) / alpha_bar
-        self.seen.append((noise**0.5 / 2, (z + 1) / 2))
-        return Prediction((z * (2 * TAU) ** 2 / ((2 * TAU) ** 2 + noise)).clamp(-1, 1))
+    def denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
+        s = float(sigma[0])
+        self.seen.append((s, x))
+        return (0.5 + (x - 0.5) * TAU**2 / (TAU**2 + s**2)).clamp(0, 1)
 
 
 class Known(Noise):
@@ -56,10 +54,9 @@ def world() -> tuple[Tensor, Tensor]:
     return x, x + SIGMA * torch.randn(x.shape, generator=generator)
 
 
-def run(prior: Gaussian, posterior_mean: bool = True) -> Method:
-    levels = {"start": 0.3, "end": 0.01, "spacing": "log_snr"}
-    update = AnchoredUpdate(posterior_mean)
-    return method(Known, prior, modelling=[], update=update, steps=12, **levels)  # type: ignore[arg-type]
+def run(prior: Gaussian, posterior_mean: bool = True, family: Any = Known, sigma_max: float = 0.8) -> Method:
+    levels = {"sigma_max": sigma_max, "sigma_min": 0.0175}
+    return matched(family, posterior_mean, prior=prior, modelling=[], steps=12, **levels)
 
 
 def test_the_prior_is_shown_exactly_the_noise_that_it_is_told() -> None:
@@ -105,10 +102,60 @@ def test_sampling_goes_on_below_where_a_sharp_image_is_wanted() -> None:
 
 def test_the_last_look_averages_the_networks_own_grid_away() -> None:
     class Blocky(Gaussian):
-        def predict(self, x_t: Tensor, t: Tensor) -> Prediction:
-            rows, columns = (torch.arange(n) for n in x_t.shape[-2:])
-            return Prediction(super().predict(x_t, t).x0 + 0.1 * (1 - 2 * ((rows[:, None] + columns) % 2)))
+        def denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
+            rows, columns = (torch.arange(n) for n in x.shape[-2:])
+            return super().denoise(x, sigma) + 0.05 * (1 - 2 * ((rows[:, None] + columns) % 2))
 
     _, y = world()
     smooth, blocky = (fit(y, names(1), run(prior)).restored for prior in (Gaussian(), Blocky()))
     assert float((blocky - smooth)[..., 1:, 1:].abs().max()) < 1e-3, "a pattern of 0.05 is in every single look"
+
+
+class Holes(Known):
+    """A share of the values is lost, and that is known: the photo says nothing of them."""
+
+    def initialise(self, y: Tensor) -> None:
+        super().initialise(y)
+        self.lost = torch.rand(y.shape, generator=torch.Generator().manual_seed(3)) < 0.2
+
+    def seen_through(self, y: Tensor) -> dict[str, Tensor]:
+        found = super().seen_through(y)
+        return {**found, "noise": torch.where(self.lost, torch.inf, found["noise"])}
+
+    def first_estimate(self, y: Tensor) -> Tensor:
+        return torch.where(self.lost, 0.5, y)
+
+
+def test_values_of_which_the_photo_says_nothing_are_estimated_to_the_end() -> None:
+    """They were frozen at the first estimate once."""
+    _, y = world()
+    estimates = Watch(lambda module: module.state.x0[module.phi.each[0].lost])
+    result = fit(y, names(1), run(Gaussian(), family=Holes), [estimates])
+    assert bool(torch.isfinite(result.restored).all())
+    changes = [float((b - a).abs().mean()) for a, b in pairwise(estimates.seen[:6])]
+    assert min(changes) > 0, "each level estimates them anew"
+    lost: Any = result.phi[0].lost
+    told = torch.stack([(result.restored - 0.5)[lost], (y - 0.5)[lost]])
+    assert abs(float(torch.corrcoef(told)[0, 1])) < 0.05, "nothing of what the photo has there"
+
+
+def test_levels_begin_at_the_photos_own_noise_where_that_is_more() -> None:
+    """Values noisier than a fixed first level were denoised at a wrong level once, and final at once."""
+
+    class Heavy(Known):
+        def initialise(self, y: Tensor) -> None:
+            self.log_noise.data.fill_(torch.tensor(0.5).log())
+
+        def noise_level(self) -> Tensor:
+            return self.log_noise.exp()
+
+    _, y = world()
+    prior = Gaussian()
+    fit(y, names(1), run(prior, family=Heavy, sigma_max=0.1))
+    assert prior.seen[0][0] == pytest.approx(0.5, rel=1e-3)
+
+
+@pytest.mark.parametrize("settings", [{"sigma_max": None}, {"sigma_min": 0.0}, {"sigma_max": 0.01}, {"steps": 0}])
+def test_a_range_without_levels_is_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="sampling"):
+        fit(world()[1], names(1), matched(Known, **settings))

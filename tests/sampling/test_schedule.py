@@ -13,7 +13,8 @@ from torch import Tensor
 from helpers.moments import SixChannelPrior
 from helpers.toys import ToyPrior, toy_photo
 from zeroair_pl.errors import ConfigError
-from zeroair_pl.sampling.schedule import Schedule, Timesteps
+from zeroair_pl.sampling.levels import Visits, check_levels
+from zeroair_pl.sampling.schedule import Schedule
 from zeroair_pl.tensors.per_image import image_generator, randn
 
 ODE = [
@@ -53,6 +54,12 @@ def build(
     return Schedule(getattr(diffusers, name)(**(config or {})), prior or ToyPrior(), steps, **settings)
 
 
+def between(start: float, end: float) -> dict[str, Any]:
+    """σ at these fractions of the schedule."""
+    high, low = ToyPrior().sigma(torch.tensor([start * 999, end * 999], dtype=torch.float64)).tolist()
+    return {"sigma_max": high, "sigma_min": low}
+
+
 def generators(count: int = 1) -> list[torch.Generator]:
     return [image_generator(0, f"photo{i}", "test") for i in range(count)]
 
@@ -63,10 +70,10 @@ def clean(size: int = 16) -> Tensor:
 
 @pytest.mark.parametrize("name", ODE + STOCHASTIC + OTHERS)
 def test_visits_exactly_the_levels_asked_for_and_ends_at_the_clean_estimate(name: str) -> None:
-    schedule, x0 = build(name, start=0.9, end=0.1), clean()
+    schedule, x0 = build(name, **between(0.9, 0.1)), clean()
     x = schedule.noisy(x0, torch.randn(x0.shape, generator=torch.Generator().manual_seed(1)), schedule.first)
     visited = []
-    for k in schedule.timesteps:
+    for k in schedule.visits:
         visited.append(schedule.prior_t(k))
         schedule.input(x, k)
         x = schedule.step(x0, k, x, None, generators())
@@ -97,7 +104,7 @@ def test_a_deterministic_solver_is_exact_where_the_clean_estimate_is_constant(na
     schedule = build(name, prior=prior, steps=12)
     noise = torch.randn(x0.shape, generator=torch.Generator().manual_seed(1))
     x, wanted = schedule.noisy(x0, noise, schedule.first), list(range(11, -1, -1))
-    for k in schedule.timesteps:
+    for k in schedule.visits:
         seen = schedule.input(x, k)
         if wanted and k == wanted[0]:  # the first look at a level; the second is a predictor's
             wanted.pop(0)
@@ -112,7 +119,7 @@ def test_an_ancestral_solver_keeps_the_noise_at_the_level(name: str) -> None:
     schedule = build(name)
     x = schedule.noisy(None, torch.randn(x0.shape, generator=torch.Generator().manual_seed(1)), schedule.first)
     draw = generators()
-    for k in schedule.timesteps:
+    for k in schedule.visits:
         seen = schedule.input(x, k)
         assert float(seen.std()) == pytest.approx((1 - schedule.alpha_bar(k)) ** 0.5, rel=0.04)
         x = schedule.step(x0, k, x, None, draw)
@@ -134,7 +141,7 @@ def test_ddim_at_all_steps_is_the_textbook_formula() -> None:
     schedule = build("DDIMScheduler", 1000, prior)
     x = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(2))
     book, table = x.double(), prior.alphas_cumprod
-    for k in schedule.timesteps:
+    for k in schedule.visits:
         t = int(k)
         assert schedule.prior_t(k) == t
         x = schedule.step(prior.predict(schedule.input(x, k), torch.tensor([t])).x0, k, x, None, generators())
@@ -194,8 +201,8 @@ def test_fresh_noise_of_an_image_does_not_depend_on_its_company(name: str) -> No
 @pytest.mark.parametrize("spacing, measure", [("uniform", "t"), ("log_snr", "log noise")])
 def test_spacing_is_even_in_what_it_says(spacing: Any, measure: str) -> None:
     prior = ToyPrior()
-    schedule = build("DDIMScheduler", 9, prior, start=0.95, end=0.02, spacing=spacing)
-    t = torch.tensor([schedule.prior_t(k) for k in schedule.timesteps], dtype=torch.float64)
+    schedule = build("DDIMScheduler", 9, prior, **between(0.95, 0.02), spacing=spacing)
+    t = torch.tensor([schedule.prior_t(k) for k in schedule.visits], dtype=torch.float64)
     alpha_bar = prior.alpha_bar(t)
     gaps = (t if measure == "t" else ((1 - alpha_bar) / alpha_bar).log()).diff()
     assert (t[0], t[-1]) == pytest.approx((0.95 * 999, 0.02 * 999))
@@ -203,23 +210,27 @@ def test_spacing_is_even_in_what_it_says(spacing: Any, measure: str) -> None:
 
 
 def test_one_step_looks_at_the_start_alone() -> None:
-    schedule = build("DDIMScheduler", 1, start=0.6)
-    assert [schedule.prior_t(k) for k in schedule.timesteps] == pytest.approx([0.6 * 999])
+    schedule = build("DDIMScheduler", 1, sigma_max=between(0.6, 0)["sigma_max"])
+    assert [schedule.prior_t(k) for k in schedule.visits] == pytest.approx([0.6 * 999])
 
 
 @pytest.mark.parametrize(
-    "settings, message",
+    "steps, high, low, message",
     [
-        ({"steps": 0}, "sampling.steps: expected at least 1, got 0"),
-        ({"start": 1.2}, "start=1.2 and end=0.0"),
-        ({"end": -0.1}, "start=1.0 and end=-0.1"),
-        ({"start": 0.3, "end": 0.4}, "start=0.3 and end=0.4"),
-        ({"start": 0.3, "end": 0.3}, "8 steps need start > end"),
+        (0, 0.26, 0.01, "sampling.steps: expected at least 1, got 0"),
+        (8, 0.26, -0.1, "sampling.sigma_min: expected a standard deviation of at least 0, got -0.1"),
+        (8, 0.3, 0.4, "sigma_max=0.3 and sigma_min=0.4"),
+        (8, 0.3, 0.3, "8 steps need sigma_max > sigma_min"),
     ],
 )
-def test_impossible_levels_are_refused_with_the_values(settings: dict[str, Any], message: str) -> None:
+def test_impossible_levels_are_refused_with_the_values(steps: int, high: float, low: float, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        build("DDIMScheduler", **{"steps": STEPS, **settings})
+        check_levels(steps, high, low)
+
+
+def test_levels_that_a_schedule_does_not_have_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"'toy' has no 8 levels between sigma_max=0\.001 and sigma_min=0\.0005"):
+        build("DDIMScheduler", sigma_max=0.001, sigma_min=0.0005)
 
 
 def test_two_steps_from_pure_noise_keep_the_first_level() -> None:
@@ -229,10 +240,10 @@ def test_two_steps_from_pure_noise_keep_the_first_level() -> None:
 
 
 def test_a_visit_continues_where_it_stood() -> None:
-    visit = Timesteps([3.0, 2.0, 1.0, 0.0])
+    visit = Visits([3.0, 2.0, 1.0, 0.0])
     steps = iter(visit)
     assert [next(steps), next(steps)] == [3.0, 2.0]
-    again = Timesteps([3.0, 2.0, 1.0, 0.0])
+    again = Visits([3.0, 2.0, 1.0, 0.0])
     again.load_state_dict(visit.state_dict())
     assert list(again) == [1.0, 0.0]
     assert len(again) == 4
@@ -250,7 +261,7 @@ def test_a_multistep_solver_continues_with_its_memory(name: str) -> None:
 
     first, whole, fresh, resumed = (build(name) for _ in range(4))
     start = first.noisy(None, torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(4)), first.first)
-    levels = first.timesteps.values
+    levels = first.visits
     middle = run(first, start, levels[:4])
     resumed.load_state_dict(first.state_dict())
     wanted = run(whole, start, levels[:-1])

@@ -25,7 +25,8 @@ from zeroair_pl.scores import metrics
 from zeroair_pl.scores.scoring import summarise
 
 # Without a loss: nothing but random numbers and the prior decide the result.
-WORDS = ("--degradation", "Noise", "--guidance.update", "GradientUpdate", *TOY)
+FROM_NOISE = ("--sampling.sampler", "SchedulerSampler", "--sampling.sigma_max", "null", "--sampling.sigma_min", "0")
+WORDS = ("--degradation", "Noise", "--guidance.update", "GradientUpdate", *FROM_NOISE, *TOY)
 PAIRS = ("--images", "in", "--references", "clean")
 
 
@@ -191,14 +192,14 @@ def test_photos_are_restored_with_each_seed(folder: Path) -> None:
     assert psnr["spread"] == pytest.approx(statistics.stdev(map(statistics.fmean, pairs)), abs=1e-4)
     assert psnr["seed_spread"] == pytest.approx(statistics.fmean(map(statistics.stdev, pairs)), abs=1e-4)
     assert psnr["seed_spread"] > 0
-    assert rows("restored")[0]["forwards"] == "3", "two steps, and the first look"
+    assert rows("restored")[0]["nfe"] == "3", "two steps, and the first look"
     heads = next(line for line in outcome.out.splitlines() if "mean ± over images" in line)
     assert heads.split() == ["mean", "±", "over", "images", "degraded", "restored", "±", "over", "seeds", "theirs"]
 
 
 def test_the_settings_beside_the_restored_photos_make_them_again(folder: Path) -> None:
     (folder / "mine.yaml").write_text(
-        "degradation: Noise\nimages: in\nout: elsewhere\nseed: 4\nsampling: {start: 0.2}\n"
+        "degradation: Noise\nimages: in\nout: elsewhere\nseed: 4\nsampling: {sigma_max: 0.4}\n"
     )
     outcome = evaluate("--config", "mine.yaml", *TOY, "--references", "clean")
     assert outcome.status == 0, outcome.err

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from zeroair_pl.tensors.per_image import PerImage, build_per_image, image_by_image, image_generator, image_seed, randn
+from zeroair_pl.tensors.per_image import PerImage, build_per_image, image_generator, image_seed, randn
 
 NAMES = ["a.png", "b/c.png", "b/d.jpg"]
 
@@ -72,17 +72,3 @@ def test_draws_of_an_image_are_its_own() -> None:
     assert torch.equal(draws(NAMES[2:]), c[None])
     assert torch.equal(draws([NAMES[1], NAMES[0]]), torch.stack([b, a]))
     assert not torch.equal(a, b)
-
-
-def test_image_by_image_calls_with_one_image_at_a_time() -> None:
-    seen = []
-
-    def function(x: Tensor, t: Tensor) -> list[Tensor]:
-        seen.append((len(x), len(t)))
-        return [x + t[:, None], 2 * t]
-
-    x, t = torch.arange(6.0).view(3, 2), torch.tensor([10.0, 20.0, 30.0])
-    outputs = image_by_image(function, x, t)
-    assert seen == [(1, 1)] * 3
-    assert torch.equal(outputs[0], x + t[:, None])
-    assert torch.equal(outputs[1], 2 * t)

@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import nn
 
-from helpers.moments import photos
 from helpers.stacking import METHODS, OPEN, adam, equal, images, members, mixed, together, train, weights
 from zeroair_pl.degradations import Auto, Haze
 from zeroair_pl.guidance.discriminator import PatchDiscriminator
@@ -30,12 +29,11 @@ def test_training_a_stack_is_training_each(kind: Any) -> None:
     x = images()
 
     def made(i: list[int]) -> PerImage:
-        if kind is Haze:
-            return members(x, Haze).part(i)
-        return build_per_image(net, [NAMES[k] for k in i], 7, "net")
+        whole = members(x, Haze) if kind is Haze else build_per_image(net, NAMES, 7, "net")
+        return PerImage([whole.each[k] for k in i])
 
     stack, separate = together(made([0, 1, 2]), x), [made([i]) for i in range(3)]
-    assert stack.parts == [[0, 1, 2]]
+    assert stack.stacked
     train(stack, x, adam(stack))
     for i, one in enumerate(separate):
         before = weights(one)
@@ -82,18 +80,12 @@ def test_a_finished_image_keeps_its_network_while_momentum_would_move_it() -> No
 
 
 def test_a_stack_that_is_finished_has_nothing_to_train() -> None:
-    y = mixed()
-    group = together(members(y, Auto), y, METHODS)
-    assert group.parts == [[0, 2], [1, 4], [3]]
+    y = images()
+    group, done = together(members(y, Haze), y, METHODS), OPEN.clone()
     every = len(list(group.parameters()))
-    done = torch.zeros(5, dtype=torch.bool)
-    assert len(group.trained(done)) == every
-    done[0] = True
-    assert len(group.trained(done)) == every, "the second of its stack goes on"
-    done[2] = True
-    left = {id(p) for p in group.trained(done)}
-    assert left == {id(p) for stack in list(group.stacks)[1:] for p in stack.parameters()}
-    done[:] = True
+    for i in range(3):
+        assert len(group.trained(done)) == every
+        done[i] = True
     assert group.trained(done) == []
 
 
@@ -110,42 +102,27 @@ def test_a_lost_image_with_nan_is_held_and_harms_no_other() -> None:
 # ---- order, and what modules get back --------------------------------------------------------------------------------
 
 
-def test_families_that_auto_chose_stay_in_order() -> None:
-    y = mixed()
+@pytest.mark.parametrize("alike", [True, False])
+def test_images_stay_in_order_in_a_stack_and_apart(alike: bool) -> None:
+    """Families that ``Auto`` chose."""
+    y = mixed()[[0, 2]] if alike else mixed()
     apart, group = members(y, Auto), members(y, Auto)
-    kinds = ["Haze", "LowLight", "Haze", "Noise", "LowLight"]
-    assert [phi.kind for phi in group] == kinds
     together(group, y, METHODS)
-    assert group.parts == [[0, 2], [1, 4], [3]]
+    assert group.stacked == alike
+    kinds = ["Haze", "Haze"] if alike else ["Haze", "LowLight", "Haze", "Noise", "LowLight"]
     assert [phi.kind for phi in group] == kinds
-    assert len(group) == 5
+    assert len(group) == len(y)
     for method in ("forward", "invert", "first_estimate"):
         torch.testing.assert_close(group.call(method, y), apart.call(method, y), atol=1e-6, rtol=1e-5)
     for method in ("noise_level", "regularisation"):
         found = group.call(method)
-        assert found.shape == (5,)
+        assert found.shape == (len(y),)
         torch.testing.assert_close(found, apart.call(method))
     twice = torch.cat([y, y.flip(-1)])
     torch.testing.assert_close(group(twice), apart(twice), atol=1e-6, rtol=1e-5)
     for mine, own in zip(group.dicts("maps"), apart.dicts("maps"), strict=True):
         assert mine.keys() == own.keys()
         assert all(torch.allclose(mine[name], own[name], atol=1e-6) for name in mine)
-    part = group.part([1, 4])
-    assert part.parts == [[0, 1]]
-    assert list(part.stacks) == [group.stacks[1]], "shared, not copied"
-    torch.testing.assert_close(part(y[[1, 4]]), apart(y)[[1, 4]], atol=1e-6, rtol=1e-5)
-
-
-def test_discriminators_go_as_their_degradations_do() -> None:
-    y = photos(4, 16, 16)
-    group = build_per_image(PatchDiscriminator, list("abcd"), 7, "net")
-    wanted = group(y).detach()
-    group.stack(y, within=[[0, 2], [1, 3]])
-    assert group.parts == [[0, 2], [1, 3]]
-    torch.testing.assert_close(group(y), wanted, atol=1e-5, rtol=1e-5)
-    group.stack(y, within=[[0], [1, 2, 3]])
-    assert group.parts == [[0], [1, 2, 3]]
-    torch.testing.assert_close(group(y), wanted, atol=1e-5, rtol=1e-5)
 
 
 def test_modules_get_back_what_they_have_learned() -> None:
@@ -158,7 +135,7 @@ def test_modules_get_back_what_they_have_learned() -> None:
     for i, one in enumerate(group):
         torch.testing.assert_close(one(x[i : i + 1]), learned[i : i + 1], atol=1e-6, rtol=1e-5)
     group.apart()
-    assert group.parts == [[0], [1], [2]]
+    assert not group.stacked
     torch.testing.assert_close(group(x), learned, atol=1e-6, rtol=1e-5)
     assert {id(p) for p in group.parameters()} == {id(p) for one in modules for p in one.parameters()}
 
@@ -166,7 +143,7 @@ def test_modules_get_back_what_they_have_learned() -> None:
 def test_one_noise_level_by_two_names_stays_one() -> None:
     y = mixed()[[0, 2]]
     group, apart = together(members(y, Auto), y, METHODS), members(y, Auto)
-    assert group.parts == [[0, 1]]
+    assert group.stacked
     names = [name for name, _ in group.stacks[0].named_parameters()]
     assert [name for name in names if "log_noise" in name] == ["log_noise"]
     for each in (group, apart):

@@ -171,7 +171,7 @@ class Evaluation:
         for seed, results in self.restored.items():
             for row in results.rows:
                 if row.input == str(case.image) and row.status != "failed":
-                    facts = {"seconds": row.seconds, "forwards": row.forwards}
+                    facts = {"seconds": row.seconds, "nfe": row.nfe}
                     known = {name: round(value, 2) for name, value in facts.items() if value is not None}
                     yield RESTORED, seed, results.folder / row.output, known
         for title, files in sets.items():

@@ -33,14 +33,11 @@ from zeroair_pl.method.settings import Method, Sampling
 from zeroair_pl.paths import at_home
 from zeroair_pl.photos.finding import Source, find_images
 from zeroair_pl.priors import Prior
-from zeroair_pl.sampling.schedule import Schedule
 from zeroair_pl.tensors.trainer import device_of
 
 # Of the settings that are objects: named here as a config would, so that the resolved config can name them too.
 DEFAULTS: dict[str, Any] = {
     "prior": {"class_path": "UNetPrior"},
-    "guidance.update": {"class_path": "ProximalUpdate"},
-    "sampling.scheduler": {"class_path": "DDIMScheduler"},
 }
 
 # What the fit itself decides, or what would stop it before the end of its schedule.
@@ -112,12 +109,11 @@ def restore(
     options = _checked(trainer)
     rank = Rank.of(options, os.environ)
     options = rank.one_device(options)
-    built(degradation)
+    made = built(degradation)
     assert degradation is not None
     # Built once before any photo is opened: what does not fit together is refused here.
-    schedule = Schedule(
-        sampling.scheduler, prior, sampling.steps, sampling.start, sampling.end, sampling.spacing, sampling.eta
-    )
+    sampler = sampling.sampler_for(made)
+    levels = sampling.prepared(sampler, prior)
     if rank.worker:
         end_with_parent()
     found = _find(images or [], out, quiet=rank.worker)
@@ -128,7 +124,7 @@ def restore(
     losses = [term.loss for term in (*modelling.terms, *guidance.terms)]
     method = Method(degradation, prior, modelling, guidance, sampling, seed)
     try:
-        plans = Plans(method, settings, [prior, guidance.update, sampling.scheduler, *losses])
+        plans = Plans(method, settings, [prior, guidance.update, sampler, *losses])
         chosen, correction = choices_of(sources, outputs, settings)
         if choices is not None:
             chosen, correction = {source.name: choices[source.path] for source in sources}, True
@@ -144,7 +140,7 @@ def restore(
         outputs,
         {"maps": save_maps, "strips": strips, "tensorboard": tensorboard, "overwrite": overwrite},
         options,
-        len(schedule.timesteps),
+        len(levels),
         batch,
         device_of(options),
         checkpoint_every,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from zeroair_pl.errors import did_you_mean
@@ -26,7 +26,7 @@ _TYPES = {
 }
 
 
-_CLASSES = ("degradation", "loss", "prior", "scheduler", "update")  # settings that name a class
+_CLASSES = ("degradation", "loss", "prior", "sampler", "scheduler", "update")  # settings that name a class
 _NOT_KEYS = ("config", "print_config", "print_shtab", "help")
 _MANY = 60  # names of classes, of which no more are listed
 
@@ -86,9 +86,16 @@ def known_classes(key: str) -> list[str]:
         return [name for name in dir(diffusers) if name.endswith("Scheduler") and not name.startswith("Flax")]
     from zeroair_pl.guidance.updates import GuidanceUpdate
     from zeroair_pl.priors import Prior
+    from zeroair_pl.sampling import Sampler
 
-    base: Any = {"update": GuidanceUpdate, "prior": Prior}.get(key)
-    return sorted(cls.__name__ for cls in base.__subclasses__()) if base else []
+    base: Any = {"update": GuidanceUpdate, "prior": Prior, "sampler": Sampler}.get(key)
+    return sorted(_concrete(base)) if base else []
+
+
+def _concrete(base: type) -> set[str]:
+    """Names of the classes below ``base`` that can be built."""
+    own = {base.__name__} if not inspect.isabstract(base) else set()
+    return own.union(*map(_concrete, base.__subclasses__()))
 
 
 def options_of(class_path: str) -> list[str]:
@@ -150,3 +157,27 @@ def _expected(kind: str) -> str:
     if "Callable" in kind:
         return "the name of a class"
     return _TYPES.get(kind.partition("[")[0], kind.rpartition(".")[2])
+
+
+_SCHEDULER = "an option of SchedulerSampler now: sampling.sampler: {class_path: SchedulerSampler, init_args: {…}}"
+REPLACED = {  # settings of earlier versions, and what to write instead
+    "sampling.start": "sampling.sigma_max now, a noise level in [0, 1]: 0.15 of the schedule is 0.26, 1 is null",
+    "sampling.end": "sampling.sigma_min now, a noise level in [0, 1]: 0.003 of the schedule is 0.0114, 0 is 0",
+    "sampling.spacing": _SCHEDULER,
+    "sampling.eta": _SCHEDULER,
+    "sampling.scheduler": _SCHEDULER,
+    "guidance.auxiliary": _SCHEDULER,
+}
+
+
+def replaced(values: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The first setting of an earlier version in the values of a config, and a sentence on what to write instead."""
+    for key, now in REPLACED.items():
+        group, _, name = key.partition(".")
+        if isinstance(values.get(group), Mapping) and name in values[group]:
+            return name, f"{key} is {now}."
+    guidance = values.get("guidance")
+    update = guidance.get("update") if isinstance(guidance, Mapping) else None
+    if "AnchoredUpdate" in (update, update.get("class_path") if isinstance(update, Mapping) else None):
+        return "AnchoredUpdate", "AnchoredUpdate is sampling.sampler: NoiseMatchedSampler now, and the default."
+    return None

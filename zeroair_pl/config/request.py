@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from zeroair_pl.config.files import Layer, as_yaml, find_config, read_config
-from zeroair_pl.config.messages import explain
+from zeroair_pl.config.messages import REPLACED, explain, replaced
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.plugins import PACKAGE, Broken, load_plugins, options
 
@@ -84,6 +84,7 @@ class Request:
 
     def parse(self, parser: ArgumentParser) -> Namespace:
         """The settings as jsonargparse sees them, not yet built."""
+        self._refuse_replaced()
         words = [f"--config={json.dumps(layer.values, default=str)}" for layer in self.layers]
         words += [f"--{self._key(name)}={value}" for name, value in self.variables.items()]
         try:
@@ -93,6 +94,18 @@ class Request:
             raise ConfigError(f"{self._place(word)}{sentence}{self._missing(word)}") from error
         self._check_groups(settings, parser)
         return settings
+
+    def _refuse_replaced(self) -> None:
+        """Settings of earlier versions get an error that states the new one."""
+        for layer in self.layers:
+            if found := replaced(layer.values):
+                line = layer.line_of(found[0])
+                raise ConfigError(f"{layer.path}:{line}: {found[1]}" if line else f"{layer.path}: {found[1]}")
+        for word in [*self.options, *(f"--{self._key(name)}={value}" for name, value in self.variables.items())]:
+            key = word.partition("=")[0].removeprefix("--")
+            old = next((name for name in REPLACED if key == name or key.startswith(f"{name}.")), "")
+            if old:
+                raise ConfigError(f"--{old} is {REPLACED[old]}.")
 
     def _check_groups(self, settings: Namespace, parser: ArgumentParser) -> None:
         """A single value in the place of a group such as ``sampling``, which jsonargparse believes."""
@@ -168,7 +181,20 @@ def _joined(words: Sequence[str], lists: Sequence[str], flags: Sequence[str]) ->
 
 def resolved(parser: ArgumentParser, settings: Namespace) -> str:
     """All settings as YAML that ``--config`` reads again."""
-    return as_yaml(_shortened(yaml.safe_load(parser.dump(settings))))
+    whole, defaults = (yaml.safe_load(parser.dump(each, skip_none=False)) for each in (settings, parser.get_defaults()))
+    return as_yaml(_shortened(_stated(whole, defaults)))
+
+
+def _stated(values: dict[str, Any], defaults: Any) -> dict[str, Any]:
+    """Without what is null by default; pure noise, a ``sigma_max`` of null, is not the default and stays."""
+    found = {}
+    for key, value in values.items():
+        default = defaults.get(key) if isinstance(defaults, dict) else None
+        if isinstance(value, dict):
+            found[key] = _stated(value, default)
+        elif value is not None or default is not None:
+            found[key] = value
+    return found
 
 
 def _shortened(value: Any) -> Any:

@@ -10,11 +10,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from zeroair_pl.degradations.noise_level import LOOK, estimate_noise_level, matched_noise_level
+
+
+class Observation(NamedTuple):
+    """A photo seen through φ⁻¹: a clean image with known white noise on it, (B, 3, H, W) each in units of [0, 1].
+
+    Attributes:
+        image: φ⁻¹(y).
+        sigma: the standard deviation of the noise on it, σ/|∂φ/∂x|; infinite where the photo says nothing.
+    """
+
+    image: Tensor
+    sigma: Tensor
 
 
 class Degradation(nn.Module):

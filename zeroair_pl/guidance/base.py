@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from torch import Tensor, nn
 
 from zeroair_pl.priors.base import Prior
-from zeroair_pl.tensors.per_image import PerImage, rows_of
+from zeroair_pl.tensors.per_image import PerImage
 
 
 @dataclass
@@ -19,23 +18,19 @@ class GuidanceState:
     Attributes:
         y: the degraded photos.
         x0: the prior's clean estimates (or a variable in their place, while guidance differentiates).
-        y_hat: φ(x0).
-        t: timestep of the prior's schedule, 0 … T−1, possibly fractional.
-        fraction: t/T.
+        fraction: where the noise level lies on the linear schedule of the paper, t/T: 1 is pure noise, 0 is clean.
         stage: ``"I"``, ``"II"`` or ``"III"``.
-        noise: (B,) standard deviation of the noise in x_t, on the scale of the clean image, in units of [0, 1].
+        noise: (B,) standard deviation of the noise in x_t, in units of [0, 1].
         x0_error: (B,) root-mean-square error of the prior's clean estimate at t, in units of [0, 1]: measured on this
             photo where the sampler knows the noise it added, else the prior's calibration.
         degradation: φ, one for each image.
         discriminators: one for each adversarial loss, by the loss's name.
-        x0_auxiliary, y_hat_auxiliary: the same from the paper's auxiliary noise map, where there is one.
+        x0_auxiliary: the clean estimates of the paper's auxiliary noise map, where there is one.
         prior: for losses on its features.
     """
 
     y: Tensor
     x0: Tensor
-    y_hat: Tensor
-    t: float
     fraction: float
     stage: str
     noise: Tensor
@@ -43,34 +38,25 @@ class GuidanceState:
     degradation: PerImage
     discriminators: dict[str, PerImage] = field(default_factory=dict)
     x0_auxiliary: Tensor | None = None
-    y_hat_auxiliary: Tensor | None = None
     prior: Prior | None = None
+    _applied: tuple[Tensor, Tensor | None] | None = field(default=None, repr=False)
 
     def at(self, x0: Tensor, x0_auxiliary: Tensor | None = None) -> GuidanceState:
-        """The same moment seen from other clean estimates, with φ applied to them."""
-        y_hat_auxiliary = None if x0_auxiliary is None else self.degradation(x0_auxiliary)
-        return replace(
-            self, x0=x0, y_hat=self.degradation(x0), x0_auxiliary=x0_auxiliary, y_hat_auxiliary=y_hat_auxiliary
-        )
+        """The same moment seen from other clean estimates, with φ applied to them once for all losses."""
+        applied = self.degradation(x0), None if x0_auxiliary is None else self.degradation(x0_auxiliary)
+        return replace(self, x0=x0, x0_auxiliary=x0_auxiliary, _applied=applied)
 
     @property
-    def rows(self) -> list[list[int]]:
-        """The images that are computed together; each by itself, unless their degradations are stacked."""
-        return self.degradation.parts
+    def y_hat(self) -> Tensor:
+        """φ(x0), with φ as it is now."""
+        return self.degradation(self.x0) if self._applied is None else self._applied[0]
 
-    def parts(self) -> list[GuidanceState]:
-        """The same moment of the images that are computed together, with their own networks, as ``rows`` has them.
-
-        Losses and guidance run on these. Vectorised functions round differently near a tensor's end, and sums over a
-        larger tensor take another order: only by itself has a photo the same result, to the bit, in any company.
-        """
-        return [self] if len(self.rows) == 1 else [self._part(rows) for rows in self.rows]
-
-    def _part(self, rows: list[int]) -> GuidanceState:
-        tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
-        own: dict[str, Any] = {name: rows_of(value, rows) for name, value in tensors.items()}
-        networks = {name: network.part(rows) for name, network in self.discriminators.items()}
-        return replace(self, degradation=self.degradation.part(rows), discriminators=networks, **own)
+    @property
+    def y_hat_auxiliary(self) -> Tensor | None:
+        """φ of the auxiliary clean estimates, where there are any."""
+        if self._applied is not None or self.x0_auxiliary is None:
+            return None if self._applied is None else self._applied[1]
+        return self.degradation(self.x0_auxiliary)
 
     def noise_level(self) -> Tensor:
         """(B,): σ of each image, from its degradation."""

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from zeroair_pl.errors import ConfigError, did_you_mean
 from zeroair_pl.guidance.base import GuidanceLoss, GuidanceState, per_image_mean
-from zeroair_pl.tensors.per_image import image_by_image
 from zeroair_pl.tensors.threads import all_threads
 
 Target = Literal["y", "x0"]
@@ -45,10 +44,10 @@ class Perceptual(GuidanceLoss):
             if state.prior is None:
                 raise ConfigError("Perceptual: trunk 'prior' needs a fit with a prior; name a timm model instead")
             with all_threads():
-                maps = state.prior.features(x * 2 - 1)
+                maps = state.prior.features(x)
         else:
             model, mean, std = self._timm(x.device)
-            maps = image_by_image(model, (x - mean) / std)
+            maps = model((x - mean) / std)
         if max(self.layers) >= len(maps):
             raise ConfigError(f"Perceptual: layers {list(self.layers)} of {len(maps)} feature maps of {self.trunk!r}")
         return [maps[i] for i in self.layers]
@@ -102,5 +101,5 @@ class Lpips(GuidanceLoss):
                 ) from error
             self._loaded = (network.eval().requires_grad_(False).to(state.y.device),)
         (loaded,) = self._loaded
-        (distance,) = image_by_image(lambda a, b: [loaded(a, b)], state.y_hat * 2 - 1, state.y * 2 - 1)
+        distance: Tensor = loaded(state.y_hat * 2 - 1, state.y * 2 - 1)
         return distance.flatten(1).mean(1)

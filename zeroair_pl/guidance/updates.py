@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
+from zeroair_pl.degradations.base import Observation
 from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.fidelity import Likelihood
 from zeroair_pl.guidance.stages import Term
-from zeroair_pl.tensors.per_image import PerImage, joined
 
 REFERENCE_ELEMENTS = 3 * 256 * 256  # the image size at which the paper's guidance scales are stated
 
@@ -23,7 +24,7 @@ class Guided(NamedTuple):
         x0: the guided clean estimate, which the sampler steps from.
         x0_auxiliary: the same for the auxiliary map, where there is one.
         shift, shift_auxiliary: what to add to x_{t−1} after the sampler's step, on the [-1, 1] scale.
-        anchor: where the sampler takes x_{t−1} from the photo instead of from its own past.
+        observation: the photo seen through φ⁻¹, if the update has looked.
         losses: the value of each loss that acted, (B,), unweighted, for whoever logs.
     """
 
@@ -31,46 +32,15 @@ class Guided(NamedTuple):
     x0_auxiliary: Tensor | None = None
     shift: Tensor | None = None
     shift_auxiliary: Tensor | None = None
-    anchor: Anchor | None = None
+    observation: Observation | None = None
     losses: dict[str, Tensor] | None = None
-
-    @classmethod
-    def join(cls, each: list[Guided], rows: list[list[int]]) -> Guided:
-        """One outcome for a group from those of its parts, and the images of each part."""
-        whole: list[Any] = []
-        for values in zip(*each, strict=True):
-            if isinstance(values[0], dict):
-                whole.append({name: joined([value[name] for value in values], rows) for name in values[0]})
-            elif isinstance(values[0], Anchor):
-                whole.append(Anchor(*(joined(value, rows) for value in zip(*values, strict=True))))
-            else:
-                whole.append(None if values[0] is None else joined(values, rows))
-        return cls(*whole)
-
-
-class Anchor(NamedTuple):
-    """A clean image with known white noise on it, (B, 3, H, W) each in units of [0, 1].
-
-    Attributes:
-        image: φ⁻¹(y).
-        noise: the standard deviation of the noise on it, σ/|∂φ/∂x|.
-    """
-
-    image: Tensor
-    noise: Tensor
 
 
 class GuidanceUpdate(ABC):
-    """Moves the clean estimate towards lower guidance loss.
+    """Moves the clean estimate towards lower guidance loss."""
 
-    Attributes:
-        posterior_mean: estimates settle where the sampler's noise reaches the photo's own; for updates that anchor.
-    """
-
-    posterior_mean: bool = False
-
-    def anchor(self, y: Tensor, degradation: PerImage) -> Anchor | None:
-        """Where sampling can be anchored at the photo under the present φ; ``None`` (the default) where it is not."""
+    def gentler(self, factor: float) -> GuidanceUpdate | None:
+        """The same with a smaller step, for a fit that has diverged; ``None`` if no step is set by hand."""
         return None
 
     @abstractmethod
@@ -99,6 +69,9 @@ class GradientUpdate(GuidanceUpdate):
 
     def __init__(self, scale: float = 25000.0, on: Literal["estimate", "mean"] = "estimate") -> None:
         self.scale, self.on = scale, on
+
+    def gentler(self, factor: float) -> GuidanceUpdate:
+        return GradientUpdate(factor * self.scale, self.on)
 
     def __call__(self, state: GuidanceState, terms: list[tuple[Term, float]], steps: int) -> Guided:
         variables = [v for v in (state.x0, state.x0_auxiliary) if v is not None]
@@ -215,7 +188,7 @@ def _energy(moment: GuidanceState, terms: list[tuple[Term, float]]) -> tuple[Ten
     total = torch.stack([weight * value for value, (_, weight) in zip(values, terms, strict=True)]).sum()
     losses: dict[str, Tensor] = {}
     for value, (term, _) in zip(values, terms, strict=True):
-        taken = sum(name.startswith(term.name) for name in losses)  # the same loss may act twice, on different targets
+        taken = sum(re.fullmatch(rf"{term.name}(_\d+)?", name) is not None for name in losses)  # one loss, two targets
         losses[f"{term.name}_{taken + 1}" if taken else term.name] = value.detach()
     return total, losses
 

@@ -197,7 +197,7 @@ class Follow(Callback):
         if self.progress.live and isinstance(pl_module, Restoration) and pl_module.state is not None:
             state = pl_module.state
             sigma = float(state.noise_level().detach().nanmean())
-            note = f"t {state.t:.0f}  stage {state.stage}  noise {sigma:.3f}"
+            note = f"σ {float(state.noise.max()):.3f}  stage {state.stage}  noise {sigma:.3f}"
         self.progress.follow(batch_idx + 1, self.steps, note)
 
 

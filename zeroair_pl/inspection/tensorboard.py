@@ -40,7 +40,7 @@ class TensorBoard(Callback):
 
         degradation/noise_level, /gamma, /airlight/red …   σ, and whatever else in ``maps()`` is a number
         <loss or step>/<term>                              everything in the module's ``record``
-        schedule/t, /stage                                 t of the prior's schedule; 1, 2 or 3
+        schedule/sigma, /stage                             noise of x, in units of [0, 1]; 1, 2 or 3
 
     and at eight, the first and the last among them:
 
@@ -184,7 +184,7 @@ def _scalars(state: GuidanceState, maps: list[dict[str, Tensor]], record: dict[s
     for key, value in record.items():
         if key != "noise_level":
             scalars[key if "/" in key else f"record/{key}"] = value
-    scalars["schedule/t"] = torch.full_like(like, state.t)
+    scalars["schedule/sigma"] = state.noise
     scalars["schedule/stage"] = torch.full_like(like, STAGES[state.stage])
     return {tag: value.to(like) for tag, value in scalars.items()}
 

@@ -14,19 +14,21 @@ if TYPE_CHECKING:
 BatchSize = int | Literal["auto"]
 Alike = tuple[int, int, int]  # height, width, and which plan
 
-CPU_PIXELS, CPU_PHOTOS = 2**18, 8  # of a batch on a CPU, which has nothing to gain from more
-PIXELS, PHOTOS = 2**22, 64  # of a batch on any other device
+PIXELS, PHOTOS = 2**22, 64  # of a batch
 BYTES = 1000  # of a device's memory, for each pixel of a photo in a fit; the prior takes its part in portions
 WAITING = 4  # batches that may wait for more photos of their size
 WAITING_PIXELS = 25_000_000
 
 
 def batch_size(asked: BatchSize, pixels: int, device: torch.device) -> int:
-    """Photos of that many pixels to fit at once; ``auto`` goes by their size, and by the memory that is free."""
+    """Photos of that many pixels to fit at once; ``auto`` goes by their size, and by the memory that is free.
+
+    On a CPU one at a time, whatever is asked: a result is then the same in any batch by construction.
+    """
+    if device.type == "cpu":
+        return 1
     if asked != "auto":
         return asked
-    if device.type == "cpu":
-        return max(1, min(CPU_PHOTOS, CPU_PIXELS // pixels))
     most = min(PHOTOS, PIXELS // pixels)
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)

@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 
 from zeroair_pl.errors import ConfigError
-from zeroair_pl.photos.finding import SUPPORTED, Source
+from zeroair_pl.photos.finding import Source
+from zeroair_pl.photos.formats import SUPPORTED
 
 LONGEST = 255  # bytes of a file's name
 

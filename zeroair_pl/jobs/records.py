@@ -40,7 +40,7 @@ class Row:
         note: what was done otherwise than the settings say, for it to succeed.
         kind: what happened to it, as ``Auto`` found or as the settings say.
         noise_level: learned standard deviation of its noise, in units of [0, 1].
-        forwards: forward passes of the prior.
+        nfe: images that the prior was shown, number of function evaluations.
         seconds: of the fit.
         psnr_input, ssim_input: of the photo against its reference, where a list names one (PSNR in dB).
         psnr, ssim: of the restored photo.
@@ -57,7 +57,7 @@ class Row:
     height: int | None = None
     kind: str = ""
     noise_level: float | None = None
-    forwards: int | None = None
+    nfe: int | None = None
     seconds: float | None = None
     psnr_input: float | None = None
     psnr: float | None = None

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING
-
-from zeroair_pl.guidance.updates import GradientUpdate
 
 if TYPE_CHECKING:
     from zeroair_pl.method.settings import Method
@@ -18,12 +15,10 @@ def safer(method: Method) -> tuple[Method, str]:
     """The same with smaller steps and exact arithmetic, and what that is in words."""
     words = ["a tenth of the learning rate"]
     guidance, prior = method.guidance, method.prior
-    if isinstance(guidance.update, GradientUpdate):
-        update = copy.copy(guidance.update)
-        update.scale *= SAFER
-        guidance = replace(guidance, update=update)
+    if guidance.update is not None and (gentler := guidance.update.gentler(SAFER)) is not None:
+        guidance = replace(guidance, update=gentler)
         words.append("a tenth of the guidance's scale")
-    if (exact := prior.exact()) is not None:
+    if (exact := prior.to_float32()) is not None:
         prior = exact
         words.append("float32 arithmetic")
     modelling = replace(method.modelling, lr=SAFER * method.modelling.lr)

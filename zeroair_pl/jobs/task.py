@@ -53,7 +53,7 @@ class Task:
             note="; ".join(filter(None, [note, self._lost()])),
             kind=result.phi[0].kind,
             noise_level=float(result.noise_level[0]),
-            forwards=result.forwards[0],
+            nfe=result.nfe[0],
             seconds=result.seconds,
         )
 

@@ -9,7 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from zeroair_pl.method.restoration import Restoration
-from zeroair_pl.tensors.per_image import finite, image_by_image
+from zeroair_pl.tensors.per_image import finite
 
 _FLAT = 1e-3  # standard deviation, in units of [0, 1], of a channel that shows nothing
 _TELLING = 0.5  # standard deviation of the sampler's noise, in units of [0, 1]
@@ -27,7 +27,7 @@ def lost(y: Tensor, x: Tensor, final: bool = True) -> dict[int, str]:
         x: the estimates, (B, 3, H, W); values beyond [0, 1] count as 0 and 1.
         final: at the end of a fit.
     """
-    seen = torch.cat(image_by_image(lambda *one: [_measured(*one)], y, x)).tolist()  # one transfer for all of them
+    seen = _measured(y, x).tolist()  # one transfer for all of them
     found = ((i, _verdict(final, *values)) for i, values in enumerate(seen))
     return {i: what for i, what in found if what}
 
@@ -74,4 +74,4 @@ class Watchdog(Callback):
         if bool(watched.any()):
             for i, what in lost(state.y, state.x0, final=False).items():
                 if watched[i]:
-                    pl_module.lose(i, f"{what} at t = {state.t:.0f}")
+                    pl_module.lose(i, f"{what} at σ = {float(state.noise[i]):.3g}")

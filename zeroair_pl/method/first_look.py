@@ -13,33 +13,27 @@ WHOLE, PART = 384, 192  # pixels: sides up to which a photo is seen whole, and o
 
 
 class FirstLook:
-    """Posterior means E[x given x + n] under white noise n, from a prior.
+    """Posterior means E[x_0 | x_0 + σn] from a prior, for families that look at their photo before the fit.
 
     Args:
-        prior: the frozen prior.
-        device: where it is.
+        prior: the frozen prior, where it is to be used.
 
     Attributes:
-        forwards: passes of the prior so far, over a photo or over less of it.
+        nfe: images that the prior was shown so far.
     """
 
-    def __init__(self, prior: Prior, device: torch.device) -> None:
-        self.prior, self.device, self.forwards = prior, device, 0
+    def __init__(self, prior: Prior) -> None:
+        self.prior, self.nfe = prior, 0
 
     def __call__(self, phi: Degradation, y: Tensor) -> None:
         """Lets ``phi`` look at its photo ``y`` (1, 3, H, W): at all of it, or at four parts, side by side."""
         phi.look(_parts(y), self._denoise)
 
-    @torch.no_grad()
     def _denoise(self, y: Tensor, level: float) -> Tensor:
-        """``y`` (N, 3, h, w) in [0, 1] without white noise of standard deviation ``level`` in units of [0, 1]."""
-        self.forwards += 1
-        t = self.prior.timestep(torch.tensor([2 * level]))
-        signal = float(self.prior.alpha_bar(t).sqrt())
-        # Image by image: a batch would round differently, and the look must not depend on what it is done with.
+        """``y`` (N, 3, h, w) in [0, 1] without white noise of standard deviation ``level``."""
+        self.nfe += len(y)
         with all_threads():
-            seen = [self.prior.predict((signal * (2 * one - 1)).to(self.device), t).x0.cpu() for one in y.split(1)]
-        return (torch.cat(seen) + 1) / 2
+            return self.prior.denoise(y.to(self.prior.device), torch.full((len(y),), level)).cpu()
 
 
 def _parts(y: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from zeroair_pl.method.first_look import FirstLook
 from zeroair_pl.method.restoration import Restoration
 from zeroair_pl.method.sampling import DiffusionSampling
 from zeroair_pl.method.settings import Method, Result
-from zeroair_pl.sampling.schedule import Schedule
+from zeroair_pl.sampling.levels import Visits
 from zeroair_pl.tensors.per_image import image_generator
 from zeroair_pl.tensors.threads import one_thread
 from zeroair_pl.tensors.trainer import plain_interrupt, quiet_lightning, trainer_of
@@ -31,8 +31,7 @@ def fit(
 ) -> Result:
     """Restores B photos of one size in one fit. None of them has any influence on another.
 
-    On a CPU their results are those of B fits of one photo, to the bit. Other devices compute them together, and
-    operations on larger batches may round differently there.
+    Operations on larger batches may round differently; ``solve`` computes photos one by one where that costs nothing.
 
     Args:
         y: (B, 3, H, W) in [0, 1].
@@ -60,8 +59,6 @@ def _fit(
     from zeroair_pl.method.divergence import Watchdog, lost
 
     began = time.perf_counter()
-    s = method.sampling
-    schedule = Schedule(s.scheduler, method.prior, s.steps, s.start, s.end, s.spacing, s.eta)
     module = Restoration(
         y,
         names,
@@ -71,22 +68,21 @@ def _fit(
         method.guidance.boundaries,
         method.seed,
     )
-    sampler = DiffusionSampling(
-        method.prior, schedule, method.guidance, [image_generator(method.seed, name, "sampling") for name in names]
-    )
+    sampler = method.sampling.sampler_for(module.phi.each[0])
+    visits = Visits(method.sampling.prepared(sampler, method.prior))
+    generators = [image_generator(method.seed, name, "sampling") for name in names]
     with quiet_lightning():
-        engine = trainer_of([sampler, Watchdog(), *callbacks], trainer)
+        engine = trainer_of([DiffusionSampling(sampler, method.guidance, generators), Watchdog(), *callbacks], trainer)
         device = engine.strategy.root_device
         method.prior.to(device)
-        for i, phi in enumerate(module.phi):
-            look = FirstLook(method.prior, device)
+        looks = [FirstLook(method.prior) for _ in names]
+        for i, (look, phi) in enumerate(zip(looks, module.phi, strict=True)):
             look(phi, y[i : i + 1])
-            sampler.forwards[i] = look.forwards
         if stacks_on(device):
             module.to(device).stack()
         try:
             with plain_interrupt():
-                engine.fit(module, train_dataloaders=schedule.timesteps, ckpt_path=start(callbacks), weights_only=True)
+                engine.fit(module, train_dataloaders=visits, ckpt_path=start(callbacks), weights_only=True)
         finally:
             # A Trainer, its loops and the module hold each other, and the photos would stay in memory with them until
             # the garbage collector comes to cycles that old, which it does seldom.
@@ -98,7 +94,15 @@ def _fit(
     phi = [each.cpu() for each in module.phi]
     with torch.no_grad():
         maps, sigma = [each.maps() for each in phi], torch.stack([each.noise_level() for each in phi])
-    return Result(restored, maps, sigma, sampler.forwards.tolist(), time.perf_counter() - began, phi, dict(module.lost))
+    return Result(
+        restored,
+        maps,
+        sigma,
+        [look.nfe + count for look, count in zip(looks, sampler.nfe.tolist(), strict=True)],
+        time.perf_counter() - began,
+        phi,
+        dict(module.lost),
+    )
 
 
 def stacks_on(device: torch.device) -> bool:

@@ -3,14 +3,13 @@
     working size   the whole method: TDM and TDG from heavy noise down           (fit.py)
     full size      φ carried up along the photo's edges, then the levels of the photo's own noise, with φ fixed
 
-With noise-matched sampling (``AnchoredUpdate``) little is lost at full size: x_t is drawn from the photo itself at each
+With noise-matched sampling little is lost at full size: x_t is drawn from the photo itself at each
 level, so that the levels above the photo's noise serve to learn φ alone, and φ is smooth or follows edges.
 """
 
 from __future__ import annotations
 
 import copy
-import math
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,14 +18,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zeroair_pl.degradations.base import MAX_NOISE, MIN_NOISE, Degradation, refine
+from zeroair_pl.degradations.base import MAX_NOISE, MIN_NOISE, Degradation, Observation, refine
 from zeroair_pl.degradations.noise_level import estimate_noise_level
 from zeroair_pl.errors import DivergenceError
-from zeroair_pl.guidance.anchored import AnchoredUpdate
+from zeroair_pl.guidance.matched import combined, observed
 from zeroair_pl.method.divergence import lost
 from zeroair_pl.method.first_look import FirstLook
 from zeroair_pl.method.fit import fit
 from zeroair_pl.method.settings import Method, Result
+from zeroair_pl.sampling.levels import geometric
+from zeroair_pl.sampling.matched import ROUNDING, SHIFTS, added, cycle_spin, highest
 from zeroair_pl.tensors.per_image import PerImage, image_generator
 
 if TYPE_CHECKING:
@@ -39,12 +40,12 @@ _EVEN = 1.1  # noise that differs by less than this factor counts as the same ev
 
 def is_large(y: Tensor, method: Method) -> bool:
     """Whether photos (B, 3, H, W) go this way."""
-    update = method.guidance.update
-    matched = isinstance(update, AnchoredUpdate) and update.posterior_mean and not method.guidance.auxiliary
-    if not matched or y.shape[-2] * y.shape[-1] <= method.sampling.working_pixels:
+    if y.shape[-2] * y.shape[-1] <= method.sampling.working_pixels:
         return False
     with torch.random.fork_rng(devices=[]):
-        return method.degradation().pointwise
+        phi = method.degradation()
+    sampler = method.sampling.sampler_for(phi)
+    return phi.pointwise and sampler.scales and method.guidance.update is None
 
 
 def fit_large(
@@ -54,95 +55,59 @@ def fit_large(
     callbacks: Sequence[Callback] = (),
     trainer: dict[str, Any] | None = None,
 ) -> Result:
-    """As ``fit``, one photo after the other, in the time and memory of a few prior passes at full size each.
+    """As ``fit``, of one photo (1, 3, H, W), in the time and memory of a few prior passes at full size.
 
     ``callbacks`` watch the fit at the working size.
 
     Raises:
         DivergenceError: as ``fit``.
     """
-    began, solved = time.perf_counter(), list[Result]()
-    gone: dict[int, str] = {}
-    for i, name in enumerate(names):
-        photo = y[i : i + 1]
-        try:
-            solved.append(_solved(photo, name, method, callbacks, trainer))
-        except DivergenceError as error:
-            gone[i] = str(error)
-            solved.append(Result(photo, [{}], torch.full((1,), torch.nan), [0], 0.0, [Degradation()]))
-    if len(gone) == len(names):
-        raise DivergenceError(gone[0], gone)
-    return Result(
-        solved[0].restored if len(solved) == 1 else torch.cat([each.restored for each in solved]),
-        [each.maps[0] for each in solved],
-        torch.cat([each.noise_level for each in solved]),
-        [each.forwards[0] for each in solved],
-        time.perf_counter() - began,
-        [each.phi[0] for each in solved],
-        gone,
-    )
-
-
-def _solved(
-    y: Tensor, name: str, method: Method, callbacks: Sequence[Callback], trainer: dict[str, Any] | None
-) -> Result:
-    """As ``fit_large``, of one photo (1, 3, H, W)."""
+    (name,) = names
     began = time.perf_counter()
     small = working_size(y, method.sampling.working_pixels)
     result = fit(small, [name], method, callbacks, trainer)
     with torch.no_grad():
         phi = carried(result.phi[0], small, y)
-        device = getattr(getattr(method.prior, "unet", None), "device", torch.device("cpu"))
-        look = FirstLook(method.prior, device)
+        look = FirstLook(method.prior)
         look(phi, y)
-        restored, passes = last_part(y, phi, method, image_generator(method.seed, name, "full size"), device)
+        restored, passes = last_part(y, phi, method, image_generator(method.seed, name, "full size"))
         if what := lost(y, restored):
             raise DivergenceError(f"{name}: {what[0]}")
         maps = {key: value.cpu() for key, value in phi.maps().items()}
-    forwards = result.forwards[0] + look.forwards + passes
-    return Result(restored, [maps], phi.noise_level()[None], [forwards], time.perf_counter() - began, [phi])
+    nfe = result.nfe[0] + look.nfe + passes
+    return Result(restored, [maps], phi.noise_level()[None], [nfe], time.perf_counter() - began, [phi])
 
 
-def last_part(
-    y: Tensor, phi: Degradation, method: Method, generator: torch.Generator, device: torch.device
-) -> tuple[Tensor, int]:
+def last_part(y: Tensor, phi: Degradation, method: Method, generator: torch.Generator) -> tuple[Tensor, int]:
     """The restored photo (1, 3, H, W) in [0, 1], and the number of prior passes that it took; φ is fixed.
 
-    At each level s, a value whose noise ε is below s is drawn as z = φ⁻¹(y) plus noise of variance s² − ε², any other
-    as its settled estimate plus noise of variance s²; the former are then estimated as ``AnchoredUpdate`` says. All
-    but the prior works in bands of rows, in place: beside y, five images of full size exist at a time.
+    The levels are those of the photo's own noise, seen through φ⁻¹; what happens at each is ``NoiseMatchedSampler``'s
+    and ``MatchedUpdate``'s. All but the prior works in bands of rows, in place: beside y, five images of full size
+    exist at a time.
     """
     prior = method.prior
-    anchor = AnchoredUpdate().anchor(y, PerImage([phi]))
-    assert anchor is not None
-    z, noise = anchor
-    estimate, passes = z.clone(), 0
+    seen = observed(PerImage([phi]), y)
+    estimate, passes = seen.image.clone(), 0
     bands = [slice(top, top + BAND) for top in range(0, y.shape[-2], BAND)]
-    for k, s in enumerate(levels := _levels(noise, method)):
-        x_t = torch.empty_like(z)
-        t = prior.timestep(torch.tensor([2 * s]))
-        signal = float(prior.alpha_bar(t).sqrt())
+    for k, s in enumerate(levels := _levels(seen.sigma, method)):
+        x, sigma = torch.empty_like(y), torch.full((1,), s)
         for rows in bands:
-            here, eps = z[..., rows, :], noise[..., rows, :]
-            share = torch.where(eps <= s * (1 + 1e-4), (s * s - eps.square()).clamp(min=0).sqrt(), s)
-            clean = torch.where(eps <= s * (1 + 1e-4), here, estimate[..., rows, :])
-            fresh = torch.randn(here.shape, generator=generator)
-            x_t[..., rows, :] = signal * (2 * (clean + share * fresh) - 1)
-        x0 = prior.predict(x_t.to(device), t).x0.cpu()
+            eps = seen.sigma[..., rows, :]
+            fresh = torch.randn(eps.shape, generator=generator)
+            clean = torch.where(eps <= s * ROUNDING, seen.image[..., rows, :], estimate[..., rows, :])
+            x[..., rows, :] = clean + added(eps, s) * fresh
+        x0 = prior.denoise(x.to(prior.device), sigma).cpu()
         passes += 1
-        if k == len(levels) - 1:  # see Anchoring.look_again; one further look, for the time that it takes here
-            shifted = F.pad(x_t, (1, 0, 1, 0), mode="reflect")
-            del x_t
-            x0.add_(prior.predict(shifted.to(device), t).x0.cpu()[..., 1:, 1:]).mul_(0.5)
+        if k == len(levels) - 1:  # one further look of those that the sampler takes, for the time that it takes here
+            x0 = cycle_spin(prior, x0, x.to(prior.device), sigma, SHIFTS[-1:]).cpu()
             passes += 1
-        e2 = float(prior.calibration.error(torch.tensor(2 * s))) ** 2 / 4
+        del x
+        e2 = float(prior.rmse(sigma)) ** 2
         for rows in bands:
-            eps2, old = noise[..., rows, :].square(), estimate[..., rows, :]
-            seen = (x0[..., rows, :] + 1) / 2
-            shared = eps2 * (e2 / s**2)
-            weight = ((e2 - shared) / (e2 + eps2 - 2 * shared).clamp(min=1e-12)).clamp(0, 1)
-            moved = torch.where(eps2 < s * s, torch.lerp(seen, z[..., rows, :], weight), seen)
-            estimate[..., rows, :] = torch.where((eps2 <= s * s * (1 + 2e-4)) | (k == 0), moved, old)
+            here = Observation(seen.image[..., rows, :], seen.sigma[..., rows, :])
+            moved, _ = combined(here, x0[..., rows, :], e2, s * s)
+            keep = (here.sigma > s * ROUNDING) & (k > 0)
+            estimate[..., rows, :] = torch.where(keep, estimate[..., rows, :], moved)
     return estimate.clamp_(0, 1), passes
 
 
@@ -181,14 +146,9 @@ def carried(phi: Degradation, small: Tensor, y: Tensor) -> Degradation:
     return large
 
 
-def _levels(noise: Tensor, method: Method) -> list[float]:
-    """Noise levels in units of [0, 1], from the strongest noise on the photo, seen through φ⁻¹, to the weakest."""
-    values = noise.flatten()
-    high, low = float(values[:: max(1, len(values) // 200_000)].quantile(0.998)), float(values.min())
-    prior = method.prior
-    last = torch.tensor(method.sampling.end * (prior.num_timesteps - 1))
-    alpha_bar = float(prior.alpha_bar(last))
-    low = max(low, ((1 - alpha_bar) / alpha_bar) ** 0.5 / 2)
+def _levels(sigma: Tensor, method: Method) -> list[float]:
+    """Noise levels, from the strongest noise on the photo, seen through φ⁻¹, to the weakest."""
+    high, low = highest(sigma), sigma.min().clamp(min=method.sampling.sigma_min)
     if high < _EVEN * low:
-        return [low]
-    return [float(v) for v in torch.logspace(math.log10(high), math.log10(low), FULL_STEPS)]
+        return [float(low)]
+    return geometric(high[None], low[None], FULL_STEPS)[:, 0].tolist()

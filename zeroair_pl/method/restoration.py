@@ -16,7 +16,7 @@ from zeroair_pl.guidance.adversarial import Adversarial
 from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.discriminator import PatchDiscriminator, accuracy, discriminator_loss
 from zeroair_pl.guidance.stages import Boundaries, Term
-from zeroair_pl.tensors.per_image import PerImage, build_per_image, joined
+from zeroair_pl.tensors.per_image import PerImage, build_per_image
 
 
 @dataclass
@@ -98,12 +98,12 @@ class Restoration(LightningModule):
         self.record: dict[str, Tensor] = {}
 
     def stack(self) -> None:
-        """Computes alike networks of the photos together, in few operations: see ``PerImage.stack``."""
+        """Computes alike networks of the photos at once, in few operations: see ``PerImage.stack``."""
         asked = ["noise_level", "regularisation", "invert", "first_estimate", "maps"]
         self.phi.stack(self.y, [*asked, "seen_through"] if self.phi.pointwise else asked)
         for network in self.discriminators.values():
             assert isinstance(network, PerImage)
-            network.stack(self.y, within=self.phi.parts)
+            network.stack(self.y)
 
     def lose(self, i: int, what: str) -> None:
         """The fit of the i-th photo has diverged.
@@ -161,28 +161,25 @@ class Restoration(LightningModule):
 
     def _discriminate(self, optimiser: Any, name: str, loss: Adversarial) -> None:
         assert self.state is not None
-        each, right = [], []
-        for part in self.state.parts():
-            with torch.no_grad():
-                real, fake = loss.pairs(part.at(part.x0, part.x0_auxiliary))
-            on_real, on_fake = part.discriminators[name](real), part.discriminators[name](fake)
-            each.append(discriminator_losses(on_real, on_fake, loss, len(part.y)))
-            right.append(accuracy(on_real.detach()[: len(part.y)], on_fake.detach()[: len(part.y)]))
-        values = joined(each, self.state.rows)
+        with torch.no_grad():
+            real, fake = loss.pairs(self.state.at(self.state.x0, self.state.x0_auxiliary))
         network = self.discriminators[name]
         assert isinstance(network, PerImage)
+        on_real, on_fake = network(real), network(fake)
+        images = len(self.y)
+        values = discriminator_losses(on_real, on_fake, loss, images)
         # What is not reached has no gradient, and Adam leaves it alone.
         self._step(optimiser, network, values)
         self.record[f"{name}/discriminator"] = values.detach()
-        self.record[f"{name}/accuracy"] = joined(right, self.state.rows)
+        self.record[f"{name}/accuracy"] = accuracy(on_real.detach()[:images], on_fake.detach()[:images])
 
     def _model(self, optimiser: Any, terms: list[tuple[Term, float]]) -> None:
         assert self.state is not None
-        moments = [part.at(part.x0, part.x0_auxiliary) for part in self.state.parts()]
+        moment = self.state.at(self.state.x0, self.state.x0_auxiliary)
         total = self.modelling.regularisation * self.phi.call("regularisation")
         self.record["modelling/regularisation"] = total.detach()
         for term, weight in terms:
-            value = joined([term.loss(moment) for moment in moments], self.state.rows)
+            value = term.loss(moment)
             self.record[f"modelling/{term.name}"] = value.detach()
             total = total + weight * value
         if total.requires_grad:  # else no term reaches a parameter of φ, as with φ(x) = x and a plain fidelity

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -12,43 +11,41 @@ from zeroair_pl.degradations.base import Degradation
 from zeroair_pl.method.restoration import Modelling
 from zeroair_pl.method.sampling import Guidance
 from zeroair_pl.priors.base import Prior
-from zeroair_pl.sampling.schedule import Spacing
-
-if TYPE_CHECKING:
-    from diffusers.schedulers.scheduling_utils import SchedulerMixin
-
-
-def _ddim() -> SchedulerMixin:
-    from diffusers.schedulers.scheduling_ddim import DDIMScheduler
-
-    return DDIMScheduler()
+from zeroair_pl.sampling import AnnealedSampler, NoiseMatchedSampler, Sampler
 
 
 @dataclass
 class Sampling:
-    """Which noise levels are visited, and by which scheduler; see ``Schedule``.
+    """Which noise levels are visited, and how.
 
     Args:
-        scheduler: any diffusers scheduler that can be built on given betas.
-        steps: timesteps, and so prior forward passes of each noise map.
-        start: first noise level, as a fraction of the prior's schedule: 1 starts from pure noise, less starts from the
-            family's first estimate with noise at that level.
-        end: last noise level; the guided clean estimate there is the result. Above 0 it is nearer to the mean of all
+        steps: noise levels, and so passes of the prior for each noise map.
+        sigma_max: first noise level, a standard deviation in units of [0, 1]; null for pure noise.
+        sigma_min: last noise level; the clean estimate there is the result. Above 0 it is nearer to the mean of all
             plausible photos (fidelity) than to one of them (texture).
-        spacing: of the levels in between.
-        eta: share of fresh noise in DDIM, 0 to 1.
+        sampler: by default NoiseMatchedSampler for a degradation that can be inverted, AnnealedSampler for any other.
         working_pixels: a larger photo is solved at about so many pixels, and sees the prior at full size only over the
-            levels of its own noise; see ``large``. With an update other than ``AnchoredUpdate`` for posterior means, or
-            a family that is not pointwise, all is done at full size.
+            levels of its own noise; see ``large``. Only with NoiseMatchedSampler; others solve it at full size.
     """
 
-    scheduler: SchedulerMixin = field(default_factory=_ddim)
-    steps: int = 50
-    start: float = 1.0
-    end: float = 0.0
-    spacing: Spacing = "uniform"
-    eta: float = 0.0
+    steps: int = 16
+    sigma_max: float | None = 0.26
+    sigma_min: float = 0.0114
+    sampler: Sampler | None = None
     working_pixels: int = 1_500_000
+
+    def sampler_for(self, phi: Degradation) -> Sampler:
+        """A sampler for one fit of photos with this degradation model."""
+        chosen = self.sampler or (NoiseMatchedSampler() if phi.pointwise else AnnealedSampler())
+        return chosen.fresh()
+
+    def prepared(self, sampler: Sampler, prior: Prior) -> list[float]:
+        """Gives the sampler its prior and levels; returns the levels as the sampler numbers them.
+
+        Raises:
+            ConfigError: it cannot visit these levels.
+        """
+        return sampler.prepare(prior, self.steps, self.sigma_max, self.sigma_min)
 
 
 @dataclass
@@ -71,7 +68,7 @@ class Result:
         restored: (B, 3, H, W) in [0, 1], on the CPU.
         maps: for each photo, the maps and numbers of its degradation, (1, C, H, W) or (1, C, 1, 1).
         noise_level: (B,) learned σ.
-        forwards: for each photo, forward passes of the prior.
+        nfe: for each photo, images that the prior was shown (number of function evaluations).
         seconds: wall-clock time of the fit.
         phi: the degradation models, on the CPU.
         lost: of photos that have no result, by their place: how their fit has diverged.
@@ -80,7 +77,7 @@ class Result:
     restored: Tensor
     maps: list[dict[str, Tensor]]
     noise_level: Tensor
-    forwards: list[int]
+    nfe: list[int]
     seconds: float
     phi: list[Degradation] = field(default_factory=list)
     lost: dict[int, str] = field(default_factory=dict)
@@ -89,4 +86,4 @@ class Result:
         """What concerns the i-th photo alone, with its share of the time."""
         seconds = self.seconds / len(self.restored)
         own, sigma = self.restored[i : i + 1], self.noise_level[i : i + 1]
-        return Result(own, [self.maps[i]], sigma, [self.forwards[i]], seconds, [self.phi[i]])
+        return Result(own, [self.maps[i]], sigma, [self.nfe[i]], seconds, [self.phi[i]])

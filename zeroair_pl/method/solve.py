@@ -1,15 +1,20 @@
-"""Restores photos: as a whole in one fit, or large ones in two parts."""
+"""Restores photos: each in a fit of its own, or several at once where that gives the same and saves time."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
+from zeroair_pl.degradations.base import Degradation
+from zeroair_pl.errors import DivergenceError
 from zeroair_pl.method.fit import fit
 from zeroair_pl.method.large import fit_large, is_large
 from zeroair_pl.method.settings import Method, Result
+from zeroair_pl.tensors.trainer import device_of
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback
@@ -22,5 +27,34 @@ def solve(
     callbacks: Sequence[Callback] = (),
     trainer: dict[str, Any] | None = None,
 ) -> Result:
-    """Restores B photos of one size, in the way that their size asks for; arguments and errors are those of ``fit``."""
-    return (fit_large if is_large(y, method) else fit)(y, names, method, callbacks, trainer)
+    """Restores B photos of one size; arguments and errors are those of ``fit``.
+
+    On a CPU, and where they are large, photos are computed one by one: a photo has the same result, to the bit, in any
+    batch. Other devices compute them at once, and may round differently there.
+    """
+    large = is_large(y, method)
+    one = fit_large if large else fit
+    if len(names) == 1 or not (large or device_of(trainer).type == "cpu"):
+        return one(y, names, method, callbacks, trainer)
+    if callbacks:
+        raise ValueError(f"callbacks watch one fit, but {len(names)} photos are computed one by one; give one photo")
+    began, results = time.perf_counter(), list[Result]()
+    diverged: dict[int, str] = {}
+    for i, name in enumerate(names):
+        photo = y[i : i + 1]
+        try:
+            results.append(one(photo, [name], method, callbacks, trainer))
+        except DivergenceError as error:
+            diverged[i] = str(error)
+            results.append(Result(photo, [{}], torch.full((1,), torch.nan), [0], 0.0, [Degradation()]))
+    if len(diverged) == len(names):
+        raise DivergenceError(diverged[0], diverged)
+    return Result(
+        torch.cat([each.restored for each in results]),
+        [each.maps[0] for each in results],
+        torch.cat([each.noise_level for each in results]),
+        [each.nfe[0] for each in results],
+        time.perf_counter() - began,
+        [each.phi[0] for each in results],
+        diverged,
+    )

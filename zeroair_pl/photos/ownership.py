@@ -69,7 +69,10 @@ class OwnFiles:
             InputError: a file of somebody else has that name, or it cannot be written.
         """
         with self.turn():
-            self._remember(name, hashlib.sha256(data).hexdigest())
+            try:
+                self._remember(name, hashlib.sha256(data).hexdigest())
+            except InputError as error:  # of the note beside it, which no user knows
+                raise InputError(str(error).replace(str(self._note(name)), str(self.folder / name))) from error
             write_atomically(self.folder / name, data)
 
     def move(self, file: Path, name: str) -> None:

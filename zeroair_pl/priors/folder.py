@@ -32,15 +32,15 @@ def read_schedule(folder: Path) -> tuple[Tensor, str]:
 
 
 def read_calibration(facts: dict[str, Any], folder: Path) -> Calibration:
-    """The errors that ``prior.json`` states, of which ``facts`` are the content."""
+    """The errors that ``prior.json`` states, of which ``facts`` are the content; its numbers are on [-1, 1]."""
     measured = facts.get("calibration")
     if measured is None:
         return Calibration()
-    noise, rmse = tuple(measured["noise"]), tuple(measured["rmse"])
-    if len(noise) != len(rmse) or len(noise) < 2 or list(noise) != sorted(noise):
+    noise, rmse = measured["noise"], measured["rmse"]
+    if len(noise) != len(rmse) or len(noise) < 2 or noise != sorted(noise):
         where = folder / "prior.json"
         raise ConfigError(f"prior.path: {where}: calibration needs two lists of equal length, noise increasing")
-    return Calibration(noise, rmse)
+    return Calibration(tuple(value / 2 for value in noise), tuple(value / 2 for value in rmse))
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -83,23 +83,19 @@ class Tiling:
         function: Callable[[Tensor, Tensor], Sequence[Tensor]],
         x: Tensor,
         t: Tensor,
-        split: Callable[[Tensor, int], list[int]] | None = None,
     ) -> list[Tensor]:
         """``function`` of images (B, C, H, W) at timesteps (B,), whole where they are small enough, else in tiles.
 
-        Beside ``x`` and the blended outputs there is nothing of full size. An image's result is the same in any batch
-        on a CPU, where tiles go one at a time; on other devices some go together, for speed.
+        Beside ``x`` and the blended outputs there is nothing of full size. On a CPU images and tiles go one at a time,
+        so that an image's result is the same in any batch; on other devices several go at once, for speed.
 
         Args:
             function: maps images and timesteps to a list of images of the same height and width.
-            split: sizes of the parts in which a batch of whole images goes through it, see ``Together``; unless given,
-                one image after the other.
         """
         height, width = x.shape[-2:]
         if self.whole(height, width):
-            most = min(self.pixels_at_once, self.images_at_once * height * width)
-            sizes = split(x, most) if split else [1] * len(x)
-            parts = [function(*part) for part in zip(x.split(sizes), t.split(sizes), strict=True)]
+            size = 1 if x.device.type == "cpu" else self.seen_at_once(x)
+            parts = [function(*part) for part in zip(x.split(size), t.split(size), strict=True)]
             return list(parts[0]) if len(parts) == 1 else [torch.cat(each) for each in zip(*parts, strict=True)]
         outputs: list[Tensor] = []
         for group in self._groups(x):

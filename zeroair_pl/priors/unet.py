@@ -12,19 +12,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zeroair_pl.errors import ConfigError
-from zeroair_pl.priors.base import Prediction, Prior
+from zeroair_pl.priors.base import Prior
 from zeroair_pl.priors.compiled import Compiled
 from zeroair_pl.priors.folder import read_calibration, read_json, read_schedule
 from zeroair_pl.priors.hub.locating import locate
 from zeroair_pl.priors.tiling import Tiling, reflected, trained_size
-from zeroair_pl.priors.together import Together
+from zeroair_pl.priors.vp import Prediction, VPPrior
 from zeroair_pl.tensors.memory import is_out_of_memory, release
-from zeroair_pl.tensors.per_image import image_by_image
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-class UNetPrior(Prior):
+class UNetPrior(VPPrior):
     """A diffusers ``UNet2DModel``, or the ``DenoisingUNet`` of ``prior train``, behind the ``Prior`` contract.
 
     ε, v or x0 prediction, 3 or 6 output channels, with or without a space-to-depth stem, at any image size.
@@ -90,18 +89,17 @@ class UNetPrior(Prior):
         self.run = Compiled(self.unet) if compile else self.unet
         own = getattr(unet, "multiple", None)
         self.multiple = own or self.stem * 2 ** (len(unet.config.down_block_types) - 1)
-        self.together = Together(self._network, self.multiple)
         self.tiling: Tiling = Tiling(tile, overlap, pixels_at_once, self.multiple, trained_size(unet, self.stem))
 
     def to(self, device: torch.device | str) -> Prior:
         self.unet.to(device)
-        return self
+        return super().to(device)
 
     def fingerprint(self) -> str:
         own = f"{super().fingerprint()} {self.prediction_type} {self.stem} {self._weights}"
         return hashlib.sha256(own.encode()).hexdigest()
 
-    def exact(self) -> Prior | None:
+    def to_float32(self) -> Prior | None:
         if self.precision is torch.float32:
             return None
         return UNetPrior(precision="float32", **self._settings)
@@ -110,7 +108,7 @@ class UNetPrior(Prior):
         while True:
             try:
                 with torch.no_grad():
-                    return Prediction(*self.tiling.predict(self._estimate, x_t, t, self.together.split))
+                    return Prediction(*self.tiling.predict(self._estimate, x_t, t))
             except Exception as error:
                 smaller = self.tiling.smaller(self.tiling.seen_at_once(x_t)) if is_out_of_memory(error) else None
                 if smaller is None:
@@ -133,9 +131,7 @@ class UNetPrior(Prior):
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Outputs of the network's encoder stages at its lowest noise level; (B, C_k, H_k, W_k) each."""
-        return image_by_image(self._features, x)
-
-    def _features(self, x: Tensor) -> list[Tensor]:
+        x = 2 * x - 1
         found: list[Tensor] = []
         t = torch.zeros(len(x), device=x.device)
         if hasattr(self.unet, "features"):

@@ -1,128 +1,154 @@
-"""x_t drawn from the photo itself, with exactly the noise that the prior is told, down to the photo's own noise."""
+"""Noise-matched sampling: x is drawn from the photo itself, with exactly the noise that the prior is told."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zeroair_pl.guidance.updates import Anchor
+from zeroair_pl.degradations.base import Observation
+from zeroair_pl.errors import ConfigError
+from zeroair_pl.guidance.base import GuidanceState
+from zeroair_pl.guidance.matched import MatchedUpdate, observed
+from zeroair_pl.guidance.updates import GuidanceUpdate, Guided
 from zeroair_pl.priors.base import Prior
-from zeroair_pl.sampling.schedule import Schedule
-from zeroair_pl.tensors.per_image import image_means
-from zeroair_pl.tensors.threads import all_threads
+from zeroair_pl.sampling.base import Sampler
+from zeroair_pl.sampling.levels import check_levels, geometric
+from zeroair_pl.tensors.per_image import PerImage
 
 SHIFTS = ((0, 1), (1, 0), (1, 1))  # in pixels; further ones were no better
+ROUNDING = 1 + 1e-4  # the rounding of φ⁻¹ makes equal noise slightly unequal
+_SAMPLED = 200_000  # values, of which no more are needed for a quantile
 
 
-class Anchoring:
-    """What the sampler does for an update that anchors it; each of the B images is on its own.
+class NoiseMatchedSampler(Sampler):
+    """For a φ that can be inverted: z = φ⁻¹(y) is the clean image with known noise of standard deviation ε.
 
-    A value whose noise ε, seen through φ⁻¹, is below the sampler's noise s is drawn as φ⁻¹(y) plus noise of variance
-    s² − ε². Above it, its estimate is settled, and the prior sees that estimate with fresh noise of variance s². Once s
-    would fall below the smallest ε of an image, its last prediction is made at exactly that level, without added noise:
-    for noise that is equal everywhere this is the posterior mean E[x | y]. The image is then finished.
+    A value with ε ≤ s is drawn as z plus noise of variance s² − ε², so that x has noise of exactly s. Where s has
+    fallen below its ε, its estimate is kept, and x is that estimate plus noise of variance s²; a value of which the
+    photo says nothing (ε = ∞, or above the first level) goes on to be estimated in that way. z follows φ while φ is
+    being learned (as DDRM, Kawar et al., NeurIPS 2022, does for a fixed linear φ).
+
+    Once s would fall below the smallest ε of an image, its last estimate is made at exactly that level, without added
+    noise: for noise that is equal everywhere this is the posterior mean E[x | y]. The image is then finished.
+
+    The levels fall in equal ratios to ``sigma_min``, from ``sigma_max`` or, if that is more, from the noise of all but
+    0.2 % of the values.
 
     Args:
-        prior: whose noise levels are visited.
-        schedule: the levels.
-        images: B.
-        settles: whether estimates settle at all; off, the sampler goes on below the photo's noise to one sharp image.
-
-    Attributes:
-        levels: (B,) noise that the prior is told at the coming step, in units of [0, 1].
-        settled: (B, 3, H, W) the settled estimates so far, in [0, 1].
-        matched: (B,) the images that are looked at for the last time at the coming step, at their own noise level.
-        finished: (B,) the images whose estimate is final.
+        posterior_mean: keep each value's estimate from the level where s reaches ε: the most faithful image. Off, the
+            sampler goes on below it to one plausible sharp image of many.
     """
 
-    def __init__(self, prior: Prior, schedule: Schedule, images: int, settles: bool) -> None:
-        self.prior, self.schedule, self.settles = prior, schedule, settles
-        self.levels = torch.zeros(images)
-        self.settled: Tensor | None = None
-        self.finished = torch.zeros(images, dtype=torch.bool)
-        self.matched = torch.zeros(images, dtype=torch.bool)
-        self._seen: Tensor | None = None  # x_t on the variance-preserving scale, for the matched images
-        self._inside: Tensor | None = None  # values that x_t has from the photo
-        self._added: Tensor | None = None  # the part of the noise in x_t that was drawn here
-        self._ratio = torch.ones(images)  # error of the clean estimate on this photo, over its calibration
+    def __init__(self, posterior_mean: bool = True) -> None:
+        self.posterior_mean = self.scales = posterior_mean
 
-    def draw(self, anchor: Anchor, k: float, noise: Tensor, x_t: Tensor) -> Tensor:
-        """x_t for the scheduler's timestep ``k``, (B, 3, H, W), from the photo and unit-variance ``noise``."""
-        level = self.schedule.noise(k)
-        smallest = anchor.noise.flatten(1).amin(1).cpu()
-        self.matched = (smallest >= level) & self.settles
-        self.levels = torch.where(self.matched, smallest, torch.full_like(smallest, level))
-        levels = self.levels.to(noise)[:, None, None, None]
-        # With a tolerance: the rounding of φ⁻¹ makes equal noise slightly unequal.
-        inside = self._inside = anchor.noise <= levels * (1 + 1e-4)
-        fresh = noise * torch.where(inside, (1 - (anchor.noise / levels).square()).clamp(min=0).sqrt(), 1)
-        self._added = fresh * (levels * inside)
-        if not self.settles:
-            return torch.where(inside, self.schedule.noisy(anchor.image * 2 - 1, fresh, k), x_t)
-        clean = (anchor.image if self.settled is None else torch.where(inside, anchor.image, self.settled)) * 2 - 1
-        self._seen = None
-        if bool(self.matched.any()):
-            alpha_bar = self.prior.alpha_bar(self.prior.timestep(2 * self.levels)).to(noise)[:, None, None, None]
-            self._seen = alpha_bar.sqrt() * (clean + 2 * levels * fresh)
-        return self.schedule.noisy(clean, fresh, k)
+    def prepare(self, prior: Prior, steps: int, sigma_max: float | None, sigma_min: float) -> list[float]:
+        check_levels(steps, sigma_max, sigma_min)
+        if sigma_max is None or sigma_min == 0:
+            raise ConfigError("sampling: NoiseMatchedSampler needs a finite sigma_max and a sigma_min above 0")
+        self.prior, self.steps, self.sigma_max, self.sigma_min = prior, steps, sigma_max, sigma_min
+        return [float(i) for i in range(steps)]
 
-    def seen(self, x_t: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
-        """What the prior is shown, from the scheduler's x_t and timesteps: the matched images at their own level."""
-        if self._seen is None:
-            return x_t, times
-        rows = self.matched.to(x_t.device)[:, None, None, None]
-        own = self.prior.timestep(2 * self.levels)
-        return torch.where(rows, self._seen, x_t), torch.where(self.matched, own, times)
+    def update(self) -> GuidanceUpdate:
+        return MatchedUpdate()
 
-    def look_again(self, x0: Tensor, x_t: Tensor, times: Tensor) -> Tensor:
-        """The mean of the prior's first look ``x0`` and of looks at shifted images (cycle spinning, Coifman & Donoho).
+    def start(self, y: Tensor, phi: PerImage, generators: list[torch.Generator]) -> None:
+        super().start(y, phi, generators)
+        seen = observed(phi, y)
+        high = torch.stack([highest(sigma) for sigma in seen.sigma]).clamp(min=self.sigma_max)
+        self.sigmas = geometric(high.cpu(), torch.full((len(y),), self.sigma_min), self.steps)
+        with torch.no_grad():
+            self.x0 = phi.call("first_estimate", y)
+        self.crossed = torch.zeros_like(y, dtype=torch.bool)  # values that x had from the photo at some level
+        self.ratio = torch.ones(len(y))  # error of the clean estimate on this photo, over what is known of the prior
+        self._draw(seen, 0)
 
-        A network that works on blocks and strides leaves a faint pattern of their size, in flat areas above all. It
-        moves with the grid, and the photo does not.
-        """
-        looks = [x0]
-        for down, right in SHIFTS:
-            shifted = F.pad(x_t, (right, 0, down, 0), mode="reflect")
-            with all_threads():
-                looks.append(self.prior.predict(shifted, times).x0[..., down:, right:])
-        return torch.stack(looks).mean(0)
+    def _draw(self, seen: Observation, i: int, past: Tensor | None = None) -> None:
+        """x for the i-th level; ``past`` is what takes the place of values that are not drawn from the photo."""
+        level = self.sigmas[i]
+        smallest = seen.sigma.flatten(1).amin(1).cpu()
+        self.last = (smallest >= level) & self.posterior_mean
+        self.sigma = torch.where(self.last, smallest, level)
+        s = self.sigma.to(seen.image)[:, None, None, None]
+        self.inside = seen.sigma <= s * ROUNDING
+        noise = self.randn() * added(seen.sigma, s)
+        self.known = torch.where(self.inside, noise, 0)
+        x = torch.where(self.inside, seen.image, self.x0) + noise
+        self.x = x if past is None else torch.where(self.inside, x, past)
 
-    def settle(self, x0: Tensor) -> Tensor:
-        """The guided estimate with settled values as they were; called once after each guidance step."""
-        if not self.settles or self._inside is None:
-            return x0
-        if self.settled is not None:
-            new = self._inside & ~self.finished.to(x0.device)[:, None, None, None]
-            x0 = torch.where(new, x0, self.settled)
-        self.settled = x0
-        self.finished = self.finished | self.matched
-        return x0
+    def shown(self, level: float) -> tuple[Tensor, Tensor]:
+        return self.x, self.sigma
+
+    def estimate(self, level: float) -> Tensor:
+        if bool(self.finished.all()):
+            return self.x0
+        x0 = super().estimate(level)
+        looks = self.last & ~self.finished
+        if bool(looks.any()):
+            self.nfe[looks] += len(SHIFTS)
+            rows = looks.to(x0.device)
+            x0[rows] = cycle_spin(self.prior, x0[rows], self.x[rows], self.sigma[looks], SHIFTS)
+        return torch.where(self.finished.to(x0.device)[:, None, None, None], self.x0, x0)
 
     def error(self, x0: Tensor) -> Tensor:
-        """(B,): error of the clean estimate, from the known noise where there is enough of it, else as last measured.
+        """From the noise that was added, where there is enough of it, else as last measured.
 
-        By Stein's identity the error of E[x | x + n] is e² = s²·E⟨m, x0⟩/E⟨m, m⟩ for any part m of the noise that is
-        known and independent of the photo: no reference and no second pass is needed.
+        By Stein's identity the error of E[x_0 | x_0 + n] is e² = s²·E⟨m, x0⟩/E⟨m, m⟩ for any part m of the noise that
+        is known and independent of the photo: no reference and no second pass is needed.
         """
-        calibrated = self.prior.calibration.error(2 * self.levels) / 2
-        if self._added is not None:
-            power = image_means(self._added.square()).cpu()
-            share = image_means(self._added * x0).cpu() / power.clamp(min=1e-12)
-            measured = self.levels * share.clamp(min=0).sqrt() / calibrated
-            known = power > 0.1 * self.levels.square()
-            self._ratio = torch.where(known, measured.clamp(0.5, 2.5), self._ratio)
-        return (self._ratio * calibrated).to(x0)
+        expected = self.prior.rmse(self.sigma)
+        power = self.known.square().flatten(1).mean(1).cpu()
+        share = (self.known * x0).flatten(1).mean(1).cpu() / power.clamp(min=1e-12)
+        measured = self.sigma * share.clamp(min=0).sqrt() / expected
+        self.ratio = torch.where(power > 0.1 * self.sigma.square(), measured.clamp(0.5, 2.5), self.ratio)
+        return (self.ratio * expected).to(x0)
 
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that a checkpoint in the middle of a photo needs."""
-        return {name: value for name, value in vars(self).items() if name not in _SETTINGS}
+    def advance(self, guided: Guided, state: GuidanceState, level: float) -> None:
+        x0, past = guided.x0, None
+        if self.posterior_mean:
+            kept = (self.crossed & ~self.inside) | self.finished.to(x0.device)[:, None, None, None]
+            x0 = torch.where(kept, self.x0, x0)
+        self.x0, self.crossed = x0, self.crossed | self.inside
+        self.finished = self.finished | self.last
+        following = int(level) + 1
+        if following == self.steps or bool(self.finished.all()):
+            return
+        if not self.posterior_mean:  # on by itself, as DDIM does
+            s = self.sigma.to(x0)[:, None, None, None]
+            past = x0 + (self.x - x0) * (self.sigmas[following].to(x0)[:, None, None, None] / s)
+        seen = guided.observation or observed(state.degradation, state.y)
+        self._draw(seen, following, past)
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continues from a checkpoint."""
-        vars(self).update(state)
+    @property
+    def restored(self) -> Tensor:
+        return self.x0.clamp(0, 1)
 
 
-_SETTINGS = ("prior", "schedule", "settles")
+def added(epsilon: Tensor, s: Tensor | float) -> Tensor:
+    """Standard deviation of the noise to add at level s, for values with noise ε: √(s² − ε²) where ε ≤ s, else s."""
+    s = torch.as_tensor(s, dtype=epsilon.dtype, device=epsilon.device)
+    return torch.where(epsilon <= s * ROUNDING, (s.square() - epsilon.square()).clamp(min=0).sqrt(), s)
+
+
+def highest(sigma: Tensor) -> Tensor:
+    """The noise that all but 0.2 % of the values in ``sigma`` stay below; infinite ones do not count. A scalar."""
+    values = sigma.flatten()
+    values = values[:: max(1, len(values) // _SAMPLED)]
+    values = values[values.isfinite()]
+    return values.quantile(0.998) if len(values) else sigma.new_zeros(())
+
+
+def cycle_spin(
+    prior: Prior, x0: Tensor, x: Tensor, sigma: Tensor, shifts: tuple[tuple[int, int], ...] = SHIFTS
+) -> Tensor:
+    """The mean of the estimate ``x0`` and of those of shifted images (cycle spinning, Coifman & Donoho, 1995).
+
+    A network that works on blocks and strides leaves a faint pattern of their size, in flat areas above all. It moves
+    with the grid, and the photo does not.
+    """
+    total = x0.clone()
+    for down, right in shifts:
+        shifted = F.pad(x, (right, 0, down, 0), mode="reflect")
+        total += prior.denoise(shifted, sigma)[..., down:, right:]
+    return total / (len(shifts) + 1)

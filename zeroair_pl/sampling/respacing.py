@@ -34,7 +34,7 @@ def respaced(template: SchedulerMixin, betas: list[float]) -> tuple[Any, str]:
     advice = "use for example DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler or UniPCMultistepScheduler"
     if "trained_betas" not in accepted:
         raise ConfigError(
-            f"sampling.scheduler: {kind.__name__} cannot be built on a prior's noise levels (it has no trained_betas); "
+            f"sampling.sampler: {kind.__name__} cannot be built on a prior's noise levels (it has no trained_betas); "
             f"{advice}"
         )
     settings, reason = dict(getattr(template, "config", {})), None
@@ -58,9 +58,7 @@ def respaced(template: SchedulerMixin, betas: list[float]) -> tuple[Any, str]:
             return _visiting(kind(**config), len(betas)), predicts
         except Exception as error:
             reason = str(reason or error)
-    raise ConfigError(
-        f"sampling.scheduler: {kind.__name__} cannot be guided on given noise levels ({reason}); {advice}"
-    )
+    raise ConfigError(f"sampling.sampler: {kind.__name__} cannot be guided on given noise levels ({reason}); {advice}")
 
 
 def _visiting(scheduler: Any, steps: int) -> Any:

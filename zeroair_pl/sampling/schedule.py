@@ -3,48 +3,19 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
 
 from zeroair_pl.errors import ConfigError
-from zeroair_pl.priors.base import Prior
+from zeroair_pl.priors.vp import VPPrior
 from zeroair_pl.sampling.respacing import respaced
 
 if TYPE_CHECKING:
     from diffusers.schedulers.scheduling_utils import SchedulerMixin
 
 Spacing = Literal["uniform", "log_snr"]
-
-
-class Timesteps:
-    """The noise schedule as a training set: one batch is one timestep, visited from noisy to clean, resumable.
-
-    Args:
-        values: the scheduler's own timesteps, in the order in which it visits them.
-    """
-
-    def __init__(self, values: list[float]) -> None:
-        self.values = values
-        self.position = 0
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def __iter__(self) -> Iterator[float]:
-        while self.position < len(self.values):
-            self.position += 1
-            yield self.values[self.position - 1]
-
-    def state_dict(self) -> dict[str, int]:
-        """Where the visit stands, for a checkpoint in the middle of an image."""
-        return {"position": self.position}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Continues a visit."""
-        self.position = state["position"]
 
 
 class Schedule:
@@ -58,7 +29,8 @@ class Schedule:
         template: a scheduler of the wanted class and settings; its own betas are replaced by the prior's.
         prior: whose noise levels are visited.
         steps: number of timesteps.
-        start, end: first and last level as a fraction of the prior's schedule; 1 is pure noise, 0 is clean.
+        sigma_max: first noise level, in units of [0, 1]; ``None`` for the schedule's last, pure noise.
+        sigma_min: last noise level; 0 for the schedule's first.
         spacing: ``uniform`` in t, or uniform in the logarithm of the signal-to-noise ratio.
         eta: the share of fresh noise for a scheduler that has it (DDIM): 0 deterministic, 1 ancestral.
 
@@ -69,22 +41,23 @@ class Schedule:
     def __init__(
         self,
         template: SchedulerMixin,
-        prior: Prior,
+        prior: VPPrior,
         steps: int = 50,
-        start: float = 1.0,
-        end: float = 0.0,
+        sigma_max: float | None = None,
+        sigma_min: float = 0.0,
         spacing: Spacing = "uniform",
         eta: float = 0.0,
     ) -> None:
-        if steps < 1:
-            raise ConfigError(f"sampling.steps: expected at least 1, got {steps}")
-        if not 0 <= end <= start <= 1:
-            raise ConfigError(f"sampling: expected 0 <= end <= start <= 1, got start={start} and end={end}")
-        if start == end and steps > 1:
-            raise ConfigError(f"sampling: {steps} steps need start > end, got {start} for both")
         top = prior.num_timesteps - 1
+        high = top if sigma_max is None else float(prior.timestep(torch.tensor(2 * sigma_max)))
+        low = float(prior.timestep(torch.tensor(2 * sigma_min))) if sigma_min else 0.0
+        if not low < high and steps > 1:
+            raise ConfigError(
+                f"sampling: the schedule of {prior.name!r} has no {steps} levels between sigma_max={sigma_max} and "
+                f"sigma_min={sigma_min}"
+            )
         self._prior = prior
-        self.levels = _levels(prior, start * top, end * top, steps, spacing)  # ascending
+        self.levels = _levels(prior, high, low, steps, spacing)  # ascending
         alpha_bar = prior.alpha_bar(self.levels)
         before = torch.cat([alpha_bar.new_ones(1), alpha_bar[:-1]])
         betas = (1 - alpha_bar / before).clamp(1e-8, 1 - 1e-7)
@@ -101,16 +74,16 @@ class Schedule:
         self._learned_range = variance_type in ("learned_range", "learned")
         if self._learned_range and not prior.learned_variance:
             raise ConfigError(
-                f"sampling.scheduler: variance_type {variance_type!r} needs a prior that predicts variances, "
+                f"sampling.sampler: variance_type {variance_type!r} needs a prior that predicts variances, "
                 f"and {prior.name!r} does not; use fixed_small or fixed_large"
             )
-        self.start = start
-        self.full_steps = steps / max(start - end, 1e-6)
+        self.from_pure_noise = high >= top
+        self.full_steps = steps / max((high - low) / top, 1e-6)
 
     @property
-    def timesteps(self) -> Timesteps:
-        """The levels as a fresh training set, in the scheduler's own numbering."""
-        return Timesteps(list(self._visits))
+    def visits(self) -> list[float]:
+        """The levels from noisy to clean, in the scheduler's own numbering; second-order ones name a level twice."""
+        return list(self._visits)
 
     def prior_t(self, k: float) -> float:
         """The prior's timestep, possibly fractional, of the scheduler's timestep ``k``."""
@@ -130,16 +103,6 @@ class Schedule:
     def first(self) -> float:
         """The scheduler's first timestep."""
         return self._visits[0]
-
-    def noise(self, k: float) -> float:
-        """Standard deviation of the noise in x_t at ``k``, on the scale of the clean image, in units of [0, 1]."""
-        alpha_bar = float(self._prior.alpha_bar(torch.tensor(self.prior_t(k))))
-        return ((1 - alpha_bar) / alpha_bar) ** 0.5 / 2
-
-    def after(self, k: float) -> float | None:
-        """The scheduler's timestep that follows ``k``, or ``None`` at the end."""
-        i = self._visits.index(k) + 1
-        return self._visits[i] if i < len(self._visits) else None
 
     def noisy(self, x0: Tensor | None, noise: Tensor, k: float) -> Tensor:
         """x_t at the scheduler's timestep ``k``: the clean image ``x0`` (B, 3, H, W) in [-1, 1] with unit-variance
@@ -182,7 +145,7 @@ class Schedule:
         return self.scheduler.timesteps[nearest]
 
 
-def _levels(prior: Prior, high: float, low: float, steps: int, spacing: Spacing) -> Tensor:
+def _levels(prior: VPPrior, high: float, low: float, steps: int, spacing: Spacing) -> Tensor:
     ends = torch.tensor([low, high], dtype=torch.float64)
     if steps == 1:
         return ends[1:]

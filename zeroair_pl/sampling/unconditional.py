@@ -13,6 +13,7 @@ from torch import Tensor
 from zeroair_pl.console import bar
 from zeroair_pl.errors import ConfigError, DivergenceError
 from zeroair_pl.priors.base import Prior
+from zeroair_pl.priors.vp import vp_of
 from zeroair_pl.sampling.schedule import Schedule
 from zeroair_pl.tensors.per_image import image_generator, randn
 
@@ -50,18 +51,19 @@ def draw(
     for name, value in {"count": count, "size": size, "steps": steps}.items():
         if value < 1:
             raise ConfigError(f"--{name} is {value}, expected a positive number")
-    if steps > prior.num_timesteps:
-        raise ConfigError(f"--steps is {steps}, and the prior has {prior.num_timesteps} noise levels")
+    vp = vp_of(prior)
+    if steps > vp.num_timesteps:
+        raise ConfigError(f"--steps is {steps}, and the prior has {vp.num_timesteps} noise levels")
     groups = [range(first, min(first + GROUP, count)) for first in range(0, count, GROUP)]
     drawn: list[Tensor] = []
     with bar(f"sampling {prior.name}", len(groups) * steps, "steps") if show else nullcontext(_nothing) as tell:
         for group in groups:
             generators = [image_generator(seed, f"sample {k}") for k in group]
-            schedule = Schedule(DDIMScheduler(), prior, steps)
+            schedule = Schedule(DDIMScheduler(), vp, steps)
             x = schedule.noisy(None, randn((3, size, size), generators, torch.device(device)), schedule.first)
-            for done, k in enumerate(schedule.timesteps, start=len(drawn) // GROUP * steps + 1):
+            for done, k in enumerate(schedule.visits, start=len(drawn) // GROUP * steps + 1):
                 t = torch.full((len(x),), schedule.prior_t(k), dtype=torch.float64)
-                x0, variance = prior.predict(schedule.input(x, k), t)
+                x0, variance = vp.predict(schedule.input(x, k), t)
                 x = schedule.step(x0, k, x, variance, generators)
                 tell(done)
             drawn.extend(x.cpu())

@@ -44,7 +44,7 @@ METRICS = {
     "noise": Metric("noise", "without reference: noise and fine texture in units of 1/255 (Immerkær 1996)", "", 2),
     "blur": Metric("blur", "without reference: 0 sharp or noisy, 1 blurred (Crete et al. 2007)", "", 3),
     "seconds": Metric("seconds", "of the fit", "lower", 2),
-    "forwards": Metric("forwards", "forward passes of the prior", "lower", 1),
+    "nfe": Metric("NFE", "images that the prior was shown", "lower", 1),
 }
 
 

@@ -87,40 +87,21 @@ class _Methods(nn.Module):
         return getattr(self.net, method)(*inputs)
 
 
-def stacked(
-    modules: Sequence[nn.Module], y: Tensor, methods: Sequence[str] = (), within: Sequence[Sequence[int]] | None = None
-) -> tuple[list[Stack], list[list[int]]]:
-    """The modules of a group in as few stacks as will do, and the images of each stack.
+def stacked(modules: Sequence[nn.Module], y: Tensor, methods: Sequence[str] = ()) -> Stack | None:
+    """The modules of a batch as one stack; ``None`` if they cannot be.
 
-    Modules are stacked if they are alike, and if a trial gives what each of them gives by itself: a plugin may do
-    what cannot be vmapped, such as to look at a value.
+    They can be if they are alike, and if a trial gives what each of them gives by itself: a plugin may do what cannot
+    be vmapped, such as to look at a value.
 
     Args:
         modules: one for each image.
         y: images for the trial of ``forward``, (B, 3, H, W).
         methods: further ones to try, which take images or nothing.
-        within: images that may share a stack; all of them unless given.
     """
-    stacks: list[Stack] = []
-    places: list[list[int]] = []
-    for allowed in within or [range(len(modules))]:
-        groups: list[list[int]] = []
-        for i in allowed:
-            home = next((group for group in groups if alike(modules[group[0]], modules[i])), None)
-            if home is None:
-                groups.append([i])
-            else:
-                home.append(i)
-        for rows in groups:
-            apart = [Stack([modules[i]]) for i in rows]
-            together = Stack([modules[i] for i in rows])
-            if len(rows) > 1 and _agrees(together, apart, y[rows], methods):
-                stacks.append(together)
-                places.append(rows)
-            else:
-                stacks += apart
-                places += [[i] for i in rows]
-    return stacks, places
+    if not all(alike(modules[0], other) for other in modules[1:]):
+        return None
+    whole = Stack(modules)
+    return whole if _agrees(whole, [Stack([module]) for module in modules], y, methods) else None
 
 
 def alike(a: nn.Module, b: nn.Module) -> bool:

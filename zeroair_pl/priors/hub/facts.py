@@ -86,10 +86,10 @@ def _size(network: dict[str, Any], own: dict[str, Any], stem: int) -> str:
 
 
 def _errors(calibration: Calibration) -> str:
-    """Denoising PSNR at some noise levels, on images in [-1, 1]: 20 log10(2 / rmse)."""
-    errors = calibration.error(torch.tensor([sigma / 127.5 for sigma in SIGMAS]))
+    """Denoising PSNR at some noise levels: −20 log10(rmse)."""
+    errors = calibration.error(torch.tensor([sigma / 255 for sigma in SIGMAS]))
     return (
-        ", ".join(f"{20 * torch.log10(2 / e):.1f} dB at {sigma}" for sigma, e in zip(SIGMAS, errors, strict=True))
+        ", ".join(f"{-20 * torch.log10(e):.1f} dB at {sigma}" for sigma, e in zip(SIGMAS, errors, strict=True))
         + " /255"
     )
 

@@ -11,8 +11,9 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from zeroair_pl.errors import DivergenceError
-from zeroair_pl.priors.base import Calibration, Prediction, Prior
+from zeroair_pl.priors.base import Calibration
 from zeroair_pl.priors.network import DenoisingUNet
+from zeroair_pl.priors.vp import Prediction, VPPrior
 
 # Noise on a clean image, in units of [-1, 1]: 1/255 of the [0, 1] range is 2/255 here.
 LEVELS = (0.01, 0.02, 0.0392, 0.0784, 0.1176, 0.196, 0.392, 0.784, 1.569, 5.0, 15.0, 60.0, 150.0)
@@ -46,8 +47,8 @@ class Optimisation:
     validate_every: int = 500
 
 
-class NetworkPrior(Prior):
-    """A network in training behind the ``Prior`` contract, v-prediction on the given schedule."""
+class NetworkPrior(VPPrior):
+    """A network in training behind the contract of a prior, v-prediction on the given schedule."""
 
     def __init__(self, network: DenoisingUNet, alphas_cumprod: Tensor, name: str) -> None:
         self.network, self.alphas_cumprod, self.name = network, alphas_cumprod.double().cpu(), name
@@ -125,7 +126,7 @@ class PriorTraining(LightningModule):
         self.log("v_error", each.mean())
         return total
 
-    def measure(self, prior: Prior, clean: list[Tensor]) -> dict[float, float]:
+    def measure(self, prior: VPPrior, clean: list[Tensor]) -> dict[float, float]:
         """Mean PSNR in dB by noise level on clean images (1, 3, H, W) in [-1, 1], each with noise of its own.
 
         The squared errors stay in ``measured``, from which ``rmse`` is computed.
@@ -182,7 +183,7 @@ class PriorTraining(LightningModule):
         self.curve = checkpoint["curve"]
 
 
-def denoised(prior: Prior, clean: Tensor, noise: Tensor, level: float) -> Tensor:
+def denoised(prior: VPPrior, clean: Tensor, noise: Tensor, level: float) -> Tensor:
     """The prior's clean estimate of images (B, 3, H, W) in [-1, 1] with unit ``noise`` times ``level`` on them."""
     t = prior.timestep(torch.full((len(clean),), level))
     alpha_bar = prior.alpha_bar(t).to(clean)[:, None, None, None]

@@ -1,0 +1,130 @@
+"""The contract of a sampler: how noisy images are made from clean estimates, from the first level to the result."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zeroair_pl.guidance.base import GuidanceState
+from zeroair_pl.guidance.updates import GuidanceUpdate, Guided, ProximalUpdate
+from zeroair_pl.priors.base import Prior
+from zeroair_pl.tensors.per_image import PerImage, randn
+from zeroair_pl.tensors.threads import all_threads
+
+
+class Sampler(ABC):
+    """Advances the noisy images x of one fit. A new sampler is one file with one subclass of this.
+
+    In a fit, ``method.sampling.DiffusionSampling`` calls ``prepare`` and ``start`` once, then at each level
+
+        x0 = sampler.estimate(level)      E[x_0 | x] by the prior, for what ``shown`` shows
+        φ learns from x0 and y;  x0' = guided x0
+        sampler.advance(x0', state, level)
+
+    and ``restored`` at the end. Images are (B, 3, H, W) in [0, 1], noise levels (B,) in the same unit.
+
+    Attributes:
+        maps: noise maps for each image; 2 with the paper's auxiliary map.
+        scales: a photo that is too large may be solved at a smaller size first, see ``method.large``.
+        sigma: (B,) noise that the prior was told of last.
+        nfe: (B,) images that the prior was shown so far, number of function evaluations.
+        finished: (B,) images whose result does not change any more.
+    """
+
+    maps: int = 1
+    scales: bool = False
+    sigma: Tensor
+    nfe: Tensor
+    finished: Tensor
+
+    def fresh(self) -> Sampler:
+        """A copy for one fit; the settings are shared."""
+        return copy.copy(self)
+
+    @abstractmethod
+    def prepare(self, prior: Prior, steps: int, sigma_max: float | None, sigma_min: float) -> list[float]:
+        """Takes the prior and the range of levels; returns what it calls its levels, from noisy to clean.
+
+        Args:
+            steps: number of levels.
+            sigma_max, sigma_min: first and last noise level; ``None`` for pure noise.
+
+        Raises:
+            ConfigError: the range is impossible.
+        """
+
+    def update(self) -> GuidanceUpdate:
+        """The form of guidance that goes with it, where none is named."""
+        return ProximalUpdate()
+
+    def start(self, y: Tensor, phi: PerImage, generators: list[torch.Generator]) -> None:
+        """Before the first level. A subclass makes its first x here.
+
+        Args:
+            y: the photos.
+            phi: their degradation models, initialized.
+            generators: of their random numbers.
+        """
+        self.y, self.generators = y, generators
+        self.nfe = torch.zeros(len(y), dtype=torch.long)
+        self.finished = torch.zeros(len(y), dtype=torch.bool)
+
+    @abstractmethod
+    def shown(self, level: float) -> tuple[Tensor, Tensor]:
+        """What the prior is shown at this level: x and its noise level, (K·B, 3, H, W) and (K·B,)."""
+
+    def estimate(self, level: float) -> Tensor:
+        """The prior's clean estimates, (K·B, 3, H, W)."""
+        x, sigma = self.shown(level)
+        self.sigma = sigma[: len(self.y)].cpu()
+        return self.denoise(x, sigma)
+
+    def denoise(self, x: Tensor, sigma: Tensor, times: int = 1) -> Tensor:
+        """The prior's answer, counted."""
+        self.nfe[~self.finished] += times * (len(x) // len(self.y) or 1)
+        with all_threads():
+            return self.prior.denoise(x, sigma)
+
+    def error(self, x0: Tensor) -> Tensor:
+        """(B,): root-mean-square error of the clean estimate; here what is known of the prior."""
+        return self.prior.rmse(self.sigma).to(x0)
+
+    @abstractmethod
+    def advance(self, guided: Guided, state: GuidanceState, level: float) -> None:
+        """Makes the x of the next level from the guided clean estimate, and φ as it is now (``state.degradation``)."""
+
+    @property
+    @abstractmethod
+    def restored(self) -> Tensor:
+        """The result so far, (B, 3, H, W) in [0, 1]."""
+
+    @property
+    def full_steps(self) -> float:
+        """Steps of a whole schedule from pure noise at this spacing; the paper's gradient step depends on it."""
+        return 1000.0
+
+    def randn(self) -> Tensor:
+        """Standard normal numbers, (B, 3, H, W), from the images' own generators."""
+        return randn(tuple(self.y.shape[1:]), self.generators, self.y.device)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a checkpoint in the middle of a photo needs."""
+        kept = {name: value for name, value in vars(self).items() if isinstance(value, Tensor) and name != "y"}
+        return {**kept, "generators": [generator.get_state() for generator in self.generators]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continues from a checkpoint, after ``start``."""
+        for generator, saved in zip(self.generators, state["generators"], strict=True):
+            generator.set_state(saved)
+        device = self.y.device
+        for name, value in state.items():
+            if isinstance(value, Tensor):
+                setattr(self, name, value.to(device) if value.ndim == 4 else value.cpu())
+
+    prior: Prior
+    y: Tensor
+    generators: list[torch.Generator]
