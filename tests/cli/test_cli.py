@@ -127,7 +127,7 @@ def test_later_layers_win_key_by_key_and_options_win_over_all(folder: Path) -> N
     found = settings("--seed", "3", "--config", "a", "--config", "b", "--degradation.strength", "0.5")
     assert found["seed"] == 3, "an option wins wherever it stands"
     assert found["sampling"]["steps"] == 7
-    assert found["sampling"]["eta"] == 0.5, "untouched by the second layer"
+    assert found["sampling"]["sigma_min"] == 0.02, "untouched by the second layer"
     assert found["degradation"]["class_path"] == "Haze"
     assert found["degradation"]["init_args"]["strength"] == 0.5
     assert found["degradation"]["init_args"]["floor"] == 0.2

@@ -181,7 +181,9 @@ def _joined(words: Sequence[str], lists: Sequence[str], flags: Sequence[str]) ->
 
 def resolved(parser: ArgumentParser, settings: Namespace) -> str:
     """All settings as YAML that ``--config`` reads again."""
-    whole, defaults = (yaml.safe_load(parser.dump(each, skip_none=False)) for each in (settings, parser.get_defaults()))
+    unset = parser.get_defaults(skip_validation=True)  # which may lack what a command needs
+    whole = yaml.safe_load(parser.dump(settings, skip_none=False))
+    defaults = yaml.safe_load(parser.dump(unset, skip_none=False, skip_validation=True))
     return as_yaml(_shortened(_stated(whole, defaults)))
 
 
