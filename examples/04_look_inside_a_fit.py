@@ -63,7 +63,7 @@ def main(
         prior=prior or UNetPrior(),
         modelling=Modelling([Term(Likelihood())], lr=0.01),
         guidance=Guidance(update=AnchoredUpdate()),
-        sampling=Sampling(steps=steps, start=0.15, end=0.003, spacing="log_snr"),
+        sampling=Sampling(steps=steps),
     )
     watch = Watch()
     print("all numbers in units of 1/255")

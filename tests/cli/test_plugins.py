@@ -196,6 +196,7 @@ def test_a_class_of_a_script_or_notebook_can_be_given_as_such(folder: Path) -> N
         "tensorboard": False,
         "strips": False,
         "prior": {"class_path": "helpers.toys.ToyPrior"},
+        "guidance": {"update": "ProximalUpdate"},
     }
     results = zeroair_pl.restore("a.png", [], degradation=OfAScript, out=Path("out"), **settings)
     assert [row.status for row in results.rows] == ["restored"]

@@ -25,6 +25,8 @@ from zeroair_pl.method.settings import Method, Sampling
 from zeroair_pl.priors import UNetPrior
 from zeroair_pl.priors.base import Prior
 
+FROM_NOISE: dict[str, Any] = {"start": 1.0, "end": 0.0, "spacing": "uniform"}
+
 
 def method(
     family: Callable[[], Degradation] = Haze,
@@ -39,13 +41,13 @@ def method(
     steps: int = 6,
     **sampling: Any,
 ) -> Method:
-    """A likelihood in modelling and the proximal update, unless told otherwise."""
+    """A likelihood in modelling, the proximal update, and sampling from pure noise, unless told otherwise."""
     return Method(
         family,
         prior or ToyPrior(),
         Modelling([Term(Likelihood())] if modelling is None else modelling, lr=lr),
         Guidance(guidance or [], update or ProximalUpdate(), auxiliary=auxiliary),
-        Sampling(scheduler or DDIMScheduler(), steps, **sampling),
+        Sampling(scheduler or DDIMScheduler(), steps, **{**FROM_NOISE, **sampling}),
         seed,
     )
 

@@ -25,6 +25,7 @@ from zeroair_pl.errors import ConfigError
 from zeroair_pl.guidance.adversarial import Adversarial
 from zeroair_pl.guidance.fidelity import Likelihood
 from zeroair_pl.guidance.stages import Term
+from zeroair_pl.guidance.updates import ProximalUpdate
 from zeroair_pl.inspection import pictures, progress
 from zeroair_pl.inspection.progress import ListProgress
 from zeroair_pl.inspection.tensorboard import TensorBoard, run_folder
@@ -82,7 +83,8 @@ def photos() -> Tensor:
 def restore(photos: Tensor, callbacks: list[Callback], steps: int = STEPS, **trainer: Any) -> Result:
     torch.manual_seed(3)  # for Dim alone: nothing else may use the global generator
     modelling = Modelling([Term(Likelihood()), Term(Adversarial(), 0.01)], lr=0.01)
-    method = Method(Dim, ToyPrior(), modelling, Guidance([Term(Likelihood())]), Sampling(steps=steps))
+    guidance = Guidance([Term(Likelihood())], ProximalUpdate())
+    method = Method(Dim, ToyPrior(), modelling, guidance, Sampling(steps=steps, start=1.0, end=0.0, spacing="uniform"))
     return fit(photos, NAMES, method, callbacks, {"accelerator": "cpu", **trainer})
 
 

@@ -25,8 +25,8 @@ SIZE = (96, 128)
 
 
 def method(family: type[Degradation] = Noise, pixels: int = 48 * 64, **sampling: float) -> Method:
-    steps = Sampling(steps=4, start=0.15, end=0.003, spacing="log_snr", working_pixels=pixels, **sampling)  # type: ignore[arg-type]
-    return Method(family, ToyPrior(), Modelling(), Guidance(update=AnchoredUpdate()), steps, 0)
+    steps = Sampling(steps=4, working_pixels=pixels, **sampling)  # type: ignore[arg-type]
+    return Method(family, ToyPrior(), Modelling([]), Guidance(update=AnchoredUpdate()), steps, 0)
 
 
 def hazy(t_low: float = 0.4) -> tuple[Tensor, Tensor]:

@@ -37,7 +37,8 @@ from zeroair_pl.tensors.trainer import device_of
 # Of the settings that are objects: named here as a config would, so that the resolved config can name them too.
 DEFAULTS: dict[str, Any] = {
     "prior": {"class_path": "UNetPrior"},
-    "guidance.update": {"class_path": "ProximalUpdate"},
+    "modelling.terms": [{"loss": {"class_path": "Likelihood"}, "weight": 1.0, "ramp": False}],
+    "guidance.update": {"class_path": "AnchoredUpdate"},
     "sampling.scheduler": {"class_path": "DDIMScheduler"},
 }
 

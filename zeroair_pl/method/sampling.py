@@ -41,7 +41,7 @@ class Guidance:
     """
 
     terms: list[Term] = field(default_factory=list)
-    update: GuidanceUpdate = field(default_factory=ProximalUpdate)
+    update: GuidanceUpdate = field(default_factory=AnchoredUpdate)
     boundaries: Boundaries = field(default_factory=Boundaries)
     auxiliary: bool = False
 

@@ -28,6 +28,8 @@ def _ddim() -> SchedulerMixin:
 class Sampling:
     """Which noise levels are visited, and by which scheduler; see ``Schedule``.
 
+    By default from the noise of a heavily degraded photo down to that of a clean one, in equal ratios.
+
     Args:
         scheduler: any diffusers scheduler that can be built on given betas.
         steps: timesteps, and so prior forward passes of each noise map.
@@ -43,10 +45,10 @@ class Sampling:
     """
 
     scheduler: SchedulerMixin = field(default_factory=_ddim)
-    steps: int = 50
-    start: float = 1.0
-    end: float = 0.0
-    spacing: Spacing = "uniform"
+    steps: int = 16
+    start: float = 0.15
+    end: float = 0.003
+    spacing: Spacing = "log_snr"
     eta: float = 0.0
     working_pixels: int = 1_500_000
 
