@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from helpers.command import run
+from helpers.command import TOY, run, save_toy
 from zeroair_pl.config.commands import read
 from zeroair_pl.config.files import find_config, read_config
 from zeroair_pl.errors import ConfigError
@@ -320,7 +320,13 @@ def test_mistakes_in_environment_variables(folder: Path, monkeypatch: pytest.Mon
     assert "ZEROAIR_RESTORE__SEEED: unknown option '--seeed'. Did you mean '--seed'?" in run("restore").error
 
 
-def test_without_a_degradation_it_says_how_to_name_one(folder: Path) -> None:
-    assert "--config auto" in run("restore", "--images", "x.png", "--prior", "helpers.toys.ToyPrior").error
+def test_without_a_degradation_it_finds_out_by_itself(folder: Path) -> None:
+    save_toy(folder / "x.png")
+    outcome = run("restore", "--images", "x.png", *TOY)
+    assert outcome.status == 0, outcome.err
+    assert read_config(folder / "restored/config.yaml").values["degradation"] == {"class_path": "Auto"}
+
+
+def test_a_class_that_is_no_degradation_is_refused(folder: Path) -> None:
     outcome = run("restore", "--images", "x.png", "--degradation", "Degradation", "--prior", "helpers.toys.ToyPrior")
     assert "has no forward(x)" in outcome.error

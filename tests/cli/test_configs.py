@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from helpers.command import run, save_toy
-from zeroair_pl.commands.restore import DEFAULTS
+from zeroair_pl.api import DEFAULTS
 from zeroair_pl.config.files import read_config
 from zeroair_pl.method.restoration import Modelling
 from zeroair_pl.method.sampling import Guidance

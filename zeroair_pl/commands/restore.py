@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import threading
@@ -15,11 +16,12 @@ from typing import Any
 
 import yaml
 
-from zeroair_pl.degradations import Degradation
-from zeroair_pl.errors import ConfigError, did_you_mean
+from zeroair_pl.api import DEFAULTS, Method
+from zeroair_pl.degradations import Auto, Degradation
+from zeroair_pl.errors import ConfigError
 from zeroair_pl.inspection.progress import Follow, ListProgress, one_line
 from zeroair_pl.jobs.batches import BatchSize
-from zeroair_pl.jobs.choices import Choice, Plans, built, checked_strength, choices_of
+from zeroair_pl.jobs.choices import Choice, Plans, choices_of
 from zeroair_pl.jobs.job import Job
 from zeroair_pl.jobs.outputs import CONFIG, CORRECTION, Outputs
 from zeroair_pl.jobs.pipeline import restore_all
@@ -28,25 +30,13 @@ from zeroair_pl.jobs.records import Row, digest
 from zeroair_pl.jobs.task import Task
 from zeroair_pl.method.restoration import Modelling
 from zeroair_pl.method.sampling import Guidance
-from zeroair_pl.method.settings import Method, Sampling
+from zeroair_pl.method.settings import Sampling
 from zeroair_pl.photos.finding import Source, find_images
 from zeroair_pl.priors import Prior
 from zeroair_pl.sampling.schedule import Schedule
-from zeroair_pl.tensors.trainer import device_of
+from zeroair_pl.tensors.trainer import checked_options, device_of
 
-# Of the settings that are objects: named here as a config would, so that the resolved config can name them too.
-DEFAULTS: dict[str, Any] = {
-    "prior": {"class_path": "UNetPrior"},
-    "modelling.terms": [{"loss": {"class_path": "Likelihood"}, "weight": 1.0, "ramp": False}],
-    "guidance.update": {"class_path": "AnchoredUpdate"},
-    "sampling.scheduler": {"class_path": "DDIMScheduler"},
-}
-
-# What the fit itself decides, or what would stop it before the end of its schedule.
-_TRAINER_OWN = {"callbacks", "logger", "enable_checkpointing", "accumulate_grad_batches", "gradient_clip_val"} | {
-    *("max_epochs", "min_epochs", "max_steps", "min_steps", "max_time"),
-    *("limit_train_batches", "overfit_batches", "fast_dev_run"),
-}
+__all__ = ["DEFAULTS", "Results", "restore"]  # the first for the parser
 
 
 def restore(
@@ -66,6 +56,7 @@ def restore(
     strips: bool = True,
     tensorboard: bool = True,
     checkpoint_every: int = 0,
+    quiet: bool = False,
     plugins: list[str] | str | None = None,
     trainer: dict[str, Any] | None = None,
     resolved: str = "",
@@ -93,6 +84,7 @@ def restore(
         strips: write a before/after picture of each photo.
         tensorboard: log each fit for TensorBoard.
         checkpoint_every: timesteps after which the state of a fit is saved, for it to go on from there; 0 never.
+        quiet: print nothing; the table has it all.
         plugins: further folders with plugin files.
         trainer: further arguments of lightning.Trainer, such as accelerator.
         resolved: all settings as YAML, for config.yaml.
@@ -106,25 +98,21 @@ def restore(
         raise ConfigError(f"checkpoint_every is {checkpoint_every}, expected a number of timesteps, or 0 for never.")
     if batch != "auto" and batch < 1:
         raise ConfigError(f"batch is {batch}, expected how many photos are fitted at once, at least 1, or 'auto'.")
-    checked_strength(strength, "--strength")
-    options = _checked(trainer)
+    options = checked_options(trainer)
+    method = Method(degradation or Auto, prior, modelling, guidance, sampling, seed, strength)
     rank = Rank.of(options, os.environ)
     options = rank.one_device(options)
-    built(degradation)
-    assert degradation is not None
     # Built once before any photo is opened: what does not fit together is refused here.
     schedule = Schedule(
         sampling.scheduler, prior, sampling.steps, sampling.start, sampling.end, sampling.spacing, sampling.eta
     )
-    found = _find(images or [], out, quiet=rank.number > 0)
+    found = _find(images or [], out, quiet=quiet or rank.number > 0)
     _keep_originals(found, out)
     outputs = Outputs(out)
     sources = outputs.named(found)
     settings = yaml.safe_load(resolved) or {}
-    losses = [term.loss for term in (*modelling.terms, *guidance.terms)]
-    method = Method(degradation, prior, modelling, guidance, sampling, seed)
     try:
-        plans = Plans(method, settings, [prior, guidance.update, sampling.scheduler, *losses])
+        plans = Plans(method, settings, method.parts())
         chosen, correction = choices_of(sources, outputs, settings)
         if choices is not None:
             chosen, correction = {source.name: choices[source.path] for source in sources}, True
@@ -153,7 +141,7 @@ def restore(
     began = time.perf_counter()
     refused = False
     try:
-        with ListProgress(len(sources), workers=rank.size) as progress:
+        with ListProgress(len(sources), io.StringIO() if quiet else None, workers=rank.size) as progress:
             lock = threading.Lock()
 
             def finish(row: Row, follow: Follow | None = None) -> None:
@@ -184,7 +172,8 @@ def restore(
         if not refused:
             if not outputs.current:
                 outputs.write_table()
-            _summarise(outputs, len(sources), time.perf_counter() - began, tensorboard)
+            if not quiet:
+                _summarise(outputs, len(sources), time.perf_counter() - began, tensorboard)
     return Results([outputs.rows[name] for name in outputs.names if name in outputs.rows], out, outputs.trouble)
 
 
@@ -291,20 +280,6 @@ def _kept_choices(
         choice = Choice(**record.choice).without(settings) if record is not None else Choice()
         if choice != Choice():
             yield f"note: {source.name} keeps its own choice: {choice}"
-
-
-def _checked(trainer: dict[str, Any] | None) -> dict[str, Any]:
-    import inspect
-
-    from lightning.pytorch import Trainer
-
-    known = [name for name in inspect.signature(Trainer.__init__).parameters if name != "self"]
-    for name in trainer or {}:
-        if name in _TRAINER_OWN:
-            raise ConfigError(f"trainer.{name}: is decided by the fit itself.")
-        if name not in known:
-            raise ConfigError(f"trainer: lightning.Trainer has no option {name!r}.{did_you_mean(name, known)}")
-    return dict(trainer or {})
 
 
 def _summarise(outputs: Outputs, total: int, seconds: float, board: bool) -> None:

@@ -50,6 +50,8 @@ def explain(message: str, parser: ArgumentParser) -> tuple[str, str]:
     if match := re.search(r"(?:No module named|has no attribute|Expected) '([^']+)'( to be a subclass)?", text):
         given = re.search(r"Got value: (\S+)$", text)
         return _unknown_class(where, given[1] if given and not match[2] else match[1], keys)
+    if match := re.search(r"Not a valid subclass of (\w+)\. Got value: (.+?) Subclass types", text):
+        return f"{where}expected a {match[1]}, but got {match[2][:200]}.", match[2]
     if match := re.search(r"one of several: (.+)\. Got value: (.+)$", text):
         return f"{where}expected {match[1]}, but got {match[2]!r}.", match[2]
     if match := re.search(r"Expected (?:an? )?(.+?)\. Got value: (.+?)(?:\. Got value: .*)?$", text):
@@ -147,6 +149,6 @@ def _expected(kind: str) -> str:
     kind = re.sub(r"<class '([^']+)'>", r"\1", kind)
     if match := re.match(r"typing\.Literal\[(.+)\]$", kind):
         return f"one of {match[1]}"
-    if "Callable" in kind:
+    if "Callable" in kind or "import path" in kind:
         return "the name of a class"
     return _TYPES.get(kind.partition("[")[0], kind.rpartition(".")[2])

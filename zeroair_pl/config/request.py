@@ -12,10 +12,9 @@ from importlib import import_module
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from zeroair_pl.config.files import Layer, as_yaml, find_config, read_config
+from zeroair_pl.config.files import Layer, find_config, read_config
 from zeroair_pl.config.messages import explain
+from zeroair_pl.config.objects import plain, usable
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.plugins import PACKAGE, Broken, load_plugins, options
 
@@ -84,14 +83,21 @@ class Request:
 
     def parse(self, parser: ArgumentParser) -> Namespace:
         """The settings as jsonargparse sees them, not yet built."""
-        words = [f"--config={json.dumps(layer.values, default=str)}" for layer in self.layers]
-        words += [f"--{self._key(name)}={value}" for name, value in self.variables.items()]
+        words = [f"--{self._key(name)}={value}" for name, value in self.variables.items()]
         try:
-            settings = parser.parse_args([*words, *self.options])
+            settings = parser.parse_args([*words, *self.options], namespace=self._layered(parser))
         except ArgumentError as error:
             sentence, word = explain(str(error), parser)
             raise ConfigError(f"{self._place(word)}{sentence}{self._missing(word)}") from error
         self._check_groups(settings, parser)
+        return settings
+
+    def _layered(self, parser: ArgumentParser) -> Namespace | None:
+        """The settings of the layers; what is still missing may follow."""
+        settings: Namespace | None = None
+        for layer in self.layers:
+            values = usable(layer.values)  # a copy: the parser works in it
+            settings = parser.parse_object(values, namespace=settings, _skip_validation=True, _skip_required=True)
         return settings
 
     def _check_groups(self, settings: Namespace, parser: ArgumentParser) -> None:
@@ -126,7 +132,7 @@ class Request:
 
     def _import_schedulers(self) -> None:
         """Loads the diffusers schedulers that are mentioned: by name alone, only loaded classes are found."""
-        texts = [*(layer.text for layer in self.layers), *self.variables.values(), *self.options]
+        texts = [*(str(layer.values) for layer in self.layers), *self.variables.values(), *self.options]
         names = set(re.findall(r"\b\w+Scheduler\b", " ".join(texts)))
         if names:
             import diffusers
@@ -166,9 +172,11 @@ def _joined(words: Sequence[str], lists: Sequence[str], flags: Sequence[str]) ->
     return rest
 
 
-def resolved(parser: ArgumentParser, settings: Namespace) -> str:
-    """All settings as YAML that ``--config`` reads again."""
-    return as_yaml(_shortened(yaml.safe_load(parser.dump(settings))))
+def resolved(settings: Namespace) -> dict[str, Any]:
+    """All settings as a config states them, objects by their class and options."""
+    found: dict[str, Any] = _shortened(plain(settings))
+    found.pop("config", None)
+    return found
 
 
 def _shortened(value: Any) -> Any:

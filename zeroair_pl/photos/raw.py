@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 
@@ -81,7 +81,7 @@ def pages_of(parent: tifffile.TiffFile | tifffile.TiffPage) -> list[tifffile.Tif
     return [pages[i].aspage() for i in range(len(pages))] if pages is not None else []
 
 
-def develop(path: Path, kind: str, exif: bytes | None = None) -> Photo:
+def develop(path: Path, file: IO[bytes], kind: str, exif: bytes | None = None) -> Photo:
     """A raw file as a photo of 16 bits in sRGB, upright, to be written as a TIFF.
 
     White balance is the camera's, exposure as taken (nothing is brightened, so nothing is clipped that the sensor did
@@ -97,7 +97,8 @@ def develop(path: Path, kind: str, exif: bytes | None = None) -> Photo:
     import rawpy
 
     try:
-        with rawpy.imread(str(path)) as raw:
+        file.seek(0)
+        with rawpy.imread(cast(BinaryIO, file)) as raw:
             check_size(path, raw.sizes.width, raw.sizes.height)
             pixels: Any = raw.postprocess(
                 use_camera_wb=True,

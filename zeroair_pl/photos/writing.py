@@ -83,16 +83,25 @@ def _for_png(like: Photo) -> Photo:
 
 def _colour(pixels: Tensor, like: Photo) -> Array:
     """Pixels as the file's samples in its stored layout: (H, W, 1) for grey, else (H, W, 3), CMYK still as RGB."""
+    return as_stored(samples_of(pixels, like.dtype, like.space == "grey", like.white), like.orientation)
+
+
+def samples_of(pixels: Tensor, dtype: str, grey: bool, white: float = 1.0) -> Array:
+    """Pixels (3, H, W) as samples of a type, upright: (H, W, 1) if ``grey``, else (H, W, 3).
+
+    Values outside [0, 1] are clipped, and rounded to the nearest step of an integer type. In a float type, 1 is
+    ``white``.
+    """
     values: Array = pixels.detach().float().cpu().numpy()
-    if like.space == "grey":  # in double precision, so that three equal channels give exactly their value
+    if grey:  # in double precision, so that three equal channels give exactly their value
         values = sum(weight * channel.astype(np.float64) for weight, channel in zip(_LUMA, values, strict=True))[None]
     values = np.clip(values, 0, 1).transpose(1, 2, 0)
-    dtype = np.dtype(like.dtype)
-    if dtype.kind == "u":
-        samples = np.rint(values * np.iinfo(dtype).max)
+    kind = np.dtype(dtype)
+    if kind.kind == "u":
+        samples = np.rint(values * np.iinfo(kind).max)
     else:
-        samples = values.astype(np.promote_types(dtype, np.float32)) * like.white
-    return as_stored(samples.astype(dtype), like.orientation)
+        samples = values.astype(np.promote_types(kind, np.float32)) * white
+    return samples.astype(kind)
 
 
 def _encode(fmt: str, like: Photo, colour: Array) -> bytes:

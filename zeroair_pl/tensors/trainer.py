@@ -6,14 +6,41 @@ import logging
 import signal
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from zeroair_pl.errors import ConfigError, did_you_mean
+
 if TYPE_CHECKING:
     from lightning.pytorch import Callback, Trainer
+
+# What the fit itself decides, or what would stop it before the end of its schedule.
+_TRAINER_OWN = {"enable_checkpointing", "accumulate_grad_batches", "gradient_clip_val"} | {
+    *("max_epochs", "min_epochs", "max_steps", "min_steps", "max_time"),
+    *("limit_train_batches", "overfit_batches", "fast_dev_run"),
+}
+
+
+def checked_options(trainer: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Further arguments of ``lightning.Trainer``, known to be some.
+
+    Raises:
+        ConfigError: there is no such argument, or the fit itself decides it.
+    """
+    import inspect
+
+    from lightning.pytorch import Trainer
+
+    known = [name for name in inspect.signature(Trainer.__init__).parameters if name != "self"]
+    for name in trainer or {}:
+        if name in _TRAINER_OWN:
+            raise ConfigError(f"trainer.{name}: is decided by the fit itself.")
+        if name not in known:
+            raise ConfigError(f"trainer: lightning.Trainer has no option {name!r}.{did_you_mean(name, known)}")
+    return dict(trainer or {})
 
 
 def device_of(trainer: dict[str, Any] | None = None) -> torch.device:
