@@ -18,7 +18,9 @@ OUT/quality.json.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
+import io
 import shutil
 import sys
 from collections import Counter
@@ -181,10 +183,12 @@ def restore(photos: PhotoSet, preset: sets.Preset, seed: int, folder: Path) -> d
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     stamp.write_text(code())
-    results = zeroair_pl.restore(
-        list(photos.degraded.values()), preset.configs, out=folder, seed=seed, tensorboard=False, strips=False,
-        quiet=True, **preset.settings,
-    )  # fmt: skip
+    said = io.StringIO()  # the summary of each run would come between the rows of the table
+    with contextlib.redirect_stdout(said):
+        results = zeroair_pl.restore(
+            list(photos.degraded.values()), preset.configs, out=folder, seed=seed, tensorboard=False, strips=False,
+            **preset.settings,
+        )  # fmt: skip
     stems = {str(path): stem for stem, path in photos.degraded.items()}
     return {stems[row.input]: row for row in results.rows if row.status != "failed"}
 

@@ -21,11 +21,11 @@ from zeroair_pl.method.restoration import Modelling
 from zeroair_pl.method.restored import Restored
 from zeroair_pl.method.sampling import Guidance
 from zeroair_pl.method.settings import Sampling
+from zeroair_pl.method.watching import checked_options
 from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.memory import as_photo
 from zeroair_pl.priors import Prior
 from zeroair_pl.tensors.arrays import as_arrays
-from zeroair_pl.tensors.trainer import checked_options
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback

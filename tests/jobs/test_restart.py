@@ -84,7 +84,7 @@ def test_another_version_prior_or_plugin_is_another_result(
 ) -> None:
     again()
     if change == "version":
-        monkeypatch.setattr("zeroair_pl.jobs.records.version", lambda _: "99.0")
+        monkeypatch.setattr("zeroair_pl.jobs.records.version", lambda: "99.0")
     elif change == "prior":
         monkeypatch.setattr(ToyPrior, "fingerprint", lambda _: "trained anew")
     else:

@@ -31,10 +31,11 @@ from zeroair_pl.jobs.task import Task
 from zeroair_pl.method.restoration import Modelling
 from zeroair_pl.method.sampling import Guidance
 from zeroair_pl.method.settings import Sampling
+from zeroair_pl.method.watching import checked_options
 from zeroair_pl.photos.finding import Source, find_images
 from zeroair_pl.priors import Prior
 from zeroair_pl.sampling.schedule import Schedule
-from zeroair_pl.tensors.trainer import checked_options, device_of
+from zeroair_pl.tensors.trainer import device_of
 
 __all__ = ["DEFAULTS", "Results", "restore"]  # the first for the parser
 
@@ -100,6 +101,7 @@ def restore(
         raise ConfigError(f"batch is {batch}, expected how many photos are fitted at once, at least 1, or 'auto'.")
     options = checked_options(trainer)
     method = Method(degradation or Auto, prior, modelling, guidance, sampling, seed, strength)
+    options.setdefault("default_root_dir", str(out / "logs"))  # of loggers
     rank = Rank.of(options, os.environ)
     options = rank.one_device(options)
     # Built once before any photo is opened: what does not fit together is refused here.

@@ -6,41 +6,15 @@ import logging
 import signal
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from zeroair_pl.errors import ConfigError, did_you_mean
-
 if TYPE_CHECKING:
     from lightning.pytorch import Callback, Trainer
-
-# What the fit itself decides, or what would stop it before the end of its schedule.
-_TRAINER_OWN = {"enable_checkpointing", "accumulate_grad_batches", "gradient_clip_val"} | {
-    *("max_epochs", "min_epochs", "max_steps", "min_steps", "max_time"),
-    *("limit_train_batches", "overfit_batches", "fast_dev_run"),
-}
-
-
-def checked_options(trainer: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Further arguments of ``lightning.Trainer``, known to be some.
-
-    Raises:
-        ConfigError: there is no such argument, or the fit itself decides it.
-    """
-    import inspect
-
-    from lightning.pytorch import Trainer
-
-    known = [name for name in inspect.signature(Trainer.__init__).parameters if name != "self"]
-    for name in trainer or {}:
-        if name in _TRAINER_OWN:
-            raise ConfigError(f"trainer.{name}: is decided by the fit itself.")
-        if name not in known:
-            raise ConfigError(f"trainer: lightning.Trainer has no option {name!r}.{did_you_mean(name, known)}")
-    return dict(trainer or {})
+    from lightning.pytorch.loggers import Logger
 
 
 def device_of(trainer: dict[str, Any] | None = None) -> torch.device:
@@ -49,22 +23,27 @@ def device_of(trainer: dict[str, Any] | None = None) -> torch.device:
         return trainer_of([], trainer).strategy.root_device
 
 
-def trainer_of(callbacks: list[Callback], trainer: dict[str, Any] | None) -> Trainer:
-    """A Trainer for one fit, without logger, checkpoints and bars of its own; ``trainer`` has further arguments."""
+def trainer_of(callbacks: list[Callback], trainer: dict[str, Any] | None, loggers: Sequence[Logger] = ()) -> Trainer:
+    """A Trainer for one fit, without checkpoints and bars of its own.
+
+    Args:
+        callbacks: all that it has.
+        trainer: further arguments of ``lightning.Trainer``; callbacks and loggers among them are left out.
+        loggers: all that it has.
+    """
     from lightning.pytorch import Trainer
 
     settings: dict[str, Any] = {
         "accelerator": "auto",
         "devices": 1,
         "max_epochs": 1,
-        "logger": False,
         "enable_checkpointing": False,
         "enable_model_summary": False,
         "enable_progress_bar": False,
         "num_sanity_val_steps": 0,
-        **(trainer or {}),
+        **{key: value for key, value in (trainer or {}).items() if key not in ("callbacks", "logger")},
     }
-    return Trainer(callbacks=callbacks, **settings)
+    return Trainer(callbacks=callbacks, logger=list(loggers) or False, **settings)
 
 
 @contextmanager
