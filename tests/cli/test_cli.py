@@ -330,3 +330,21 @@ def test_without_a_degradation_it_finds_out_by_itself(folder: Path) -> None:
 def test_a_class_that_is_no_degradation_is_refused(folder: Path) -> None:
     outcome = run("restore", "--images", "x.png", "--degradation", "Degradation", "--prior", "helpers.toys.ToyPrior")
     assert "has no forward(x)" in outcome.error
+
+
+# --- tracebacks
+
+
+def test_debug_shows_where_an_error_comes_from(folder: Path) -> None:
+    (folder / "broken.png").write_bytes(b"no picture")
+    words = ["restore", "--images", "broken.png", "--out", "out", *TOY]
+    assert "Traceback" not in run(*words).err
+    shown = run(*words, "--debug")
+    assert shown.status == 1
+    assert "Traceback (most recent call last)" in shown.err
+    assert "reading.py" in shown.err
+    assert "[1/1] broken failed" in shown.err, "the line stays"
+    wrong = run("--debug", "restore", "--config", "dehase")
+    assert wrong.status == 2
+    assert "find_config" in wrong.err
+    assert "Traceback" not in run(*words).err, "one command has no effect on the next"

@@ -115,6 +115,16 @@ def test_photos_become_files_rows_pictures_and_boards(folder: Path) -> None:
     ]
 
 
+def test_maps_come_as_arrays(folder: Path) -> None:
+    words = ["--images", "in/a.png", "--degradation", "Haze", *TOY, "--save_maps", "npz"]
+    assert run("restore", *words, "--out", "out").status == 0
+    assert [path.name for path in Path("out/maps").iterdir()] == ["a.npz"]
+    with np.load("out/maps/a.npz") as found:
+        assert {"transmission", "airlight"} <= set(found)
+        assert found["airlight"].shape == (3,)
+        assert found["transmission"].ndim == 2
+
+
 def test_the_resolved_config_gives_the_same_result_again(folder: Path) -> None:
     run("restore", "--images", "in/a.png", *WORDS, "--seed", "4", "--guidance.update", "GradientUpdate")
     outcome = run("restore", "--config", "out/config.yaml", "--out", "again")

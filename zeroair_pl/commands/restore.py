@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -53,7 +53,7 @@ def restore(
     modelling: Modelling,
     guidance: Guidance,
     sampling: Sampling,
-    save_maps: bool = False,
+    save_maps: bool | Literal["npz"] = False,
     strips: bool = True,
     tensorboard: bool = True,
     checkpoint_every: int = 0,
@@ -81,7 +81,7 @@ def restore(
         modelling: how the degradation model learns.
         guidance: what moves the clean estimate.
         sampling: which noise levels are visited, and how.
-        save_maps: write the degradation's maps as pictures.
+        save_maps: write the degradation's maps as pictures; or 'npz' for one file of numpy arrays.
         strips: write a before/after picture of each photo.
         tensorboard: log each fit for TensorBoard.
         checkpoint_every: timesteps after which the state of a fit is saved, for it to go on from there; 0 never.
@@ -128,7 +128,13 @@ def restore(
     job = Job(
         plans,
         outputs,
-        {"maps": save_maps, "strips": strips, "tensorboard": tensorboard, "overwrite": overwrite},
+        {
+            "maps": save_maps is True,
+            "arrays": save_maps == "npz",
+            "strips": strips,
+            "tensorboard": tensorboard,
+            "overwrite": overwrite,
+        },
         options,
         len(schedule.timesteps),
         batch,

@@ -112,7 +112,7 @@ def prepare(name: str, request: Request) -> tuple[Any, dict[str, Any]]:
     function = getattr(importlib.import_module(module), attribute)
     configs = COMMANDS[name].configs
     defaults = getattr(sys.modules[module], "DEFAULTS", {}) if configs else {}
-    parser = parser_of(function, defaults, f"cli.py {name}", not configs)
+    parser = parser_of(function, defaults, f"zeroair {name}", not configs)
     settings = request.parse(parser)
     if not configs:
         return function, values_of(parser, settings)

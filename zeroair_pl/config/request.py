@@ -161,7 +161,7 @@ def _joined(words: Sequence[str], lists: Sequence[str], flags: Sequence[str]) ->
         current = option[2:] if option[2:] in lists else ""
         if current:
             gathered.setdefault(current, []).extend([value] if equals else [])
-        elif option[2:] in flags and not equals and following.lower() not in ("true", "false"):
+        elif option[2:] in flags and not equals and following.lower() not in ("true", "false", "npz"):
             rest.append(f"{word}=true")
         else:
             rest.append(word)

@@ -30,6 +30,7 @@ from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.reading import load_photo
 from zeroair_pl.photos.writing import encode_photo, output_path
+from zeroair_pl.tensors.arrays import encode_arrays
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback
@@ -42,7 +43,7 @@ class Job:
     Args:
         plans: how photos are restored.
         outputs: where the results go.
-        wanted: the switches ``maps``, ``strips``, ``tensorboard`` and ``overwrite``.
+        wanted: the switches ``maps``, ``arrays``, ``strips``, ``tensorboard`` and ``overwrite``.
         trainer: further arguments of ``lightning.Trainer``.
         steps: timesteps of a fit.
         batches: how many photos of one size are fitted together, or ``auto``.
@@ -194,6 +195,8 @@ class Job:
         for what, values in result.maps[0].items() if self.wanted["maps"] else ():
             name = self.outputs.map(source, what)
             makers[name] = lambda name=name, values=values: encode_map(name, values)  # type: ignore[misc]
+        if self.wanted["arrays"] and result.maps[0]:
+            makers[self.outputs.arrays(source)] = lambda: encode_arrays(result.maps[0])
         made, notes = {}, []
         for name, maker in makers.items():
             try:
