@@ -1,4 +1,4 @@
-"""``python cli.py plugins …``: which degradation families and guidance losses there are."""
+"""``zeroair plugins …``: which classes there are to name, and whether a new one keeps the contract."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zeroair_pl import plugins as _plugins
 
 
 def list_(plugins: list[str] | str | None = None) -> None:
-    """Show each degradation family and guidance loss: where it comes from, what it is, and its options.
+    """Show each degradation, loss, update and prior: where it comes from, what it is, and its options.
 
     Args:
         plugins: further folders with plugin files.
@@ -17,6 +17,8 @@ def list_(plugins: list[str] | str | None = None) -> None:
     titles = {
         "family": "Degradation families (--degradation NAME)",
         "loss": "Guidance losses (in guidance.terms and modelling.terms)",
+        "update": "Updates (--guidance.update NAME)",
+        "prior": "Priors (--prior NAME)",
     }
     kind = ""
     for entry in _plugins.entries():

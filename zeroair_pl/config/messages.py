@@ -6,7 +6,7 @@ import importlib
 import inspect
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zeroair_pl.errors import did_you_mean
 
@@ -80,17 +80,14 @@ def known_classes(key: str) -> list[str]:
     """Names of the classes that the setting ``key`` (``degradation``, ``loss``, ``scheduler`` ...) can hold."""
     from zeroair_pl import plugins
 
-    if key in ("degradation", "loss"):
-        return sorted(plugins.classes("family" if key == "degradation" else "loss"))
+    kinds: dict[str, plugins.Kind] = {"degradation": "family", "loss": "loss", "update": "update", "prior": "prior"}
+    if key in kinds:
+        return sorted(plugins.classes(kinds[key]))
     if key == "scheduler":
         import diffusers
 
         return [name for name in dir(diffusers) if name.endswith("Scheduler") and not name.startswith("Flax")]
-    from zeroair_pl.guidance.updates import GuidanceUpdate
-    from zeroair_pl.priors import Prior
-
-    base: Any = {"update": GuidanceUpdate, "prior": Prior}.get(key)
-    return sorted(cls.__name__ for cls in base.__subclasses__()) if base else []
+    return []
 
 
 def options_of(class_path: str) -> list[str]:
