@@ -101,6 +101,26 @@ def load_plugins(folders: Iterable[str | Path] = ()) -> list[Broken]:
     return [problem for problem in broken if problem]
 
 
+def classes_in(file: Path) -> dict[str, type]:
+    """The classes of any kind that a plugin file defines, by name; it is loaded if it is not yet.
+
+    Raises:
+        ConfigError: there is no such file, it cannot be loaded, or it defines none.
+    """
+    if not file.is_file():
+        raise ConfigError(f"{file}: there is no such file.")
+    for kind in KINDS:
+        base_of(kind)
+    if problem := _load_file(file):
+        raise ConfigError(f"plugin not loaded: {problem}")
+    path = str(file.resolve())
+    found = [cls for kind in KINDS for cls in classes(kind).values()]
+    own = {cls.__name__: cls for cls in found if getattr(sys.modules.get(cls.__module__), "__file__", None) == path}
+    if not own:
+        raise ConfigError(f"{file}: defines no degradation, loss, update or prior.")
+    return own
+
+
 def base_of(kind: Kind) -> type:
     """The class whose subclasses are of this kind."""
     from zeroair_pl.degradations import Degradation

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from helpers.moments import SixChannelPrior, photos
 from helpers.registry import concrete
 from helpers.toys import ToyPrior
+from zeroair_pl.checks import CHECKS, Check
+from zeroair_pl.checks.priors import noisy
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.priors import Prior, UNetPrior, bundled_priors
 from zeroair_pl.priors.base import Calibration
@@ -29,46 +30,16 @@ def prior(request: pytest.FixtureRequest) -> Prior:
     return PRIORS[request.param]()
 
 
-def noisy(prior: Prior, clean: Tensor, t: float) -> Tensor:
-    alpha_bar = float(prior.alpha_bar(torch.tensor(t)))
-    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(7))
-    return alpha_bar**0.5 * clean + (1 - alpha_bar) ** 0.5 * noise
+@pytest.mark.parametrize("name", PRIORS)
+@pytest.mark.parametrize("check", CHECKS["prior"], ids=lambda check: check.__name__)
+def test_contract(name: str, check: Check) -> None:
+    check(PRIORS[name])
 
 
-@pytest.mark.parametrize("size", [(16, 16), (17, 23), (48, 32)], ids=lambda size: f"{size[0]}x{size[1]}")
-def test_any_size_gives_a_clean_estimate_in_range(prior: Prior, size: tuple[int, int]) -> None:
-    x = noisy(prior, photos(2, *size) * 2 - 1, 250.0)
-    x0, variance = prior.predict(x, torch.full((2,), 250.0))
-    assert x0.shape == x.shape
-    assert x0.dtype == torch.float32
-    assert bool(torch.isfinite(x0).all())
-    assert float(x0.abs().max()) <= 1
-    assert (variance is not None) == prior.learned_variance
-    assert not x0.requires_grad
-
-
-def test_it_denoises(prior: Prior) -> None:
-    clean = photos(1, 48, 48) * 2 - 1
-    x = noisy(prior, clean, 100.0)
-    alpha_bar = float(prior.alpha_bar(torch.tensor(100.0)))
-    before, after = x / alpha_bar**0.5 - clean, prior.predict(x, torch.tensor([100.0])).x0 - clean
-    assert float(after.square().mean()) < 0.5 * float(before.square().mean())
-
-
-def test_an_image_does_not_know_its_company(prior: Prior) -> None:
-    x, t = noisy(prior, photos(3, 24, 40) * 2 - 1, 400.5), torch.full((3,), 400.5)
-    together = prior.predict(x, t).x0
-    assert torch.equal(prior.predict(x[1:2], t[:1]).x0, together[1:2])
-    assert torch.equal(prior.predict(x.flip(0), t).x0.flip(0), together)
+def test_features_of_an_image_do_not_know_its_company(prior: Prior) -> None:
+    x = noisy(prior, photos(3, 24, 40) * 2 - 1, 400.5)
     for all_three, alone in zip(prior.features(x), prior.features(x[1:2]), strict=True):
         assert torch.equal(all_three[1:2], alone)
-
-
-def test_each_image_has_its_own_timestep(prior: Prior) -> None:
-    x = photos(2, 24, 24) * 2 - 1
-    both = prior.predict(x, torch.tensor([20.0, 700.0])).x0
-    assert torch.equal(prior.predict(x[1:], torch.tensor([700.0])).x0, both[1:])
-    assert not torch.allclose(prior.predict(x[1:], torch.tensor([20.0])).x0, both[1:], atol=1e-2)
 
 
 def test_features_are_differentiable_maps(prior: Prior) -> None:
@@ -95,14 +66,6 @@ def test_noise_levels_fall_with_t_and_interpolate(prior: Prior) -> None:
     t = torch.tensor([0.0, 3.25, 500.0, 998.5], dtype=torch.float64)
     alpha_bar = prior.alpha_bar(t)
     torch.testing.assert_close(prior.timestep(((1 - alpha_bar) / alpha_bar).sqrt()), t, atol=1e-6, rtol=0)
-
-
-def test_it_is_no_module_and_frozen(prior: Prior) -> None:
-    assert not isinstance(prior, torch.nn.Module)
-    for value in vars(prior).values():
-        if isinstance(value, torch.nn.Module):
-            assert not value.training
-            assert not [p for p in value.parameters() if p.requires_grad]
 
 
 @pytest.mark.parametrize("name", bundled_priors())

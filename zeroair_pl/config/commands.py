@@ -51,7 +51,10 @@ COMMANDS = {
         configs=True,
     ),
     "plugins list": Command(
-        "zeroair_pl.commands.plugins:list_", "show all degradation families and guidance losses", ("plugins",)
+        "zeroair_pl.commands.plugins:list_", "show all degradations, losses, updates and priors", ("plugins",)
+    ),
+    "plugins check": Command(
+        "zeroair_pl.commands.plugins:check", "check that a plugin keeps the contract of its kind", ("plugins",)
     ),
     "prior train": Command(
         "zeroair_pl.commands.train:train",
