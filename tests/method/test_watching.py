@@ -68,17 +68,21 @@ def test_photos_of_a_group_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_a_config_names_callbacks_of_ones_own(tmp_path: Path) -> None:
-    save_toy(tmp_path / "a.png")
+    save_toy(tmp_path / "in/a.png", 1)
+    save_toy(tmp_path / "in/b.png", 2)
     config = tmp_path / "mine.yaml"
     config.write_text(
         "trainer:\n  callbacks:\n    - {class_path: test_watching.Keeper, init_args: {every: 3}}\n    - Timer\n"
         f"  logger: {{class_path: CSVLogger, init_args: {{save_dir: {tmp_path}/mine, name: x}}}}\n"
     )
-    outcome = run("restore", "--config", config, "--images", tmp_path / "a.png", "--out", tmp_path / "out", *TOY)
+    outcome = run(
+        "restore", "--config", config, "--images", tmp_path / "in", "--out", tmp_path / "out", *TOY, "--batch", "1"
+    )
     assert outcome.status == 0, outcome.err
-    (trainer,) = Keeper.kept
-    (keeper,) = (each for each in trainer.callbacks if isinstance(each, Keeper))  # type: ignore[attr-defined]
-    assert (keeper.every, keeper.steps) == (3, 2)
+    assert len(Keeper.kept) == 2
+    for trainer in Keeper.kept:
+        (keeper,) = (each for each in trainer.callbacks if isinstance(each, Keeper))  # type: ignore[attr-defined]
+        assert (keeper.every, keeper.steps) == (3, 2), "each photo has one of its own"
     assert (tmp_path / "mine/x/version_0/metrics.csv").is_file()
 
 

@@ -89,8 +89,10 @@ def parser_of(
     function: Callable[..., Any], defaults: Mapping[str, Any], program: str = "zeroair", positional: bool = False
 ) -> ArgumentParser:
     """A parser of the function's arguments; those without a default are positional, if asked for."""
-    from jsonargparse import ArgumentParser
+    from jsonargparse import ArgumentParser, set_parsing_settings
 
+    # What ``trainer`` describes is built for each fit, not here and once.
+    set_parsing_settings(instantiate_subclass_spec_in_any=False)
     parser = ArgumentParser(prog=program, exit_on_error=False, allow_abbrev=False)
     if not positional:
         parser.add_argument("--config", action="config", help="Name or path of a config; may be given several times.")

@@ -55,8 +55,16 @@ def checked_options(trainer: Mapping[str, Any] | None) -> dict[str, Any]:
             raise ConfigError(f"trainer.{name}: is decided by the fit itself.")
         if name not in known:
             raise ConfigError(f"trainer: lightning.Trainer has no option {name!r}.{did_you_mean(name, known)}")
-    check_watchers(trainer)
-    return dict(trainer or {})
+    options = {name: _described(value) for name, value in (trainer or {}).items()}
+    check_watchers(options)
+    return options
+
+
+def _described(value: Any) -> Any:
+    """Descriptions of objects as dicts; the parser has a type of its own for them."""
+    if isinstance(value, list | tuple):
+        return [_described(each) for each in value]
+    return value.as_dict() if hasattr(value, "as_dict") else value
 
 
 def watchers(trainer: Mapping[str, Any] | None, name: str) -> tuple[list[Callback], list[Logger]]:
