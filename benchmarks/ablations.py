@@ -18,8 +18,6 @@ Writes benchmarks/results/NAME.json.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,12 +26,10 @@ from typing import Any, get_args
 import machine
 import quality
 import sets
-import yaml
 from quality import TASK
 from sets import PhotoSet, Preset
 
 from zeroair_pl.cli import process
-from zeroair_pl.config import commands
 from zeroair_pl.errors import ConfigError, ZeroAIRError
 
 PAPER_SETS = ["haze-hsts", "lowlight-lol256", "noise-kodak256"]
@@ -182,14 +178,9 @@ def at_hand(settings: dict[str, Any]) -> dict[str, Any]:
 
 def resolved(preset: Preset) -> dict[str, Any]:
     """All settings of a preset, as ``--print_config`` shows them."""
-    from zeroair_pl.config.files import Layer
+    from zeroair_pl.api import settings_of
 
-    request = commands.read("restore", [*(f"--config={name}" for name in preset.configs), "--print_config"], {})
-    request.layers.append(Layer(Path("settings"), "", preset.settings))
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
-        commands.prepare("restore", request)
-    return yaml.safe_load(said.getvalue())
+    return settings_of(preset.configs, **preset.settings)
 
 
 def table(found: dict[str, dict[str, Any]]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 import subprocess
 import sys
@@ -13,12 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from zeroair_pl.config import commands
 from zeroair_pl.errors import ConfigError, ZeroAIRError
 
 if TYPE_CHECKING:
+    from zeroair_pl import Method
     from zeroair_pl.commands.restore import Results
-    from zeroair_pl.method.settings import Method
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "photos"
 PHOTOS = {"dehaze": "haze_workshop.png", "low_light": "dark_tulips.png", "denoise": "noise_blossom.png"}
@@ -31,10 +28,9 @@ def example(config: str) -> Path:
 
 def method_of(*configs: str) -> Method:
     """The method that these configs state, built; later ones override earlier ones."""
-    from zeroair_pl.method.settings import Method
+    from zeroair_pl import Method
 
-    _, values = commands.prepare("restore", commands.read("restore", [f"--config={config}" for config in configs], {}))
-    return Method(**{name: values[name] for name in Method.__dataclass_fields__})
+    return Method.from_config(configs)
 
 
 def crops(configs: Sequence[str], side: int, count: int, folder: Path) -> list[Path]:
@@ -71,10 +67,9 @@ def restored(photos: Sequence[Path], configs: Sequence[str], out: Path, **settin
     """
     import zeroair_pl
 
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        began = time.perf_counter()
-        results = zeroair_pl.restore(list(photos), list(configs), out=out, **settings)
-        seconds = time.perf_counter() - began
+    began = time.perf_counter()
+    results = zeroair_pl.restore(photos, configs, out=out, quiet=True, **settings)
+    seconds = time.perf_counter() - began
     for row in results.rows:
         if row.status != "restored":
             raise ZeroAIRError(f"{row.name}: {row.status} {row.reason}".strip())

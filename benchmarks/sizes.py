@@ -66,12 +66,11 @@ def mosaic(source: Path, megapixels: float, path: Path) -> tuple[int, int]:
 
 def restored(photo: Path, config: list[str]) -> dict[str, Any]:
     """Seconds, peak and starting memory in MiB, and forward passes of one restoration in this process."""
-    from zeroair_pl import restore
+    from zeroair_pl import Method, restore
     from zeroair_pl.cli import process
-    from zeroair_pl.config import commands
 
     process.prepare()  # before torch is loaded
-    commands.prepare("restore", commands.read("restore", [f"--config={name}" for name in config], {}))
+    Method.from_config(config)
     before = _peak()
     results = restore(photo, config, out=photo.parent / "restored", overwrite=True, tensorboard=False, strips=False)
     (row,) = results.rows

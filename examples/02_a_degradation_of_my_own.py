@@ -78,7 +78,7 @@ def main(
     # A list may name the truth. It is for the table alone: no fit ever sees it.
     (folder / "photos.csv").write_text(f"image,reference\nfaded.png,{Path(clean).resolve()}\n")
 
-    # A class stands where a config has a class's name; all other settings are those of this config.
+    # A class, or a Faded(bright=0.9), stands where a config has a name; all other settings are those of this config.
     settings = {"degradation": Faded, "overwrite": True, **settings}
     results = zeroair_pl.restore(folder / "photos.csv", "denoise", out=folder / "restored", **settings)
     (row,) = results.rows

@@ -49,7 +49,7 @@ def main(
     **settings: Any,
 ) -> list[float]:
     # The weight is in nats an element: 4 says that a difference of 1/4 between neighbours is e times rarer than none.
-    term = {"loss": {"class_path": f"{__name__}.Calm"}, "weight": 4}
+    term = {"loss": Calm(), "weight": 4}
     found = []
     for name, terms in (("without", []), ("with", [term])):
         settings = {"sampling": {"steps": 8}, "overwrite": True, **settings, "guidance": {"terms": terms}}

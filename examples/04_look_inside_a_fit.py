@@ -1,4 +1,4 @@
-"""Takes one fit apart: builds the method from its parts, watches it at every timestep, and draws what it saw.
+"""Looks inside one fit: restores a photo in memory, watches it at every timestep, and draws what was seen.
 
 Run it with: python examples/04_look_inside_a_fit.py [PHOTO [FOLDER]]
 """
@@ -13,13 +13,9 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from zeroair_pl import Method, Restoration
 from zeroair_pl.degradations import Haze
-from zeroair_pl.guidance import Likelihood
-from zeroair_pl.guidance.stages import Term
 from zeroair_pl.inspection.report import contact_sheet
-from zeroair_pl.method.fit import fit
-from zeroair_pl.method.restoration import Modelling, Restoration
-from zeroair_pl.method.settings import Method, Sampling
 from zeroair_pl.photos.reading import load_photo
 from zeroair_pl.priors import Prior, UNetPrior
 
@@ -55,21 +51,20 @@ def main(
     steps: int = 12,
     side: int = 256,
 ) -> Path:
-    y = load_photo(photo).pixels[None, :, :side, :side]  # (1, 3, H, W) in [0, 1]
-    method = Method(
-        degradation=Haze,
-        prior=prior or UNetPrior(),
-        modelling=Modelling([Term(Likelihood())], lr=0.01),
-        sampling=Sampling(steps=steps),
+    y = load_photo(photo).pixels[:, :side, :side]  # (3, H, W) in [0, 1]; an array or a Pillow image would do as well
+    # Objects may stand where a config has names. What is not given is as the config has it.
+    method = Method.from_config(
+        "dehaze", degradation=Haze(strength=0.9), prior=prior or UNetPrior(), sampling={"steps": steps}
     )
     watch = Watch()
     print("all numbers in units of 1/255")
-    result = fit(y, ["photo"], method, callbacks=[watch])
-    print(f"airlight {[round(v, 2) for v in result.maps[0]['airlight'].flatten().tolist()]}, {result.seconds:.1f} s")
+    restored = method.restore(y, callbacks=[watch])
+    airlight = [round(float(value), 2) for value in restored.diagnostics["airlight"]]
+    print(f"airlight {airlight}, {restored.nfe} passes of the prior, {restored.seconds:.1f} s")
 
     chosen = [watch.seen[round(i * (steps - 1) / 3)] for i in range(4)]
     sheet = Path(folder) / "clean_estimates.png"
-    pictures: list[Tensor | None] = [y[0], *(x0 for _, x0 in chosen)]
+    pictures: list[Tensor | None] = [y, *(x0 for _, x0 in chosen)]
     contact_sheet(sheet, [(Path(photo).name, pictures)], ["degraded y", *(f"x0 at {t}" for t, _ in chosen)])
     print(f"clean estimates: {sheet}")
     return sheet

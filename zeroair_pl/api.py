@@ -1,65 +1,192 @@
-"""The main jobs for notebooks and scripts."""
+"""The core: a method from a config, and one photo restored by it in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zeroair_pl.config.commands import prepared
+from zeroair_pl.config.calling import Configs, arguments, layers_of, statement
+from zeroair_pl.degradations import Degradation
+from zeroair_pl.errors import ConfigError
+from zeroair_pl.jobs.choices import Choice, Plan, Plans, built, checked_strength
+from zeroair_pl.jobs.fitting import Fitting
+from zeroair_pl.jobs.ranks import Rank, alone
+from zeroair_pl.jobs.records import Row
+from zeroair_pl.jobs.task import Task
+from zeroair_pl.method import settings
+from zeroair_pl.method.restoration import Modelling
+from zeroair_pl.method.restored import Restored
+from zeroair_pl.method.sampling import Guidance
+from zeroair_pl.method.settings import Sampling
+from zeroair_pl.method.watching import checked_options
+from zeroair_pl.photos.finding import Source
+from zeroair_pl.photos.memory import as_photo
+from zeroair_pl.priors import Prior
+from zeroair_pl.tensors.arrays import as_arrays
 
 if TYPE_CHECKING:
-    from zeroair_pl.commands.evaluate import Evaluation
-    from zeroair_pl.commands.restore import Results
+    from lightning.pytorch import Callback
+
+# Of the settings that are objects: named here as a config would, so that the resolved config can name them too.
+DEFAULTS: dict[str, Any] = {
+    "degradation": {"class_path": "Auto"},
+    "prior": {"class_path": "UNetPrior"},
+    "modelling.terms": [{"loss": {"class_path": "Likelihood"}, "weight": 1.0, "ramp": False}],
+}
+
+# Settings of a run over files, which a config may state and a method does not know.
+OF_A_RUN = ("images", "out", "overwrite", "batch", "save_maps", "strips", "tensorboard", "checkpoint_every", "quiet")
 
 
-def restore(
-    images: str | Path | Sequence[str | Path], config: str | Path | Sequence[str | Path] = "dehaze", **settings: Any
-) -> Results:
-    """Restores photos as ``python cli.py restore`` does, environment variables aside.
+@dataclass
+class Method(settings.Method):
+    """How photos are restored: built from a config or from its parts, and applied to one photo after the other.
 
-        restore("holiday/*.jpg", "dehaze", out="clear", seed=1, sampling={"steps": 20}, degradation=MyFamily)
-
-    Args:
-        images: files, folders, globs or lists of them.
-        config: names or paths of configs; later ones override earlier ones.
-        settings: any keys of a config, which override the configs. A class may be given as such.
-
-    Returns:
-        ``rows``, one for each photo, as in ``results.csv``; ``folder``, where the outputs are.
-
-    Raises:
-        ConfigError: a setting is unknown, ill-typed or impossible, or no photo is found.
-    """
-    images = [images] if isinstance(images, str | Path) else list(images)
-    return _called("restore", config, {"images": images, **settings})
-
-
-def evaluate(
-    results: str | Path | Sequence[str | Path] = (), config: str | Path | Sequence[str | Path] = (), **settings: Any
-) -> Evaluation:
-    """Scores results as ``python cli.py evaluate`` does, and restores photos first if a config is given.
-
-        evaluate("dehazed", references="clean").scored
-        evaluate(config="dehaze", images="hazy", references="clean", seeds=[0, 1, 2], sampling={"steps": 8})
+        >>> import numpy as np
+        >>> method = Method.from_config("denoise", sampling={"steps": 2})
+        >>> noisy = np.random.default_rng(0).integers(90, 110, (32, 32, 3), np.uint8)
+        >>> restored = method.restore(noisy)
+        >>> restored.image.shape, restored.image.dtype, restored.kind
+        ((32, 32, 3), dtype('uint8'), 'Noise')
 
     Args:
-        results: folders or lists of results.
-        config: names or paths of configs for a restoration; later ones override earlier ones.
-        settings: ``images``, ``references``, ``out``, ``seeds``, and any keys of a config.
+        degradation: makes a fresh degradation for each photo.
+        prior: the frozen model of clean photos.
+        modelling: how the degradation learns.
+        guidance: what moves the clean estimate.
+        sampling: which noise levels are visited, and how.
+        seed: with a photo's name it decides all its random numbers.
+        strength: share of the correction, from 0 (the photo as it is) to 1 (all of it).
+        trainer: further arguments of ``lightning.Trainer``: ``accelerator``, ``callbacks``, ``logger`` and others.
+        stated: the settings as a config states them, where the method comes from a config.
+    """
 
-    Returns:
-        ``scored``, one entry for each image, set of results and seed, for ``zeroair_pl.scores.scoring.summarise``;
-        ``errors``; ``restored``, by seed; ``folder``, where the tables are.
+    strength: float = 1.0
+    trainer: dict[str, Any] | None = None
+    stated: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_config(cls, config: Configs = "auto", **settings: Any) -> Method:
+        """The method that a config states.
+
+            Method.from_config("dehaze", degradation=partial(Haze, strength=0.5), sampling={"steps": 8})
+
+        Args:
+            config: a name, a path, a dict with the content of a config, or a list of these; later ones override earlier
+                ones. What a config says of files (``images``, ``out`` and such) is left out.
+            settings: keys of a config, which override the config. An object may stand for its description: a prior, a
+                loss, an update, a scheduler; for ``degradation`` a class, a function that makes one, or a degradation,
+                which is copied for each photo.
+
+        Raises:
+            ConfigError: a setting is unknown, ill-typed or impossible, or is about files.
+        """
+        values, stated = arguments(_settings, _of_a_method(config, settings), settings, DEFAULTS)
+        values.pop("plugins")
+        return cls(**values, stated={key: value for key, value in stated.items() if key != "plugins"})
+
+    def __post_init__(self) -> None:
+        built(self.degradation)
+        checked_strength(self.strength, "strength")
+        self.trainer = checked_options(self.trainer)
+
+    def restore(self, photo: Any, name: str = "", callbacks: Sequence[Callback] = ()) -> Restored:
+        """Restores one photo, in memory.
+
+        Args:
+            photo: a path; a numpy array (H, W, 3) or (H, W) of uint8, uint16 or float in [0, 1]; a tensor (3, H, W) or
+                (1, 3, H, W) of uint8 or float in [0, 1]; a Pillow image.
+            name: with the seed it decides all random numbers. By default the name of the file, else ``"photo"``.
+            callbacks: of Lightning, which watch the fit.
+
+        Raises:
+            InputError: the photo cannot be read, or is of a shape, type or range that is not accepted.
+            DivergenceError: the fit has diverged, with smaller steps too.
+            ConfigError: a setting proved wrong.
+        """
+        of_file = isinstance(photo, str | Path)
+        name = name or (Path(photo).name if of_file else "photo")
+        source, back = as_photo(photo, name)
+        task = Task(Source(Path(name), Path(name).stem), Row(name, name), photo=source, plan=Plan(self, {}, ""))
+        self.fitting(callbacks, strict=True).fit([task])
+        assert task.result is not None
+        return Restored(
+            photo=source,
+            full=task.result.restored[0],
+            diagnostics=as_arrays(task.result.maps[0]),
+            name=name,
+            kind=task.row.kind,
+            noise_level=task.row.noise_level or 0.0,
+            nfe=task.row.nfe or 0,
+            seconds=task.row.seconds or 0.0,
+            note=task.row.note,
+            strength=self.strength,
+            back=back,
+            from_file=of_file,
+        )
+
+    def fitting(self, callbacks: Sequence[Callback] = (), strict: bool = False) -> Fitting:
+        """What fits photos in this process, which is no rank of a launch, on one device.
+
+        Raises:
+            ConfigError: ``trainer`` asks for several devices, or for one that is not there.
+        """
+
+        @contextmanager
+        def watch(tasks: Sequence[Task], again: bool) -> Iterator[Sequence[Callback]]:
+            yield callbacks
+
+        with alone():
+            options = Rank.of(self.trainer or {}, {}).one_device(dict(self.trainer or {}))
+        return Fitting(options, watch, strict=strict)
+
+    def parts(self) -> list[object]:
+        """What takes part in a fit beside the degradation."""
+        losses = [term.loss for term in (*self.modelling.terms, *self.guidance.terms)]
+        return [self.prior, self.guidance.update, self.sampling.sampler, *losses]
+
+    def plan(self) -> Plan:
+        """How photos are restored, and what their results depend on."""
+        return Plans(self, self.stated, self.parts()).of(Choice())
+
+
+def settings_of(config: Configs = "auto", **settings: Any) -> dict[str, Any]:
+    """All settings that ``Method.from_config`` would use, as a config states them. Nothing is built.
+
+        >>> settings_of("dehaze", seed=3)["degradation"]["class_path"]
+        'Haze'
 
     Raises:
-        ConfigError: a setting is unknown, ill-typed or impossible, or there is nothing to score.
+        ConfigError: as ``Method.from_config``, as far as a setting shows it.
     """
-    results = [results] if isinstance(results, str | Path) else list(results)
-    return _called("evaluate", config, {"results": results, **settings})
+    return statement(_settings, _of_a_method(config, settings), settings, DEFAULTS)
 
 
-def _called(command: str, config: str | Path | Sequence[str | Path], settings: dict[str, Any]) -> Any:
-    """What the command returns under these settings."""
-    function, values = prepared(command, config, settings)
-    return function(**values)
+def _of_a_method(config: Configs, settings: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The layers of configs without what they say of files.
+
+    Raises:
+        ConfigError: ``settings`` is about files.
+    """
+    if misplaced := [name for name in OF_A_RUN if name in settings]:
+        raise ConfigError(f"{', '.join(misplaced)}: no setting of a method; it is for zeroair_pl.restore(files).")
+    layers = layers_of(config)
+    return [{key: value for key, value in layer.values.items() if key not in OF_A_RUN} for layer in layers]
+
+
+def _settings(
+    *,
+    degradation: Callable[[], Degradation],
+    prior: Prior,
+    modelling: Modelling,
+    guidance: Guidance,
+    sampling: Sampling,
+    seed: int = 0,
+    strength: float = 1.0,
+    plugins: list[str] | str | None = None,
+    trainer: dict[str, Any] | None = None,
+) -> None:
+    """The settings of a method, for the parser."""

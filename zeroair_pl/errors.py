@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 
@@ -32,9 +34,32 @@ class DivergenceError(ZeroAIRError):
         self.lost = dict(lost or {0: message})
 
 
+_DEBUG = "ZEROAIR_DEBUG"  # in the environment, for processes that this one starts
+
+
+@contextmanager
+def debug() -> Iterator[None]:
+    """Within it, errors that become one line are printed with their tracebacks as well; see ``show``."""
+    before = os.environ.get(_DEBUG)
+    os.environ[_DEBUG] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(_DEBUG)
+        if before is not None:
+            os.environ[_DEBUG] = before
+
+
+def show(error: BaseException) -> None:
+    """Prints the traceback of an error that becomes one line, under ``--debug`` or ZEROAIR_DEBUG=1."""
+    if os.environ.get(_DEBUG, "0") not in ("", "0"):
+        traceback.print_exception(error)
+
+
 def describe(error: Exception) -> str:
     """One line on an error nobody expected, with the place in the innermost file that is not a library's: a plugin's,
     most often."""
+    show(error)
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if "site-packages" not in f.filename and not f.filename.startswith("<")]
     place = f" ({own[-1].filename}:{own[-1].lineno})" if own else ""

@@ -1,6 +1,6 @@
-"""Finds degradation families and guidance losses: built in, in plugin files, and in other installed packages.
+"""The one registry of degradations, losses, updates and priors: built in, in plugin files, in other installed packages.
 
-A plugin is a Python file with a subclass of ``Degradation`` or ``GuidanceLoss``; to define it is all it has to do.
+A plugin is a Python file with a subclass of one of these; to define it is all it has to do.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from zeroair_pl.errors import ConfigError, did_you_mean
 from zeroair_pl.paths import at_home
@@ -26,7 +26,8 @@ GROUP = "zeroair_pl.plugins"
 PACKAGE = "zeroair_plugins"  # where plugin files live among the loaded modules, whatever folder they come from
 _HERE = Path(__file__).parent
 
-Kind = Literal["family", "loss"]
+Kind = Literal["family", "loss", "update", "prior"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Broken:
 
 @dataclass(frozen=True)
 class Entry:
-    """One family or loss, as ``plugins list`` shows it; ``options`` are the constructor's arguments with defaults."""
+    """One class, as ``plugins list`` shows it; ``options`` are the constructor's arguments with defaults."""
 
     name: str
     kind: Kind
@@ -84,9 +85,8 @@ def load_plugins(folders: Iterable[str | Path] = ()) -> list[Broken]:
     Raises:
         ConfigError: one of ``folders`` does not exist.
     """
-    import zeroair_pl.degradations
-    import zeroair_pl.guidance  # noqa: F401 - the built-in names are taken before any plugin's
-
+    for kind in KINDS:
+        base_of(kind)  # the built-in names are taken before any plugin's
     for folder in folders:
         if not at_home(folder).is_dir():
             raise ConfigError(f"plugins: {str(folder)!r} is not a folder.{_near(Path(folder))}")
@@ -102,22 +102,55 @@ def load_plugins(folders: Iterable[str | Path] = ()) -> list[Broken]:
     return [problem for problem in broken if problem]
 
 
-def classes(kind: Kind) -> dict[str, type]:
-    """All loaded families or losses by class name; of two of one name, the built-in one."""
+def classes_in(file: Path) -> dict[str, type]:
+    """The classes of any kind that a plugin file defines, by name; it is loaded if it is not yet.
+
+    Raises:
+        ConfigError: there is no such file, it cannot be loaded, or it defines none.
+    """
+    if not file.is_file():
+        raise ConfigError(f"{file}: there is no such file.")
+    for kind in KINDS:
+        base_of(kind)
+    if problem := _load_file(file):
+        raise ConfigError(f"plugin not loaded: {problem}")
+    path = str(file.resolve())
+    found = [cls for kind in KINDS for cls in classes(kind).values()]
+    own = {cls.__name__: cls for cls in found if getattr(sys.modules.get(cls.__module__), "__file__", None) == path}
+    if not own:
+        raise ConfigError(f"{file}: defines no degradation, loss, update or prior.")
+    return own
+
+
+def base_of(kind: Kind) -> type:
+    """The class whose subclasses are of this kind."""
     from zeroair_pl.degradations import Degradation
     from zeroair_pl.guidance import GuidanceLoss
+    from zeroair_pl.guidance.matched import MatchedUpdate  # noqa: F401 - one of the updates
+    from zeroair_pl.guidance.updates import GuidanceUpdate
+    from zeroair_pl.priors import Prior
 
-    found = _subclasses({"family": Degradation, "loss": GuidanceLoss}[kind])
+    bases: dict[Kind, type] = {
+        "family": Degradation,
+        "loss": GuidanceLoss,
+        "update": GuidanceUpdate,
+        "prior": Prior,
+    }
+    return bases[kind]
+
+
+def classes(kind: Kind) -> dict[str, type]:
+    """All loaded classes of a kind that can be built, by name; of two of one name, the built-in one."""
+    found = [cls for cls in _subclasses(base_of(kind)) if not inspect.isabstract(cls)]
     public = [cls for cls in found if not cls.__name__.startswith("_") and "<locals>" not in cls.__qualname__]
     built_in_last = sorted(public, key=lambda cls: cls.__module__.startswith("zeroair_pl."))
     return {cls.__name__: cls for cls in built_in_last}
 
 
 def entries() -> list[Entry]:
-    """All loaded families and losses, sorted by kind, place and name."""
-    kinds: tuple[Kind, ...] = ("family", "loss")
-    found = [_entry(cls, kind) for kind in kinds for cls in classes(kind).values()]
-    return sorted(found, key=lambda e: (e.kind, e.origin != "built in", e.name))
+    """All loaded classes, sorted by kind, place and name."""
+    found = [_entry(cls, kind) for kind in KINDS for cls in classes(kind).values()]
+    return sorted(found, key=lambda e: (KINDS.index(e.kind), e.origin != "built in", e.name))
 
 
 def _entry(cls: type, kind: Kind) -> Entry:
@@ -184,21 +217,19 @@ def _load_entry_point(point: Any) -> Broken | None:
 def _clash(module: ModuleType, path: Path, before: set[str]) -> Broken | None:
     """A class whose name is taken. Configs name classes without their module: one of the two would be unreachable."""
     for name, value in vars(module).items():
-        if inspect.isclass(value) and value.__module__ == module.__name__ and name in before and _is_ours(value):
+        if inspect.isclass(value) and value.__module__ == module.__name__ and name in before and kind_of(value):
             line = inspect.getsourcelines(value)[1]
             return Broken(_short(path), line, f"there is a class {name!r} already; give this one a name of its own")
     return None
 
 
-def _is_ours(cls: type) -> bool:
-    from zeroair_pl.degradations import Degradation
-    from zeroair_pl.guidance import GuidanceLoss
-
-    return issubclass(cls, (Degradation, GuidanceLoss))
+def kind_of(cls: type) -> Kind | None:
+    """What a class is a plugin of; ``None`` for any other."""
+    return next((kind for kind in KINDS if issubclass(cls, base_of(kind))), None)
 
 
 def _names() -> set[str]:
-    return {*classes("family"), *classes("loss")}
+    return {name for kind in KINDS for name in classes(kind)}
 
 
 def _diagnose(origin: str, path: Path | None, error: BaseException) -> Broken:

@@ -2,67 +2,64 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import os
-import tempfile
-import threading
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from zeroair_pl.errors import ConfigError
-from zeroair_pl.jobs.records import Row
+from zeroair_pl.api import Method
+from zeroair_pl.config.calling import Configs
+from zeroair_pl.errors import ConfigError, InputError
+from zeroair_pl.jobs.batches import Batches, batch_size
+from zeroair_pl.jobs.records import Row, digest
+from zeroair_pl.jobs.task import Task, own_fault
+from zeroair_pl.method.large import is_large
+from zeroair_pl.photos.formats import SUFFIXES, Source
+from zeroair_pl.photos.reading import decode_photo
+from zeroair_pl.photos.writing import encode_photo
+from zeroair_pl.tensors.trainer import device_of
 
 Batch = dict[str, NDArray[Any]]
 
 _NEEDED = ("path", "bytes")
-# A batch says which photos, and its caller where they go; pictures and checkpoints would go with the temporary folder.
-_NOT_HERE = ("images", "out", "overwrite", "save_maps", "strips", "tensorboard", "checkpoint_every")
 _COLUMNS = {
     name: kind for name, kind in get_type_hints(Row).items() if name != "input" and name[:4] not in ("psnr", "ssim")
 }
 # A column has one type whatever becomes of its photos: the parts of a data set could not be joined otherwise.
 _UNKNOWN: dict[Any, tuple[type, float]] = {int | None: (np.int64, 0), float | None: (np.float64, np.nan)}
 
-# Standard streams, and what keeps Lightning quiet, are the process's.
-_TURN = threading.Lock()
-
 
 class Restorer:
-    """``python cli.py restore`` for batches of photos in memory, with the settings and the prior loaded once.
+    """``zeroair restore`` for batches of photos in memory, with the settings and the prior loaded once.
 
-        restorer = zeroair_pl.Restorer("dehaze", sampling={"steps": 8})
+        restorer = zeroair_pl.Restorer("auto", sampling={"steps": 8})
         restored = restorer({"path": ["trip/harbour.jpg"], "bytes": [Path("trip/harbour.jpg").read_bytes()]})
 
-    It is the same function: a photo's bytes and row are those of a run over files of the same names. Its random numbers
-    come from the seed and the last part of its path, so they do not depend on the rest of the path, on the other photos
-    of its batch, or on the process. One process has one device, and is no rank of torchrun or SLURM, even if it has
-    inherited their variables.
+    A photo's bytes and row are those of a run over files of the same names. Its random numbers come from the seed and
+    the last part of its path alone, whatever the rest of the path, the other photos and the process.
+    One process has one device, and is no rank of torchrun or SLURM, even if it has inherited their variables.
+    Nothing is printed and no file is written.
 
-    As a class it is what ``map_batches`` of Ray Data takes: see ``examples/05_map_over_ray_data.py``.
+    As a class it is what ``map_batches`` of Ray Data takes: see ``examples/05_map_over_ray_data.py``. For one photo, or
+    one that is decoded already, ``Method.restore`` is simpler.
 
     Args:
-        config: names or paths of configs; later ones override earlier ones.
-        settings: any keys of a config, which override the configs; not those that say which files are read and written
-            (``images``, ``out``, ``strips``, ``tensorboard`` and such), which have no effect in a config either.
+        config: as for ``Method.from_config``.
+        settings: as for ``Method.from_config``.
 
     Raises:
-        ConfigError: a setting is unknown, ill-typed or impossible, or has no place here. Some are found out by the
-            first photo alone.
+        ConfigError: a setting is unknown, ill-typed or impossible, or has no place here.
     """
 
-    def __init__(self, config: str | Path | Sequence[str | Path] = "dehaze", **settings: Any) -> None:
-        from zeroair_pl.config.commands import prepared
-
-        if misplaced := [name for name in _NOT_HERE if name in settings]:
-            raise ConfigError(f"Restorer: {', '.join(misplaced)} has no place here: photos come and go in batches.")
-        off = dict.fromkeys(("save_maps", "strips", "tensorboard"), False)
-        self._restore, self._settings = prepared("restore", config, {**settings, **off, "checkpoint_every": 0})
+    def __init__(self, config: Configs = "auto", **settings: Any) -> None:
+        self.method = Method.from_config(config, **settings)
+        self._fitting, self._plan = self.method.fitting(), self.method.plan()
+        self._device = device_of(self._fitting.trainer)
 
     def __call__(self, batch: Mapping[str, Sequence[Any] | NDArray[Any]]) -> Batch:
         """Restores the photos of one batch.
@@ -87,61 +84,76 @@ class Restorer:
                 f"{', '.join(map(repr, batch)) or 'none'}."
             )
         paths = ["" if path is None else str(path) for path in batch["path"]]
-        with tempfile.TemporaryDirectory(prefix="zeroair-") as folder:
-            done = self._done(paths, batch["bytes"], Path(folder))
-        rows = [row for row, _ in done]
+        done: list[tuple[Row, bytes]] = [(Row("", path), b"") for path in paths]
+        for i, task in self._fitted(paths, batch["bytes"]):
+            done[i] = _encoded(task, paths[i], self._plan.strength)
         columns = {name: v if isinstance(v, np.ndarray) else _objects(list(v)) for name, v in batch.items()}
         columns["bytes"] = _objects([data for _, data in done])
+        rows = [row for row, _ in done]
         return {**columns, **{name: _column([getattr(r, name) for r in rows], _COLUMNS[name]) for name in _COLUMNS}}
 
-    def _done(self, paths: list[str], contents: Sequence[Any] | NDArray[Any], folder: Path) -> list[tuple[Row, bytes]]:
-        """Each photo's row and restored file, by way of files in ``folder``."""
-        found: list[tuple[Row, bytes]] = []
-        files: dict[str, int] = {}
+    def _fitted(self, paths: list[str], contents: Sequence[Any] | NDArray[Any]) -> Iterator[tuple[int, Task]]:
+        """The photos by their place, as soon as each has come to its end."""
+        places: dict[int, int] = {}
+        waiting = Batches(self._batch)
+
+        def ended(tasks: list[Task]) -> Iterator[tuple[int, Task]]:
+            self._fitting.fit(tasks)
+            for task in tasks:
+                yield places.pop(id(task)), task
+
         for i, (path, content) in enumerate(zip(paths, contents, strict=True)):
-            name = path.replace(os.sep, "/").rpartition("/")[2]
-            # Each in a folder of its own: its name must stay, since it decides the random numbers.
-            file = folder / "in" / str(i) / name
-            reason = _put(file, name, content)
-            found.append((Row(Path(name).stem, path, reason=f"{path or 'a photo'}: {reason}" if reason else ""), b""))
-            if not reason:
-                files[str(file)] = i
-        out = folder / "out"
-        for row in self._run(list(files), out):
-            i = files[row.input]
-            data = (out / row.output).read_bytes() if row.status == "restored" else b""
-            words = {key: getattr(row, key).replace(row.input, paths[i]) for key in ("reason", "note")}
-            name = found[i][0].name
-            output = f"{name}{Path(row.output).suffix}" if data else ""
-            found[i] = replace(row, name=name, input=paths[i], output=output, **words), data
-        return found
+            task = self._decoded(path, content)
+            if task.photo is None:
+                yield i, task
+                continue
+            places[id(task)] = i
+            waiting.add(task)
+            while ready := waiting.ready():
+                yield from ended(ready)
+        while ready := waiting.oldest():
+            yield from ended(ready)
 
-    def _run(self, files: list[str], out: Path) -> list[Row]:
-        """The rows of a run over files, which says nothing: what it would say is in its rows."""
-        from zeroair_pl.jobs.ranks import alone
+    def _decoded(self, path: str, content: object) -> Task:
+        """One photo, ready to be fitted; or the reason why it cannot be."""
+        name = path.replace("\\", "/").rpartition("/")[2]
+        task = Task(Source(Path(name), Path(name).stem), Row(Path(name).stem, path), plan=self._plan)
+        with own_fault(task):
+            if name in ("", ".", ".."):
+                raise InputError(f"{path or 'a photo'}: its path names no file.")
+            if not isinstance(content, bytes | bytearray | memoryview):
+                raise InputError(f"{path}: its bytes are missing (of type {type(content).__name__}).")
+            if content:
+                depends = {"file": name, "sha256": hashlib.sha256(content).hexdigest(), **self._plan.depends}
+                task.row = replace(task.row, settings=digest(depends))
+            photo = decode_photo(bytes(content), Path(name))
+            task.row = replace(task.row, height=photo.size[0], width=photo.size[1])
+            task.photo = photo
+        return task
 
-        if not files:
-            return []
-        silence = io.StringIO()
-        with _TURN, alone(), contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence):
-            rows: list[Row] = self._restore(**{**self._settings, "images": files, "out": out}).rows
-        return rows
+    def _batch(self, task: Task) -> int:
+        assert task.photo is not None
+        if is_large(task.photo.pixels[None], self._plan.method):
+            return 1
+        return batch_size("auto", task.photo.pixels[0].numel(), self._device)
 
 
-def _put(file: Path, name: str, content: object) -> str:
-    """Writes a photo's bytes to a file, or says why that cannot be."""
-    if name in ("", ".", ".."):
-        return "its path names no file."
-    if Path(name).suffix.lower() in (".txt", ".csv"):
-        return "a list, where a photo was expected."
-    if not isinstance(content, bytes | bytearray | memoryview):
-        return f"its bytes are missing (of type {type(content).__name__})."
-    try:
-        file.parent.mkdir(parents=True)
-        file.write_bytes(content)
-    except (OSError, ValueError) as error:
-        return f"cannot be handed on ({getattr(error, 'strerror', None) or error})."
-    return ""
+def _encoded(task: Task, path: str, strength: float) -> tuple[Row, bytes]:
+    """The row and the restored file."""
+    data, name = b"", task.source.path
+    with own_fault(task):
+        if task.result is not None and task.photo is not None:
+            restored = task.result.restored[0]
+            if strength < 1:
+                restored = torch.lerp(task.photo.pixels, restored, strength)
+            suffixes = SUFFIXES[task.photo.format]
+            output = Path(f"{name.stem}{name.suffix if name.suffix.lower() in suffixes else suffixes[0]}")
+            data = encode_photo(output, restored, task.photo)
+            task.row = replace(task.row, status="restored", output=output.name)
+    reason = task.row.reason
+    if reason.startswith(f"{name}:") or reason.startswith(f"{name} "):
+        reason = path + reason.removeprefix(str(name))
+    return replace(task.row, reason=reason), data
 
 
 def _column(values: list[Any], kind: Any) -> NDArray[Any]:

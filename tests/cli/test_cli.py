@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from helpers.command import run
+from helpers.command import TOY, run, save_toy
 from zeroair_pl.config.commands import read
 from zeroair_pl.config.files import find_config, read_config
 from zeroair_pl.errors import ConfigError
@@ -337,7 +337,31 @@ def test_mistakes_in_environment_variables(folder: Path, monkeypatch: pytest.Mon
     assert "ZEROAIR_RESTORE__SEEED: unknown option '--seeed'. Did you mean '--seed'?" in run("restore").error
 
 
-def test_without_a_degradation_it_says_how_to_name_one(folder: Path) -> None:
-    assert "--config auto" in run("restore", "--images", "x.png", "--prior", "helpers.toys.ToyPrior").error
+def test_without_a_degradation_it_finds_out_by_itself(folder: Path) -> None:
+    save_toy(folder / "x.png")
+    outcome = run("restore", "--images", "x.png", *TOY)
+    assert outcome.status == 0, outcome.err
+    assert read_config(folder / "restored/config.yaml").values["degradation"] == {"class_path": "Auto"}
+
+
+def test_a_class_that_is_no_degradation_is_refused(folder: Path) -> None:
     outcome = run("restore", "--images", "x.png", "--degradation", "Degradation", "--prior", "helpers.toys.ToyPrior")
     assert "has no forward(x)" in outcome.error
+
+
+# --- tracebacks
+
+
+def test_debug_shows_where_an_error_comes_from(folder: Path) -> None:
+    (folder / "broken.png").write_bytes(b"no picture")
+    words = ["restore", "--images", "broken.png", "--out", "out", *TOY]
+    assert "Traceback" not in run(*words).err
+    shown = run(*words, "--debug")
+    assert shown.status == 1
+    assert "Traceback (most recent call last)" in shown.err
+    assert "reading.py" in shown.err
+    assert "[1/1] broken failed" in shown.err, "the line stays"
+    wrong = run("--debug", "restore", "--config", "dehase")
+    assert wrong.status == 2
+    assert "find_config" in wrong.err
+    assert "Traceback" not in run(*words).err, "one command has no effect on the next"

@@ -9,7 +9,10 @@ import pytest
 import yaml
 
 from helpers.command import run, save_toy
+from zeroair_pl.api import DEFAULTS
 from zeroair_pl.config.files import read_config
+from zeroair_pl.method.restoration import Modelling
+from zeroair_pl.method.settings import Sampling
 from zeroair_pl.photos.finding import find_images
 
 ROOT = Path(__file__).parents[2]
@@ -160,6 +163,29 @@ def test_the_published_presets_are_those_of_the_paper(name: str, preset: Preset)
     assert sampler["init_args"]["auxiliary"] is True, "two noise maps"
     scheduler = {"class_path": "DDPMScheduler", "init_args": {"variance_type": "learned_range"}}
     assert sampler["init_args"]["scheduler"] == scheduler
+
+
+def test_the_defaults_that_configs_can_name_are_those_of_the_classes() -> None:
+    (term,) = Modelling().terms
+    loss = {"class_path": type(term.loss).__name__}
+    assert DEFAULTS["modelling.terms"] == [{"loss": loss, "weight": term.weight, "ramp": term.ramp}]
+
+
+@pytest.mark.parametrize("name", ["auto", "dehaze", "low_light", "denoise"])
+def test_a_task_config_states_its_degradation_and_its_photos_alone(name: str) -> None:
+    """The defaults are the shipped method, so that the four differ in nothing else."""
+    assert set(read_config(ROOT / "configs" / f"{name}.yaml").values) == {"degradation", "images", "out"}
+
+
+def test_the_method_of_a_call_is_that_of_the_command_line() -> None:
+    stated = resolved("dehaze.yaml")
+    assert stated["modelling"]["lr"] == Modelling().lr
+    levels = Sampling()
+    assert {key: stated["sampling"][key] for key in ("steps", "sigma_max", "sigma_min")} == {
+        "steps": levels.steps,
+        "sigma_max": levels.sigma_max,
+        "sigma_min": levels.sigma_min,
+    }
 
 
 def test_the_package_list_is_complete() -> None:

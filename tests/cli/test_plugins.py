@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Callable
 from itertools import count
@@ -189,6 +190,62 @@ def test_the_shipped_plugins_are_found_from_anywhere(folder: Path) -> None:
     assert len(names) == len(set(names))
 
 
+def test_a_plugin_that_keeps_its_contract_passes(folder: Path, write: Callable[..., str]) -> None:
+    name = write(folder / "mine")
+    outcome = run("plugins", "check", f"mine/{name.lower()}.py")
+    assert outcome.status == 0, outcome.out
+    lines = outcome.out.splitlines()
+    assert lines[0] == f"{name}  [family]"
+    assert all(line.startswith("  ok ") for line in lines[1:-1])
+    assert lines[-1] == f"{len(lines) - 2} passed, 0 failed"
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        (("self.gain * x", "self.gain * x.flip(-1)"), "FAILED  pointwise: .*other pixels or channels change a value|"
+         "FAILED  pointwise: .*a value hardly depends on its own pixel"),
+        (("y / self.gain", "y"), r"FAILED  invert undoes forward.*: invert\(forward\(x\)\) differs from x by 0\."),
+        (("self.gain * x", "self.gain * x[..., :-1]"), r"FAILED  forward keeps the shape.*\(1, 3, 16, 15\)"),
+        (("return self.gain * x", "return self.nothing"), r"FAILED  forward keeps.*AttributeError.*\.py:\d+\)"),
+        (("gain: what is left of it.", "something."), "FAILED  has a docstring.*without a word in the docstring: "),
+    ],
+    ids=["blur", "inverse", "shape", "error", "docstring"],
+)  # fmt: skip
+def test_a_broken_promise_is_named(folder: Path, write: Callable[..., str], change: tuple[str, str], said: str) -> None:
+    name = write(folder / "mine", FAMILY.replace(*change))
+    outcome = run("plugins", "check", f"mine/{name.lower()}.py")
+    assert outcome.status == 1
+    assert re.search(said, outcome.out), outcome.out
+    assert not outcome.err
+
+
+def test_a_plugin_is_checked_by_its_name_too(folder: Path) -> None:
+    outcome = run("plugins", "check", "Charbonnier")
+    assert outcome.status == 0, outcome.out
+    assert outcome.out.startswith("Charbonnier  [loss]")
+
+
+def test_what_is_no_plugin_cannot_be_checked(folder: Path, write: Callable[..., str]) -> None:
+    assert "Did you mean 'Charbonnier'?" in run("plugins", "check", "Charbonier").error
+    assert "there is no such file" in run("plugins", "check", "absent.py").error
+    bad = write(folder / "mine", "class {name}(:\n")
+    assert (
+        f"plugin not loaded: mine/{bad.lower()}.py:1: SyntaxError"
+        in run("plugins", "check", f"mine/{bad.lower()}.py").error
+    )
+    none = write(folder / "mine", "x = 1\n")
+    assert "defines no degradation, loss, update or prior" in run("plugins", "check", f"mine/{none.lower()}.py").error
+
+
+def test_updates_and_priors_are_listed(folder: Path) -> None:
+    listed = run("plugins", "list").out
+    assert "  ProximalUpdate  [update, built in]" in listed
+    assert "  UNetPrior  [prior, built in]" in listed
+    assert "  CosinePrior  [prior, " in listed
+    assert "_Blurring" not in listed, "a stand-in for checks"
+
+
 def test_a_class_of_a_script_or_notebook_can_be_given_as_such(folder: Path) -> None:
     save_toy(folder / "a.png")
     settings = {
@@ -196,6 +253,7 @@ def test_a_class_of_a_script_or_notebook_can_be_given_as_such(folder: Path) -> N
         "tensorboard": False,
         "strips": False,
         "prior": {"class_path": "helpers.toys.ToyPrior"},
+        "guidance": {"update": "ProximalUpdate"},
     }
     results = zeroair_pl.restore("a.png", [], degradation=OfAScript, out=Path("out"), **settings)
     assert [row.status for row in results.rows] == ["restored"]

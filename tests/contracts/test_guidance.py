@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from helpers.moments import Affine, Blur, moment, photos
-from helpers.registry import concrete, described
+from helpers.registry import concrete
 from helpers.toys import ToyPrior
+from zeroair_pl.checks import CHECKS, Check
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.guidance import Lpips, Perceptual
 from zeroair_pl.guidance.base import GuidanceLoss, GuidanceState
@@ -73,18 +74,6 @@ def test_an_image_does_not_know_its_company(kind: Any, auxiliary: bool) -> None:
 
 
 @every_loss
-def test_gradients_in_the_clean_estimate_are_finite_and_of_the_image_alone(kind: Any) -> None:
-    loss = kind()
-    state = state_for(loss)
-    x0 = state.x0.clone().requires_grad_()
-    value = loss(state.at(x0))
-    (gradient,) = torch.autograd.grad(value[0], x0)
-    assert bool(torch.isfinite(gradient).all())
-    assert float(gradient[0].abs().max()) > 0
-    assert float(gradient[1].abs().max()) == 0
-
-
-@every_loss
 def test_the_value_is_free_of_image_size(kind: Any) -> None:
     """An image mirrored into 2×2 tiles has the same loss but for effects of the border."""
     loss = kind()
@@ -101,14 +90,6 @@ def test_the_value_is_free_of_image_size(kind: Any) -> None:
 
 
 @every_loss
-def test_a_loss_learns_nothing_itself(kind: Any) -> None:
-    """Nobody would train it, store it or make it each image's own; only discriminators learn, and the fit has those."""
-    loss = kind()
-    loss(state_for(loss))
-    assert not [name for name, p in loss.named_parameters() if p.requires_grad]
-
-
-@every_loss
 @pytest.mark.parametrize("auxiliary", [False, True])
 def test_an_adversarial_loss_says_what_is_real_and_what_is_fake(kind: Any, auxiliary: bool) -> None:
     loss = kind()
@@ -122,8 +103,10 @@ def test_an_adversarial_loss_says_what_is_real_and_what_is_fake(kind: Any, auxil
 
 
 @every_loss
-def test_described(kind: Any) -> None:
-    described(kind)
+@pytest.mark.parametrize("check", CHECKS["loss"], ids=lambda check: check.__name__)
+def test_contract(kind: Any, check: Check) -> None:
+    """What ``plugins check`` shows; the tests below say more, of φ that is not pointwise and of two noise maps."""
+    check(kind)
 
 
 def test_timm_without_weights_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,8 @@ from torch import Tensor
 from helpers.moments import SixChannelPrior, photos
 from helpers.registry import concrete
 from helpers.toys import ToyPrior
+from zeroair_pl.checks import CHECKS, Check
+from zeroair_pl.checks.priors import noisy
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.priors import DenoiserPrior, Prior, UNetPrior, VPPrior, bundled_priors
 from zeroair_pl.priors.base import Calibration
@@ -48,48 +50,9 @@ def scheduled(request: pytest.FixtureRequest) -> VPPrior:
     return found
 
 
-def noisy(clean: Tensor, sigma: float) -> Tensor:
-    return clean + sigma * torch.randn(clean.shape, generator=torch.Generator().manual_seed(7))
-
-
-@pytest.mark.parametrize("size", [(16, 16), (17, 23), (48, 32)], ids=lambda size: f"{size[0]}x{size[1]}")
-def test_any_size_gives_a_clean_estimate_in_range(prior: Prior, size: tuple[int, int]) -> None:
-    x = noisy(photos(2, *size), 0.5)
-    x0 = prior.denoise(x, torch.full((2,), 0.5))
-    assert x0.shape == x.shape
-    assert x0.dtype == torch.float32
-    assert x0.device == prior.device
-    assert bool(torch.isfinite(x0).all())
-    assert float(x0.min()) >= 0
-    assert float(x0.max()) <= 1
-    assert not x0.requires_grad
-
-
-def test_it_denoises(prior: Prior) -> None:
-    clean = photos(1, 48, 48)
-    x = noisy(clean, 0.15)
-    after = prior.denoise(x, torch.tensor([0.15])) - clean
-    assert float(after.square().mean()) < 0.5 * float((x - clean).square().mean())
-
-
-def test_an_image_has_the_same_estimate_in_any_batch(prior: Prior) -> None:
-    x, sigma = noisy(photos(3, 24, 40), 0.4), torch.full((3,), 0.4)
-    batch = prior.denoise(x, sigma)
-    assert torch.equal(prior.denoise(x[1:2], sigma[:1]), batch[1:2])
-    assert torch.equal(prior.denoise(x.flip(0), sigma).flip(0), batch)
-
-
-def test_each_image_has_its_own_noise_level(prior: Prior) -> None:
-    x = photos(2, 24, 24)
-    both = prior.denoise(x, torch.tensor([0.01, 2.0]))
-    assert torch.equal(prior.denoise(x[1:], torch.tensor([2.0])), both[1:])
-    assert not torch.allclose(prior.denoise(x[1:], torch.tensor([0.01])), both[1:], atol=5e-3)
-
-
-def test_its_error_grows_with_the_noise(prior: Prior) -> None:
-    errors = prior.rmse(torch.tensor([0.01, 0.1, 1.0]))
-    assert errors.shape == (3,)
-    assert 0 < float(errors[0]) < float(errors[1]) < float(errors[2]) <= 0.5
+@pytest.mark.parametrize("check", CHECKS["prior"], ids=lambda check: check.__name__)
+def test_a_prior_keeps_its_contract(prior: Prior, check: Check) -> None:
+    check(lambda: prior)
 
 
 def test_features_are_differentiable_maps(prior: Prior) -> None:
@@ -106,14 +69,6 @@ def test_features_are_differentiable_maps(prior: Prior) -> None:
         assert bool(torch.isfinite(gradient).all())
         assert float(gradient[0].abs().max()) > 0
         assert float(gradient[1].abs().max()) == 0
-
-
-def test_it_is_no_module_and_frozen(prior: Prior) -> None:
-    assert not isinstance(prior, torch.nn.Module)
-    for value in vars(prior).values():
-        if isinstance(value, torch.nn.Module):
-            assert not value.training
-            assert not [p for p in value.parameters() if p.requires_grad]
 
 
 def test_two_priors_of_one_kind_have_one_fingerprint(prior: Prior, request: pytest.FixtureRequest) -> None:

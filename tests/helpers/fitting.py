@@ -24,6 +24,8 @@ from zeroair_pl.priors import UNetPrior
 from zeroair_pl.priors.base import Prior
 from zeroair_pl.sampling import NoiseMatchedSampler, Sampler, SchedulerSampler
 
+FROM_NOISE: dict[str, Any] = {"start": 1.0, "end": 0.0, "spacing": "uniform"}
+
 
 def method(
     family: Callable[[], Degradation] = Haze,

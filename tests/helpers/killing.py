@@ -109,9 +109,9 @@ def _fork(words: list[str], folder: str, count: str, kill: int) -> Ended:
 
 
 def _run(function: Any, values: dict[str, Any], count: str, kill: int, report: int) -> int:
-    from zeroair_pl.jobs import job
+    from zeroair_pl.jobs import fitting, job
 
-    fit, events = job.solve, 0
+    fit, events = fitting.solve, 0
 
     def noted(y: Any, names: list[str], *rest: Any) -> Any:
         os.write(report, "".join(f"fit {json.dumps(name)}\n" for name in names).encode())
@@ -127,7 +127,7 @@ def _run(function: Any, values: dict[str, Any], count: str, kill: int, report: i
         if counted and events == kill:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    job.solve = noted  # type: ignore[assignment]
+    fitting.solve = noted  # type: ignore[assignment]
     job.batch_size = lambda asked, *_: asked if asked != "auto" else 1  # as on an accelerator: a batch ends as one
     threading.setprofile(watch)  # in those that are started from now on
     sys.setprofile(watch)

@@ -51,14 +51,3 @@ def _load(path: Path) -> None:
 def _below(base: type) -> list[type]:
     children: list[type] = base.__subclasses__()
     return [cls for child in children for cls in (child, *_below(child))]
-
-
-def described(cls: type) -> None:
-    """Asserts what ``plugins list`` shows of a class: a docstring of its own, a telling first line, every option."""
-    text = cls.__dict__.get("__doc__") or ""
-    first = text.strip().splitlines()[0] if text.strip() else ""
-    assert len(first) >= 25, f"{cls.__name__}: the docstring's first line says too little: {first!r}"
-    options = [name for name in inspect.signature(cls).parameters if name not in ("self", "args", "kwargs")]
-    missing = [name for name in options if f"{name}:" not in text and f"{name}," not in text]
-    if "__init__" in vars(cls):
-        assert not missing, f"{cls.__name__}: options without a word in the docstring: {missing}"

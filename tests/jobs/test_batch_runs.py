@@ -147,7 +147,15 @@ def test_a_photo_that_is_finished_first_has_the_same_board(folder: Path, monkeyp
     for name, pixels in zip("abc", clean + noise * torch.tensor([0.01, 0.05, 0.2]).view(3, 1, 1, 1), strict=True):
         save(folder / f"in/{name}.png", pixels)
     batches_of(monkeypatch)
-    words = [*TOY, "--sampling.steps", "8", "--sampling.sigma_max", "1.0", "--guidance.terms", "[{loss: TotalVariation}]"]
+    words = [
+        *TOY,
+        "--sampling.steps",
+        "8",
+        "--sampling.sigma_max",
+        "1.0",
+        "--guidance.terms",
+        "[{loss: TotalVariation}]",
+    ]
     for batch in ("1", "3"):
         restore(batch, "--batch", batch, *words)
     learned = []

@@ -82,7 +82,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def restore(out: str, family: str, batch: str = "5", *words: str) -> Outcome:
-    terms = ("--modelling.terms", "[{loss: Likelihood}]", "--modelling.lr", "0.005", "--save_maps")
+    """By the proximal update from pure noise, where a degradation that is broken shows."""
+    levels = ("--sampling.start", "1", "--sampling.end", "0", "--sampling.spacing", "uniform")
+    terms = ("--guidance.update", "ProximalUpdate", *levels, "--save_maps")
     return run("restore", "--images", "in", "--degradation", f"test_batch_trouble.{family}", "--out", out, *TOY,
                "--batch", batch, *terms, *words)  # fmt: skip
 

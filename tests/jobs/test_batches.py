@@ -15,7 +15,7 @@ import torch
 
 from helpers.batching import batches_of
 from helpers.command import TOY, run, save_toy
-from zeroair_pl.jobs import batches, job
+from zeroair_pl.jobs import batches, fitting, job
 from zeroair_pl.jobs.batches import BYTES, PHOTOS, PIXELS, Batches, batch_size
 
 CPU, OTHER, CUDA = torch.device("cpu"), torch.device("meta"), torch.device("cuda")
@@ -181,13 +181,13 @@ def test_what_is_no_number_of_photos(folder: Path, value: str) -> None:
 def groups(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The names that each fit gets."""
     seen: list[list[str]] = []
-    fit: Callable[..., Any] = job.solve
+    fit: Callable[..., Any] = fitting.solve
 
     def noted(y: Any, names: list[str], *rest: Any) -> Any:
         seen.append([name.partition(".")[0] for name in names])
         return fit(y, names, *rest)
 
-    monkeypatch.setattr(job, "solve", noted)
+    monkeypatch.setattr(fitting, "solve", noted)
     return seen
 
 
@@ -219,7 +219,7 @@ def test_no_more_than_three_batches_are_in_memory(folder: Path, monkeypatch: pyt
     batches_of(monkeypatch)
     made: list[weakref.ref[Any]] = []
     alive: list[int] = []
-    load, fit = job.load_photo, job.solve
+    load, fit = job.load_photo, fitting.solve
 
     def count() -> None:
         alive.append(sum(each() is not None for each in made))
@@ -236,7 +236,7 @@ def test_no_more_than_three_batches_are_in_memory(folder: Path, monkeypatch: pyt
         return fit(*values)
 
     monkeypatch.setattr(job, "load_photo", counted)
-    monkeypatch.setattr(job, "solve", fitted)
+    monkeypatch.setattr(fitting, "solve", fitted)
     assert restore("--batch", "2").status == 0
     assert len(made) == 10
     assert 2 <= max(alive) <= 6

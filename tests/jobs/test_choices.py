@@ -172,7 +172,7 @@ def test_a_choice_that_cannot_be_is_refused_and_changes_nothing(folder: Path) ->
     ):
         Path("list.csv").write_text(f"image,{cells}\n")
         assert said in restore("--images", "list.csv", "--degradation", "Noise").error
-    assert "--strength: strength is 1.5" in restore(*FOLDER, "--strength", "1.5").error
+    assert "strength is 1.5" in restore(*FOLDER, "--strength", "1.5").error
     assert {path: path.read_bytes() for path in Path("out").rglob("*") if path.is_file()} == before
 
 

@@ -15,7 +15,7 @@ import pytest
 from helpers.command import TOY, Outcome, run, save_toy
 from zeroair_pl.config.commands import prepare, read
 from zeroair_pl.errors import ConfigError
-from zeroair_pl.jobs import job, pipeline
+from zeroair_pl.jobs import fitting, job, pipeline
 from zeroair_pl.jobs.pipeline import Worker
 from zeroair_pl.jobs.records import Row
 
@@ -48,7 +48,8 @@ class Noted:
         self.came = threading.Condition()
         self.waits: dict[str, str] = {}
         for step in ("load_photo", "solve", "encode_photo"):
-            monkeypatch.setattr(job, step, self.wrapped(step, getattr(job, step)))
+            home = fitting if step == "solve" else job
+            monkeypatch.setattr(home, step, self.wrapped(step, getattr(home, step)))
 
     def wrapped(self, step: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def wrapper(*values: Any) -> Any:
@@ -108,7 +109,7 @@ def test_no_more_than_three_photos_are_in_memory(folder: Path, monkeypatch: pyte
 
 def test_what_was_fitted_before_an_interrupt_is_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     noted = Noted(monkeypatch)
-    fit = job.solve
+    fit = fitting.solve
 
     def interrupted(y: Any, names: list[str], *rest: Any) -> Any:
         if names == ["c.png"]:
@@ -118,7 +119,7 @@ def test_what_was_fitted_before_an_interrupt_is_written(folder: Path, monkeypatc
             raise KeyboardInterrupt
         return fit(y, names, *rest)
 
-    monkeypatch.setattr(job, "solve", interrupted)
+    monkeypatch.setattr(fitting, "solve", interrupted)
     noted.waits = {"encode b": "stop"}
     outcome = restore()
     assert outcome.status == 130

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from helpers.command import TOY, run, save_toy
 from helpers.toys import ToyPrior
 from zeroair_pl.degradations import Haze, Noise
-from zeroair_pl.jobs import job, outputs
+from zeroair_pl.jobs import fitting, job, outputs
 from zeroair_pl.jobs.outputs import Outputs
 from zeroair_pl.jobs.records import Record, Row, Sidecars, dependencies
 from zeroair_pl.photos import atomic
@@ -84,7 +84,7 @@ def test_another_version_prior_or_plugin_is_another_result(
 ) -> None:
     again()
     if change == "version":
-        monkeypatch.setattr("zeroair_pl.jobs.records.version", lambda _: "99.0")
+        monkeypatch.setattr("zeroair_pl.jobs.records.version", lambda: "99.0")
     elif change == "prior":
         monkeypatch.setattr(ToyPrior, "fingerprint", lambda _: "trained anew")
     else:
@@ -158,7 +158,7 @@ def test_a_run_that_is_stopped_before_it_writes_leaves_what_was_finished(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(job, "solve", stop)
+        patch.setattr(fitting, "solve", stop)
         assert run("restore", "--images", "in", *WORDS, "--seed", "1").status == 130
     assert statuses() == {"a": "restored", "b": "restored"}
     assert again() == {"a": "skipped", "b": "skipped"}

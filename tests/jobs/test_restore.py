@@ -18,7 +18,7 @@ from helpers.command import TOY, run, save_toy, table
 from zeroair_pl.degradations import Degradation
 from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.guidance import GuidanceLoss, GuidanceState
-from zeroair_pl.jobs import job
+from zeroair_pl.jobs import fitting, job
 from zeroair_pl.photos.atomic import write_atomically
 
 WORDS = ("--degradation", "Noise", "--out", "out", *TOY)
@@ -115,6 +115,16 @@ def test_photos_become_files_rows_pictures_and_boards(folder: Path) -> None:
     ]
 
 
+def test_maps_come_as_arrays(folder: Path) -> None:
+    words = ["--images", "in/a.png", "--degradation", "Haze", *TOY, "--save_maps", "npz"]
+    assert run("restore", *words, "--out", "out").status == 0
+    assert [path.name for path in Path("out/maps").iterdir()] == ["a.npz"]
+    with np.load("out/maps/a.npz") as found:
+        assert {"transmission", "airlight"} <= set(found)
+        assert found["airlight"].shape == (3,)
+        assert found["transmission"].ndim == 2
+
+
 def test_the_resolved_config_gives_the_same_result_again(folder: Path) -> None:
     run("restore", "--images", "in/a.png", *WORDS, "--seed", "4", "--guidance.update", "GradientUpdate")
     outcome = run("restore", "--config", "out/config.yaml", "--out", "again")
@@ -190,7 +200,7 @@ def test_a_full_disk_costs_the_photo(folder: Path, monkeypatch: pytest.MonkeyPat
 def test_an_output_folder_that_cannot_be_written_is_refused_before_any_work(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job, "solve", lambda *_: pytest.fail("work was begun"))
+    monkeypatch.setattr(fitting, "solve", lambda *_: pytest.fail("work was begun"))
     (folder / "file").write_text("")
     outcome = run("restore", "--images", "in", *WORDS, "--out", "file/out")
     assert outcome.status == 2
@@ -330,7 +340,7 @@ def test_references_are_scored_and_never_seen_by_the_fit(folder: Path, monkeypat
         return wrapper
 
     monkeypatch.setattr(job, "load_photo", noted(job.load_photo, str))
-    monkeypatch.setattr(job, "solve", noted(job.solve, lambda _, names, *rest: f"fit {names[0]}"))
+    monkeypatch.setattr(fitting, "solve", noted(fitting.solve, lambda _, names, *rest: f"fit {names[0]}"))
     outcome = run("restore", "--images", "in/list.csv", *WORDS, "--guidance.update", "GradientUpdate")
     for name in ("a.png", "b.png"):
         read, fitted, opened = (order.index(each.format(name)) for each in ("in/{}", "fit {}", "in/../clean/{}"))

@@ -22,6 +22,7 @@ from helpers.company import PATIENCE
 from helpers.outputs import content
 from zeroair_pl.jobs import sharing
 from zeroair_pl.jobs.claims import Claims
+from zeroair_pl.jobs.fitting import Fitting
 from zeroair_pl.jobs.job import Job
 from zeroair_pl.jobs.outputs import Outputs
 from zeroair_pl.jobs.records import Row
@@ -138,13 +139,13 @@ def test_it_waits_for_what_a_living_process_works_on(folder: Path, monkeypatch: 
     photos(3)
     other = claimed("01")
     fits: list[str] = []
-    solve = sharing.Job._once
+    solve = Fitting._once
 
-    def noted(self: Job, tasks: Any, *rest: Any) -> Any:
+    def noted(self: Fitting, tasks: Any, *rest: Any) -> Any:
         fits.extend(task.source.name for task in tasks)
         return solve(self, tasks, *rest)
 
-    monkeypatch.setattr(sharing.Job, "_once", noted)
+    monkeypatch.setattr(Fitting, "_once", noted)
     wait = sharing.Share.wait
 
     def watched(self: Share, note: Any) -> bool:
@@ -199,16 +200,16 @@ def test_runs_over_different_lists_make_one_table(folder: Path, monkeypatch: pyt
     photos(2)
     save_toy(Path("others/x.png"), 7)
     Path("others/y.png").write_bytes(b"no photo")
-    solve = sharing.Job._once
+    solve = Fitting._once
     second: list[None] = []
 
-    def during(self: Job, tasks: Any, *rest: Any) -> Any:
+    def during(self: Fitting, tasks: Any, *rest: Any) -> Any:
         if not second:
             second.append(None)
             assert restore(images="others").status == 1
         return solve(self, tasks, *rest)
 
-    monkeypatch.setattr(sharing.Job, "_once", during)
+    monkeypatch.setattr(Fitting, "_once", during)
     assert restore().status == 0
     statuses = {row["name"]: row["status"] for row in table(folder)}
     assert statuses == {"00": "restored", "01": "restored", "x": "restored", "y": "failed"}
@@ -239,16 +240,16 @@ def test_what_others_have_just_overwritten_is_not_overwritten_again(
     """The second run makes one photo of the first run's list anew, while that is at another."""
     photos(3)
     assert restore().status == 0
-    solve = sharing.Job._once
+    solve = Fitting._once
     fits: list[str] = []
 
-    def during(self: Job, tasks: Any, *rest: Any) -> Any:
+    def during(self: Fitting, tasks: Any, *rest: Any) -> Any:
         fits.extend(task.source.name for task in tasks)
         if fits == ["00"]:
             assert restore("out", "--overwrite", images="in/02.png").status == 0
         return solve(self, tasks, *rest)
 
-    monkeypatch.setattr(sharing.Job, "_once", during)
+    monkeypatch.setattr(Fitting, "_once", during)
     outcome = restore("out", "--overwrite")
     assert outcome.status == 0
     assert "3 restored" in outcome.out

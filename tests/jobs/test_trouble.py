@@ -14,7 +14,7 @@ import pytest
 
 from helpers.command import TOY, Outcome, run, save_toy
 from zeroair_pl.errors import did_you_mean
-from zeroair_pl.jobs import job
+from zeroair_pl.jobs import fitting
 from zeroair_pl.jobs.outputs import Outputs
 from zeroair_pl.jobs.records import Row
 from zeroair_pl.photos import atomic, missing
@@ -105,7 +105,7 @@ def test_a_table_that_cannot_be_written_costs_the_table(folder: Path, monkeypatc
 
 def test_no_fit_is_begun_without_room_for_its_result(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(job, "solve", lambda *_: pytest.fail("a fit was begun"))
+        patch.setattr(fitting, "solve", lambda *_: pytest.fail("a fit was begun"))
         patch.setattr(shutil, "disk_usage", lambda _: Usage(10**9, 10**9 - 900_000, 900_000))
         outcome, rows = restore()
     assert outcome.status == 1
@@ -114,7 +114,7 @@ def test_no_fit_is_begun_without_room_for_its_result(folder: Path, monkeypatch: 
 
 
 def test_an_output_folder_that_vanishes_comes_back(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, save, saved = job.solve, Outputs.add, threading.Event()
+    real, save, saved = fitting.solve, Outputs.add, threading.Event()
 
     def add(self: Outputs, row: Row) -> None:
         save(self, row)
@@ -128,7 +128,7 @@ def test_an_output_folder_that_vanishes_comes_back(folder: Path, monkeypatch: py
         return real(y, names, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(job, "solve", fit)
+        patch.setattr(fitting, "solve", fit)
         patch.setattr(Outputs, "add", add)
         assert restore("--batch", "1")[0].status == 0
     assert {path.name for path in Path("out").glob("*.png")} == {"b.png", "c.png"}
@@ -139,13 +139,13 @@ def test_an_output_folder_that_vanishes_comes_back(folder: Path, monkeypatch: py
 
 
 def test_a_photo_that_vanishes_costs_itself(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = job.solve
+    real = fitting.solve
 
     def fit(*rest: Any) -> Any:
         Path("in/c.png").unlink(missing_ok=True)  # b may be in memory already
         return real(*rest)
 
-    monkeypatch.setattr(job, "solve", fit)
+    monkeypatch.setattr(fitting, "solve", fit)
     outcome, rows = restore("--batch", "1")
     assert outcome.status == 1
     assert statuses(rows) == ["restored", "restored", "failed"]

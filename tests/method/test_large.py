@@ -26,7 +26,7 @@ SIZE = (96, 128)
 
 def method(family: type[Degradation] = Noise, pixels: int = 48 * 64, **sampling: float) -> Method:
     levels = Sampling(steps=4, working_pixels=pixels, **sampling)  # type: ignore[arg-type]
-    return Method(family, ToyPrior(), Modelling(), Guidance(), levels, 0)
+    return Method(family, ToyPrior(), Modelling([]), Guidance(), levels, 0)
 
 
 def hazy(t_low: float = 0.4) -> tuple[Tensor, Tensor]:

@@ -19,7 +19,7 @@ from torchvision.models import alexnet
 import zeroair_pl
 from helpers.command import TOY, Outcome, run, save_toy
 from zeroair_pl.errors import ConfigError
-from zeroair_pl.jobs import job
+from zeroair_pl.jobs import fitting
 from zeroair_pl.photos.reading import load_photo
 from zeroair_pl.scores import metrics
 from zeroair_pl.scores.scoring import summarise
@@ -211,7 +211,7 @@ def test_the_settings_beside_the_restored_photos_make_them_again(folder: Path) -
 def test_finished_photos_are_not_restored_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     evaluate(*WORDS, *PAIRS)
     before = rows("restored")
-    monkeypatch.setattr(job, "solve", lambda *_: pytest.fail("work was done again"))
+    monkeypatch.setattr(fitting, "solve", lambda *_: pytest.fail("work was done again"))
     assert evaluate(*WORDS, *PAIRS).status == 0
     assert rows("restored") == before
 
@@ -256,14 +256,14 @@ def opened() -> Iterator[list[str]]:
 def test_no_reference_is_opened_before_all_is_restored(
     folder: Path, monkeypatch: pytest.MonkeyPatch, opened: list[str]
 ) -> None:
-    real = job.solve
+    real = fitting.solve
 
     def fit(*arguments: Any) -> Any:
         result = real(*arguments)
         opened.append("end of a fit")
         return result
 
-    monkeypatch.setattr(job, "solve", fit)
+    monkeypatch.setattr(fitting, "solve", fit)
     words = ("--images", "in/list.csv", "--references", "clean", "--seeds", "0", "1")
     assert evaluate(*WORDS, *words).status == 0
     references = {os.path.realpath(folder / f"clean/{name}.png") for name in "abc"}
@@ -357,7 +357,7 @@ def test_bad_photos_are_reported_once_and_the_others_restored(folder: Path) -> N
 def test_nothing_to_score_is_said_before_any_work(
     folder: Path, words: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job, "solve", lambda *_: pytest.fail("work was begun"))
+    monkeypatch.setattr(fitting, "solve", lambda *_: pytest.fail("work was begun"))
     (folder / "empty").mkdir()
     save_toy(folder / "other/x.png")
     outcome = evaluate(*words)

@@ -180,10 +180,10 @@ class Odd(Affine):
 def test_whatever_a_fit_may_ask_for_is_tried(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else the fit would fail in its middle, and each photo be fitted by itself."""
     monkeypatch.setattr(Odd, "looks", method)
-    module = Restoration(images(), NAMES, Odd, Modelling())
+    module = Restoration(images(), NAMES, Odd, Modelling([]))
     module.stack()
     assert not module.phi.stacked
-    module = Restoration(images(), NAMES, Affine, Modelling())
+    module = Restoration(images(), NAMES, Affine, Modelling([]))
     module.stack()
     assert module.phi.stacked
 

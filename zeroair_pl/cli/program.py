@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 from zeroair_pl.cli import process
 from zeroair_pl.cli.signals import clean_stop
 from zeroair_pl.config.commands import COMMANDS, prepare, read
-from zeroair_pl.errors import ConfigError, ZeroAIRError, did_you_mean
+from zeroair_pl.errors import ConfigError, ZeroAIRError, debug, did_you_mean, show
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,7 +21,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     the signal n ended it."""
     process.prepare()
     try:
-        status = _run(list(sys.argv[1:] if argv is None else argv))
+        words = list(sys.argv[1:] if argv is None else argv)
+        with debug() if "--debug" in words else nullcontext():
+            status = _run([word for word in words if word != "--debug"])
         sys.stdout.flush()
         return status
     except BrokenPipeError:  # whoever read the output is gone, as in `| head`; what matters is in files
@@ -38,6 +41,7 @@ def _run(words: list[str]) -> int:
             outcome = function(**values)
         return int(getattr(outcome, "exit_status", 0))
     except ZeroAIRError as error:
+        show(error)
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
@@ -72,13 +76,14 @@ def _overview(group: str) -> str:
     lines = [f"  {name:{width}}  {text}" for name, text in shown.items()]
     return "\n".join(
         [
-            "usage: python cli.py COMMAND [options]        (zeroair COMMAND, if installed)",
+            "usage: zeroair COMMAND [options]        (python cli.py COMMAND in a checkout)",
             "",
             "Restores degraded photos with no training for the task: a frozen diffusion prior, and everything else",
             "learned from the one photo while it is being restored.",
             "",
             *lines,
             "",
-            "python cli.py COMMAND --help lists a command's options. To begin: python cli.py restore --config dehaze",
+            "zeroair COMMAND --help lists a command's options; --debug with any of them shows tracebacks of errors.",
+            "To begin: zeroair restore --images photo.jpg",
         ]
     )

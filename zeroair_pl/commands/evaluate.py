@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from zeroair_pl.commands.restore import DEFAULTS, Results, restore
+from zeroair_pl.api import DEFAULTS as OF_METHOD
+from zeroair_pl.commands.restore import Results, restore
 from zeroair_pl.config.files import as_yaml
 from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.paths import at_home
@@ -25,7 +26,8 @@ from zeroair_pl.scores import metrics, tables
 from zeroair_pl.scores.matching import Case, Files, cases, result_sets
 from zeroair_pl.scores.scoring import DEGRADED, Scored, score
 
-__all__ = ["DEFAULTS", "Evaluation", "evaluate"]  # the defaults are those of restore, for the parser
+# For the parser. Without a degradation, nothing is restored.
+DEFAULTS = {name: value for name, value in OF_METHOD.items() if name != "degradation"}
 
 RESTORED = "restored"  # the set that is made here
 

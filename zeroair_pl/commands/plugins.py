@@ -1,15 +1,18 @@
-"""``python cli.py plugins …``: which degradation families and guidance losses there are."""
+"""``zeroair plugins …``: which classes there are to name, and whether a new one keeps the contract."""
 
 from __future__ import annotations
 
 import inspect
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from zeroair_pl import plugins as _plugins
+from zeroair_pl.errors import ConfigError, did_you_mean
 
 
 def list_(plugins: list[str] | str | None = None) -> None:
-    """Show each degradation family and guidance loss: where it comes from, what it is, and its options.
+    """Show each degradation, loss, update and prior: where it comes from, what it is, and its options.
 
     Args:
         plugins: further folders with plugin files.
@@ -17,6 +20,8 @@ def list_(plugins: list[str] | str | None = None) -> None:
     titles = {
         "family": "Degradation families (--degradation NAME)",
         "loss": "Guidance losses (in guidance.terms and modelling.terms)",
+        "update": "Updates (--guidance.update NAME)",
+        "prior": "Priors (--prior NAME)",
     }
     kind = ""
     for entry in _plugins.entries():
@@ -26,6 +31,54 @@ def list_(plugins: list[str] | str | None = None) -> None:
         print(f"\n  {entry.name}  [{entry.kind}, {entry.origin}]\n      {entry.summary}")
         for name, default in entry.options.items():
             print(f"      {name} = {_shown(default)}")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """How many checks a plugin has passed and failed."""
+
+    passed: int
+    failed: int
+
+    @property
+    def exit_status(self) -> int:
+        """0, or 1 if a check has failed."""
+        return int(self.failed > 0)
+
+
+def check(plugin: str, plugins: list[str] | str | None = None) -> Checked:
+    """Check that a plugin keeps the contract of its kind: a line for each promise; exit status 1 if one is broken.
+
+    Args:
+        plugin: a plugin file, or the name of a class as 'plugins list' shows it.
+        plugins: further folders with plugin files.
+
+    Raises:
+        ConfigError: there is no such plugin, or it cannot be loaded.
+    """
+    from zeroair_pl.checks import checked
+
+    counts = {True: 0, False: 0}
+    for name, cls in _named(plugin).items():
+        kind = _plugins.kind_of(cls)
+        assert kind is not None
+        print(f"{name}  [{kind}]")
+        for promise, reason in checked(cls, kind):
+            counts[not reason] += 1
+            print(f"  {'FAILED' if reason else 'ok    '}  {promise}{f': {reason}' if reason else ''}")
+    print(f"{counts[True]} passed, {counts[False]} failed")
+    return Checked(counts[True], counts[False])
+
+
+def _named(plugin: str) -> dict[str, type]:
+    if plugin.endswith(".py") or Path(plugin).is_file():
+        return _plugins.classes_in(Path(plugin))
+    known = {name: cls for kind in _plugins.KINDS for name, cls in _plugins.classes(kind).items()}
+    if plugin not in known:
+        raise ConfigError(
+            f"there is no plugin {plugin!r}.{did_you_mean(plugin, known)} Name a file or one of 'plugins list'."
+        )
+    return {plugin: known[plugin]}
 
 
 def _shown(default: Any) -> str:

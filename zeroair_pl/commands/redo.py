@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from zeroair_pl.api import DEFAULTS
+from zeroair_pl.commands.restore import Results, restore
+from zeroair_pl.config.calling import arguments
+from zeroair_pl.config.files import as_yaml
 from zeroair_pl.errors import ConfigError, did_you_mean
 from zeroair_pl.jobs.choices import Choice, checked_strength, degradation_named
 from zeroair_pl.jobs.outputs import CONFIG, Outputs
 from zeroair_pl.paths import at_home
-
-if TYPE_CHECKING:
-    from zeroair_pl.commands.restore import Results
 
 _ALONE = ("devices", "num_nodes", "strategy")  # a few photos are restored by one process
 FORGET = "folder"
@@ -40,8 +40,6 @@ def redo(
     Raises:
         ConfigError: the folder was not made by restore, it has no such photo, or the choice is none.
     """
-    from zeroair_pl.config.commands import prepared
-
     if not names:
         raise ConfigError("redo: name the photos after the folder, as in: redo clear trip/harbor --kind haze")
     out = at_home(out)
@@ -63,7 +61,6 @@ def redo(
             choice = replace(choice, strength=checked_strength(strength, "--strength"))
         choices[Path(record.photo)] = choice
     settings = {"images": [str(photo) for photo in choices], "out": out, **({"plugins": plugins} if plugins else {})}
-    restore, values = prepared("restore", out / CONFIG, settings)
+    values, stated = arguments(restore, out / CONFIG, settings, DEFAULTS)
     values["trainer"] = {key: value for key, value in (values["trainer"] or {}).items() if key not in _ALONE}
-    results: Results = restore(**values, choices=choices)
-    return results
+    return restore(**values, resolved=as_yaml(stated), choices=choices)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import threading
@@ -11,15 +12,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
-from zeroair_pl.degradations import Degradation
-from zeroair_pl.errors import ConfigError, did_you_mean
+from zeroair_pl.api import DEFAULTS, Method
+from zeroair_pl.degradations import Auto, Degradation
+from zeroair_pl.errors import ConfigError
 from zeroair_pl.inspection.progress import Follow, ListProgress, one_line
 from zeroair_pl.jobs.batches import BatchSize
-from zeroair_pl.jobs.choices import Choice, Plans, built, checked_strength, choices_of
+from zeroair_pl.jobs.choices import Choice, Plans, built, choices_of
 from zeroair_pl.jobs.job import Job
 from zeroair_pl.jobs.outputs import Outputs
 from zeroair_pl.jobs.ranks import Rank
@@ -29,22 +31,14 @@ from zeroair_pl.jobs.task import Task
 from zeroair_pl.jobs.workers import end_with_parent
 from zeroair_pl.method.restoration import Modelling
 from zeroair_pl.method.sampling import Guidance
-from zeroair_pl.method.settings import Method, Sampling
+from zeroair_pl.method.settings import Sampling
+from zeroair_pl.method.watching import checked_options
 from zeroair_pl.paths import at_home
 from zeroair_pl.photos.finding import Source, find_images
 from zeroair_pl.priors import Prior
 from zeroair_pl.tensors.trainer import device_of
 
-# Of the settings that are objects: named here as a config would, so that the resolved config can name them too.
-DEFAULTS: dict[str, Any] = {
-    "prior": {"class_path": "UNetPrior"},
-}
-
-# What the fit itself decides, or what would stop it before the end of its schedule.
-_TRAINER_OWN = {"callbacks", "logger", "enable_checkpointing", "accumulate_grad_batches", "gradient_clip_val"} | {
-    *("max_epochs", "min_epochs", "max_steps", "min_steps", "max_time"),
-    *("limit_train_batches", "overfit_batches", "fast_dev_run"),
-}
+__all__ = ["DEFAULTS", "Results", "restore"]  # the first for the parser
 
 
 def restore(
@@ -60,10 +54,11 @@ def restore(
     modelling: Modelling,
     guidance: Guidance,
     sampling: Sampling,
-    save_maps: bool = False,
+    save_maps: bool | Literal["npz"] = False,
     strips: bool = True,
     tensorboard: bool = True,
     checkpoint_every: int = 0,
+    quiet: bool = False,
     plugins: list[str] | str | None = None,
     trainer: dict[str, Any] | None = None,
     resolved: str = "",
@@ -87,10 +82,11 @@ def restore(
         modelling: how the degradation model learns.
         guidance: what moves the clean estimate.
         sampling: which noise levels are visited, and how.
-        save_maps: write the degradation's maps as pictures.
+        save_maps: write the degradation's maps as pictures; or 'npz' for one file of numpy arrays.
         strips: write a before/after picture of each photo.
         tensorboard: log each fit for TensorBoard.
         checkpoint_every: timesteps after which the state of a fit is saved, for it to go on from there; 0 never.
+        quiet: print nothing; the table has it all.
         plugins: further folders with plugin files.
         trainer: further arguments of lightning.Trainer, such as accelerator.
         resolved: all settings as YAML, for config.yaml.
@@ -105,26 +101,23 @@ def restore(
         raise ConfigError(f"checkpoint_every is {checkpoint_every}, expected a number of timesteps, or 0 for never.")
     if batch != "auto" and batch < 1:
         raise ConfigError(f"batch is {batch}, expected how many photos are fitted at once, at least 1, or 'auto'.")
-    checked_strength(strength, "--strength")
-    options = _checked(trainer)
+    options = checked_options(trainer)
+    method = Method(degradation or Auto, prior, modelling, guidance, sampling, seed, strength)
+    options.setdefault("default_root_dir", str(out / "logs"))  # of loggers
     rank = Rank.of(options, os.environ)
     options = rank.one_device(options)
-    made = built(degradation)
-    assert degradation is not None
     # Built once before any photo is opened: what does not fit together is refused here.
-    sampler = sampling.sampler_for(made)
+    sampler = sampling.sampler_for(built(method.degradation))
     levels = sampling.prepared(sampler, prior)
     if rank.worker:
         end_with_parent()
-    found = _find(images or [], out, quiet=rank.worker)
+    found = _find(images or [], out, quiet=quiet or rank.worker)
     _keep_originals(found, out)
     outputs = Outputs(out)
     sources = outputs.named(found)
     settings = yaml.safe_load(resolved) or {}
-    losses = [term.loss for term in (*modelling.terms, *guidance.terms)]
-    method = Method(degradation, prior, modelling, guidance, sampling, seed)
     try:
-        plans = Plans(method, settings, [prior, guidance.update, sampler, *losses])
+        plans = Plans(method, settings, method.parts())
         chosen, correction = choices_of(sources, outputs, settings)
         if choices is not None:
             chosen, correction = {source.name: choices[source.path] for source in sources}, True
@@ -138,7 +131,13 @@ def restore(
     job = Job(
         plans,
         outputs,
-        {"maps": save_maps, "strips": strips, "tensorboard": tensorboard, "overwrite": overwrite},
+        {
+            "maps": save_maps is True,
+            "arrays": save_maps == "npz",
+            "strips": strips,
+            "tensorboard": tensorboard,
+            "overwrite": overwrite,
+        },
         options,
         len(levels),
         batch,
@@ -153,7 +152,7 @@ def restore(
     began = time.perf_counter()
     refused = False
     try:
-        with ListProgress(len(sources)) as progress:
+        with ListProgress(len(sources), io.StringIO() if quiet else None) as progress:
             lock = threading.Lock()
 
             def finish(row: Row, follow: Follow | None = None) -> None:
@@ -181,7 +180,8 @@ def restore(
         if not refused:
             if not outputs.current:
                 outputs.write_table()
-            _summarise(outputs, len(sources), time.perf_counter() - began, tensorboard)
+            if not quiet:
+                _summarise(outputs, len(sources), time.perf_counter() - began, tensorboard)
     return Results([outputs.rows[name] for name in outputs.names if name in outputs.rows], out, outputs.trouble)
 
 
@@ -239,20 +239,6 @@ def _kept_choices(
         choice = Choice(**record.choice).without(settings) if record is not None else Choice()
         if choice != Choice():
             yield f"note: {source.name} keeps its own choice: {choice}"
-
-
-def _checked(trainer: dict[str, Any] | None) -> dict[str, Any]:
-    import inspect
-
-    from lightning.pytorch import Trainer
-
-    known = [name for name in inspect.signature(Trainer.__init__).parameters if name != "self"]
-    for name in trainer or {}:
-        if name in _TRAINER_OWN:
-            raise ConfigError(f"trainer.{name}: is decided by the fit itself.")
-        if name not in known:
-            raise ConfigError(f"trainer: lightning.Trainer has no option {name!r}.{did_you_mean(name, known)}")
-    return dict(trainer or {})
 
 
 def _summarise(outputs: Outputs, total: int, seconds: float, board: bool) -> None:

@@ -6,14 +6,9 @@ import importlib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zeroair_pl.errors import ConfigError, ZeroAIRError
-
 if TYPE_CHECKING:
-    from jsonargparse import ArgumentParser, Namespace
-
     from zeroair_pl.config.request import Request
 
 
@@ -39,7 +34,7 @@ COMMANDS = {
         "zeroair_pl.commands.restore:restore",
         "restore photos (the main job)",
         lists=("images", "plugins"),
-        flags=("overwrite", "save_maps", "strips", "tensorboard"),
+        flags=("overwrite", "save_maps", "strips", "tensorboard", "quiet"),
         configs=True,
     ),
     "redo": Command(
@@ -52,11 +47,14 @@ COMMANDS = {
         "zeroair_pl.commands.evaluate:evaluate",
         "score results against references, or restore photos and score that",
         lists=("results", "images", "references", "seeds", "plugins"),
-        flags=("overwrite", "save_maps", "strips", "tensorboard"),
+        flags=("overwrite", "save_maps", "strips", "tensorboard", "quiet"),
         configs=True,
     ),
     "plugins list": Command(
-        "zeroair_pl.commands.plugins:list_", "show all degradation families and guidance losses", ("plugins",)
+        "zeroair_pl.commands.plugins:list_", "show all degradations, losses, updates and priors", ("plugins",)
+    ),
+    "plugins check": Command(
+        "zeroair_pl.commands.plugins:check", "check that a plugin keeps the contract of its kind", ("plugins",)
     ),
     "prior train": Command(
         "zeroair_pl.commands.train:train",
@@ -108,69 +106,21 @@ def prepare(name: str, request: Request) -> tuple[Any, dict[str, Any]]:
         ConfigError: a setting is unknown, ill-typed or impossible.
         SystemExit: help or the settings were asked for, and are printed.
     """
+    from zeroair_pl.config.calling import parser_of, values_of
+    from zeroair_pl.config.files import as_yaml
     from zeroair_pl.config.request import resolved
 
     module, _, attribute = COMMANDS[name].function.partition(":")
     request.load_plugins()
     function = getattr(importlib.import_module(module), attribute)
-    parser = _parser(name, function, getattr(sys.modules[module], "DEFAULTS", {}))
+    configs = COMMANDS[name].configs
+    defaults = getattr(sys.modules[module], "DEFAULTS", {}) if configs else {}
+    parser = parser_of(function, defaults, f"zeroair {name}", not configs)
     settings = request.parse(parser)
-    if not COMMANDS[name].configs:
-        return function, vars(_built(parser, settings))
-    text = resolved(parser, settings)
+    if not configs:
+        return function, values_of(parser, settings)
+    text = as_yaml(resolved(settings))
     if request.print_config:
         print(text, end="")
         raise SystemExit(0)
-    values = vars(_built(parser, settings))
-    del values["config"]
-    return function, {**values, "resolved": text}
-
-
-def _parser(name: str, function: Any, defaults: dict[str, Any]) -> ArgumentParser:
-    from jsonargparse import ArgumentParser
-
-    parser = ArgumentParser(prog=f"cli.py {name}", exit_on_error=False, allow_abbrev=False)
-    if COMMANDS[name].configs:
-        parser.add_argument("--config", action="config", help="Name or path of a config; may be given several times.")
-    parser.add_function_arguments(function, as_positional=not COMMANDS[name].configs, skip={"resolved", "choices"})
-    parser.set_defaults(defaults)
-    for action in parser._actions:
-        action.required = action.required and action.dest not in defaults
-    return parser
-
-
-def _built(parser: ArgumentParser, settings: Namespace) -> Namespace:
-    try:
-        return parser.instantiate(settings)
-    except ZeroAIRError:
-        raise
-    except Exception as error:
-        text = " ".join(str(error).split())
-        raise ConfigError(f"the settings cannot be used: {type(error).__name__}: {text}") from error
-
-
-def prepared(
-    command: str, config: str | Path | Sequence[str | Path], settings: dict[str, Any]
-) -> tuple[Any, dict[str, Any]]:
-    """The command's function and its arguments under these settings, ready to call.
-
-    Raises:
-        ConfigError: a setting is unknown, ill-typed or impossible.
-    """
-    from zeroair_pl.config.files import Layer
-
-    configs = [config] if isinstance(config, str | Path) else config
-    request = read(command, [f"--config={name}" for name in configs], {})
-    request.layers.append(Layer(Path(f"{command}()"), "", _plain(settings)))
-    return prepare(command, request)
-
-
-def _plain(value: Any) -> Any:
-    """As a config would have it."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, type):
-        return f"{value.__module__}.{value.__qualname__}"
-    return str(value) if isinstance(value, Path) else value
+    return function, {**values_of(parser, settings), "resolved": text}

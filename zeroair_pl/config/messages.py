@@ -50,6 +50,8 @@ def explain(message: str, parser: ArgumentParser) -> tuple[str, str]:
     if match := re.search(r"(?:No module named|has no attribute|Expected) '([^']+)'( to be a subclass)?", text):
         given = re.search(r"Got value: (\S+)$", text)
         return _unknown_class(where, given[1] if given and not match[2] else match[1], keys)
+    if match := re.search(r"Not a valid subclass of (\w+)\. Got value: (.+?) Subclass types", text):
+        return f"{where}expected a {match[1]}, but got {match[2][:200]}.", match[2]
     if match := re.search(r"one of several: (.+)\. Got value: (.+)$", text):
         return f"{where}expected {match[1]}, but got {match[2]!r}.", match[2]
     if match := re.search(r"Expected (?:an? )?(.+?)\. Got value: (.+?)(?:\. Got value: .*)?$", text):
@@ -78,24 +80,14 @@ def known_classes(key: str) -> list[str]:
     """Names of the classes that the setting ``key`` (``degradation``, ``loss``, ``scheduler`` ...) can hold."""
     from zeroair_pl import plugins
 
-    if key in ("degradation", "loss"):
-        return sorted(plugins.classes("family" if key == "degradation" else "loss"))
+    kinds: dict[str, plugins.Kind] = {"degradation": "family", "loss": "loss", "update": "update", "prior": "prior"}
+    if key in kinds:
+        return sorted(plugins.classes(kinds[key]))
     if key == "scheduler":
         import diffusers
 
         return [name for name in dir(diffusers) if name.endswith("Scheduler") and not name.startswith("Flax")]
-    from zeroair_pl.guidance.updates import GuidanceUpdate
-    from zeroair_pl.priors import Prior
-    from zeroair_pl.sampling import Sampler
-
-    base: Any = {"update": GuidanceUpdate, "prior": Prior, "sampler": Sampler}.get(key)
-    return sorted(_concrete(base)) if base else []
-
-
-def _concrete(base: type) -> set[str]:
-    """Names of the classes below ``base`` that can be built."""
-    own = {base.__name__} if not inspect.isabstract(base) else set()
-    return own.union(*map(_concrete, base.__subclasses__()))
+    return []
 
 
 def options_of(class_path: str) -> list[str]:
@@ -154,7 +146,7 @@ def _expected(kind: str) -> str:
     kind = re.sub(r"<class '([^']+)'>", r"\1", kind)
     if match := re.match(r"typing\.Literal\[(.+)\]$", kind):
         return f"one of {match[1]}"
-    if "Callable" in kind:
+    if "Callable" in kind or "import path" in kind:
         return "the name of a class"
     return _TYPES.get(kind.partition("[")[0], kind.rpartition(".")[2])
 

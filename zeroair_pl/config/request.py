@@ -12,10 +12,9 @@ from importlib import import_module
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from zeroair_pl.config.files import Layer, as_yaml, find_config, read_config
+from zeroair_pl.config.files import Layer, find_config, read_config
 from zeroair_pl.config.messages import REPLACED, explain, replaced
+from zeroair_pl.config.objects import plain, usable
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.plugins import PACKAGE, Broken, load_plugins, options
 
@@ -85,10 +84,9 @@ class Request:
     def parse(self, parser: ArgumentParser) -> Namespace:
         """The settings as jsonargparse sees them, not yet built."""
         self._refuse_replaced()
-        words = [f"--config={json.dumps(layer.values, default=str)}" for layer in self.layers]
-        words += [f"--{self._key(name)}={value}" for name, value in self.variables.items()]
+        words = [f"--{self._key(name)}={value}" for name, value in self.variables.items()]
         try:
-            settings = parser.parse_args([*words, *self.options])
+            settings = parser.parse_args([*words, *self.options], namespace=self._layered(parser))
         except ArgumentError as error:
             sentence, word = explain(str(error), parser)
             raise ConfigError(f"{self._place(word)}{sentence}{self._missing(word)}") from error
@@ -106,6 +104,14 @@ class Request:
             old = next((name for name in REPLACED if key == name or key.startswith(f"{name}.")), "")
             if old:
                 raise ConfigError(f"--{old} is {REPLACED[old]}.")
+
+    def _layered(self, parser: ArgumentParser) -> Namespace | None:
+        """The settings of the layers; what is still missing may follow."""
+        settings: Namespace | None = None
+        for layer in self.layers:
+            values = usable(layer.values)  # a copy: the parser works in it
+            settings = parser.parse_object(values, namespace=settings, _skip_validation=True, _skip_required=True)
+        return settings
 
     def _check_groups(self, settings: Namespace, parser: ArgumentParser) -> None:
         """A single value in the place of a group such as ``sampling``, which jsonargparse believes."""
@@ -139,7 +145,7 @@ class Request:
 
     def _import_schedulers(self) -> None:
         """Loads the diffusers schedulers that are mentioned: by name alone, only loaded classes are found."""
-        texts = [*(layer.text for layer in self.layers), *self.variables.values(), *self.options]
+        texts = [*(str(layer.values) for layer in self.layers), *self.variables.values(), *self.options]
         names = set(re.findall(r"\b\w+Scheduler\b", " ".join(texts)))
         if names:
             import diffusers
@@ -168,7 +174,7 @@ def _joined(words: Sequence[str], lists: Sequence[str], flags: Sequence[str]) ->
         current = option[2:] if option[2:] in lists else ""
         if current:
             gathered.setdefault(current, []).extend([value] if equals else [])
-        elif option[2:] in flags and not equals and following.lower() not in ("true", "false"):
+        elif option[2:] in flags and not equals and following.lower() not in ("true", "false", "npz"):
             rest.append(f"{word}=true")
         else:
             rest.append(word)
@@ -179,23 +185,10 @@ def _joined(words: Sequence[str], lists: Sequence[str], flags: Sequence[str]) ->
     return rest
 
 
-def resolved(parser: ArgumentParser, settings: Namespace) -> str:
-    """All settings as YAML that ``--config`` reads again."""
-    unset = parser.get_defaults(skip_validation=True)  # which may lack what a command needs
-    whole = yaml.safe_load(parser.dump(settings, skip_none=False))
-    defaults = yaml.safe_load(parser.dump(unset, skip_none=False, skip_validation=True))
-    return as_yaml(_shortened(_stated(whole, defaults)))
-
-
-def _stated(values: dict[str, Any], defaults: Any) -> dict[str, Any]:
-    """Without what is null by default; pure noise, a ``sigma_max`` of null, is not the default and stays."""
-    found = {}
-    for key, value in values.items():
-        default = defaults.get(key) if isinstance(defaults, dict) else None
-        if isinstance(value, dict):
-            found[key] = _stated(value, default)
-        elif value is not None or default is not None:
-            found[key] = value
+def resolved(settings: Namespace) -> dict[str, Any]:
+    """All settings as a config states them, objects by their class and options."""
+    found: dict[str, Any] = _shortened(plain(settings))
+    found.pop("config", None)
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from zeroair_pl.errors import ConfigError
@@ -57,7 +57,7 @@ class Term:
     """
 
     loss: GuidanceLoss
-    weight: float | StageWeights = field(default_factory=lambda: StageWeights(1.0, 1.0, 1.0))
+    weight: float | StageWeights = 1.0
     ramp: bool = False
 
     def weight_at(self, stage: Stage, fraction: float, boundaries: Boundaries) -> float:

@@ -8,16 +8,12 @@ folder and another degradation.
 from __future__ import annotations
 
 import json
-from argparse import ArgumentError
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import yaml
-
+from zeroair_pl.config.calling import arguments, statement
 from zeroair_pl.config.files import as_yaml, find_config, read_config
-from zeroair_pl.config.messages import explain
-from zeroair_pl.config.request import resolved
 from zeroair_pl.degradations import Degradation
 from zeroair_pl.errors import ConfigError, did_you_mean
 from zeroair_pl.jobs.outputs import Outputs
@@ -25,9 +21,6 @@ from zeroair_pl.jobs.records import dependencies
 from zeroair_pl.method.settings import Method
 from zeroair_pl.photos.finding import Source
 from zeroair_pl.plugins import classes
-
-if TYPE_CHECKING:
-    from jsonargparse import ArgumentParser, Namespace
 
 
 @dataclass(frozen=True)
@@ -205,48 +198,30 @@ def stated(degradation: Any) -> dict[str, Any]:
     Raises:
         ConfigError: there is no such class, or it has no such option.
     """
-    parser = _parser()
-    found: dict[str, Any] = yaml.safe_load(resolved(parser, _parsed(parser, degradation)))["degradation"]
+    found: dict[str, Any] = statement(_one, {"degradation": degradation}, plugins=False)["degradation"]
     return found
 
 
 def degradation_factory(degradation: Any) -> Callable[[], Degradation]:
     """What makes a degradation, from what a config states. Raises as ``stated`` does."""
-    parser = _parser()
-    factory: Callable[[], Degradation] = parser.instantiate(_parsed(parser, degradation)).degradation
+    factory: Callable[[], Degradation] = arguments(_one, {"degradation": degradation}, plugins=False)[0]["degradation"]
     return factory
 
 
-def _parser() -> ArgumentParser:
-    from jsonargparse import ArgumentParser
-
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_argument("--degradation", type=Callable[[], Degradation])
-    return parser
+def _one(*, degradation: Callable[[], Degradation]) -> None:
+    """The setting of a choice, for the parser."""
 
 
-def _parsed(parser: ArgumentParser, degradation: Any) -> Namespace:
-    try:
-        return parser.parse_object({"degradation": degradation})
-    except ArgumentError as error:
-        raise ConfigError(explain(str(error), parser)[0]) from error
-
-
-def built(factory: Callable[[], Degradation] | None) -> Degradation:
+def built(factory: Callable[[], Degradation]) -> Degradation:
     """One degradation, for the factory to be known to work. No random number of the process is used up.
 
     Raises:
-        ConfigError: it does not work, or there is none.
+        ConfigError: it does not work.
     """
     import torch
 
     from zeroair_pl.errors import describe
 
-    if factory is None:
-        raise ConfigError(
-            "No degradation is named. Use a config, for example --config auto, or --degradation NAME; "
-            "'plugins list' shows all."
-        )
     with torch.random.fork_rng(devices=[]):
         try:
             made = factory()

@@ -4,32 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from zeroair_pl.errors import ConfigError, DivergenceError, InputError, describe
+from zeroair_pl.errors import ConfigError, InputError, describe
 from zeroair_pl.inspection.progress import ListProgress
 from zeroair_pl.jobs.batches import BatchSize, batch_size
 from zeroair_pl.jobs.choices import Choice, Plans
+from zeroair_pl.jobs.fitting import Fitting
 from zeroair_pl.jobs.outputs import Outputs
 from zeroair_pl.jobs.records import Record, Row, digest, of_photo
-from zeroair_pl.jobs.retry import safer
 from zeroair_pl.jobs.task import Task, own_fault
 from zeroair_pl.method.checkpoints import Checkpoints
 from zeroair_pl.method.large import is_large
-from zeroair_pl.method.settings import Method, Result
-from zeroair_pl.method.solve import solve
+from zeroair_pl.method.settings import Result
 from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.reading import load_photo
 from zeroair_pl.photos.writing import encode_photo, output_path
-from zeroair_pl.tensors.memory import is_out_of_memory, release
+from zeroair_pl.tensors.arrays import encode_arrays
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback
@@ -42,7 +43,7 @@ class Job:
     Args:
         plans: how photos are restored.
         outputs: where the results go.
-        wanted: the switches ``maps``, ``strips``, ``tensorboard`` and ``overwrite``.
+        wanted: the switches ``maps``, ``arrays``, ``strips``, ``tensorboard`` and ``overwrite``.
         trainer: further arguments of ``lightning.Trainer``.
         steps: timesteps of a fit.
         batches: how many photos of one size are fitted together, or ``auto``.
@@ -104,64 +105,41 @@ class Job:
         return batch_size(self.batches, task.photo.pixels[0].numel(), self.device)
 
     def fit(self, tasks: Sequence[Task], progress: ListProgress) -> None:
-        """Restores photos of one size, as far as they were read and are not finished. One that diverges is begun once
-        more, by itself."""
+        """Restores photos of one size, as far as they were read and are not finished; see ``Fitting``."""
         for task in tasks:
             with own_fault(task):
                 self.outputs.require_room(task.source)
-        self._fit([task for task in tasks if task.photo is not None], progress)
+        fitting = Fitting(self.trainer, partial(self._watched, progress), progress.print, self._forget)
+        fitting.fit([task for task in tasks if task.photo is not None])
 
-    def _fit(self, tasks: Sequence[Task], progress: ListProgress) -> None:
-        if len(tasks) < 2:
-            for task in tasks:
-                self._alone(task, progress)
-            return
-        reason = ""
-        lost: dict[int, str] = {}
+    def _forget(self, task: Task) -> None:
+        self.outputs.sidecars.checkpoint(task.source.name).unlink(missing_ok=True)
+
+    @contextmanager
+    def _watched(self, progress: ListProgress, tasks: Sequence[Task], again: bool) -> Iterator[Sequence[Callback]]:
+        """The callbacks of one attempt: the progress on the terminal, the board, checkpoints of a first attempt."""
+        names = [task.source.name for task in tasks]
+        shown = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+        follow = progress.image(shown, self.steps, len(tasks))
+        for task in tasks:
+            if task.follow is not None:
+                task.follow.leave()
+            task.follow = follow
+        callbacks: list[Callback] = [follow]
+        if self.wanted["tensorboard"]:
+            from zeroair_pl.inspection.tensorboard import TensorBoard
+
+            assert tasks[0].plan is not None
+            callbacks.append(TensorBoard(self.outputs.board, names, config=tasks[0].plan.resolved))
+        if self.checkpoint_every and not again:
+            own = [task.row.settings for task in tasks]
+            settings = own[0] if len(own) == 1 else digest({"batch": own})
+            path = self.outputs.sidecars.checkpoint(names[0])
+            callbacks.append(Checkpoints(path, self.checkpoint_every, settings))
         try:
-            result, note = self._once(tasks, progress)
-            lost = result.lost
-        except ConfigError:
-            raise
-        except Exception as error:  # of one of them, or of all at once: each half finds out for itself
-            lost = error.lost if isinstance(error, DivergenceError) else {}
-            if len(lost) < len(tasks):
-                reason = "memory ran out" if is_out_of_memory(error) else f"one of them fails ({describe(error)})"
-        if reason:
-            release()
-            self.outputs.sidecars.checkpoint(tasks[0].source.name).unlink(missing_ok=True)
-            half = len(tasks) // 2
-            progress.print(f"note: a batch of {len(tasks)} photos is divided: {reason}")
-            for part in (tasks[:half], tasks[half:]):
-                self._fit(part, progress)
-            return
-        for i, task in enumerate(tasks):
-            if i in lost:
-                self._alone(task, progress, lost[i])
-            else:
-                task.fitted(result.of(i), note)
-
-    def _alone(self, task: Task, progress: ListProgress, reason: str = "") -> None:
-        """A fit of this photo alone; with a ``reason``, its first has diverged."""
-        with own_fault(task):
-            if not reason:
-                try:
-                    result, note = self._once([task], progress)
-                except DivergenceError as error:
-                    reason = str(error)
-            if reason:
-                self.outputs.sidecars.checkpoint(task.source.name).unlink(missing_ok=True)
-                assert task.plan is not None
-                method, words = safer(task.plan.method)
-                progress.print(f"note: {reason}; once more with {words}")
-                try:
-                    result, note = self._once([task], progress, method)
-                except DivergenceError as error:
-                    raise DivergenceError(f"{reason}; and once more with {words}") from error
-                note = "; ".join(filter(None, [reason, f"made with {words}", note]))
-            task.fitted(result, note)
-        if task.photo is None:  # it failed; a later run is to begin anew
-            self.outputs.sidecars.checkpoint(task.source.name).unlink(missing_ok=True)
+            yield callbacks
+        finally:
+            follow.end()
 
     def write(self, task: Task) -> Row:
         """Writes and scores what was restored, and says that it is finished; returns the photo's row."""
@@ -223,6 +201,8 @@ class Job:
         for what, values in result.maps[0].items() if self.wanted["maps"] else ():
             name = self.outputs.map(source, what)
             makers[name] = lambda name=name, values=values: encode_map(name, values)  # type: ignore[misc]
+        if self.wanted["arrays"] and result.maps[0]:
+            makers[self.outputs.arrays(source)] = lambda: encode_arrays(result.maps[0])
         made, notes = {}, []
         for name, maker in makers.items():
             try:
@@ -232,47 +212,6 @@ class Job:
             except Exception as error:
                 notes.append(f"{name}: not drawn, {describe(error)}")
         return made, notes
-
-    def _once(self, tasks: Sequence[Task], progress: ListProgress, other: Method | None = None) -> tuple[Result, str]:
-        """A result for all of them, by their plan or another method, and what was done otherwise for it."""
-        plan = tasks[0].plan
-        assert plan is not None
-        method = other or plan.method
-        names = [task.source.name for task in tasks]
-        photos = [task.photo.pixels for task in tasks if task.photo is not None]
-        shown = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
-        follow = progress.image(shown, self.steps, len(tasks))
-        for task in tasks:
-            if task.follow is not None:
-                task.follow.leave()
-            task.follow = follow
-        callbacks: list[Callback] = [follow]
-        if self.wanted["tensorboard"]:
-            from zeroair_pl.inspection.tensorboard import TensorBoard
-
-            callbacks.append(TensorBoard(self.outputs.board, names, config=plan.resolved))
-        if self.checkpoint_every and other is None:
-            path = self.outputs.sidecars.checkpoint(names[0])
-            own = [task.row.settings for task in tasks]
-            settings = own[0] if len(own) == 1 else digest({"batch": own})
-            callbacks.append(Checkpoints(path, self.checkpoint_every, settings))
-        prior, tiling = method.prior, method.prior.tiling
-        try:
-            # The files' own names, which are the same however they were listed: they decide the random numbers.
-            files = [task.source.path.name for task in tasks]
-            y = photos[0][None] if len(photos) == 1 else torch.stack(photos)  # no copy of a large photo
-            result = solve(y, files, method, callbacks, self.trainer)
-            now = prior.tiling
-            if tiling is None or now is None or (now.side, now.pixels_at_once) == (tiling.side, tiling.pixels_at_once):
-                return result, ""
-            if len(tasks) > 1:  # tiles change a result, so nobody's company must ask for them
-                raise MemoryError("the prior would need smaller tiles")
-            note = f"memory ran out: the prior saw tiles of at most {now.side} px"
-            progress.print(f"note: {', '.join(files)}: {note}")
-            return result, note
-        finally:
-            prior.tiling = tiling  # the size of one photo must not change the results of others
-            follow.end()
 
 
 def _scored(row: Row, source: Source, photo: Photo, output: Path) -> Row:

@@ -159,6 +159,10 @@ class Outputs:
         """The picture of one map of its degradation."""
         return side_picture("maps", source, f"_{name}.png")
 
+    def arrays(self, source: Source) -> str:
+        """All maps and numbers of its degradation, as numpy arrays."""
+        return f"maps/{source.name}.npz"
+
     def finished(self, record: Record, settings: str) -> bool:
         """Whether the photo was restored with all that ``settings`` is a digest of, and its output is there."""
         row = record.row

@@ -14,7 +14,6 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +21,7 @@ from zeroair_pl.errors import InputError
 from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.photos.ownership import FOLDER
 from zeroair_pl.photos.reading import check_file
+from zeroair_pl.resources import version
 
 Status = Literal["restored", "skipped", "failed"]
 
@@ -209,7 +209,7 @@ def dependencies(settings: dict[str, Any], prior: str, objects: Iterable[object]
         file = getattr(sys.modules.get(kind.__module__), "__file__", None)
         if file and kind.__module__.partition(".")[0] not in _LIBRARIES and os.path.isfile(file):
             code[kind.__name__] = hash_file(Path(file))
-    return {"version": _version(), "settings": settings, "prior": prior, "code": dict(sorted(code.items()))}
+    return {"version": version(), "settings": settings, "prior": prior, "code": dict(sorted(code.items()))}
 
 
 def of_photo(path: Path, dependencies: dict[str, Any]) -> dict[str, Any]:
@@ -239,10 +239,3 @@ def hash_file(path: Path) -> str:
         while block := file.read(1 << 20):
             found.update(block)
     return found.hexdigest()
-
-
-def _version() -> str:
-    try:
-        return version("zeroair-pl")
-    except PackageNotFoundError:  # run from a checkout that is not installed
-        return "unknown"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from zeroair_pl.errors import ConfigError, DivergenceError, InputError, describe
+from zeroair_pl.errors import ConfigError, DivergenceError, InputError, describe, show
 from zeroair_pl.inspection.progress import Follow
 from zeroair_pl.jobs.choices import Choice, Plan
 from zeroair_pl.jobs.records import Record, Row
@@ -72,6 +72,7 @@ def own_fault(task: Task) -> Iterator[None]:
     except ConfigError:  # the settings' fault: no other photo would fare better
         raise
     except (InputError, DivergenceError) as error:
+        show(error)
         reason = str(error)
     except Exception as error:
         what, unexpected = describe(error), True

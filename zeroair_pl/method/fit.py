@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,6 +14,7 @@ from zeroair_pl.method.first_look import FirstLook
 from zeroair_pl.method.restoration import Restoration
 from zeroair_pl.method.sampling import DiffusionSampling
 from zeroair_pl.method.settings import Method, Result
+from zeroair_pl.method.watching import Log, let_go, watchers
 from zeroair_pl.sampling.levels import Visits
 from zeroair_pl.tensors.per_image import image_generator
 from zeroair_pl.tensors.threads import one_thread
@@ -71,8 +73,12 @@ def _fit(
     sampler = method.sampling.sampler_for(module.phi.each[0])
     visits = Visits(method.sampling.prepared(sampler, method.prior))
     generators = [image_generator(method.seed, name, "sampling") for name in names]
+    name = Path(names[0]).stem if len(names) == 1 else f"{Path(names[0]).stem} and {len(names) - 1} more"
+    own: list[Callback] = [DiffusionSampling(sampler, method.guidance, generators), Watchdog()]
     with quiet_lightning():
-        engine = trainer_of([DiffusionSampling(sampler, method.guidance, generators), Watchdog(), *callbacks], trainer)
+        users, loggers = watchers(trainer, name)
+        users = [*users, *([Log()] if loggers else [])]
+        engine = trainer_of([*own, *users, *callbacks], trainer, loggers)
         device = engine.strategy.root_device
         method.prior.to(device)
         looks = [FirstLook(method.prior) for _ in names]
@@ -84,9 +90,7 @@ def _fit(
             with plain_interrupt():
                 engine.fit(module, train_dataloaders=visits, ckpt_path=start(callbacks), weights_only=True)
         finally:
-            # A Trainer, its loops and the module hold each other, and the photos would stay in memory with them until
-            # the garbage collector comes to cycles that old, which it does seldom.
-            vars(engine).clear()
+            let_go(engine, module, own)
     restored = sampler.restored.detach().cpu()
     for i, what in lost(y, restored).items():
         module.lose(i, what)

@@ -15,6 +15,7 @@ from zeroair_pl.errors import DivergenceError
 from zeroair_pl.guidance.adversarial import Adversarial
 from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.discriminator import PatchDiscriminator, accuracy, discriminator_loss
+from zeroair_pl.guidance.fidelity import Likelihood
 from zeroair_pl.guidance.stages import Boundaries, Term
 from zeroair_pl.tensors.per_image import PerImage, build_per_image
 
@@ -30,8 +31,8 @@ class Modelling:
         regularisation: weight of the family's own regularisation.
     """
 
-    terms: list[Term] = field(default_factory=list)
-    lr: float = 1e-3
+    terms: list[Term] = field(default_factory=lambda: [Term(Likelihood(), 1.0)])
+    lr: float = 0.005
     steps: int = 1
     regularisation: float = 1.0
 

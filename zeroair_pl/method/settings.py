@@ -18,6 +18,8 @@ from zeroair_pl.sampling import AnnealedSampler, NoiseMatchedSampler, Sampler
 class Sampling:
     """Which noise levels are visited, and how.
 
+    By default from the noise of a heavily degraded photo down to that of a clean one, in equal ratios.
+
     Args:
         steps: noise levels, and so passes of the prior for each noise map.
         sigma_max: first noise level, a standard deviation in units of [0, 1]; null for pure noise.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,16 +24,21 @@ _PATIENCE = 600  # seconds
 
 
 def decode(
-    kind: str, path: Path, refusal: Callable[[str], str]
+    kind: str, path: Path, file: IO[bytes], refusal: Callable[[str], str]
 ) -> tuple[NDArray[Any], dict[str, Any], dict[str, bytes]]:
     """The pixels (H, W, C) of a file, what its decoder says of it, and its metadata; see ``decoders``.
+
+    ``path`` is its name for errors; a file that is in memory alone is decoded from a temporary one.
 
     Raises InputError: what ``refusal`` makes of the reason, where it cannot be decoded; and for sizes that
     ``check_size`` refuses, before decoding.
     """
-    command = [sys.executable, decoders.__file__, kind, str(path.resolve()), str(MAX_PIXELS)]
     try:
-        done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=_PATIENCE, check=False)
+        with _on_disk(path, file) as place:
+            command = [sys.executable, decoders.__file__, kind, str(place), str(MAX_PIXELS)]
+            done = subprocess.run(
+                command, capture_output=True, stdin=subprocess.DEVNULL, timeout=_PATIENCE, check=False
+            )
     except subprocess.TimeoutExpired as error:
         raise InputError(refusal(f"no end after {_PATIENCE} s")) from error
     if done.returncode:
@@ -46,3 +54,14 @@ def decode(
         at += size
     pixels = np.frombuffer(blobs.pop("pixels"), said["dtype"]).reshape(said["shape"])
     return pixels, said, {key: bytes(value) for key, value in blobs.items()}
+
+
+@contextmanager
+def _on_disk(path: Path, file: IO[bytes]) -> Iterator[Path]:
+    if not isinstance(file, io.BytesIO):
+        yield path.resolve()
+        return
+    with tempfile.TemporaryDirectory(prefix="zeroair-") as folder:
+        place = Path(folder, f"photo{path.suffix}")
+        place.write_bytes(file.getvalue())
+        yield place

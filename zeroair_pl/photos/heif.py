@@ -54,7 +54,7 @@ def read_heif(path: Path, file: IO[bytes], kind: str) -> Photo:
 
 
 def _heic(path: Path, file: IO[bytes]) -> Photo:
-    array, said, kept = decode("heic", path, lambda reason: f"{path}: damaged or truncated ({reason}).")
+    array, said, kept = decode("heic", path, file, lambda reason: f"{path}: damaged or truncated ({reason}).")
     if array.dtype == np.uint16:
         array = _full_range(array >> (16 - said["depth"]), said["depth"])
     lost = ["the further pictures of the file"] if said["pictures"] > 1 else []

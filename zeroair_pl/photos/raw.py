@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from zeroair_pl.errors import InputError
 from zeroair_pl.photos.apart import decode
@@ -82,7 +82,9 @@ def pages_of(parent: tifffile.TiffFile | tifffile.TiffPage) -> list[tifffile.Tif
     return [pages[i].aspage() for i in range(len(pages))] if pages is not None else []
 
 
-def develop(path: Path, kind: str, exif: bytes | None = None, metadata: Metadata | None = None) -> Photo:
+def develop(
+    path: Path, file: IO[bytes], kind: str, exif: bytes | None = None, metadata: Metadata | None = None
+) -> Photo:
     """A raw file as a photo of 16 bits in sRGB, upright, to be written as a TIFF.
 
     White balance is the camera's, exposure as taken (nothing is brightened, so nothing is clipped that the sensor did
@@ -96,7 +98,7 @@ def develop(path: Path, kind: str, exif: bytes | None = None, metadata: Metadata
     what = f"{path}: a camera raw file ({kind})"
     if not installed("raw"):
         raise InputError(f"{what}; {advice}, or install the extra 'raw' to develop it: {how_to_install('raw')}.")
-    pixels, _, _ = decode("raw", path, lambda reason: f"{what} that LibRaw cannot develop ({reason}); {advice}.")
+    pixels, _, _ = decode("raw", path, file, lambda reason: f"{what} that LibRaw cannot develop ({reason}); {advice}.")
     kept = replace(metadata or Metadata(), lost=())
     return build(pixels, None, format="TIFF", space="rgb", orientation=1, icc_profile=_srgb(),
                  exif=exif, metadata=kept)  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import stat
 import threading
 import warnings
@@ -38,21 +39,40 @@ def load_photo(path: str | Path) -> Photo:
     """
     path = Path(path)
     check_file(path)
+    with _reasons(path), path.open("rb") as file:
+        return _decoded(path, file)
+
+
+def decode_photo(data: bytes, path: Path) -> Photo:
+    """The photo in a file's bytes; ``path`` is the name for errors, which are those of ``load_photo``."""
+    if not data:
+        raise InputError(f"{path}: empty (0 bytes).")
+    with _reasons(path):
+        return _decoded(path, io.BytesIO(data))
+
+
+def _decoded(path: Path, file: IO[bytes]) -> Photo:
+    with _quiet_pillow():
+        from zeroair_pl.photos import heif, raw
+
+        head = file.read(raw.HEAD)
+        file.seek(0)
+        if kind := raw.kind_of_start(head):
+            return raw.develop(path, file, kind)
+        if kind := heif.kind_of_start(head):
+            return heif.read_heif(path, file, kind)
+        if head[:4] in _TIFF_MAGIC:
+            from zeroair_pl.photos.tiff import read_tiff
+
+            return read_tiff(path, file)
+        return _read(path, file)
+
+
+@contextmanager
+def _reasons(path: Path) -> Iterator[None]:
+    """Whatever goes wrong with a file, as an InputError of one sentence."""
     try:
-        with path.open("rb") as file, _quiet_pillow():
-            from zeroair_pl.photos import heif, raw
-
-            head = file.read(raw.HEAD)
-            if kind := raw.kind_of_start(head):
-                return raw.develop(path, kind)
-            if kind := heif.kind_of_start(head):
-                return heif.read_heif(path, file, kind)
-            if head[:4] in _TIFF_MAGIC:
-                from zeroair_pl.photos.tiff import read_tiff
-
-                return read_tiff(path, file)
-            file.seek(0)
-            return _read(path, file)
+        yield
     except InputError:
         raise
     except Image.UnidentifiedImageError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -40,13 +41,13 @@ def read_tiff(path: Path, file: IO[bytes]) -> Photo:
     file.seek(0)
     with tifffile.TiffFile(file) as tiff:
         if kind := raw.kind_of_tiff(path, tiff):
-            return raw.develop(path, kind, *read_metadata(file, tiff.pages.first, 1))
+            return raw.develop(path, file, kind, *read_metadata(file, tiff.pages.first, 1))
         page = _page(path, tiff)
         check_size(path, page.imagewidth, page.imagelength)
         if page.imagedepth > 1:
             raise InputError(f"{path}: a volume of {page.imagedepth} slices; only single photos are restored.")
         ends = (start + count for start, count in zip(page.dataoffsets, page.databytecounts, strict=False))
-        if max(ends, default=0) > path.stat().st_size:  # decoders would fill the missing part with black
+        if max(ends, default=0) > file.seek(0, os.SEEK_END):  # decoders would fill the missing part with black
             raise InputError(f"{path}: truncated.")
         if page.sampleformat == 2:
             raise InputError(f"{path}: signed samples are not supported; save it with 8 or 16 bits or as float.")

@@ -86,16 +86,31 @@ def _for_png(like: Photo) -> Photo:
 
 def _colour(pixels: Tensor, like: Photo) -> Array:
     """Pixels as the file's samples in its stored layout: (H, W, 1) for grey, else (H, W, 3), CMYK still as RGB."""
+    samples = samples_of(pixels, like.dtype, like.space == "grey", like.white, like.beyond)
+    return as_stored(samples, like.orientation)
+
+
+def samples_of(
+    pixels: Tensor, dtype: str, grey: bool, white: float | None = None, beyond: tuple[Array, Array] | None = None
+) -> Array:
+    """Pixels (3, H, W) as samples of a type, upright: (H, W, 1) if ``grey``, else (H, W, 3).
+
+    Values outside [0, 1] are clipped, and rounded to the nearest step of an integer type.
+
+    Args:
+        white: the sample that 1 becomes; by default the largest of an integer type, 1 of a float type.
+        beyond: what a float file had outside [0, 1], to be put back.
+    """
     values: Array = pixels.detach().float().cpu().numpy()
-    if like.space == "grey":  # in double precision, so that three equal channels give exactly their value
+    if grey:  # in double precision, so that three equal channels give exactly their value
         values = sum(weight * channel.astype(np.float64) for weight, channel in zip(_LUMA, values, strict=True))[None]
     values = np.clip(values, 0, 1).transpose(1, 2, 0)
-    dtype = np.dtype(like.dtype)
-    if dtype.kind == "u":
-        samples = np.rint(values * (like.white or np.iinfo(dtype).max))
+    kind = np.dtype(dtype)
+    if kind.kind == "u":
+        samples = np.rint(values * (white or np.iinfo(kind).max))
     else:
-        samples = put_back(values.astype(np.promote_types(dtype, np.float32)) * (like.white or 1.0), like.beyond)
-    return as_stored(samples.astype(dtype), like.orientation)
+        samples = put_back(values.astype(np.promote_types(kind, np.float32)) * (white or 1.0), beyond)
+    return samples.astype(kind)
 
 
 def _encode(fmt: str, like: Photo, colour: Array) -> bytes:

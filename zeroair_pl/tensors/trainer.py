@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import torch
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback, Trainer
+    from lightning.pytorch.loggers import Logger
 
 
 def device_of(trainer: dict[str, Any] | None = None) -> torch.device:
@@ -22,22 +23,27 @@ def device_of(trainer: dict[str, Any] | None = None) -> torch.device:
         return trainer_of([], trainer).strategy.root_device
 
 
-def trainer_of(callbacks: list[Callback], trainer: dict[str, Any] | None) -> Trainer:
-    """A Trainer for one fit, without logger, checkpoints and bars of its own; ``trainer`` has further arguments."""
+def trainer_of(callbacks: list[Callback], trainer: dict[str, Any] | None, loggers: Sequence[Logger] = ()) -> Trainer:
+    """A Trainer for one fit, without checkpoints and bars of its own.
+
+    Args:
+        callbacks: all that it has.
+        trainer: further arguments of ``lightning.Trainer``; callbacks and loggers among them are left out.
+        loggers: all that it has.
+    """
     from lightning.pytorch import Trainer
 
     settings: dict[str, Any] = {
         "accelerator": "auto",
         "devices": 1,
         "max_epochs": 1,
-        "logger": False,
         "enable_checkpointing": False,
         "enable_model_summary": False,
         "enable_progress_bar": False,
         "num_sanity_val_steps": 0,
-        **(trainer or {}),
+        **{key: value for key, value in (trainer or {}).items() if key not in ("callbacks", "logger")},
     }
-    return Trainer(callbacks=callbacks, **settings)
+    return Trainer(callbacks=callbacks, logger=list(loggers) or False, **settings)
 
 
 @contextmanager

@@ -1,0 +1,165 @@
+"""What every degradation must keep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zeroair_pl.checks.samples import EXTREMES, degraded, fitted_to, toy_photo
+from zeroair_pl.degradations.base import MAX_NOISE, MIN_NOISE
+
+SIZES = [(16, 16), (17, 23), (40, 16), (33, 48)]
+
+
+def differentiable(family: Any) -> None:
+    """forward keeps the shape, leaves its input alone, and gives gradients to the image and every parameter"""
+    for height, width in SIZES:
+        phi, x = fitted_to(family, degraded(height, width)), toy_photo(height, width).clamp(0.1, 0.9).requires_grad_()
+        before = x.detach().clone()
+        y_hat = phi(x)
+        assert y_hat.shape == x.shape, f"forward makes {tuple(y_hat.shape)} of {tuple(x.shape)}"
+        assert y_hat.dtype == x.dtype, f"forward makes {y_hat.dtype} of {x.dtype}"
+        assert bool(torch.isfinite(y_hat).all()), "forward gives numbers that are not finite"
+        energy(phi, x).backward()
+        assert torch.equal(x.detach(), before), "forward changed its input"
+        gradients = {"x": x.grad, **{name: p.grad for name, p in phi.named_parameters() if p.requires_grad}}
+        for name, gradient in gradients.items():
+            assert gradient is not None, f"no gradient reaches {name}"
+            assert bool(torch.isfinite(gradient).all()), f"the gradient of {name} is not finite"
+            assert float(gradient.abs().max()) > 0, f"the gradient of {name} is zero"
+
+
+def pointwise(family: Any) -> None:
+    """pointwise: a value depends on the same pixel and channel alone, where the class says so"""
+    if not family.pointwise:
+        return
+    x = toy_photo(20, 20).clamp(0.2, 0.8)
+    phi = fitted_to(family, degraded(20, 20))
+    with torch.no_grad():
+        for channel, row, column in ((0, 3, 4), (1, 19, 0), (2, 10, 17)):
+            moved = x.clone()
+            moved[0, channel, row, column] += 0.1
+            change = (phi(moved) - phi(x)).abs()
+            assert float(change[0, channel, row, column]) > 1e-3, "a value hardly depends on its own pixel"
+            change[0, channel, row, column] = 0
+            assert float(change.max()) < 1e-6, "pointwise is True, but other pixels or channels change a value"
+
+
+def inverse(family: Any) -> None:
+    """invert undoes forward, where the class is pointwise"""
+    if not family.pointwise:
+        return
+    phi, x = fitted_to(family, degraded(24, 24)), toy_photo(24, 24).clamp(0.1, 0.9)
+    with torch.no_grad():
+        error = float((phi.invert(phi(x)) - x).abs().max())
+    assert error < 1e-4, f"invert(forward(x)) differs from x by {error:.2g}"
+
+
+def extremes(family: Any) -> None:
+    """photos that are black, white, grey or pure noise give finite numbers, before learning and after"""
+    for kind, y in EXTREMES.items():
+        for moved in (0.0, -0.5, 0.5):
+            phi = fitted_to(family, y)
+            with torch.no_grad():
+                for p in phi.parameters():
+                    p.add_(moved)
+            for x in (y, EXTREMES["black"], EXTREMES["white"]):
+                variable = x.clone().requires_grad_()
+                phi.zero_grad()
+                energy(phi, variable).backward()
+                numbers = {"forward": phi(x), "first_estimate": phi.first_estimate(y), "x.grad": variable.grad}
+                numbers |= {**phi.maps(), **dict(phi.named_parameters())}
+                numbers |= {f"{name}.grad": p.grad for name, p in phi.named_parameters() if p.grad is not None}
+                broken = [name for name, value in numbers.items() if not bool(torch.isfinite(value).all())]
+                assert not broken, f"not finite for a photo that is {kind}: {', '.join(broken)}"
+
+
+def first_estimate(family: Any) -> None:
+    """first_estimate is an image in [0, 1]"""
+    for size in SIZES:
+        y = degraded(*size)
+        estimate = fitted_to(family, y).first_estimate(y).detach()
+        assert estimate.shape == y.shape, f"first_estimate makes {tuple(estimate.shape)} of {tuple(y.shape)}"
+        assert float(estimate.min()) >= 0, "first_estimate has values below 0"
+        assert float(estimate.max()) <= 1, "first_estimate has values above 1"
+        assert float(estimate.std()) > 0.01, "first_estimate is of one color"
+
+
+def maps(family: Any) -> None:
+    """maps are images (1, C, H, W) in [0, 1] or numbers (1, C, 1, 1)"""
+    for name, value in fitted_to(family, degraded(33, 48)).maps().items():
+        assert isinstance(name, str), f"{name!r} is no name"
+        value = value.detach()
+        assert value.ndim == 4, f"{name} has {value.ndim} dimensions"
+        assert value.shape[0] == 1, f"{name} is of several photos"
+        assert bool(torch.isfinite(value).all()), f"{name} is not finite"
+        if value.shape[-2:] != (1, 1):
+            assert value.shape[1] in (1, 3), f"{name} has {value.shape[1]} channels"
+            assert float(value.min()) >= 0, f"{name} has values below 0"
+            assert float(value.max()) <= 1, f"{name} has values above 1"
+
+
+def noise_level(family: Any) -> None:
+    """noise_level is a scalar in its range that can be learned"""
+    for noise in (0.0, 0.05, 0.9):
+        grain = torch.randn(1, 3, 48, 48, generator=torch.Generator().manual_seed(1))
+        phi = fitted_to(family, (toy_photo(48, 48) + noise * grain).clamp(0, 1))
+        sigma = phi.noise_level()
+        assert sigma.ndim == 0, f"noise_level has {sigma.ndim} dimensions"
+        value = float(sigma.detach())
+        assert MIN_NOISE * 0.999 <= value <= MAX_NOISE * 1.001, f"noise_level is {value:g}"
+        sigma.backward()
+        assert float(phi.log_noise.grad.abs()) > 0, "noise_level starts where its gradient is cut off"
+
+
+def regularisation(family: Any) -> None:
+    """regularisation is a finite scalar that is not negative"""
+    value = fitted_to(family, degraded(24, 24)).regularisation()
+    assert value.ndim == 0, f"regularisation has {value.ndim} dimensions"
+    assert bool(torch.isfinite(value)), "regularisation is not finite"
+    assert float(value.detach()) >= 0, "regularisation is negative"
+
+
+def independent(family: Any) -> None:
+    """two photos share nothing, and random numbers come from the seed and the name alone"""
+    y = degraded(24, 24)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(4)
+        state = torch.get_rng_state()
+        one, other = fitted_to(family, y), fitted_to(family, y)
+        untouched = torch.equal(torch.get_rng_state(), state)
+        torch.manual_seed(123)
+        third = fitted_to(family, y)
+    with torch.no_grad():
+        for p in one.parameters():
+            p.add_(0.1)
+        assert torch.equal(other(y), third(y)), "the start depends on more than the photo, its name and the seed"
+    assert untouched, "random numbers of the process are used up"
+
+
+def stored_whole(family: Any) -> None:
+    """state_dict has all that is learned, so that an interrupted fit goes on"""
+    y = degraded(24, 24)
+    learned = fitted_to(family, y)
+    with torch.no_grad():
+        for p in learned.parameters():
+            p.add_(0.02)
+    again = fitted_to(family, y, seed=1)
+    again.load_state_dict(learned.state_dict())
+    with torch.no_grad():
+        assert torch.equal(again(y), learned(y)), "what is loaded does not degrade as what was stored"
+        assert torch.equal(again.noise_level(), learned.noise_level()), "the noise level is not stored"
+
+
+def energy(phi: Any, x: Tensor) -> Tensor:
+    """A scalar that depends on the image and on every parameter."""
+    return phi(x).square().mean() + phi.regularisation() + phi.noise_level()
+
+
+CHECKS: list[Callable[[Any], None]] = [
+    differentiable, pointwise, inverse, extremes, first_estimate, maps, noise_level, regularisation, independent,
+    stored_whole,
+]  # fmt: skip

@@ -1,0 +1,52 @@
+"""Photos without files, for checks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zeroair_pl.tensors.per_image import build_per_image
+
+
+def toy_photo(height: int = 32, width: int = 32, seed: int = 0) -> Tensor:
+    """(1, 3, H, W) in [0, 1]: colored gradients and a few rectangles, different for every seed."""
+    generator = torch.Generator().manual_seed(seed)
+    rows, columns = torch.linspace(0, 1, height)[:, None], torch.linspace(0, 1, width)[None]
+    slope = torch.rand(3, 3, generator=generator)
+    photo = torch.stack([(a + b * rows + c * columns) / 3 for a, b, c in slope])
+    for _ in range(6):
+        top, left, tall, wide = torch.rand(4, generator=generator).tolist()
+        down = slice(int(top * height), int((top + tall / 2) * height) + 1)
+        across = slice(int(left * width), int((left + wide / 2) * width) + 1)
+        photo[:, down, across] = torch.rand(3, 1, 1, generator=generator)
+    return photo[None].clamp(0, 1)
+
+
+def photos(count: int = 2, height: int = 32, width: int = 32) -> Tensor:
+    """``count`` different toy photos, (B, 3, H, W)."""
+    return torch.cat([toy_photo(height, width, seed) for seed in range(count)])
+
+
+def degraded(height: int, width: int) -> Tensor:
+    """(1, 3, H, W): a dim, noisy, low-contrast photo away from 0 and 1, so that nothing saturates."""
+    noise = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(5))
+    return (0.25 + 0.3 * toy_photo(height, width) + 0.03 * noise).clamp(0, 1)
+
+
+def fitted_to(family: Any, y: Tensor, seed: int = 0) -> Any:
+    """A fresh degradation for the photo ``y``, as a fit makes it."""
+    phi: Any = next(iter(build_per_image(family, ["photo.png"], seed, "degradation")))
+    phi.initialise(y)
+    return phi
+
+
+EXTREMES = {
+    "black": torch.zeros(1, 3, 24, 24),
+    "white": torch.ones(1, 3, 24, 24),
+    "grey": torch.full((1, 3, 24, 24), 0.5),
+    "one lit pixel": torch.zeros(1, 3, 24, 24).index_fill_(3, torch.tensor([7]), 1.0),
+    "checkerboard": ((torch.arange(24)[:, None] + torch.arange(24)) % 2).float().expand(1, 3, 24, 24),
+    "pure noise": torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(0)),
+}

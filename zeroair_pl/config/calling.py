@@ -1,0 +1,124 @@
+"""From layers of settings to the arguments of a typed function: for the command line and for Python alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zeroair_pl.config.files import Layer, find_config, read_config
+from zeroair_pl.errors import ConfigError, ZeroAIRError
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser, Namespace
+
+
+Config = str | Path | Mapping[str, Any]
+Configs = Config | Sequence[Config]
+
+OWN = ("resolved", "choices")  # arguments of a command's function that are no settings
+
+
+def layers_of(config: Configs) -> list[Layer]:
+    """The layers that configs mean: names, paths, and dicts with the content of one.
+
+    Raises:
+        ConfigError: there is no such config.
+    """
+    return [_layer(each) for each in (config if isinstance(config, list | tuple) else [config])]
+
+
+def arguments(
+    function: Callable[..., Any],
+    config: Configs,
+    settings: Mapping[str, Any] | None = None,
+    defaults: Mapping[str, Any] | None = None,
+    plugins: bool = True,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The arguments of a function under configs and settings from Python, where objects may stand for their names.
+
+    Args:
+        function: typed, with keyword arguments.
+        config: layers of settings; later ones override earlier ones.
+        settings: override the configs.
+        defaults: of arguments that are objects, as a config states them.
+        plugins: load the plugins first, for their classes to be known.
+
+    Returns:
+        The arguments, and the same as a config states them.
+
+    Raises:
+        ConfigError: a setting is unknown, ill-typed or impossible.
+    """
+    from zeroair_pl.config.request import resolved
+
+    parser, parsed = _parsed(function, config, settings, defaults, plugins)
+    return values_of(parser, parsed), resolved(parsed)
+
+
+def statement(
+    function: Callable[..., Any],
+    config: Configs,
+    settings: Mapping[str, Any] | None = None,
+    defaults: Mapping[str, Any] | None = None,
+    plugins: bool = True,
+) -> dict[str, Any]:
+    """All settings as a config states them, and nothing built; arguments and errors are those of ``arguments``."""
+    from zeroair_pl.config.request import resolved
+
+    return resolved(_parsed(function, config, settings, defaults, plugins)[1])
+
+
+def _parsed(
+    function: Callable[..., Any],
+    config: Configs,
+    settings: Mapping[str, Any] | None,
+    defaults: Mapping[str, Any] | None,
+    plugins: bool,
+) -> tuple[ArgumentParser, Namespace]:
+    from zeroair_pl.config.request import Request
+
+    request = Request([*layers_of(config), Layer(Path("settings"), "", dict(settings or {}))], {}, [])
+    if plugins:
+        request.load_plugins()
+    parser = parser_of(function, defaults or {})
+    return parser, request.parse(parser)
+
+
+def parser_of(
+    function: Callable[..., Any], defaults: Mapping[str, Any], program: str = "zeroair", positional: bool = False
+) -> ArgumentParser:
+    """A parser of the function's arguments; those without a default are positional, if asked for."""
+    from jsonargparse import ArgumentParser, set_parsing_settings
+
+    # What ``trainer`` describes is built for each fit, not here and once.
+    set_parsing_settings(instantiate_subclass_spec_in_any=False)
+    parser = ArgumentParser(prog=program, exit_on_error=False, allow_abbrev=False)
+    if not positional:
+        parser.add_argument("--config", action="config", help="Name or path of a config; may be given several times.")
+    parser.add_function_arguments(function, as_positional=positional, skip=set(OWN))
+    parser.set_defaults(dict(defaults))
+    for action in parser._actions:
+        action.required = action.required and action.dest not in defaults
+    return parser
+
+
+def values_of(parser: ArgumentParser, parsed: Namespace) -> dict[str, Any]:
+    """The arguments, with all objects built."""
+    try:
+        values = vars(parser.instantiate(parsed))
+    except ZeroAIRError:
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise ConfigError(f"the settings cannot be used: {type(error).__name__}: {text}") from error
+    values.pop("config", None)
+    return values
+
+
+def _layer(config: Any) -> Layer:
+    if isinstance(config, Mapping):
+        return Layer(Path("config"), "", dict(config))
+    if not isinstance(config, str | Path):
+        raise ConfigError(f"config: expected a name, a path or a dict, but got a {type(config).__name__}.")
+    return read_config(find_config(str(config)))

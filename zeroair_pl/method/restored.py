@@ -1,0 +1,119 @@
+"""One restored photo in memory: the image, what was learned, and the way to a file."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from zeroair_pl.errors import ConfigError, InputError
+from zeroair_pl.photos.atomic import write_atomically
+from zeroair_pl.photos.formats import SUFFIXES
+from zeroair_pl.photos.photo import Photo
+from zeroair_pl.photos.writing import encode_photo, samples_of
+
+_ONLY_BYTES = ("JPEG", "WEBP", "BMP")  # formats with 8 bits a sample and no more
+
+
+@dataclass(frozen=True, eq=False)
+class Restored:
+    """What ``Method.restore`` returns.
+
+    Attributes:
+        photo: the photo as it came in.
+        full: (3, H, W) in [0, 1], upright: the restoration with all of its correction.
+        diagnostics: what the degradation has learned, as arrays: (H, W) or (H, W, C) maps, (C,) or scalar numbers.
+        name: what its random numbers were seeded with.
+        kind: what happened to the photo, as ``Auto`` found or as the method says.
+        noise_level: learned standard deviation of its noise, in units of [0, 1].
+        nfe: forward passes of the prior.
+        seconds: of the fit.
+        note: what was done otherwise than the method says, for it to succeed.
+        strength: share of the correction in ``image``.
+    """
+
+    photo: Photo = field(repr=False)
+    full: Tensor = field(repr=False)
+    diagnostics: dict[str, NDArray[Any]] = field(repr=False)
+    name: str
+    kind: str
+    noise_level: float
+    nfe: int
+    seconds: float
+    note: str = ""
+    strength: float = 1.0
+    back: Callable[[Tensor], Any] = field(default=lambda pixels: pixels, repr=False)
+    from_file: bool = field(default=False, repr=False)
+
+    @property
+    def pixels(self) -> Tensor:
+        """(3, H, W) in [0, 1], upright, on the CPU."""
+        return self.full if self.strength == 1 else torch.lerp(self.photo.pixels, self.full, self.strength)
+
+    @property
+    def image(self) -> Any:
+        """The restored photo as what came in: an array, a tensor or a Pillow image of the same shape and type.
+
+        For a path it is an array, upright: (H, W, 3), or (H, W) for a grey file, with the file's type of samples.
+        """
+        return self.back(self.pixels)
+
+    def blend(self, strength: float) -> Restored:
+        """The same with another share of the correction: 0 is the photo as it came in, 1 all of the correction.
+
+        Raises:
+            ConfigError: ``strength`` is not in [0, 1].
+        """
+        if not 0 <= strength <= 1:
+            raise ConfigError(f"strength is {strength}, expected a number from 0 (the photo) to 1 (all of it).")
+        return replace(self, strength=float(strength))
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the restored photo. The suffix decides the format.
+
+        A photo that was read from a file keeps its format (or becomes a PNG), bit depth, transparency, profile and
+        metadata, as the command line writes it. Any other photo can go to all formats. Missing folders are made.
+
+        Returns:
+            The path.
+
+        Raises:
+            InputError: the suffix is none of a format that the photo can have, or the file cannot be written.
+        """
+        write_atomically(Path(path), encode_photo(path, self.pixels, self._like(Path(path))))
+        return Path(path)
+
+    def _like(self, path: Path) -> Photo:
+        """The photo that the written file is to be like."""
+        photo, suffix = self.photo, path.suffix.lower()
+        fmt = next((fmt for fmt, suffixes in SUFFIXES.items() if suffix in suffixes), None)
+        known = [f for f in SUFFIXES if not self.from_file or f in (photo.format, "PNG")]
+        if fmt not in known:
+            suffixes = ", ".join(each for f in known for each in SUFFIXES[f])
+            raise InputError(f"{path}: the photo can be saved with one of these suffixes: {suffixes}.")
+        if self.from_file or fmt == photo.format or (fmt == "PNG" and photo.dtype.startswith("float")):
+            return photo
+        changed: dict[str, Any] = {"format": fmt}
+        if fmt in _ONLY_BYTES and photo.dtype != "uint8":
+            changed["dtype"] = "uint8"
+        if photo.space == "cmyk" and fmt not in ("TIFF", "JPEG"):
+            changed |= {"space": "rgb", "icc_profile": None}
+        if fmt == "JPEG":
+            changed["alpha"] = None
+        return replace(photo, **changed)
+
+    def _repr_png_(self) -> bytes:
+        """The picture that a notebook shows, at most 1024 pixels a side."""
+        picture = Image.fromarray(np.ascontiguousarray(samples_of(self.pixels, "uint8", False)))
+        picture.thumbnail((1024, 1024))
+        data = io.BytesIO()
+        picture.save(data, "PNG")
+        return data.getvalue()

@@ -1,0 +1,183 @@
+"""What a config says to ``lightning.Trainer``: its arguments, callbacks and loggers, Lightning's and one's own."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from zeroair_pl.errors import ConfigError, describe, did_you_mean
+from zeroair_pl.method.restoration import Restoration
+
+if TYPE_CHECKING:
+    from lightning.pytorch.loggers import Logger
+
+Kind = Literal["callbacks", "logger"]
+
+# What the fit itself decides, or what would stop it before the end of its schedule.
+_TRAINER_OWN = {"enable_checkpointing", "accumulate_grad_batches", "gradient_clip_val"} | {
+    *("max_epochs", "min_epochs", "max_steps", "min_steps", "max_time"),
+    *("limit_train_batches", "overfit_batches", "fast_dev_run"),
+}
+
+
+class Log(Callback):
+    """Hands every number of a fit to the Trainer's loggers, at each timestep: all loss terms, and the noise level.
+
+    The step is the number of the timestep, from 0. In a group of photos the names begin with the photo's.
+    """
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        assert isinstance(pl_module, Restoration)
+        metrics = {}
+        for name, values in pl_module.record.items():
+            for photo, value in zip(pl_module.names, values.detach().flatten().tolist(), strict=True):
+                if value == value:  # a photo that is finished has NaN
+                    metrics[name if len(pl_module.names) == 1 else f"{photo}/{name}"] = value
+        for logger in trainer.loggers:
+            logger.log_metrics(metrics, step=batch_idx)
+
+
+def checked_options(trainer: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Further arguments of ``lightning.Trainer``, known to be some; classes that it names are looked for.
+
+    Raises:
+        ConfigError: there is no such argument or class, or the fit itself decides it.
+    """
+    known = [name for name in inspect.signature(Trainer.__init__).parameters if name != "self"]
+    for name in trainer or {}:
+        if name in _TRAINER_OWN:
+            raise ConfigError(f"trainer.{name}: is decided by the fit itself.")
+        if name not in known:
+            raise ConfigError(f"trainer: lightning.Trainer has no option {name!r}.{did_you_mean(name, known)}")
+    options = {name: _described(value) for name, value in (trainer or {}).items()}
+    check_watchers(options)
+    return options
+
+
+def _described(value: Any) -> Any:
+    """Descriptions of objects as dicts; the parser has a type of its own for them."""
+    if isinstance(value, list | tuple):
+        return [_described(each) for each in value]
+    return value.as_dict() if hasattr(value, "as_dict") else value
+
+
+def watchers(trainer: Mapping[str, Any] | None, name: str) -> tuple[list[Callback], list[Logger]]:
+    """The callbacks and loggers of one fit.
+
+    What is described by a class is built for this fit. A logger gets ``name`` as its name and ``default_root_dir`` (or
+    ``logs``) as its ``save_dir``, unless these are stated. An object is used as it is, in all fits.
+
+    Args:
+        trainer: further arguments of ``lightning.Trainer``.
+        name: of the photo or the group.
+
+    Raises:
+        ConfigError: a class cannot be found, or not be built.
+    """
+    options = trainer or {}
+    given = {"name": name, "save_dir": str(options.get("default_root_dir") or "logs")}
+    callbacks = [_built(each, "callbacks", {}) for each in _listed(options.get("callbacks"))]
+    return callbacks, [_built(each, "logger", given) for each in _listed(options.get("logger"))]
+
+
+def check_watchers(trainer: Mapping[str, Any] | None) -> None:
+    """Looks for the classes, so that a mistake is found before any photo is opened.
+
+    Raises:
+        ConfigError: one cannot be found.
+    """
+    for kind in _KINDS:
+        for each in _listed((trainer or {}).get(kind)):
+            if isinstance(each, str | Mapping):
+                _class_of(each, kind)
+            elif each is not True and not callable(each) and not isinstance(each, _base(kind)):
+                raise ConfigError(f"trainer.{kind}: expected the name of a class, but got a {type(each).__name__}.")
+
+
+_KINDS: tuple[Kind, ...] = ("callbacks", "logger")
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None or value is False:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _base(kind: Kind) -> type:
+    from lightning.pytorch.loggers import Logger
+
+    return Callback if kind == "callbacks" else Logger
+
+
+def _built(spec: Any, kind: Kind, given: dict[str, Any]) -> Any:
+    if isinstance(spec, _base(kind)):
+        return spec
+    if spec is True:  # Lightning's own default
+        spec = "TensorBoardLogger"
+    make = _class_of(spec, kind) if isinstance(spec, str | Mapping) else spec
+    options = dict(spec.get("init_args") or {}) if isinstance(spec, Mapping) else {}
+    accepted = inspect.signature(make).parameters
+    try:
+        return make(**{key: value for key, value in given.items() if key in accepted} | options)
+    except Exception as error:
+        raise ConfigError(f"trainer.{kind}: {getattr(make, '__name__', make)}: {describe(error)}") from error
+
+
+def _class_of(spec: str | Mapping[str, Any], kind: Kind) -> Any:
+    path = str(spec if isinstance(spec, str) else spec.get("class_path", ""))
+    module, _, name = path.rpartition(".")
+    base = _base(kind)
+    own = importlib.import_module(f"lightning.pytorch.{'callbacks' if kind == 'callbacks' else 'loggers'}")
+    known = {each: getattr(own, each) for each in dir(own) if isinstance(getattr(own, each), type)}
+    known |= {each.__name__: each for each in _below(base)}
+    known = {each: cls for each, cls in known.items() if issubclass(cls, base) and cls is not base}
+    if not module and name in known:
+        return known[name]
+    try:
+        found = getattr(importlib.import_module(module), name) if module else None
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"trainer.{kind}: {path!r} cannot be imported ({error}).") from error
+    if found is None or not (isinstance(found, type) and issubclass(found, base)):
+        raise ConfigError(f"trainer.{kind}: there is no {base.__name__.lower()} {path!r}.{did_you_mean(name, known)}")
+    return found
+
+
+def _below(base: type) -> Iterator[type]:
+    children: list[type] = base.__subclasses__()
+    for each in children:
+        yield each
+        yield from _below(each)
+
+
+def let_go(engine: Trainer, module: LightningModule, own: list[Callback]) -> None:
+    """Takes the photos away from a Trainer that has ended.
+
+    A Trainer, its loops and the module hold each other, and would stay in memory until the garbage collector comes to
+    cycles that old; a callback may keep the Trainer for good. It goes on to know its loggers, metrics and counts.
+
+    Args:
+        own: callbacks that the user knows nothing of.
+    """
+    kept: Any = engine  # by private names: Lightning has none for this
+    for loop in (
+        kept.fit_loop,
+        kept.fit_loop.epoch_loop.val_loop,
+        kept.validate_loop,
+        kept.test_loop,
+        kept.predict_loop,
+    ):
+        loop._data_source.instance = None
+    kept._data_connector._datahook_selector = None
+    kept.strategy.optimizers, kept.strategy.lr_scheduler_configs = [], []
+    kept.strategy._lightning_module = kept.strategy._model = None
+    for callback in kept.callbacks:  # Lightning gives each the module's own methods
+        vars(callback).pop("log", None)
+        vars(callback).pop("log_dict", None)
+    kept.callbacks = [each for each in kept.callbacks if each not in own]
+    module.trainer = None
