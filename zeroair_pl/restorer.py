@@ -19,7 +19,8 @@ from zeroair_pl.jobs.batches import Batches, batch_size
 from zeroair_pl.jobs.records import Row, digest
 from zeroair_pl.jobs.task import Task, own_fault
 from zeroair_pl.method.large import is_large
-from zeroair_pl.photos.formats import SUFFIXES, Source
+from zeroair_pl.photos.finding import Source
+from zeroair_pl.photos.formats import SUFFIXES
 from zeroair_pl.photos.reading import decode_photo
 from zeroair_pl.photos.writing import encode_photo
 from zeroair_pl.tensors.trainer import device_of

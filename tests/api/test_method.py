@@ -254,8 +254,8 @@ def test_all_parts_can_be_objects(tmp_path: Path) -> None:
         prior="helpers.toys.ToyPrior",
         guidance={"update": {"class_path": "GradientUpdate", "init_args": {"scale": 10.0}},
                   "terms": [{"loss": "TotalVariation", "weight": 0.5}]},
-        sampling={"sampler": {"class_path": "SchedulerSampler", "init_args": {"scheduler": "DDPMScheduler"}}, "steps": 3,
-                  "sigma_max": None, "sigma_min": 0},
+        sampling={"sampler": {"class_path": "SchedulerSampler", "init_args": {"scheduler": "DDPMScheduler"}},
+                  "steps": 3, "sigma_max": None, "sigma_min": 0},
     )  # fmt: skip
     objects = Method.from_config(
         "dehaze",
