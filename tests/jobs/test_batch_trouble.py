@@ -186,7 +186,7 @@ def test_a_family_that_raises_for_one_photo_costs_that_one(
     monkeypatch.setattr(Refuses, "error", ValueError)
     restore("one", "Refuses", "1")
     before, after = content("one"), content("out")
-    assert {name for name in before if before[name] != after[name]} <= {"results.csv: d"}
+    assert {name for name in before if before[name] != after[name]} <= {"results.csv: d", ".zeroair/d.failed"}
 
 
 def test_a_checkpoint_of_a_batch_that_is_divided_does_not_stay(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
