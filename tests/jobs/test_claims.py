@@ -149,3 +149,15 @@ def test_a_full_disk_stops_nobody(path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert mine.take(path) == {}, "what is to be written will fail, and say so"
     assert path in mine
     mine.close()
+
+
+def test_a_claim_of_another_user_is_respected_while_it_gives_signs_of_life(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_over(path)
+    monkeypatch.setattr(claims, "_opened", lambda path: (None, False))
+    mine = Claims()
+    assert mine.take(path) is None
+    aged(path, claims.SILENT + 1)
+    assert mine.take(path) == {}
+    mine.close()

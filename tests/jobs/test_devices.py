@@ -17,6 +17,7 @@ from helpers.command import Outcome, run, save_toy
 from helpers.company import Company
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.jobs.ranks import Rank
+from zeroair_pl.jobs.workers import Workers
 
 ROOT = Path(__file__).parents[2]
 WORDS = ["--images", "in", "--degradation", "Noise", "--prior", "helpers.company.Company", "--sampling.steps", "2"]
@@ -224,6 +225,13 @@ def test_each_fit_has_one_device() -> None:
 def test_what_cannot_be(trainer: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         Rank.of(trainer, {})
+
+
+def test_settings_without_words_have_one_process(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="other processes need settings in words"):
+        Workers(Rank(2), tmp_path, "", lambda process: False)
+    with Workers(Rank(2, 1, worker=True), tmp_path, "", lambda process: False) as workers:
+        assert workers.running == 0, "a worker starts none"
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are looked up there")

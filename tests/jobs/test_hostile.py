@@ -74,7 +74,7 @@ def test_the_hostile_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     written = {path.relative_to("out").as_posix() for path in Path("out").rglob("*") if path.is_file()}
     outputs = {row["output"] for row in rows.values() if row["output"]}
     assert {name for name in written if not name.startswith(".zeroair/")} == outputs | {"results.csv", "config.yaml"}
-    assert len(written) == 2 * len(outputs) + 4, "a record each; settings and table, and their digests"
+    assert len(written) == len(outputs) + len(rows) + 4, "a record or failure each; settings, table, their digests"
     assert (open_files(), threading.active_count()) == (before, threads)
 
 

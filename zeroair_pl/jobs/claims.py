@@ -75,14 +75,16 @@ class Claims:
         """Replaces what others are to know of a claim of this process."""
         with self._lock:
             if (file := self._files.get(path)) is not None:
-                self._write(file, {**about, "locked": _read(file).get("locked", False)})
+                with contextlib.suppress(OSError):  # a full disk
+                    self._write(file, {**about, "locked": _read(file).get("locked", False)})
 
     def release(self, path: Path) -> None:
         """Gives up a claim of this process; no other is touched."""
         with self._lock:
             if (file := self._files.pop(path, None)) is None:
                 return
-            ours = _read(file).get("id") == self.id  # while the machine slept, others may have taken it over
+            # While the machine slept, others may have taken it over.
+            ours = same(path, file) and _read(file).get("id") == self.id
             if os.name == "nt":  # where no open file can be removed
                 os.close(file)
             if ours:
@@ -106,26 +108,22 @@ class Claims:
             file, new = _opened(path)
             if file is None:  # of another user, who does not let us lock it
                 return (None if not _silent(path, SILENT) else {}), None
-            locked = _locked_soon(file) if new else lock(file)
-            if not new and locked and not same(path, file):
-                os.close(file)  # given up in this moment, or claimed anew
-                continue
-            before = {} if new else _read(file)
-            certain = new or _certain(before, locked)
-            if not new and not (locked if certain else _silent(path, SILENT if before else EMPTY)):
-                os.close(file)
-                return None, None
-            try:
-                self._write(file, {**about, "locked": bool(locked)})
-            except OSError:
-                os.close(file)
-                raise
-            if not certain:
-                time.sleep(SETTLE)
-                if owner(path).get("id") != self.id:  # another machine was later, and has it
-                    os.close(file)
+            with contextlib.ExitStack() as stack:
+                stack.callback(os.close, file)
+                locked = _locked_soon(file) if new else lock(file)
+                if not new and locked and not same(path, file):
+                    continue  # given up in this moment, or claimed anew
+                before = {} if new else _read(file)
+                certain = new or _certain(before, locked)
+                if not new and not (locked if certain else _silent(path, SILENT if before else EMPTY)):
                     return None, None
-            return before, file
+                self._write(file, {**about, "locked": bool(locked)})
+                if not certain:
+                    time.sleep(SETTLE)
+                    if owner(path).get("id") != self.id:  # another machine was later, and has it
+                        return None, None
+                stack.pop_all()
+                return before, file
 
     def _write(self, file: int, about: dict[str, Any]) -> None:
         who = {"id": self.id, "machine": _machine(), "host": socket.gethostname(), "pid": os.getpid()}

@@ -58,7 +58,7 @@ def restore_list(
 
     with share, workers:
         restore_all(job, share, progress, both, share.peers.held, share.peers.ahead)
-        while share.wait(progress.print):
+        while share.wait(lambda line: None if workers.running else progress.print(line)):
             restore_all(job, share, progress, both, share.peers.held, share.peers.ahead)
 
 

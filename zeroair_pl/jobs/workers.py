@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
+from zeroair_pl.errors import ConfigError
 from zeroair_pl.jobs.ranks import WORKER, Rank
 
 ENDING = 60.0  # seconds that a worker has to write what it has restored, once it is asked to end
@@ -27,10 +28,15 @@ class Workers:
         folder: where a file with the settings may be, for as long as they run.
         settings: of the run, as YAML.
         takes_part: whether the process of that number has begun to share the list.
+
+    Raises:
+        ConfigError: others are to be started, and there are no settings for them.
     """
 
     def __init__(self, rank: Rank, folder: Path, settings: str, takes_part: Callable[[int], bool]) -> None:
         self._count = 0 if rank.launched or rank.worker else rank.size - 1
+        if self._count and not settings:
+            raise ConfigError("trainer.devices: other processes need settings in words; use a config, or one device.")
         self._settings, self._file = settings, folder / f"{uuid.uuid4().hex}.yaml"
         self._takes_part = takes_part
         self._processes: list[subprocess.Popen[bytes]] = []
