@@ -158,13 +158,6 @@ def test_a_family_that_raises_for_one_photo_costs_that_one(
         assert line.startswith(f"note: a batch of {count} photos is divided: one of them fails ({error.__name__}: not")
     assert "not with me" in rows("out")["d"]["reason"]
     assert counted(outcome) == [line.replace("d restored", "d failed") for line in LINES]
-<<<<<<< HEAD
-=======
-    monkeypatch.setattr(Refuses, "error", ValueError)
-    restore("one", "Refuses", "1")
-    before, after = content("one"), content("out")
-    assert {name for name in before if before[name] != after[name]} <= {"results.csv: d", ".zeroair/d.failed"}
->>>>>>> claims
 
 
 def test_a_checkpoint_of_a_batch_that_is_divided_does_not_stay(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
