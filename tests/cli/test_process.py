@@ -13,9 +13,9 @@ from zeroair_pl.cli import process
 
 MEASURE = """
 import resource
-from zeroair_pl import runtime
+from zeroair_pl.cli import process
 if {prepared}:
-    assert runtime.prepare()
+    assert process.prepare()
 import os
 import numpy as np
 def faults():

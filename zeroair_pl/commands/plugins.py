@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from zeroair_pl import console
 from zeroair_pl import plugins as _plugins
 
 
@@ -21,11 +22,11 @@ def list_(plugins: list[str] | str | None = None) -> None:
     kind = ""
     for entry in _plugins.entries():
         if entry.kind != kind:
-            print(f"{chr(10) if kind else ''}{titles[entry.kind]}")
+            console.show(f"{chr(10) if kind else ''}{titles[entry.kind]}")
             kind = entry.kind
-        print(f"\n  {entry.name}  [{entry.kind}, {entry.origin}]\n      {entry.summary}")
+        console.show(f"\n  {entry.name}  [{entry.kind}, {entry.origin}]\n      {entry.summary}")
         for name, default in entry.options.items():
-            print(f"      {name} = {_shown(default)}")
+            console.show(f"      {name} = {_shown(default)}")
 
 
 def _shown(default: Any) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
 import warnings
@@ -15,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from zeroair_pl import console
 from zeroair_pl.degradations import Degradation
 from zeroair_pl.errors import ConfigError, did_you_mean
 from zeroair_pl.inspection.progress import Follow, ListProgress, one_line
@@ -269,7 +269,7 @@ def _find(images: list[str] | str, out: Path, quiet: bool) -> list[Source]:
         warnings.simplefilter("always")
         sources = find_images(images, skip=out)
     for warning in caught if not quiet else ():
-        print(f"warning: {warning.message}", file=sys.stderr)
+        console.tell(f"warning: {warning.message}")
     return sources
 
 
@@ -313,9 +313,9 @@ def _summarise(outputs: Outputs, total: int, seconds: float, board: bool) -> Non
     left = total - len(outputs.rows)
     parts = [f"{counts[status]} {status}" for status in ("restored", "skipped", "failed") if counts[status]]
     parts += [f"{left} not begun"] if left else []
-    print(f"{total} photo{'s' * (total != 1)} in {seconds:.0f} s: {', '.join(parts) or 'nothing to do'}")
-    print(f"Results: {outputs.folder} (table: {outputs.results})")
+    console.show(f"{total} photo{'s' * (total != 1)} in {seconds:.0f} s: {', '.join(parts) or 'nothing to do'}")
+    console.show(f"Results: {outputs.folder} (table: {outputs.results})")
     if outputs.trouble:
-        print(f"error: {outputs.trouble}", file=sys.stderr)
+        console.tell(f"error: {outputs.trouble}")
     if board and counts["restored"]:
-        print(f"Look at the fits: tensorboard --logdir {outputs.board}")
+        console.show(f"Look at the fits: tensorboard --logdir {outputs.board}")

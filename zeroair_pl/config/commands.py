@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zeroair_pl import console
 from zeroair_pl.errors import ConfigError, ZeroAIRError
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def prepare(name: str, request: Request) -> tuple[Any, dict[str, Any]]:
         return function, vars(_built(parser, settings))
     text = resolved(parser, settings)
     if request.print_config:
-        print(text, end="")
+        console.show(text, end="")
         raise SystemExit(0)
     values = vars(_built(parser, settings))
     del values["config"]

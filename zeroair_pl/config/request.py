@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from argparse import ArgumentError
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from zeroair_pl import console
 from zeroair_pl.config.files import Layer, as_yaml, find_config, read_config
 from zeroair_pl.config.messages import explain
 from zeroair_pl.errors import ConfigError
@@ -79,7 +79,7 @@ class Request:
             raise ConfigError(f"plugins: expected a list of folders, but got {folders!r}.")
         self.broken = load_plugins(folders)
         for problem in self.broken:
-            print(f"warning: plugin not loaded: {problem}", file=sys.stderr)
+            console.tell(f"warning: plugin not loaded: {problem}")
         self._import_schedulers()
 
     def parse(self, parser: ArgumentParser) -> Namespace:

@@ -8,7 +8,6 @@ import io
 import os
 import re
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from zeroair_pl import console
 from zeroair_pl.config.files import read_config
 from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.jobs.records import COLUMNS, INTERRUPTED, Record, Row, Sidecars
@@ -260,7 +260,7 @@ class Outputs:
             number += 1
             aside = self.folder / f"{stem}.edited-{number}.{suffix}"
         os.rename(self.folder / name, aside)
-        print(f"note: {self.folder / name} was changed since it was written; it is now {aside}", file=sys.stderr)
+        console.tell(f"note: {self.folder / name} was changed since it was written; it is now {aside}")
 
     def _clear_leftovers(self) -> None:
         """Where this run may write: a folder such as ``--out .`` is not searched as a whole."""
