@@ -61,5 +61,8 @@ def evaluate(
 
 def _called(command: str, config: str | Path | Sequence[str | Path], settings: dict[str, Any]) -> Any:
     """What the command returns under these settings."""
-    function, values = prepared(command, config, settings)
-    return function(**values)
+    from zeroair_pl.tensors.modes import own_modes
+
+    with own_modes():  # which a prior, too, is to be built in
+        function, values = prepared(command, config, settings)
+        return function(**values)

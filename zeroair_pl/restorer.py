@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 import tempfile
 import threading
@@ -15,6 +13,7 @@ from typing import Any, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
+from zeroair_pl.console import silence
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.jobs.records import Row
 
@@ -29,7 +28,7 @@ _COLUMNS = {
 # A column has one type whatever becomes of its photos: the parts of a data set could not be joined otherwise.
 _UNKNOWN: dict[Any, tuple[type, float]] = {int | None: (np.int64, 0), float | None: (np.float64, np.nan)}
 
-# Standard streams, and what keeps Lightning quiet, are the process's.
+# What keeps Lightning quiet is the process's.
 _TURN = threading.Lock()
 
 
@@ -58,11 +57,13 @@ class Restorer:
 
     def __init__(self, config: str | Path | Sequence[str | Path] = "dehaze", **settings: Any) -> None:
         from zeroair_pl.config.commands import prepared
+        from zeroair_pl.tensors.modes import own_modes
 
         if misplaced := [name for name in _NOT_HERE if name in settings]:
             raise ConfigError(f"Restorer: {', '.join(misplaced)} has no place here: photos come and go in batches.")
         off = dict.fromkeys(("save_maps", "strips", "tensorboard"), False)
-        self._restore, self._settings = prepared("restore", config, {**settings, **off, "checkpoint_every": 0})
+        with own_modes():
+            self._restore, self._settings = prepared("restore", config, {**settings, **off, "checkpoint_every": 0})
 
     def __call__(self, batch: Mapping[str, Sequence[Any] | NDArray[Any]]) -> Batch:
         """Restores the photos of one batch.
@@ -119,11 +120,11 @@ class Restorer:
     def _run(self, files: list[str], out: Path) -> list[Row]:
         """The rows of a run over files, which says nothing: what it would say is in its rows."""
         from zeroair_pl.jobs.ranks import alone
+        from zeroair_pl.tensors.modes import own_modes
 
         if not files:
             return []
-        silence = io.StringIO()
-        with _TURN, alone(), contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence):
+        with _TURN, alone(), silence(), own_modes():
             rows: list[Row] = self._restore(**{**self._settings, "images": files, "out": out}).rows
         return rows
 

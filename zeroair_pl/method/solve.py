@@ -10,6 +10,7 @@ from torch import Tensor
 from zeroair_pl.method.fit import fit
 from zeroair_pl.method.large import fit_large, is_large
 from zeroair_pl.method.settings import Method, Result
+from zeroair_pl.tensors.modes import own_modes
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback
@@ -23,4 +24,5 @@ def solve(
     trainer: dict[str, Any] | None = None,
 ) -> Result:
     """Restores B photos of one size, in the way that their size asks for; arguments and errors are those of ``fit``."""
-    return (fit_large if is_large(y, method) else fit)(y, names, method, callbacks, trainer)
+    with own_modes():
+        return (fit_large if is_large(y, method) else fit)(y, names, method, callbacks, trainer)
