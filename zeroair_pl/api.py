@@ -26,6 +26,7 @@ from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.memory import as_photo
 from zeroair_pl.priors import Prior
 from zeroair_pl.tensors.arrays import as_arrays
+from zeroair_pl.tensors.modes import own_modes
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback
@@ -84,7 +85,8 @@ class Method(settings.Method):
         Raises:
             ConfigError: a setting is unknown, ill-typed or impossible, or is about files.
         """
-        values, stated = arguments(_settings, _of_a_method(config, settings), settings, DEFAULTS)
+        with own_modes():  # in which a prior is to be built
+            values, stated = arguments(_settings, _of_a_method(config, settings), settings, DEFAULTS)
         values.pop("plugins")
         return cls(**values, stated={key: value for key, value in stated.items() if key != "plugins"})
 

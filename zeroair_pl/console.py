@@ -1,11 +1,89 @@
-"""A progress bar for one long job: on a terminal a bar, elsewhere one line when it begins."""
+"""What is said to a person, on whatever streams there are; and a progress bar for one long job.
+
+A stream may be missing (a service, ``pythonw``, ``2>&-``), closed, or unable to show a letter. None of these is a
+reason to fail: what matters is in files.
+"""
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal
+from contextvars import ContextVar
+from typing import Literal, TextIO
+
+_SILENT = ContextVar("silent", default=False)
+_LOST: list[OSError] = []
+
+
+def show(text: str, end: str = "\n") -> None:
+    """A line on standard output, for what was asked for. Where it cannot be written, as on a full disk, ``lost`` says
+    so: work that is done stays done.
+
+    Raises:
+        BrokenPipeError: whoever read it is gone.
+    """
+    if error := _print(stream("stdout"), text, end):
+        _LOST.append(error)
+
+
+def lost() -> OSError | None:
+    """What kept ``show`` from writing since the last question."""
+    error = _LOST[0] if _LOST else None
+    _LOST.clear()
+    return error
+
+
+def tell(text: str) -> None:
+    """A line on standard error."""
+    write(stream("stderr"), text)
+
+
+def write(file: TextIO, text: str) -> None:
+    """A line on a stream of news, which may be lost where the stream cannot take it, as on a disk that is full.
+
+    Raises:
+        BrokenPipeError: whoever read it is gone.
+    """
+    _print(file, text, flush=True)
+
+
+def _print(file: TextIO, text: str, end: str = "\n", flush: bool = False) -> OSError | None:
+    try:
+        print(_shown(file, text), end=end, file=file, flush=flush)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        return error
+    return None
+
+
+def _shown(file: TextIO, text: str) -> str:
+    """With escapes in the place of letters that the stream cannot show."""
+    encoding = getattr(file, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def stream(name: Literal["stdout", "stderr"]) -> TextIO:
+    """That stream of the process; one that forgets everything where there is none, or in ``silence``."""
+    found: TextIO | None = getattr(sys, name)
+    return _Nowhere() if found is None or found.closed or _SILENT.get() else found
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Within it, in this thread, nothing is said. Streams of the process stay as they are."""
+    token = _SILENT.set(True)
+    try:
+        yield
+    finally:
+        _SILENT.reset(token)
+
+
+class _Nowhere(io.StringIO):
+    def write(self, text: str) -> int:
+        return len(text)
 
 
 @contextmanager
@@ -34,10 +112,11 @@ def bar(label: str, total: int | None, unit: Literal["bytes", "steps"]) -> Itera
         TransferSpeedColumn,
     )
 
-    console = Console(file=sys.stderr)
+    out = stream("stderr")
+    console = Console(file=out)
     # rich also believes FORCE_COLOR, which build servers set for logs in which a bar is thousands of lines.
-    if not (console.is_jupyter or (sys.stderr.isatty() and not console.is_dumb_terminal)):
-        print(label, file=sys.stderr, flush=True)
+    if not (console.is_jupyter or (out.isatty() and not console.is_dumb_terminal)):
+        tell(label)
         yield lambda done, end=None: None
         return
     counts: list[ProgressColumn] = (

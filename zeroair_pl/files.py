@@ -66,8 +66,11 @@ def evaluate(results: str | Path | Sequence[str | Path] = (), config: Configs = 
 
 
 def _called(command: Any, config: Configs, settings: dict[str, Any], defaults: dict[str, Any]) -> Any:
-    values, stated = arguments(command, config, settings, defaults)
-    return command(**values, resolved=as_yaml(stated))
+    from zeroair_pl.tensors.modes import own_modes
+
+    with own_modes():  # in which a prior is to be built
+        values, stated = arguments(command, config, settings, defaults)
+        return command(**values, resolved=as_yaml(stated))
 
 
 def _paths(given: Any, what: str) -> list[str]:

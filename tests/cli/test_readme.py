@@ -92,7 +92,9 @@ def test_a_command_is_understood(line: str, folder: Path, monkeypatch: pytest.Mo
     if words[:2] == ["prior", "train"]:
         words = [*words, "--print_config"]
     outcome = run(*words)
-    if words[:2] == ["prior", "convert"]:  # the checkpoint is not at hand: it is what must be missed
+    if words[0] == "redo":  # the folder is not at hand
+        assert outcome.error.startswith(f"{words[1]}: no output folder of restore")
+    elif words[:2] == ["prior", "convert"]:  # the checkpoint is not at hand: it is what must be missed
         assert words[2] in outcome.error
     else:
         assert outcome.status == 0, outcome.err

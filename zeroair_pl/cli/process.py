@@ -1,8 +1,10 @@
-"""Settings of the process that must be made before torch is loaded. Only the command line makes them."""
+"""Settings of the process: its streams, and what must be set before torch is loaded. Only the command line makes
+them."""
 
 from __future__ import annotations
 
 import ctypes
+import io
 import os
 import sys
 
@@ -16,6 +18,23 @@ _MALLOC = {
     _M_TRIM_THRESHOLD: 8 << 30,  # keep up to 8 GiB of freed heap
     _M_TOP_PAD: 256 << 20,  # grow the heap by 256 MiB at a time
 }
+
+
+def open_streams() -> None:
+    """Gives the process all three standard streams, and makes them write escapes for letters that they cannot show.
+
+    A service or a desktop launcher may start it without. The next files to be opened would get the numbers of missing
+    ones, and what a library in C says would be written into a photo.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None or stream.closed:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - for as long as the process
+        elif mode == "w" and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def prepare() -> bool:

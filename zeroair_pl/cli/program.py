@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 
+from zeroair_pl import console
 from zeroair_pl.cli import process
 from zeroair_pl.cli.signals import clean_stop
 from zeroair_pl.config.commands import COMMANDS, prepare, read
@@ -19,16 +20,32 @@ from zeroair_pl.errors import ConfigError, ZeroAIRError, debug, did_you_mean, sh
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit status: 0, 1 if a photo failed, 2 for a mistake in the settings, 128 + n if
     the signal n ended it."""
+    process.open_streams()
     process.prepare()
     try:
         words = list(sys.argv[1:] if argv is None else argv)
         with debug() if "--debug" in words else nullcontext():
             status = _run([word for word in words if word != "--debug"])
-        sys.stdout.flush()
-        return status
+        return status or _flushed()
     except BrokenPipeError:  # whoever read the output is gone, as in `| head`; what matters is in files
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + 13  # as a shell reports SIGPIPE
+
+
+def _flushed() -> int:
+    """1 if what was printed did not arrive, as on a disk that is full."""
+    trouble = console.lost()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        trouble = trouble or error
+    if trouble is None:
+        return 0
+    console.tell(f"error: standard output cannot be written ({trouble.strerror or trouble}).")
+    return 1
 
 
 def _run(words: list[str]) -> int:

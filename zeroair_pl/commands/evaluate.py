@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from inspect import signature
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
+from zeroair_pl import console
 from zeroair_pl.api import DEFAULTS as OF_METHOD
 from zeroair_pl.commands.restore import Results, restore
 from zeroair_pl.config.files import as_yaml
@@ -97,9 +97,8 @@ def evaluate(
     if not job.scored:
         raise ConfigError("Nothing could be scored; the lines above say why.")
     tables.write(out, job.scored, job.errors)
-    encoding = sys.stdout.encoding or "utf-8"  # names may hold what a terminal cannot show
-    print(tables.shown(job.scored).encode(encoding, "backslashreplace").decode(encoding))
-    print(f"Scores: {out / 'scores.csv'}, {out / 'summary.csv'}, {out / 'scores.json'}")
+    console.show(tables.shown(job.scored))
+    console.show(f"Scores: {out / 'scores.csv'}, {out / 'summary.csv'}, {out / 'scores.json'}")
     return job
 
 
@@ -210,18 +209,17 @@ def _look_for_lpips() -> None:
         nothing = torch.zeros(1, 3, metrics.LPIPS_SIDE, metrics.LPIPS_SIDE)
         metrics.lpips(nothing, nothing)
         return
-    print(
+    console.tell(
         f"note: no LPIPS, as {weights} is not there. Where there is a network, this downloads it (233 MB): "
-        'python -c "import lpips; lpips.LPIPS()"',
-        file=sys.stderr,
+        'python -c "import lpips; lpips.LPIPS()"'
     )
 
 
 def _watched(chosen: Sequence[Case]) -> Iterable[Case]:
     """The cases, behind a bar where somebody watches."""
-    console = Console(stderr=True)
-    return track(chosen, "scoring", console=console, transient=True, disable=not sys.stderr.isatty())
+    stream = console.stream("stderr")
+    return track(chosen, "scoring", console=Console(file=stream), transient=True, disable=not stream.isatty())
 
 
 def _print_error(line: str) -> None:
-    print(f"error: {line}", file=sys.stderr)
+    console.tell(f"error: {line}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zeroair_pl import console
 from zeroair_pl import plugins as _plugins
 from zeroair_pl.errors import ConfigError, did_you_mean
 
@@ -26,11 +27,11 @@ def list_(plugins: list[str] | str | None = None) -> None:
     kind = ""
     for entry in _plugins.entries():
         if entry.kind != kind:
-            print(f"{chr(10) if kind else ''}{titles[entry.kind]}")
+            console.show(f"{chr(10) if kind else ''}{titles[entry.kind]}")
             kind = entry.kind
-        print(f"\n  {entry.name}  [{entry.kind}, {entry.origin}]\n      {entry.summary}")
+        console.show(f"\n  {entry.name}  [{entry.kind}, {entry.origin}]\n      {entry.summary}")
         for name, default in entry.options.items():
-            print(f"      {name} = {_shown(default)}")
+            console.show(f"      {name} = {_shown(default)}")
 
 
 @dataclass(frozen=True)

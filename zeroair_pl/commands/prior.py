@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
+from zeroair_pl import console
 from zeroair_pl.paths import at_home
 from zeroair_pl.priors.hub.adm_layout import NoiseSchedule
 from zeroair_pl.priors.hub.catalogue import CATALOGUE, Entry, fetched, fetched_names, find, home, known
@@ -52,7 +52,7 @@ def convert(
         use_new_attention_order=use_new_attention_order,
         noise_schedule=noise_schedule,
     )
-    print(f"{checkpoint} is converted; use it with: --prior.path {out}")
+    console.show(f"{checkpoint} is converted; use it with: --prior.path {out}")
     return out
 
 
@@ -95,7 +95,9 @@ def list_() -> None:
             rows.append((name, "fetched", "", "", "", f"in {home()}"))
     widths = [max(len(row[i]) for row in rows) for i in range(5)]
     for row in rows:
-        print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[5]]).rstrip())
+        console.show(
+            "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[5]]).rstrip()
+        )
 
 
 def info(prior: str) -> None:
@@ -116,10 +118,9 @@ def info(prior: str) -> None:
             shown |= {"licence": entry.licence, "what it knows": entry.about}
     width = max(map(len, shown))
     for what, value in shown.items():
-        print(f"{what:{width}}  {value}")
-    encoding = sys.stdout.encoding or "utf-8"  # a card may hold what a terminal cannot show
+        console.show(f"{what:{width}}  {value}")
     for line in ["", *lines] if lines else []:
-        print(line.encode(encoding, "backslashreplace").decode(encoding))
+        console.show(line)
 
 
 def _described(entry: Entry) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import lazy_instance
 
+from zeroair_pl import console
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.paths import at_home
 from zeroair_pl.photos.atomic import write_atomically
@@ -59,7 +60,7 @@ def sample(
     Image.fromarray((grid * 255).round().byte().permute(1, 2, 0).numpy()).save(encoded, "PNG", pnginfo=_mark())
     write_atomically(out, encoded.getvalue())
     seconds = time.perf_counter() - began
-    print(f"{count} samples of {prior.name} at {size}x{size} in {steps} steps, {seconds:.1f} s: {out}")
+    console.show(f"{count} samples of {prior.name} at {size}x{size} in {steps} steps, {seconds:.1f} s: {out}")
     return out
 
 

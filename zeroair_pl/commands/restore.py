@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import sys
 import threading
 import time
 import warnings
@@ -16,6 +15,7 @@ from typing import Any, Literal
 
 import yaml
 
+from zeroair_pl import console
 from zeroair_pl.api import DEFAULTS, Method
 from zeroair_pl.degradations import Auto, Degradation
 from zeroair_pl.errors import ConfigError
@@ -216,7 +216,7 @@ def _find(images: list[str] | str, out: Path, quiet: bool) -> list[Source]:
         warnings.simplefilter("always")
         sources = find_images(images, skip=out)
     for warning in caught if not quiet else ():
-        print(f"warning: {warning.message}", file=sys.stderr)
+        console.tell(f"warning: {warning.message}")
     return sources
 
 
@@ -246,9 +246,9 @@ def _summarise(outputs: Outputs, total: int, seconds: float, board: bool) -> Non
     left = total - len(outputs.rows)
     parts = [f"{counts[status]} {status}" for status in ("restored", "skipped", "failed") if counts[status]]
     parts += [f"{left} not begun"] if left else []
-    print(f"{total} photo{'s' * (total != 1)} in {seconds:.0f} s: {', '.join(parts) or 'nothing to do'}")
-    print(f"Results: {outputs.folder} (table: {outputs.results})")
+    console.show(f"{total} photo{'s' * (total != 1)} in {seconds:.0f} s: {', '.join(parts) or 'nothing to do'}")
+    console.show(f"Results: {outputs.folder} (table: {outputs.results})")
     if outputs.trouble:
-        print(f"error: {outputs.trouble}", file=sys.stderr)
+        console.tell(f"error: {outputs.trouble}")
     if board and counts["restored"]:
-        print(f"Look at the fits: tensorboard --logdir {outputs.board}")
+        console.show(f"Look at the fits: tensorboard --logdir {outputs.board}")

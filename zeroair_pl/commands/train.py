@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from zeroair_pl import console
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.paths import at_home
 from zeroair_pl.photos.ownership import OwnFiles
@@ -89,7 +90,7 @@ def train(
     if resolved and first:
         OwnFiles(out).write(MARK, resolved.encode())
     fit_prior(data, asdict(network), optimisation, out, seed, options, draw, resume=not overwrite)
-    print(f"The prior is in {out}; use it with: --prior.path {out}")
+    console.show(f"The prior is in {out}; use it with: --prior.path {out}")
     return out
 
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from zeroair_pl import console
+
 if TYPE_CHECKING:
     from zeroair_pl.config.request import Request
 
@@ -121,6 +123,6 @@ def prepare(name: str, request: Request) -> tuple[Any, dict[str, Any]]:
         return function, values_of(parser, settings)
     text = as_yaml(resolved(settings))
     if request.print_config:
-        print(text, end="")
+        console.show(text, end="")
         raise SystemExit(0)
     return function, {**values_of(parser, settings), "resolved": text}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from argparse import ArgumentError
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from importlib import import_module
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from zeroair_pl import console
 from zeroair_pl.config.files import Layer, find_config, read_config
 from zeroair_pl.config.messages import REPLACED, explain, replaced
 from zeroair_pl.config.objects import plain, usable
@@ -78,7 +78,7 @@ class Request:
             raise ConfigError(f"plugins: expected a list of folders, but got {folders!r}.")
         self.broken = load_plugins(folders)
         for problem in self.broken:
-            print(f"warning: plugin not loaded: {problem}", file=sys.stderr)
+            console.tell(f"warning: plugin not loaded: {problem}")
         self._import_schedulers()
 
     def parse(self, parser: ArgumentParser) -> Namespace:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from types import TracebackType
@@ -12,6 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from zeroair_pl import console as streams
 from zeroair_pl.method.restoration import Restoration
 
 LABEL = 32  # characters of a name beside its bar
@@ -37,7 +37,7 @@ class ListProgress:
 
     def __init__(self, total: int, stream: TextIO | None = None, workers: int = 1) -> None:
         self.total, self.done, self.workers = total, 0, workers
-        self.stream = stream if stream is not None else sys.stderr
+        self.stream = stream if stream is not None else streams.stream("stderr")
         self._lock = threading.RLock()
         self._fit: _Fit | None = None
         self._past_seconds, self._past_images = 0.0, 0
@@ -54,8 +54,8 @@ class ListProgress:
                 console=console,
                 transient=True,
                 # Redirected, a stream's text lands above the bars; but one that goes to a file must go on doing so.
-                redirect_stdout=console.is_jupyter or sys.stdout.isatty(),
-                redirect_stderr=console.is_jupyter or sys.stderr.isatty(),
+                redirect_stdout=console.is_jupyter or streams.stream("stdout").isatty(),
+                redirect_stderr=console.is_jupyter or streams.stream("stderr").isatty(),
             )
             self._list_bar = self._bars.add_task("photos", total=total, note="")
             self._image_bar: TaskID | None = None
@@ -125,7 +125,7 @@ class ListProgress:
         if self._bars is not None:
             self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
-            print(text, file=self.stream, flush=True)
+            streams.write(self.stream, text)
 
     def remaining(self) -> float | None:
         """Seconds to the end of the list, from the mean time of an image so far; ``None`` before there is one."""

@@ -6,7 +6,6 @@ import contextlib
 import csv
 import os
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from zeroair_pl import console
 from zeroair_pl.config.files import read_config
 from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.jobs import table
@@ -286,4 +286,4 @@ class Outputs:
             number += 1
             aside = self.folder / f"{stem}.edited-{number}.{suffix}"
         os.rename(self.folder / name, aside)
-        print(f"note: {self.folder / name} was changed since it was written; it is now {aside}", file=sys.stderr)
+        console.tell(f"note: {self.folder / name} was changed since it was written; it is now {aside}")

@@ -14,6 +14,7 @@ from zeroair_pl.errors import DivergenceError
 from zeroair_pl.method.fit import fit
 from zeroair_pl.method.large import fit_large, is_large
 from zeroair_pl.method.settings import Method, Result
+from zeroair_pl.tensors.modes import own_modes
 from zeroair_pl.tensors.trainer import device_of
 
 if TYPE_CHECKING:
@@ -32,6 +33,17 @@ def solve(
     On a CPU, and where they are large, photos are computed one by one: a photo has the same result, to the bit, in any
     batch. Other devices compute them at once, and may round differently there.
     """
+    with own_modes():
+        return _solve(y, names, method, callbacks, trainer)
+
+
+def _solve(
+    y: Tensor,
+    names: list[str],
+    method: Method,
+    callbacks: Sequence[Callback],
+    trainer: dict[str, Any] | None,
+) -> Result:
     large = is_large(y, method)
     one = fit_large if large else fit
     if len(names) == 1 or not (large or device_of(trainer).type == "cpu"):

@@ -105,16 +105,22 @@ def check_file(path: Path) -> None:
 def _quiet_pillow() -> Iterator[None]:
     """Put ``check_size`` in the place of Pillow's own limit, which is lower; and no warnings about odd metadata.
 
-    One photo at a time, since the limit is the process's. For the same reason the filter of warnings stays: to take it
-    back would also take back what another thread has done with warnings meanwhile.
+    One photo at a time, since limit and filters are the process's. The filter alone is taken back: all of them would
+    also take back what another thread has done with warnings meanwhile.
     """
     with _DECODING:
+        before = set(warnings.filters)
+        filters = warnings.filters  # another thread's ``catch_warnings`` puts a copy in its place
         warnings.filterwarnings("ignore", module=r"PIL\.")
+        ours = set(warnings.filters) - before
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
             yield
         finally:
             Image.MAX_IMAGE_PIXELS = limit
+            for place in (filters, warnings.filters):
+                for each in ours.intersection(place):
+                    place.remove(each)  # type: ignore[attr-defined]  # a list
 
 
 def _read(path: Path, file: IO[bytes]) -> Photo:

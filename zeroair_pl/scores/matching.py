@@ -6,13 +6,13 @@ it, which is the file's stem.
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from zeroair_pl import console
 from zeroair_pl.errors import ConfigError, InputError, did_you_mean
 from zeroair_pl.paths import at_home
 from zeroair_pl.photos.finding import Source, find_images
@@ -51,7 +51,7 @@ class Files:
             warnings.simplefilter("always")
             self.sources = find_images(specs, skip, results)
         for warning in caught:
-            print(f"warning: {warning.message}", file=sys.stderr)
+            console.tell(f"warning: {warning.message}")
         if isinstance(specs, str) and (at_home(specs) / _TABLE).is_file():
             self.sources = [source for source in self.sources if not source.name.startswith(_BESIDE)]
         self._by_name = {source.name: source for source in self.sources}

@@ -10,7 +10,7 @@ import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from datetime import timezone
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -129,7 +129,7 @@ def _changed_since(answer: Any, part: Path) -> bool:
         changed = parsedate_to_datetime(answer.headers["Last-Modified"])
     except (TypeError, ValueError):
         return False  # it does not say
-    return changed.replace(tzinfo=changed.tzinfo or timezone.utc).timestamp() > part.stat().st_mtime
+    return changed.replace(tzinfo=changed.tzinfo or UTC).timestamp() > part.stat().st_mtime
 
 
 def _verify(part: Path, url: str, size: int | None, sha256: str | None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from zeroair_pl import console
 from zeroair_pl.errors import ConfigError, did_you_mean
 from zeroair_pl.priors.base import Prior
 from zeroair_pl.priors.network import DenoisingUNet
@@ -46,8 +46,8 @@ class PhotoData(LightningDataModule):
         """Decodes them; Lightning lets one process a machine do this, while the others wait."""
         photos = gather(self.data, self.folder, _counting)
         for reason in photos.skipped:
-            print(f"warning: skipped: {reason}")
-        print(f"{len(photos)} photographs, {photos.megapixels:.0f} megapixels")
+            console.show(f"warning: skipped: {reason}")
+        console.show(f"{len(photos)} photographs, {photos.megapixels:.0f} megapixels")
 
     @property
     def photos(self) -> Photos:
@@ -130,7 +130,7 @@ class Measuring(Callback):
         levels = "  ".join(f"{level * 127.5:.0f}: {value:.2f}" for level, value in psnr.items() if level < 2)
         text = f"step {trainer.global_step} of {steps}, {left / 60:.0f} min left; PSNR by σ: {levels}"
         bar = trainer.progress_bar_callback
-        bar.print(text) if bar is not None else print(text, flush=True)
+        bar.print(text) if bar is not None else console.show(text)
 
 
 def fit_prior(
@@ -204,8 +204,8 @@ def _samples(draw: Callable[..., Tensor], prior: Prior, device: torch.device) ->
 
 def _counting(done: int, total: int) -> None:
     if done and done % 1000 == 0:
-        print(f"decoded {done} of {total} photographs", flush=True)
+        console.show(f"decoded {done} of {total} photographs")
 
 
 def _terminal() -> bool:
-    return sys.stderr.isatty()
+    return console.stream("stderr").isatty()
