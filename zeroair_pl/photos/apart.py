@@ -1,4 +1,4 @@
-"""Decoding in a process of its own, for decoders that a damaged file may crash: it costs that file, not the run."""
+"""Decoding in a process of its own: where a damaged file crashes its decoder, this photo fails and the run goes on."""
 
 from __future__ import annotations
 
