@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -69,8 +70,20 @@ def describe(error: Exception) -> str:
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The hint to append to an error about an unknown ``name``: ``" Did you mean 'Haze'?"``, or ``""``.
 
-    Matching ignores case, so ``haze`` finds ``Haze``.
+    Matching ignores case, so ``haze`` finds ``Haze``, and the dashes before an option, which say nothing about it. The
+    last word of a dotted name is enough: ``--steps`` finds ``--sampling.steps`` and ``--modelling.steps``.
     """
-    by_folded = {candidate.casefold(): candidate for candidate in known}
-    near = get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
-    return f" Did you mean {by_folded[near[0]]!r}?" if near else ""
+    by_folded = {candidate.casefold().lstrip("-"): candidate for candidate in known}
+    wanted = name.casefold().lstrip("-")
+    near = [folded for folded in by_folded if folded.rpartition(".")[2] == wanted][:3]
+    near = near or get_close_matches(wanted, by_folded, n=1, cutoff=0.6)
+    return f" Did you mean {' or '.join(repr(by_folded[folded]) for folded in near)}?" if near else ""
+
+
+def typed(arguments: str) -> str:
+    """A command to type, as this program was started: ``zeroair prior list``, ``python cli.py prior list``, or
+    ``python -m zeroair_pl prior list``."""
+    script = sys.argv[0].replace(os.sep, "/")
+    if script.endswith("zeroair_pl/__main__.py"):
+        return f"python -m zeroair_pl {arguments}"
+    return f"python cli.py {arguments}" if script.split("/")[-1] == "cli.py" else f"zeroair {arguments}"

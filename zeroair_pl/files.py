@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,10 +36,7 @@ def restore(images: str | Path | Sequence[str | Path], config: Configs = "auto",
     Raises:
         ConfigError: a setting is unknown, ill-typed or impossible, or no photo is found.
     """
-    from zeroair_pl.api import DEFAULTS
-    from zeroair_pl.commands.restore import restore as command
-
-    return _called(command, config, {"images": _paths(images, "images"), **settings}, DEFAULTS)
+    return _called("restore", config, {"images": _paths(images, "images"), **settings})
 
 
 def evaluate(results: str | Path | Sequence[str | Path] = (), config: Configs = (), **settings: Any) -> Evaluation:
@@ -59,17 +57,17 @@ def evaluate(results: str | Path | Sequence[str | Path] = (), config: Configs = 
     Raises:
         ConfigError: a setting is unknown, ill-typed or impossible, or there is nothing to score.
     """
-    from zeroair_pl.commands.evaluate import DEFAULTS
-    from zeroair_pl.commands.evaluate import evaluate as command
-
-    return _called(command, config, {"results": _paths(results, "results"), **settings}, DEFAULTS)
+    return _called("evaluate", config, {"results": _paths(results, "results"), **settings})
 
 
-def _called(command: Any, config: Configs, settings: dict[str, Any], defaults: dict[str, Any]) -> Any:
+def _called(name: str, config: Configs, settings: dict[str, Any]) -> Any:
+    """What a command of this name returns."""
     from zeroair_pl.tensors.modes import own_modes
 
-    with own_modes():  # in which a prior is to be built
-        values, stated = arguments(command, config, settings, defaults)
+    with own_modes():  # in which a prior is to be built; and libraries change filters of warnings when imported
+        module = import_module(f"zeroair_pl.commands.{name}")
+        command = getattr(module, name)
+        values, stated = arguments(command, config, settings, module.DEFAULTS)
         return command(**values, resolved=as_yaml(stated))
 
 

@@ -1,4 +1,4 @@
-"""The one registry of degradations, losses, updates and priors: built in, in plugin files, in other installed packages.
+"""The one registry of degradations, losses, updates, samplers and priors: built in, in plugin files, in other packages.
 
 A plugin is a Python file with a subclass of one of these; to define it is all it has to do.
 """
@@ -26,7 +26,7 @@ GROUP = "zeroair_pl.plugins"
 PACKAGE = "zeroair_plugins"  # where plugin files live among the loaded modules, whatever folder they come from
 _HERE = Path(__file__).parent
 
-Kind = Literal["family", "loss", "update", "prior"]
+Kind = Literal["family", "loss", "update", "sampler", "prior"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
@@ -118,7 +118,7 @@ def classes_in(file: Path) -> dict[str, type]:
     found = [cls for kind in KINDS for cls in classes(kind).values()]
     own = {cls.__name__: cls for cls in found if getattr(sys.modules.get(cls.__module__), "__file__", None) == path}
     if not own:
-        raise ConfigError(f"{file}: defines no degradation, loss, update or prior.")
+        raise ConfigError(f"{file}: defines no degradation, loss, update, sampler or prior.")
     return own
 
 
@@ -129,11 +129,14 @@ def base_of(kind: Kind) -> type:
     from zeroair_pl.guidance.matched import MatchedUpdate  # noqa: F401 - one of the updates
     from zeroair_pl.guidance.updates import GuidanceUpdate
     from zeroair_pl.priors import Prior
+    from zeroair_pl.sampling import annealed, matched, scheduler  # noqa: F401 - samplers
+    from zeroair_pl.sampling.base import Sampler
 
     bases: dict[Kind, type] = {
         "family": Degradation,
         "loss": GuidanceLoss,
         "update": GuidanceUpdate,
+        "sampler": Sampler,
         "prior": Prior,
     }
     return bases[kind]

@@ -116,7 +116,7 @@ def test_a_file_gets_the_bytes_that_the_command_line_writes(tmp_path: Path, meth
 
 def test_name_and_seed_decide_the_random_numbers() -> None:
     """From noise, where they show."""
-    noisy: list[Any] = ["denoise", "ablations/from_noise", {"guidance": {"update": "ProximalUpdate"}}]
+    noisy: list[Any] = ["denoise", "ablations/proximal", "ablations/from_noise"]
     method, other = Method.from_config(noisy, **TOY), Method.from_config(noisy, **TOY, seed=1)
     array = bytes_of()
     first = method.restore(array).pixels

@@ -42,11 +42,12 @@ def test_every_row_is_understood_and_differs_from_its_base(script: ModuleType) -
     )
     assert settings["250 steps"]["sampling"] == {**settings["base"]["sampling"], "steps": 250}
     assert settings["gan, hinge"]["modelling"]["terms"][1]["loss"]["init_args"]["objective"] == "hinge"
-    assert settings["two noise maps"]["guidance"]["auxiliary"]
+    assert "two noise maps" not in rows, "one is all that the noise-matched sampler has"
     paper = settings["paper"]
     assert paper["prior"]["init_args"]["path"] == "small", "nothing has to be fetched"
     assert "vgg16" not in json.dumps(paper)
-    assert not script.resolved(rows["paper, one noise map"])["guidance"]["auxiliary"]
+    assert paper["sampling"]["sampler"]["init_args"]["auxiliary"]
+    assert not script.resolved(rows["paper, one noise map"])["sampling"]["sampler"]["init_args"]["auxiliary"]
     left = [term["loss"]["class_path"] for term in settings["paper, without guidance Perceptual"]["guidance"]["terms"]]
     assert left == ["Fidelity", "TotalVariation"]
     without = settings["paper, without stage II"]["guidance"]["terms"]
@@ -60,20 +61,20 @@ def test_the_table_has_a_row_for_each_change(
 ) -> None:
     monkeypatch.setattr(script.machine, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(script, "STEPS", (3,))
-    monkeypatch.setattr(script, "LAYERS", [("no_tdm",), ("gradient", "neural"), ("neural",)])
+    monkeypatch.setattr(script, "LAYERS", [("no_tdm",), ("gradient", "neural"), ("one_sample", "neural")])
     save_toy(tmp_path / "sets" / "haze-x" / "clean" / "one.png", 1)
     save_toy(tmp_path / "sets" / "haze-x" / "degraded" / "one.png", 2)
     (tmp_path / "quick.yaml").write_text(yaml.safe_dump({"prior": "helpers.toys.ToyPrior", "sampling": {"steps": 2}}))
     given = ["--sets", tmp_path / "sets", "--only", "haze-x", "--base", f"task+{tmp_path / 'quick.yaml'}"]
     words = [str(word) for word in (*given, "--out", tmp_path / "out")]
-    assert script.main(words) == 1, "a free network cannot be anchored"
+    assert script.main(words) == 1, "a free network gives no noise of each value"
     said = capsys.readouterr()
-    assert "skipped: haze-x, neural: " in said.err
+    assert "skipped: haze-x, one_sample + neural: " in said.err
     measured = json.loads((tmp_path / "results" / "ablations.json").read_text())
     assert str(tmp_path) not in json.dumps(measured)
     assert measured["base"] == "task+quick"
     rows = measured["sets"]["haze-x"]["rows"]
-    assert list(rows) == ["base", "no_tdm", "gradient + neural", "noise level not learned", "two noise maps", "3 steps"]
+    assert list(rows) == ["base", "no_tdm", "gradient + neural", "noise level not learned", "3 steps"]
     assert rows["3 steps"]["settings"]["sampling"]["steps"] == 3
     assert rows["gradient + neural"]["settings"]["degradation"]["class_path"] == "Neural"
     line = next(line for line in said.out.splitlines() if line.startswith("no_tdm"))

@@ -15,7 +15,6 @@ import torch
 import yaml
 
 from helpers.command import run, scripts
-from helpers.toys import toy_photo
 from zeroair_pl.errors import ZeroAIRError
 from zeroair_pl.priors.hub.adm_layout import Architecture, Settings
 from zeroair_pl.tensors.per_image import build_per_image, image_generator
@@ -81,7 +80,7 @@ def test_costs_count_for_the_function_that_asked_and_the_prior_for_none(script: 
     with costs.watching():
         build_per_image(torch.nn.Identity, ["a"], 0, "what this calls is the prior's work")
         image_generator(0, "a").manual_seed(1)
-        toy_photo(64, 64)
+        torch.rand(64, 64)
     generator, seed = "tensors.per_image.image_generator", "tensors.per_image.image_seed"
     assert costs.calls == {generator: 1, seed: 1, PRIOR: 1}
     rows = costs.rows(1, 5)

@@ -14,7 +14,7 @@ import yaml
 from helpers.command import TOY, run, save_toy
 from zeroair_pl.config.commands import read
 from zeroair_pl.config.files import find_config, read_config
-from zeroair_pl.errors import ConfigError
+from zeroair_pl.errors import ConfigError, typed
 
 
 @pytest.fixture
@@ -91,6 +91,40 @@ def test_unknown_commands(words: list[str], said: str) -> None:
     outcome = run(*words)
     assert outcome.status == 2
     assert said in outcome.error
+
+
+@pytest.mark.parametrize(
+    "option, nearest",
+    [
+        ("--image", "--images"),
+        ("--overwrit", "--overwrite"),
+        ("--steps", "--modelling.steps' or '--sampling.steps"),
+        ("--verbose", None),  # two dashes in common with every option are no likeness
+        ("-o", None),
+    ],
+)
+def test_an_unknown_option_is_named_with_the_nearest_one_if_any_is_near(option: str, nearest: str | None) -> None:
+    outcome = run("restore", option, "x.jpg")
+    assert outcome.status == 2
+    assert f"unknown option '{option}'" in outcome.error
+    assert (f"Did you mean '{nearest}'?" in outcome.error) if nearest else "Did you mean" not in outcome.error
+
+
+@pytest.mark.parametrize(
+    "script, command",
+    [
+        ("/usr/bin/zeroair", "zeroair prior list"),
+        ("checkout/cli.py", "python cli.py prior list"),
+        ("lib/zeroair_pl/__main__.py", "python -m zeroair_pl prior list"),
+        ("their_script.py", "zeroair prior list"),
+        ("lib/pytest/__main__.py", "zeroair prior list"),
+    ],
+)
+def test_a_command_to_type_is_given_the_way_this_one_was_typed(
+    script: str, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", [script])
+    assert typed("prior list") == command
 
 
 def test_a_nested_command_reports_its_errors_in_one_line(folder: Path) -> None:

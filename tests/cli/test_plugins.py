@@ -235,12 +235,16 @@ def test_what_is_no_plugin_cannot_be_checked(folder: Path, write: Callable[..., 
         in run("plugins", "check", f"mine/{bad.lower()}.py").error
     )
     none = write(folder / "mine", "x = 1\n")
-    assert "defines no degradation, loss, update or prior" in run("plugins", "check", f"mine/{none.lower()}.py").error
+    assert (
+        "defines no degradation, loss, update, sampler or prior"
+        in run("plugins", "check", f"mine/{none.lower()}.py").error
+    )
 
 
 def test_updates_and_priors_are_listed(folder: Path) -> None:
     listed = run("plugins", "list").out
     assert "  ProximalUpdate  [update, built in]" in listed
+    assert "  AnnealedSampler  [sampler, built in]" in listed
     assert "  UNetPrior  [prior, built in]" in listed
     assert "  CosinePrior  [prior, " in listed
     assert "_Blurring" not in listed, "a stand-in for checks"

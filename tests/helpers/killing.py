@@ -11,6 +11,7 @@ after its settings are read (0 lets it end by itself), and answers with a line, 
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -109,6 +110,7 @@ def _fork(words: list[str], folder: str, count: str, kill: int) -> Ended:
 
 
 def _run(function: Any, values: dict[str, Any], count: str, kill: int, report: int) -> int:
+    from helpers.batching import ELSEWHERE
     from zeroair_pl.jobs import fitting, job
 
     fit, events = fitting.solve, 0
@@ -128,7 +130,9 @@ def _run(function: Any, values: dict[str, Any], count: str, kill: int, report: i
             os.kill(os.getpid(), signal.SIGKILL)
 
     fitting.solve = noted  # type: ignore[assignment]
-    job.batch_size = lambda asked, *_: asked if asked != "auto" else 1  # as on an accelerator: a batch ends as one
+    job.batch_size = lambda asked, *_: asked if asked != "auto" else 1
+    solving: Any = importlib.import_module("zeroair_pl.method.solve")
+    solving.device_of = lambda _: ELSEWHERE  # at once: a batch ends as one
     threading.setprofile(watch)  # in those that are started from now on
     sys.setprofile(watch)
     results = function(**values)

@@ -22,7 +22,8 @@ from helpers.toys import Stopping
 WORDS = ("--save_maps", "--strips", "true")
 QUIET = ("--tensorboard", "false")
 TOY = ("--config", "auto", "--prior", "helpers.toys.ToyPrior", "--sampling.steps", "4")
-DRAWS = (*TOY, "--sampling.scheduler", "DDPMScheduler")
+DDPM = ("--sampling.sampler", "SchedulerSampler", "--sampling.sampler.scheduler", "DDPMScheduler")
+DRAWS = (*TOY, *DDPM)
 EMBEDDED = ("--config", "auto", "--sampling.steps", "3")
 SIZES = [(16, 18), (21, 19), (16, 18), (21, 19), (16, 18), (18, 16), (21, 19), (16, 18)]
 
@@ -173,7 +174,7 @@ def test_a_photo_that_is_finished_first_has_the_same_board(folder: Path, monkeyp
 def stoppable(out: str, stop: int, *words: str) -> tuple[Outcome, int]:
     Stopping.seen, Stopping.stop = 0, stop
     fixed = ["--degradation", "Haze", "--prior", "helpers.toys.Stopping", "--sampling.steps", "8"]
-    fixed += ["--sampling.scheduler", "DDPMScheduler", "--checkpoint_every", "2", "--save_maps"]
+    fixed += [*DDPM, "--checkpoint_every", "2", "--save_maps"]
     return run("restore", "--images", "in", "--out", out, *fixed, *words), Stopping.seen
 
 

@@ -105,7 +105,7 @@ def test_photos_of_one_name_get_what_each_would_get_alone(tmp_path: Path, restor
 
 def test_the_name_decides_and_not_where_it_lies(tmp_path: Path) -> None:
     """From noise, since there the random numbers show."""
-    restorer = Restorer(["denoise", "ablations/from_noise"], **TOY)
+    restorer = Restorer(["denoise", "ablations/proximal", "ablations/from_noise"], **TOY)
     data = save_toy(tmp_path / "toy.png").read_bytes()
     paths = ["s3://bucket/one/toy.png", "bucket/two/toy.png", "toy.png", "other.png"]
     first, second, third, other = restorer({"path": paths, "bytes": [data] * 4})["bytes"]

@@ -169,7 +169,7 @@ def test_without_a_network_it_says_which_file_to_put_where(server: FileServer, o
         fetch(entry_for(server, classes=5), class_label=3)
     path = own_home / "net.pt"
     assert f"get {server.url}, put it at {path}" in str(raised.value)
-    command = f"python cli.py prior convert {path} {own_home / 'adm-toy-class3'} --class_label 3"
+    command = f"zeroair prior convert {path} {own_home / 'adm-toy-class3'} --class_label 3"
     assert str(raised.value).endswith(command)
 
 

@@ -92,7 +92,7 @@ def test_info_of_a_folder_of_fixed_size(fixed_size: Path) -> None:
 def test_info_of_what_is_not_here() -> None:
     outcome = run("prior", "info", "256x256_diffusion")
     assert outcome.status == 0, outcome.err
-    assert value(outcome.out, "state") == "to fetch: python cli.py prior fetch adm-256x256 --class_label N"
+    assert value(outcome.out, "state") == "to fetch: zeroair prior fetch adm-256x256 --class_label N"
     assert value(outcome.out, "from") == CATALOGUE["adm-256x256"].source
     assert "Did you mean 'small'?" in run("prior", "info", "smal").error
 
@@ -131,7 +131,7 @@ def test_fetch_of_the_bundled_prior_has_nothing_to_do() -> None:
 
 def test_a_known_prior_that_is_not_here_says_how_to_get_it() -> None:
     outcome = run("prior", "sample", "--prior.path", "adm-256x256-uncond")
-    assert "python cli.py prior fetch adm-256x256-uncond" in outcome.error
+    assert "zeroair prior fetch adm-256x256-uncond" in outcome.error
 
 
 def test_sample_draws_a_grid(tmp_path: Path) -> None:

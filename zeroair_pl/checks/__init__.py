@@ -1,4 +1,4 @@
-"""What every degradation, loss and prior must keep, as checks of a class: for ``plugins check`` and for the tests."""
+"""What every degradation, loss, sampler and prior must keep: for ``plugins check`` and for the tests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from zeroair_pl.checks import degradations, losses, priors
+from zeroair_pl.checks import degradations, losses, priors, samplers
 from zeroair_pl.errors import describe
 from zeroair_pl.plugins import Kind
 
@@ -27,6 +27,7 @@ CHECKS: dict[Kind, list[Check]] = {
     "family": [described, *degradations.CHECKS],
     "loss": [described, *losses.CHECKS],
     "update": [described],
+    "sampler": [described, *samplers.CHECKS],
     "prior": priors.CHECKS,
 }
 

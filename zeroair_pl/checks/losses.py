@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zeroair_pl.checks.priors import _Blurring
 from zeroair_pl.checks.samples import photos
+from zeroair_pl.checks.stand_in import _Blurring
 from zeroair_pl.degradations.noise import Noise
 from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.discriminator import PatchDiscriminator

@@ -13,7 +13,7 @@ from zeroair_pl.errors import ConfigError, did_you_mean
 
 
 def list_(plugins: list[str] | str | None = None) -> None:
-    """Show each degradation, loss, update and prior: where it comes from, what it is, and its options.
+    """Show each degradation, loss, update, sampler and prior: where it comes from, what it is, and its options.
 
     Args:
         plugins: further folders with plugin files.
@@ -22,6 +22,7 @@ def list_(plugins: list[str] | str | None = None) -> None:
         "family": "Degradation families (--degradation NAME)",
         "loss": "Guidance losses (in guidance.terms and modelling.terms)",
         "update": "Updates (--guidance.update NAME)",
+        "sampler": "Samplers (--sampling.sampler NAME)",
         "prior": "Priors (--prior NAME)",
     }
     kind = ""
@@ -63,11 +64,11 @@ def check(plugin: str, plugins: list[str] | str | None = None) -> Checked:
     for name, cls in _named(plugin).items():
         kind = _plugins.kind_of(cls)
         assert kind is not None
-        print(f"{name}  [{kind}]")
+        console.show(f"{name}  [{kind}]")
         for promise, reason in checked(cls, kind):
             counts[not reason] += 1
-            print(f"  {'FAILED' if reason else 'ok    '}  {promise}{f': {reason}' if reason else ''}")
-    print(f"{counts[True]} passed, {counts[False]} failed")
+            console.show(f"  {'FAILED' if reason else 'ok    '}  {promise}{f': {reason}' if reason else ''}")
+    console.show(f"{counts[True]} passed, {counts[False]} failed")
     return Checked(counts[True], counts[False])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from zeroair_pl import console
+from zeroair_pl.errors import typed
 from zeroair_pl.paths import at_home
 from zeroair_pl.priors.hub.adm_layout import NoiseSchedule
 from zeroair_pl.priors.hub.catalogue import CATALOGUE, Entry, fetched, fetched_names, find, home, known
@@ -127,7 +128,7 @@ def _described(entry: Entry) -> dict[str, str]:
     label = " --class_label N" if entry.classes else ""
     return {
         "name": entry.name,
-        "state": f"to fetch: python cli.py prior fetch {entry.name}{label}",
+        "state": f"to fetch: {typed(f'prior fetch {entry.name}{label}')}",
         "from": entry.page,
         "size": _download_size(entry),
         "sha256": entry.sha256 or "not known",

@@ -80,7 +80,8 @@ def known_classes(key: str) -> list[str]:
     """Names of the classes that the setting ``key`` (``degradation``, ``loss``, ``scheduler`` ...) can hold."""
     from zeroair_pl import plugins
 
-    kinds: dict[str, plugins.Kind] = {"degradation": "family", "loss": "loss", "update": "update", "prior": "prior"}
+    kinds: dict[str, plugins.Kind] = {"degradation": "family"}
+    kinds |= {kind: kind for kind in plugins.KINDS if kind != "family"}
     if key in kinds:
         return sorted(plugins.classes(kinds[key]))
     if key == "scheduler":

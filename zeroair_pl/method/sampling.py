@@ -20,7 +20,6 @@ from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.stages import Boundaries, Term
 from zeroair_pl.guidance.updates import GuidanceUpdate
 from zeroair_pl.method.restoration import Restoration
-from zeroair_pl.priors.vp import schedule_fraction
 from zeroair_pl.sampling.base import Sampler
 from zeroair_pl.tensors.per_image import finite
 
@@ -71,7 +70,7 @@ class DiffusionSampling(Callback):
         sampler.finished = sampler.finished | module.finished
         estimates = _finite(sampler.estimate(float(batch)), module, sampler.sigma, "the prior's clean estimate")
         x0, *auxiliary = estimates.split(len(module.y))
-        fraction = schedule_fraction(float(sampler.sigma.max()))
+        fraction = sampler.fraction(float(batch))
         module.state = GuidanceState(
             y=module.y,
             x0=x0,
@@ -98,7 +97,9 @@ class DiffusionSampling(Callback):
         guided = self.update(seen, terms, round(self.sampler.full_steps))
         for name, value in (guided.losses or {}).items():  # a finished photo takes no part, whether others go on or not
             module.record[f"guidance/{name}"] = value.masked_fill(module.finished.to(value.device), torch.nan)
-        guided = guided._replace(x0=_finite(guided.x0, module, state.noise, "the guided clean estimate"))
+        x0 = _finite(guided.x0, module, state.noise, "the guided clean estimate")
+        done = module.finished.to(x0.device)[:, None, None, None]
+        guided = guided._replace(x0=torch.where(done, state.x0, x0))
         self.sampler.advance(guided, state, float(batch))
         module.finished = module.finished | self.sampler.finished
         auxiliary = guided.x0_auxiliary if guided.x0_auxiliary is not None else state.x0_auxiliary

@@ -12,6 +12,7 @@ from torch import Tensor
 from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.updates import GuidanceUpdate, Guided, ProximalUpdate
 from zeroair_pl.priors.base import Prior
+from zeroair_pl.priors.vp import schedule_fraction
 from zeroair_pl.tensors.per_image import PerImage, randn
 from zeroair_pl.tensors.threads import all_threads
 
@@ -88,6 +89,10 @@ class Sampler(ABC):
         self.nfe[~self.finished] += times * (len(x) // len(self.y) or 1)
         with all_threads():
             return self.prior.denoise(x, sigma)
+
+    def fraction(self, level: float) -> float:
+        """Where this level lies on the paper's schedule, t/T, in which its three stages are stated."""
+        return schedule_fraction(float(self.sigma.max()))
 
     def error(self, x0: Tensor) -> Tensor:
         """(B,): root-mean-square error of the clean estimate; here what is known of the prior."""

@@ -56,5 +56,5 @@ def check_levels(steps: int, sigma_max: float | None, sigma_min: float) -> None:
 
 def geometric(high: Tensor, low: Tensor, steps: int) -> Tensor:
     """(steps, B): from ``high`` to ``low``, (B,) each, in equal ratios; ``high`` alone for one step."""
-    share = torch.linspace(0, 1, steps, dtype=torch.float64)[:, None] if steps > 1 else torch.zeros(1, 1)
+    share = torch.linspace(0, 1, steps, dtype=torch.float64)[:, None]  # 0 alone for one step
     return torch.lerp(high.double().log()[None], low.double().log()[None], share).exp().float()

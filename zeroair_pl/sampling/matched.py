@@ -12,6 +12,7 @@ from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.matched import MatchedUpdate, observed
 from zeroair_pl.guidance.updates import GuidanceUpdate, Guided
 from zeroair_pl.priors.base import Prior
+from zeroair_pl.priors.vp import schedule_fraction
 from zeroair_pl.sampling.base import Sampler
 from zeroair_pl.sampling.levels import check_levels, geometric
 from zeroair_pl.tensors.per_image import PerImage
@@ -90,6 +91,10 @@ class NoiseMatchedSampler(Sampler):
             rows = looks.to(x0.device)
             x0[rows] = cycle_spin(self.prior, x0[rows], self.x[rows], self.sigma[looks], SHIFTS)
         return torch.where(self.finished.to(x0.device)[:, None, None, None], self.x0, x0)
+
+    def fraction(self, level: float) -> float:
+        """Of the level itself, which a photo that is looked at for the last time may have left."""
+        return schedule_fraction(float(self.sigmas[int(level)].max()))
 
     def error(self, x0: Tensor) -> Tensor:
         """From the noise that was added, where there is enough of it, else as last measured.

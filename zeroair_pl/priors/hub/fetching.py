@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from zeroair_pl.errors import ConfigError
+from zeroair_pl.errors import ConfigError, typed
 from zeroair_pl.paths import at_home
 from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.priors.hub.adm import convert_adm, load_weights
@@ -77,13 +77,13 @@ def by_hand(entry: Entry, folder: Path, class_label: int | None = None) -> str:
         files = f"config.json, scheduler_config.json and {entry.file}"
         return (
             f"On a machine with a network, get {files} from {entry.page}, put them into {folder}, "
-            f"and check them with: python cli.py prior info {folder}"
+            f"and check them with: {typed(f'prior info {folder}')}"
         )
     checkpoint = folder.parent / entry.file
     label = "" if class_label is None else f" --class_label {class_label}"
     return (
         f"On a machine with a network, get {entry.source}, put it at {checkpoint}, "
-        f"and run: python cli.py prior convert {checkpoint} {folder}{label}"
+        f"and run: {typed(f'prior convert {checkpoint} {folder}{label}')}"
     )
 
 

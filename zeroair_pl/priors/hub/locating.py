@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from zeroair_pl.errors import ConfigError, did_you_mean
+from zeroair_pl.errors import ConfigError, did_you_mean, typed
 from zeroair_pl.paths import at_home
 from zeroair_pl.priors.hub.catalogue import CATALOGUE, fetched, known
 
@@ -33,7 +33,7 @@ def locate(path: str) -> Path:
     if folder.is_file():
         raise ConfigError(
             f"prior.path: {path} is a file; expected a folder. Turn an OpenAI ADM checkpoint into one with: "
-            f"python cli.py prior convert {path} OUT"
+            f"{typed(f'prior convert {path} OUT')}"
         )
     if (there := fetched(path)) is not None:
         return there
@@ -49,10 +49,10 @@ def locate(path: str) -> Path:
         reason = ""
     if (entry := known(path)) is not None:
         raise ConfigError(
-            f"prior.path: {path!r} is not here yet.{reason} Get it with: python cli.py prior fetch {entry.name}"
+            f"prior.path: {path!r} is not here yet.{reason} Get it with: {typed(f'prior fetch {entry.name}')}"
         )
     raise ConfigError(
         f"prior.path: {path!r} is no folder and no bundled prior ({', '.join(bundled_priors())})."
         f"{did_you_mean(path, [*bundled_priors(), *CATALOGUE])}{reason} Known priors are listed by: "
-        "python cli.py prior list"
+        f"{typed('prior list')}"
     )

@@ -1,0 +1,101 @@
+"""What every sampler must keep, seen in whole fits: a dim, noisy photo, ``Noise`` as φ, and a prior without weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zeroair_pl.checks.samples import degraded
+from zeroair_pl.checks.stand_in import _Blurring
+from zeroair_pl.degradations import Noise
+from zeroair_pl.errors import ConfigError
+from zeroair_pl.guidance.fidelity import Fidelity
+from zeroair_pl.guidance.stages import Term
+from zeroair_pl.method.fit import fit
+from zeroair_pl.method.restoration import Modelling
+from zeroair_pl.method.sampling import Guidance
+from zeroair_pl.method.settings import Method, Result, Sampling
+from zeroair_pl.priors import DenoiserPrior
+
+_TERMS = [Term(Fidelity())]
+
+
+def _method(sampler: Any, seed: int = 0, sigma_max: float | None = 0.26) -> Method:
+    sampling = Sampling(steps=4, sigma_max=sigma_max, sampler=sampler)
+    return Method(Noise, _Blurring(), Modelling(_TERMS), Guidance(_TERMS), sampling, seed)
+
+
+def _result(sampler: Any, photos: int = 1, seed: int = 0) -> Result:
+    y = torch.cat([degraded(24, 40).flip(3) if i % 2 else degraded(24, 40) for i in range(photos)])
+    return fit(y, [f"{i}.png" for i in range(photos)], _method(sampler, seed))
+
+
+def decreasing(kind: Any) -> None:
+    """visits as many levels as it is asked for"""
+    levels = kind().fresh().prepare(_Blurring(), 4, 0.26, 0.0114)
+    assert len(levels) == len(set(levels)) == 4, f"visits {levels} in 4 steps"
+
+
+def refuses(kind: Any) -> None:
+    """refuses a range of levels that is none"""
+    for steps, high, low in ((0, 0.26, 0.01), (4, 0.01, 0.26), (4, 0.26, -1.0)):
+        try:
+            kind().fresh().prepare(_Blurring(), steps, high, low)
+        except ConfigError:
+            continue
+        raise AssertionError(f"takes {steps} steps from {high} to {low}")
+
+
+def restores(kind: Any) -> None:
+    """gives finite images of the photo's size in [0, 1], nearer to the photo than black is"""
+    result, y = _result(kind()), degraded(24, 40)
+    assert result.restored.shape == y.shape, f"gives {tuple(result.restored.shape)} for {tuple(y.shape)}"
+    assert bool(torch.isfinite(result.restored).all()), "is not finite"
+    assert float(result.restored.min()) >= 0, "falls below 0"
+    assert float(result.restored.max()) <= 1, "exceeds 1"
+    error = float((result.restored - y).square().mean().sqrt())
+    assert error < 0.1, f"is {error:.2f} away from the photo"
+
+
+def counts(kind: Any) -> None:
+    """counts what the prior was shown"""
+    shown: list[int] = []
+    answer = _Blurring().denoise
+
+    def counted(x: Tensor, sigma: Tensor) -> Tensor:
+        shown.append(len(x))
+        return answer(x, sigma)
+
+    method = replace(_method(kind()), prior=DenoiserPrior(counted))
+    nfe = fit(degraded(24, 24), ["a.png"], method).nfe[0]
+    assert nfe == sum(shown) > 0, f"says {nfe} images, the prior was shown {sum(shown)}"
+
+
+def same_seed(kind: Any) -> None:
+    """gives the same bits for the same seed, also when one sampler is used again"""
+    sampler = kind()
+    first, second = _result(sampler).restored, _result(sampler).restored
+    assert torch.equal(first, second), "other bits the second time"
+    assert torch.equal(first, _result(kind()).restored), "other bits with another one of it"
+
+
+def own_state(kind: Any) -> None:
+    """keeps all that changes in a fit in its own copy"""
+    sampler = kind()
+    before = set(vars(sampler))
+    _result(sampler)
+    assert not (new := set(vars(sampler)) - before), f"the one that was given now has {', '.join(sorted(new))}"
+
+
+def company(kind: Any) -> None:
+    """gives an image nearly the same result in any company"""
+    alone, both = _result(kind()).restored, _result(kind(), photos=2).restored
+    error = float((both[:1] - alone).abs().max())
+    assert error < 0.02, f"differs by {error:.3f}"
+
+
+CHECKS: list[Callable[[Any], None]] = [decreasing, refuses, restores, counts, same_seed, own_state, company]
