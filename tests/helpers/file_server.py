@@ -77,5 +77,5 @@ class FileServer:
         part = self.content[begin:]
         if self.cuts:
             part = part[: self.cuts.pop(0)]
+        self.sent.append(len(part))  # before whoever gets it may look
         request.wfile.write(part)
-        self.sent.append(len(part))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import mmap
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
 from zeroair_pl.photos.exif import EXIF_IFD, GPS_IFD, Entry, append, read_block, read_directory, write_block
@@ -40,7 +43,7 @@ def read_metadata(file: IO[bytes], page: tifffile.TiffPage, orientation: int) ->
         lost += [f"the BigTIFF tags {', '.join(map(str, kept))}"] if kept else []
         entries: tuple[Entry, ...] = ()
     else:
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        with _content(file) as data:
             entries = read_directory(data, page.offset, page.parent.byteorder, only=_KEPT | handled)
     found = {entry.tag: entry.value for entry in entries}
     block = [entry for entry in entries if entry.tag in _KEPT]
@@ -48,6 +51,16 @@ def read_metadata(file: IO[bytes], page: tifffile.TiffPage, orientation: int) ->
         block.append(Entry(ORIENTATION, _SHORT, struct.pack("<H", orientation)))
     photoshop = without_thumbnails(found.get(_PHOTOSHOP, b""))
     return write_block(block), Metadata(found.get(_XMP), photoshop or None, found.get(_IPTC), lost=tuple(lost))
+
+
+@contextmanager
+def _content(file: IO[bytes]) -> Iterator[bytes | mmap.mmap]:
+    """The whole file, without reading it where it lies on a disk."""
+    if isinstance(file, io.BytesIO):
+        yield file.getvalue()
+    else:
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            yield data
 
 
 def with_metadata(tiff: bytes, exif: bytes | None, metadata: Metadata) -> bytes:
