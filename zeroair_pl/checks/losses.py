@@ -31,7 +31,10 @@ def no_company(kind: Any) -> None:
     """gives an image the same value in any batch"""
     loss, (y, x0) = kind(), _images()
     value, alone = loss(_state(loss, y, x0))[0], loss(_state(loss, y[:1], x0[:1]))[0]
-    assert torch.equal(value, alone), f"gives {float(alone):g} for an image alone, {float(value):g} beside another"
+    # Alone or not, an operation may be divided among threads in other ways; it is the last bits that differ then.
+    assert torch.allclose(value, alone, rtol=1e-5), (
+        f"gives {float(alone):g} for an image alone, {float(value):g} beside another"
+    )
 
 
 def gradients(kind: Any) -> None:

@@ -26,7 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         words = list(sys.argv[1:] if argv is None else argv)
         with debug() if "--debug" in words else nullcontext():
             status = _run([word for word in words if word != "--debug"])
-        return status or _flushed()
+        status = status or _flushed()
+        _settle_news()
+        return status
     except BrokenPipeError:  # whoever read the output is gone, as in `| head`; what matters is in files
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + 13  # as a shell reports SIGPIPE
@@ -46,6 +48,14 @@ def _flushed() -> int:
         return 0
     console.tell(f"error: standard output cannot be written ({trouble.strerror or trouble}).")
     return 1
+
+
+def _settle_news() -> None:
+    """News that cannot be written, as on a disk that is full, are lost; Python would end with status 120 for them."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def _run(words: list[str]) -> int:
