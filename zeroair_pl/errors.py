@@ -15,7 +15,7 @@ class ZeroAIRError(Exception):
 
 
 class InputError(ZeroAIRError):
-    """One image cannot be read or written. It costs that image; the others go on."""
+    """One image cannot be read or written. The others go on."""
 
 
 class ConfigError(ZeroAIRError):

@@ -1,4 +1,4 @@
-"""Plugins: found by class wherever they are, listed, usable by name; a broken one costs itself alone."""
+"""Plugins: found by class wherever they are, listed, usable by name; a broken one does not stop the others."""
 
 from __future__ import annotations
 

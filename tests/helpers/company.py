@@ -1,4 +1,4 @@
-"""A prior that waits for other processes, so that what is told of several is not left to chance."""
+"""A prior that waits until other processes are running, so that tests of several processes do not depend on timing."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def test_what_is_seen_at_once_is_halved_before_tiles_are() -> None:
     assert tried == [2, 1], "without running out again"
     prior.limit = 64**2
     prior.predict(x[:3], t[:3])
-    assert prior.tiling.side == 64, "not even one photo has room"
+    assert prior.tiling.side == 64, "memory is too small for one photo at once, so it is tiled"
 
 
 def sizes(tiling: Tiling | None) -> list[tuple[int, int, int]]:

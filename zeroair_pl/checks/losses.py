@@ -28,7 +28,7 @@ def one_value_each(kind: Any) -> None:
 
 
 def no_company(kind: Any) -> None:
-    """gives an image the same value in any batch"""
+    """gives an image the same value in any batch, to rounding"""
     loss, (y, x0) = kind(), _images()
     value, alone = loss(_state(loss, y, x0))[0], loss(_state(loss, y[:1], x0[:1]))[0]
     # Alone or not, an operation may be divided among threads in other ways; it is the last bits that differ then.

@@ -141,7 +141,7 @@ class Evaluation:
         self.errors += [line for line in dict.fromkeys(said) if line and line not in self.errors]
 
     def score(self, case: Case, sets: dict[str, Files]) -> None:
-        """Adds the scores of one image in all sets; what cannot be scored costs itself, and is said in one line."""
+        """Adds the scores of one image in all sets; what cannot be scored is reported in one line, and left out."""
         try:
             truth = None if case.reference is None else load_photo(case.reference).pixels
             degraded = None if case.image is None else load_photo(case.image).pixels

@@ -33,7 +33,7 @@ def fit(
 ) -> Result:
     """Restores B photos of one size in one fit. None of them has any influence on another.
 
-    Operations on larger batches may round differently; ``solve`` computes photos one by one where that costs nothing.
+    Operations on larger batches may round differently; ``solve`` computes photos one by one on a CPU.
 
     Args:
         y: (B, 3, H, W) in [0, 1].

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lightning.pytorch import Callback
 
 
+@own_modes()
 def solve(
     y: Tensor,
     names: list[str],
@@ -33,17 +34,6 @@ def solve(
     On a CPU, and where they are large, photos are computed one by one: a photo has the same result, to the bit, in any
     batch. Other devices compute them at once, and may round differently there.
     """
-    with own_modes():
-        return _solve(y, names, method, callbacks, trainer)
-
-
-def _solve(
-    y: Tensor,
-    names: list[str],
-    method: Method,
-    callbacks: Sequence[Callback],
-    trainer: dict[str, Any] | None,
-) -> Result:
     large = is_large(y, method)
     one = fit_large if large else fit
     if len(names) == 1 or not (large or device_of(trainer).type == "cpu"):

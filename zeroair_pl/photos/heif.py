@@ -66,9 +66,7 @@ def _heic(path: Path, file: IO[bytes]) -> Photo:
 
 def _avif(path: Path, file: IO[bytes]) -> Photo:
     with Image.open(file, formats=("AVIF",)) as image:
-        check_size(path, *image.size)
-        if (frames := getattr(image, "n_frames", 1)) > 1:
-            raise InputError(f"{path}: an animation ({frames} frames); only still photos are restored.")
+        _check_still(path, image)
         file.seek(0)
         data = file.read()
         depth, exif_and_orientation = _av1_depth(data), read_exif(image)
@@ -83,14 +81,18 @@ def _avif(path: Path, file: IO[bytes]) -> Photo:
         )
 
 
+def _check_still(path: Path, image: Image.Image) -> None:
+    check_size(path, *image.size)
+    if (frames := getattr(image, "n_frames", 1)) > 1:
+        raise InputError(f"{path}: an animation ({frames} frames); only still photos are restored.")
+
+
 def _jxl(path: Path, file: IO[bytes]) -> Photo:
     import imagecodecs
     import pillow_jxl  # noqa: F401  # tells Pillow of the format
 
     with Image.open(file, formats=("JXL",)) as image:
-        check_size(path, *image.size)
-        if (frames := getattr(image, "n_frames", 1)) > 1:
-            raise InputError(f"{path}: an animation ({frames} frames); only still photos are restored.")
+        _check_still(path, image)
         file.seek(0)
         array = np.asarray(imagecodecs.jpegxl_decode(file.read()))
         if array.dtype != np.uint8:
