@@ -10,11 +10,11 @@ from zeroair_pl.degradations import Degradation
 def held(family: type[Degradation]) -> str:
     """The import path of a class like ``family``, but for its noise level, which is not learned."""
 
-    def initialise(self: Degradation, y: Tensor) -> None:
-        family.initialise(self, y)
+    def initialize(self: Degradation, y: Tensor) -> None:
+        family.initialize(self, y)
         self.log_noise.requires_grad_(False)
 
     name = f"Held{family.__name__}"
     if name not in globals():
-        globals()[name] = type(name, (family,), {"initialise": initialise, "__module__": __name__})
+        globals()[name] = type(name, (family,), {"initialize": initialize, "__module__": __name__})
     return f"{__name__}.{name}"

@@ -195,9 +195,9 @@ def restore(photos: PhotoSet, preset: sets.Preset, seed: int, folder: Path) -> d
 
 def row_of(scored: Sequence[Scored]) -> dict[str, Any]:
     """One row of the table, from the scores of its photos and seeds."""
-    from zeroair_pl.scores.scoring import over_seeds, summarise, worst
+    from zeroair_pl.scores.scoring import over_seeds, summarize, worst
 
-    ((result, found),) = summarise(scored).items()
+    ((result, found),) = summarize(scored).items()
     row: dict[str, Any] = {"photos": len({each.name for each in scored})}
     row |= {metric: round(summary.mean, 4) for metric, summary in found.items()}
     if "psnr" in found:

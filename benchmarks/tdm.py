@@ -109,7 +109,7 @@ def measure(options: argparse.Namespace) -> int:
                 cases.append({**case_of, "start": start, "end": errors(phi, made, kind)})
         families = Counter(case["family"] for case in cases)
         print(f"{kind:<10} {'families':<20} " + ", ".join(f"{family} {n}" for family, n in families.items()))
-        rows = _summarised(kind, cases)
+        rows = _summarized(kind, cases)
         about["kinds"][kind] = {"config": Path(config).stem, "families": families, "quantities": rows, "cases": cases}
     print(f"all numbers: {machine.write(options.name, about)}")
     return 0
@@ -123,7 +123,7 @@ def first_look(method: Method, y: Tensor) -> Degradation:
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     phi = method.degradation()
-    phi.initialise(y)
+    phi.initialize(y)
     FirstLook(method.prior.to(device))(phi, y)
     return phi
 
@@ -141,7 +141,7 @@ def errors(phi: Degradation, truth: Composed, kind: str) -> dict[str, float]:
     import torch
 
     with torch.no_grad():
-        maps, sigma, seen = phi.maps(), float(phi.noise_level()), phi(truth.clean)
+        maps, sigma, seen = phi.diagnostics(), float(phi.noise_level()), phi(truth.clean)
     found: dict[str, float] = {}
     if kind == "haze":
         t = maps.get("transmission", torch.ones_like(truth.transmission)).mean(1, keepdim=True)
@@ -169,7 +169,7 @@ def _without_noise(truth: Composed) -> Tensor:
     return seen if truth.airlight is None else seen + truth.airlight * (1 - truth.transmission)
 
 
-def _summarised(kind: str, cases: list[dict[str, Any]]) -> dict[str, Any]:
+def _summarized(kind: str, cases: list[dict[str, Any]]) -> dict[str, Any]:
     """Means over the cases, in all and by strength, against the goals; prints them."""
     rows = {}
     for quantity in cases[0]["end"]:

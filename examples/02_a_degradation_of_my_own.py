@@ -39,8 +39,8 @@ class Faded(Degradation):
         super().__init__()
         self.dark, self.bright = dark, bright
 
-    def initialise(self, y: Tensor) -> None:
-        super().initialise(y)  # the noise level
+    def initialize(self, y: Tensor) -> None:
+        super().initialize(y)  # the noise level
         low, high = (y[0].flatten(1).quantile(q, dim=1).view(1, 3, 1, 1) for q in (0.005, 0.995))
         contrast = (high - low) / (self.bright - self.dark)
         black = low - contrast * self.dark
@@ -55,11 +55,11 @@ class Faded(Degradation):
         black, white = self.ends.split(1)
         return (y - black) / (white - black).clamp(min=0.05)
 
-    def regularisation(self) -> Tensor:
+    def penalty(self) -> Tensor:
         # In nats: two other black points explain the photo as well, and the start is known to about 0.03.
-        return super().regularisation() + 0.5 * ((self.ends - self.start) / 0.03).square().mean()
+        return super().penalty() + 0.5 * ((self.ends - self.start) / 0.03).square().mean()
 
-    def maps(self) -> dict[str, Tensor]:
+    def diagnostics(self) -> dict[str, Tensor]:
         black, white = self.ends.split(1)
         return {"black": black, "white": white}
 

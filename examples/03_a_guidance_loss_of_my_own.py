@@ -25,7 +25,7 @@ class Calm(GuidanceLoss):
     """Total variation, mean √(|∇x0|² + ε²): flat areas become flatter, edges stay (Rudin, Osher & Fatemi, 1992).
 
     Args:
-        epsilon: differences between neighbours well below it, in units of [0, 1], count as none.
+        epsilon: differences between neighbors well below it, in units of [0, 1], count as none.
     """
 
     def __init__(self, epsilon: float = 0.02) -> None:
@@ -48,7 +48,7 @@ def main(
     folder: str | Path = "restored/example_03",
     **settings: Any,
 ) -> list[float]:
-    # The weight is in nats an element: 4 says that a difference of 1/4 between neighbours is e times rarer than none.
+    # The weight is in nats an element: 4 says that a difference of 1/4 between neighbors is e times rarer than none.
     term = {"loss": Calm(), "weight": 4}
     found = []
     for name, terms in (("without", []), ("with", [term])):
@@ -58,7 +58,7 @@ def main(
         if row.status == "failed":
             raise SystemExit(row.reason)
         found.append(float(roughness(load_photo(results.folder / row.output).pixels[None])))
-        print(f"{name:>7}: mean difference between neighbours {255 * found[-1]:.2f}/255")
+        print(f"{name:>7}: mean difference between neighbors {255 * found[-1]:.2f}/255")
     return found
 
 

@@ -24,8 +24,8 @@ class ColourCast(Degradation):
         super().__init__()
         self.trust = trust
 
-    def initialise(self, y: Tensor) -> None:
-        super().initialise(y)
+    def initialize(self, y: Tensor) -> None:
+        super().initialize(y)
         mean = y.mean((2, 3), keepdim=True) + 1e-3  # black, too, has a colour then
         self.register_buffer("log_gain_start", self.trust * (mean / mean.mean()).clamp(0.2, 5).log())
         self.log_gain = nn.Parameter(self.log_gain_start.clone())
@@ -36,8 +36,8 @@ class ColourCast(Degradation):
     def invert(self, y: Tensor) -> Tensor:
         return y / self.log_gain.exp()
 
-    def regularisation(self) -> Tensor:
-        return super().regularisation() + 10 * (self.log_gain - self.log_gain_start).square().mean()
+    def penalty(self) -> Tensor:
+        return super().penalty() + 10 * (self.log_gain - self.log_gain_start).square().mean()
 
-    def maps(self) -> dict[str, Tensor]:
+    def diagnostics(self) -> dict[str, Tensor]:
         return {"gain": self.log_gain.exp()}

@@ -39,7 +39,7 @@ class CosinePrior(Prior):
         return torch.cat([_denoised(*pair) for pair in pairs]).clamp(-0.5, 0.5) + 0.5
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """Differences between neighbours, at full and at half resolution."""
+        """Differences between neighbors, at full and at half resolution."""
         return [
             torch.cat([y[..., 1:, 1:] - y[..., 1:, :-1], y[..., 1:, 1:] - y[..., :-1, 1:]], dim=1)
             for y in (x, F.avg_pool2d(x, 2))

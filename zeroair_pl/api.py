@@ -118,7 +118,7 @@ class Method(settings.Method):
         return Restored(
             photo=source,
             full=task.result.restored[0],
-            diagnostics=as_arrays(task.result.maps[0]),
+            diagnostics=as_arrays(task.result.diagnostics[0]),
             name=name,
             kind=task.row.kind,
             noise_level=task.row.noise_level or 0.0,

@@ -51,7 +51,7 @@ def evaluate(results: str | Path | Sequence[str | Path] = (), config: Configs = 
         settings: ``images``, ``references``, ``out``, ``seeds``, and any keys of a config.
 
     Returns:
-        ``scored``, one entry for each image, set of results and seed, for ``zeroair_pl.scores.scoring.summarise``;
+        ``scored``, one entry for each image, set of results and seed, for ``zeroair_pl.scores.scoring.summarize``;
         ``errors``; ``restored``, by seed; ``folder``, where the tables are.
 
     Raises:

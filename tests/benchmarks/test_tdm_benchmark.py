@@ -27,7 +27,7 @@ class Known(Degradation):
     def forward(self, x: Tensor) -> Tensor:
         return (self.light * x) ** self.gamma * self.t + self.airlight * (1 - self.t)
 
-    def maps(self) -> dict[str, Tensor]:
+    def diagnostics(self) -> dict[str, Tensor]:
         gamma = torch.full((1, 1, 1, 1), self.gamma)
         return {"transmission": self.t, "airlight": self.airlight, "illumination": self.light, "gamma": gamma}
 
@@ -90,7 +90,7 @@ def test_errors_are_those_that_were_made(script: ModuleType) -> None:
     assert found["gamma"] == pytest.approx(0.2, abs=1e-3)
 
     plain = Noise()
-    plain.initialise(hazy.y)
+    plain.initialize(hazy.y)
     missed = float((1 - hazy.transmission).mean())
     assert script.errors(plain, hazy, "haze")["transmission"] == pytest.approx(missed, abs=1e-3), "it knows of no haze"
     noisy = noise(clean, 0, torch.Generator().manual_seed(0))

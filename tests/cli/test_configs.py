@@ -124,7 +124,7 @@ def test_the_published_presets_are_those_of_the_paper(name: str, preset: Preset)
     assert config["prior"]["init_args"]["precision"] == "float16"
 
     modelling = config["modelling"]
-    assert (modelling["lr"], modelling["steps"], modelling["regularisation"]) == (1e-3, 1, 0)
+    assert (modelling["lr"], modelling["steps"], modelling["penalty"]) == (1e-3, 1, 0)
     reconstruction, perceptual, gan = modelling["terms"]
     vgg = {"trunk": "vgg16.tv_in1k", "layers": [0, 1]}  # up to relu2_2
     assert reconstruction["loss"] == {"class_path": "Fidelity", "init_args": {"target": "x0"}}

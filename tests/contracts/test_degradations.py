@@ -43,19 +43,19 @@ def test_members_can_be_computed_as_one(family: Any) -> None:
     apart, together = (build_per_image(family, ["a.png", "b.png", "c.png"], 0, "degradation") for _ in range(2))
     for i in range(3):
         for group in (apart, together):
-            group.each[i].initialise(y[i : i + 1])
+            group.each[i].initialize(y[i : i + 1])
             with torch.no_grad():
                 for k, p in enumerate(group.each[i].parameters()):
                     p.add_(0.02 * (i + 1) * (-1) ** k)  # learned
-    methods = ["noise_level", "regularisation", "invert", "first_estimate", "maps"]
+    methods = ["noise_level", "penalty", "invert", "first_estimate", "diagnostics"]
     together.stack(y, [*methods, "seen_through"] if family.pointwise else methods)
     assert together.stacked
     same = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-5)
     for method, image in (("forward", x), ("invert", y), ("first_estimate", y)):
         same(together.call(method, image), apart.call(method, image))
-    for method in ("noise_level", "regularisation"):
+    for method in ("noise_level", "penalty"):
         same(together.call(method), apart.call(method))
-    for one, other in zip(together.dicts("maps"), apart.dicts("maps"), strict=True):
+    for one, other in zip(together.dicts("diagnostics"), apart.dicts("diagnostics"), strict=True):
         same(one, other)
     if family.pointwise:
         for one, other in zip(together.dicts("seen_through", y), apart.dicts("seen_through", y), strict=True):
@@ -63,9 +63,7 @@ def test_members_can_be_computed_as_one(family: Any) -> None:
     gradients: list[Any] = []
     for group in (together, apart):
         variable = x.clone().requires_grad_()
-        energies = (
-            group(variable).square().flatten(1).mean(1) + group.call("regularisation") + group.call("noise_level")
-        )
+        energies = group(variable).square().flatten(1).mean(1) + group.call("penalty") + group.call("noise_level")
         energies.sum().backward()
         gradients.append(variable.grad)
     same(*gradients)

@@ -126,7 +126,7 @@ def test_timm_with_an_unknown_name_suggests_a_near_one() -> None:
 
 
 def test_any_timm_trunk_gives_features(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With random weights: the trunk's layers, its normalisation and the choice of layers are what is tested."""
+    """With random weights: the trunk's layers, its normalization and the choice of layers are what is tested."""
     torch.manual_seed(0)
     original, made = timm.create_model, []
 
@@ -180,7 +180,7 @@ def test_networks_that_are_computed_as_one_give_the_same_loss_and_gradients(
         loss = kind()
         state = state_for(loss, auxiliary=auxiliary, family=family)
         if stacked:
-            state.degradation.stack(state.y, ["noise_level", "regularisation"])
+            state.degradation.stack(state.y, ["noise_level", "penalty"])
             for network in state.discriminators.values():
                 network.stack(state.y)
                 assert network.stacked

@@ -29,7 +29,7 @@ DONE_TO = {
 
 def started(y: Tensor) -> Any:
     phi = Auto()
-    phi.initialise(y)
+    phi.initialize(y)
     return phi
 
 
@@ -49,11 +49,11 @@ def test_what_auto_finds_does_not_depend_on_the_size_of_the_photo(kind: str) -> 
 def test_auto_is_the_family_that_it_chose() -> None:
     y = DONE_TO["Haze"](clean(PHOTOS[0]))
     auto, haze = started(y), Haze()
-    haze.initialise(y)
+    haze.initialize(y)
     torch.testing.assert_close(auto(y), haze(y))
     torch.testing.assert_close(auto.invert(y), haze.invert(y))
-    torch.testing.assert_close(auto.regularisation(), haze.regularisation())
-    assert auto.maps().keys() == haze.maps().keys()
+    torch.testing.assert_close(auto.penalty(), haze.penalty())
+    assert auto.diagnostics().keys() == haze.diagnostics().keys()
     auto.log_noise.data.add_(1)
     torch.testing.assert_close(auto.chosen.noise_level(), auto.noise_level())
     shared = [p for name, p in auto.named_parameters(remove_duplicate=False) if name.endswith("log_noise")]
@@ -93,7 +93,7 @@ def test_a_clean_photo_is_left_as_it_is(name: str) -> None:
 def test_a_look_through_the_prior_finds_the_noise_under_texture(name: str, sigma: float) -> None:
     y = noisy(0.1 + 0.8 * crop(name), sigma / 255)
     phi = Noise()
-    phi.initialise(y)
+    phi.initialize(y)
     FirstLook(bundled())(phi, y)
     assert 255 * float(phi.noise_level()) == pytest.approx(sigma, rel=0.2)
 
@@ -127,7 +127,7 @@ def test_a_large_photo_is_looked_at_in_parts() -> None:
     for size in ((64, 96), (500, 600), (100, 700)):
         phi = Looking()
         photo = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
-        phi.initialise(photo)
+        phi.initialize(photo)
         look(phi, photo)
     assert look.nfe == 1 + 4 + 2
     assert [tuple(y.shape) for y in seen] == [(1, 3, 64, 96), (4, 3, 192, 192), (2, 3, 100, 192)]

@@ -33,7 +33,7 @@ def restore(y: Tensor, family: Any) -> Result:
 
 def started(family: Any, y: Tensor) -> Any:
     phi: Degradation = family()
-    phi.initialise(y)
+    phi.initialize(y)
     return phi
 
 
@@ -122,8 +122,10 @@ def test_haze_that_was_put_on_is_found_and_removed(name: str, transmission: floa
     photo = clean(name)
     y = noisy(transmission * photo + airlight * (1 - transmission), 0.01)
     result = restore(y, Haze)
-    assert float(result.maps[0]["transmission"].median()) == pytest.approx(transmission, abs=0.12)
-    torch.testing.assert_close(result.maps[0]["airlight"].flatten(), torch.full((3,), airlight), atol=0.12, rtol=0)
+    assert float(result.diagnostics[0]["transmission"].median()) == pytest.approx(transmission, abs=0.12)
+    torch.testing.assert_close(
+        result.diagnostics[0]["airlight"].flatten(), torch.full((3,), airlight), atol=0.12, rtol=0
+    )
     assert psnr(result.restored, photo) > psnr(y, photo) + 2.5
 
 

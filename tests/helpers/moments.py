@@ -79,7 +79,7 @@ def moment(
     phi = build_per_image(family, called, 0, "degradation")
     for i, each in enumerate(phi):
         assert isinstance(each, Degradation)
-        each.initialise(y[i : i + 1])
+        each.initialize(y[i : i + 1])
         if sigma is not None:
             each.log_noise.data.fill_(torch.tensor(sigma).log())
     discriminators = {

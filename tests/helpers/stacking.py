@@ -12,7 +12,7 @@ from helpers.moments import photos
 from zeroair_pl.tensors.per_image import PerImage, build_per_image
 
 OPEN = torch.zeros(3, dtype=torch.bool)  # none of three photos is finished
-METHODS = ["noise_level", "regularisation", "invert", "first_estimate", "maps"]  # as a fit tries them
+METHODS = ["noise_level", "penalty", "invert", "first_estimate", "diagnostics"]  # as a fit tries them
 
 
 def images(seed: int = 0, count: int = 3) -> Tensor:
@@ -29,7 +29,7 @@ def members(y: Tensor, family: Callable[[], nn.Module]) -> PerImage:
     """A family's members for these photos, as a fit makes them."""
     phi = build_per_image(family, [f"{i}.png" for i in range(len(y))], 7, "degradation")
     for i, each in enumerate(phi):
-        each.initialise(y[i : i + 1])
+        each.initialize(y[i : i + 1])
     return phi
 
 
@@ -42,14 +42,14 @@ def adam(group: PerImage) -> torch.optim.Optimizer:
     return torch.optim.Adam(group.parameters(), lr=1e-2)
 
 
-def train(group: PerImage, x: Tensor, optimiser: Any, steps: int = 20, finished: Tensor = OPEN) -> None:
+def train(group: PerImage, x: Tensor, optimizer: Any, steps: int = 20, finished: Tensor = OPEN) -> None:
     """Towards the mirrored images."""
     for _ in range(steps):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         losses = (group(x) - x.flip(-1)).square().flatten(1).mean(1)
         losses[~finished].sum().backward(inputs=group.trained(finished))
         with group.holding(finished):
-            optimiser.step()
+            optimizer.step()
 
 
 def weights(module: nn.Module) -> list[Tensor]:

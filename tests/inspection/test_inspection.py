@@ -50,7 +50,7 @@ class Dim(Degradation):
     def forward(self, x: Tensor) -> Tensor:
         return self.gain * x + 1e-3 * torch.randn(1)
 
-    def maps(self) -> dict[str, Tensor]:
+    def diagnostics(self) -> dict[str, Tensor]:
         ramp = torch.linspace(0, 1, 32).expand(1, 1, 24, 32)
         return {
             "light": ramp * self.gain,
@@ -68,7 +68,7 @@ class Spy(Callback):
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         assert isinstance(pl_module, Restoration)
         assert pl_module.state is not None
-        gain = torch.cat([phi.maps()["gain"].flatten() for phi in pl_module.phi])
+        gain = torch.cat([phi.diagnostics()["gain"].flatten() for phi in pl_module.phi])
         self.rows.append({**pl_module.record, "gain": gain.detach().clone(), "sigma": pl_module.state.noise})
 
 
@@ -162,7 +162,9 @@ def test_the_board_changes_nothing(photos: Tensor, tmp_path: Path) -> None:
     alone, watched = outcome([]), outcome([TensorBoard(tmp_path, NAMES, every=1)])
     assert torch.equal(alone[0].restored, watched[0].restored)
     assert torch.equal(alone[0].noise_level, watched[0].noise_level)
-    assert all(torch.equal(a["gain"], b["gain"]) for a, b in zip(alone[0].maps, watched[0].maps, strict=True))
+    assert all(
+        torch.equal(a["gain"], b["gain"]) for a, b in zip(alone[0].diagnostics, watched[0].diagnostics, strict=True)
+    )
     assert torch.equal(alone[1], watched[1])
     assert np.array_equal(alone[2], watched[2])
     assert alone[3] == watched[3]

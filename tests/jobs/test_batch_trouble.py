@@ -27,8 +27,8 @@ def bright(y: Tensor) -> bool:
 class Brittle(Noise):
     """Learns a shift, and breaks for bright photos once it is above what a tenth of the learning rate leads to."""
 
-    def initialise(self, y: Tensor) -> None:
-        super().initialise(y)
+    def initialize(self, y: Tensor) -> None:
+        super().initialize(y)
         self.shift, self.breaks = nn.Parameter(torch.zeros(())), bright(y)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -51,17 +51,17 @@ class Refuses(Noise):
 
     place, error = "forward", ValueError
 
-    def initialise(self, y: Tensor) -> None:
-        super().initialise(y)
+    def initialize(self, y: Tensor) -> None:
+        super().initialize(y)
         self.refuses = bright(y)
-        self._at("initialise")
+        self._at("initialize")
 
     def forward(self, x: Tensor) -> Tensor:
         self._at("forward")
         return super().forward(x)
 
-    def maps(self) -> dict[str, Tensor]:
-        self._at("maps")
+    def diagnostics(self) -> dict[str, Tensor]:
+        self._at("diagnostics")
         return {}
 
     def _at(self, place: str) -> None:
@@ -144,7 +144,7 @@ def test_a_whole_batch_that_diverges_is_begun_again_one_by_one(folder: Path) -> 
 
 @pytest.mark.parametrize(
     "place, error",
-    [("initialise", ValueError), ("forward", ValueError), ("maps", ValueError), ("forward", DivergenceError)],
+    [("initialize", ValueError), ("forward", ValueError), ("diagnostics", ValueError), ("forward", DivergenceError)],
 )
 def test_a_family_that_raises_for_one_photo_costs_that_one(
     folder: Path, monkeypatch: pytest.MonkeyPatch, place: str, error: Any
@@ -162,7 +162,7 @@ def test_a_family_that_raises_for_one_photo_costs_that_one(
 
 def test_a_checkpoint_of_a_batch_that_is_divided_does_not_stay(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for family in ("Brittle", "Refuses"):
-        monkeypatch.setattr(Refuses, "place", "maps")  # when checkpoints have been written
+        monkeypatch.setattr(Refuses, "place", "diagnostics")  # when checkpoints have been written
         restore(family, family, "5", "--sampling.steps", "5", "--checkpoint_every", "1")
         assert list(Path(family).rglob("*.ckpt")) == []
 

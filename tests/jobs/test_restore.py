@@ -40,8 +40,8 @@ def column(folder: Path, name: str) -> list[str]:
 class OnBright(Degradation):
     """Does something unusual to photos brighter than a threshold, and nothing to others."""
 
-    def initialise(self, y: Tensor) -> None:
-        super().initialise(y)
+    def initialize(self, y: Tensor) -> None:
+        super().initialize(y)
         self.bright = bool(y.mean() > 0.9)
 
     def forward(self, x: Tensor) -> Tensor:

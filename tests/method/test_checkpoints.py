@@ -119,4 +119,4 @@ def test_a_photo_that_was_finished_when_it_was_saved_stays_as_it_is(tmp_path: Pa
     resumed = fit(noisy, names(1), matched(Haze, **settings), [Checkpoints(tmp_path / "a.ckpt", 99, "")])
     assert resumed.nfe == whole.nfe < [12], "it was finished before"
     assert torch.equal(resumed.restored, whole.restored)
-    assert all(torch.equal(resumed.maps[0][key], value) for key, value in whole.maps[0].items())
+    assert all(torch.equal(resumed.diagnostics[0][key], value) for key, value in whole.diagnostics[0].items())

@@ -44,7 +44,7 @@ def check(result: zeroair_pl.method.settings.Result, y: Tensor, nfe: int) -> Non
     assert float(result.restored.min()) >= 0
     assert float(result.restored.max()) <= 1
     assert result.noise_level.shape == (len(y),)
-    assert len(result.maps) == len(y)
+    assert len(result.diagnostics) == len(y)
     assert result.nfe == [nfe] * len(y)
     assert result.lost == {}
 
@@ -56,7 +56,7 @@ def test_a_hazy_photo_gains_contrast() -> None:
     y = hazy(2, 33, 48)
     result = fit(y, names(2), method(Haze, steps=8))
     check(result, y, nfe=8)
-    assert set(result.maps[0]) >= {"transmission", "airlight"}
+    assert set(result.diagnostics[0]) >= {"transmission", "airlight"}
     assert bool((result.restored.flatten(1).std(1) > 1.15 * y.flatten(1).std(1)).all())
 
 
@@ -81,7 +81,7 @@ def test_the_papers_method_runs_with_every_objective(objective: Any) -> None:
     for record, guidance in zip(records.seen, guided, strict=True):
         players = ("adversarial", "residual_adversarial")
         wanted = {f"{name}/{what}" for name in players for what in ("discriminator", "accuracy")}
-        wanted |= {f"modelling/{name}" for name in ("fidelity", "perceptual", "adversarial", "regularisation")}
+        wanted |= {f"modelling/{name}" for name in ("fidelity", "perceptual", "adversarial", "penalty")}
         assert set(record) == wanted | guidance | {"noise_level"}
         assert all(value.shape == (1,) and bool(torch.isfinite(value).all()) for value in record.values())
         assert all(0 <= float(record[f"{name}/accuracy"]) <= 1 for name in players)
@@ -115,7 +115,7 @@ def test_every_family_has_a_sampler_of_its_own(family: Any) -> None:
 
 def test_a_term_that_no_parameter_feels_is_no_error() -> None:
     class Rigid(Noise):
-        def regularisation(self) -> Tensor:
+        def penalty(self) -> Tensor:
             return torch.zeros(())
 
     y = hazy(1)

@@ -63,8 +63,8 @@ def test_it_is_near_the_plain_path(family: type[Degradation]) -> None:
     moved = (plain.restored - y).square().mean().sqrt()
     assert float((plain.restored - large.restored).square().mean().sqrt()) < 0.3 * float(moved) + 0.01
     assert float(large.noise_level[0]) == pytest.approx(float(plain.noise_level[0]), rel=0.35)
-    for name, values in large.maps[0].items():
-        assert values.shape == plain.maps[0][name].shape
+    for name, values in large.diagnostics[0].items():
+        assert values.shape == plain.diagnostics[0][name].shape
 
 
 def test_maps_follow_edges_that_the_working_size_has_lost() -> None:
@@ -72,7 +72,7 @@ def test_maps_follow_edges_that_the_working_size_has_lost() -> None:
     y = torch.where(across > 80, 0.8, 0.2).expand(1, 3, *SIZE).contiguous()
     phi, small = Haze(), working_size(y, 24 * 32)
     assert small.shape[-2:] == (24, 32)
-    phi.initialise(small)
+    phi.initialize(small)
     phi.log_t = -0.1 - 1.5 * (small[:, :1] - 0.2)
     found = carried(phi, small, y).get_buffer("log_t")
     truth = -0.1 - 1.5 * (y[:, :1] - 0.2)
@@ -84,7 +84,7 @@ def test_maps_follow_edges_that_the_working_size_has_lost() -> None:
 def test_the_noise_is_that_of_the_full_size() -> None:
     y = 0.5 + 0.05 * torch.randn(1, 3, *SIZE, generator=torch.Generator().manual_seed(1))
     phi, small = Noise(), working_size(y, 24 * 32)
-    phi.initialise(small)
+    phi.initialize(small)
     assert phi.noise_level().item() < 0.03  # averaged away
     assert carried(phi, small, y).noise_level().item() == pytest.approx(0.05, rel=0.1)
 

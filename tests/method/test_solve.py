@@ -25,7 +25,7 @@ def test_a_photo_has_the_same_result_in_any_company_and_order(case: str) -> None
     assert torch.equal(alone.restored, together.restored[1:2])
     assert torch.equal(alone.noise_level, together.noise_level[1:2])
     assert alone.nfe == together.nfe[1:2]
-    assert alone.maps[0].keys() == together.maps[1].keys()
+    assert alone.diagnostics[0].keys() == together.diagnostics[1].keys()
     turned = solve(y[[2, 0]], [called[2], called[0]], CASES[case]())
     assert torch.equal(turned.restored, together.restored[[2, 0]])
 
@@ -33,8 +33,8 @@ def test_a_photo_has_the_same_result_in_any_company_and_order(case: str) -> None
 class BreaksOnBright(Noise):
     """Turns to NaN for the brighter of two photos."""
 
-    def initialise(self, y: Tensor) -> None:
-        super().initialise(y)
+    def initialize(self, y: Tensor) -> None:
+        super().initialize(y)
         self.factor = float("nan") if float(y.mean()) > 0.5 else 1.0
 
     def forward(self, x: Tensor) -> Tensor:

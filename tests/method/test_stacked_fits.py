@@ -59,7 +59,7 @@ def close(a: Result, b: Result, tolerance: float) -> None:
     torch.testing.assert_close(a.restored, b.restored, rtol=0, atol=tolerance)
     torch.testing.assert_close(a.noise_level, b.noise_level, rtol=0, atol=tolerance)
     assert a.nfe == b.nfe
-    for one, other in zip(a.maps, b.maps, strict=True):
+    for one, other in zip(a.diagnostics, b.diagnostics, strict=True):
         assert one.keys() == other.keys()
         assert all(torch.allclose(one[name], other[name], atol=tolerance) for name in one)
 
@@ -105,8 +105,8 @@ def test_families_that_auto_chose_share_a_fit(double: None, stack: Any) -> None:
 class Breaks(Noise):
     """Turns to NaN for bright photos, by a buffer: nothing keeps it out of a stack."""
 
-    def initialise(self, y: Tensor) -> None:
-        super().initialise(y)
+    def initialize(self, y: Tensor) -> None:
+        super().initialize(y)
         self.register_buffer("factor", torch.tensor(torch.nan if float(y.mean()) > 0.5 else 1.0))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -180,8 +180,8 @@ def test_a_photo_that_is_finished_early_has_the_result_that_it_has_alone(
 class ByBrightness(Affine):
     """A dark photo under a filter that leaves a fiftieth of the light: its noise, seen through it, is heavy."""
 
-    def initialise(self, y: Tensor) -> None:
-        super().initialise(y)
+    def initialize(self, y: Tensor) -> None:
+        super().initialize(y)
         self.gain.data.fill_(1.0 if float(y.mean()) > 0.1 else 0.02)
         self.offset.data.fill_(0.0)
         self.log_noise.data.fill_(torch.tensor(0.02).log())
@@ -222,7 +222,7 @@ def test_a_stacked_fit_that_is_resumed_ends_in_the_same_bits(stacked: None, tmp_
     assert torch.equal(resumed.restored, whole.restored)
     assert resumed.nfe == whole.nfe
     assert resumed.lost == whole.lost == ({1: whole.lost[1]} if case == "lost" else {})
-    for one, other in zip(resumed.maps, whole.maps, strict=True):
+    for one, other in zip(resumed.diagnostics, whole.diagnostics, strict=True):
         assert all(torch.equal(one[name], other[name]) for name in other)
 
 

@@ -168,7 +168,7 @@ def test_the_bundled_prior_leaves_no_seam(image: Callable[[int], Tensor]) -> Non
 
 
 def test_tiles_begin_where_the_strides_of_the_network_do(tmp_path: Path) -> None:
-    """Without normalisation, a tile's inside is the whole image's, and not that of a shifted grid."""
+    """Without normalization, a tile's inside is the whole image's, and not that of a shifted grid."""
     from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 
     from zeroair_pl.priors.network import DenoisingUNet
@@ -270,10 +270,10 @@ def test_what_is_global_stays_global_in_tiles() -> None:
         return fit(y, names(1), matched(Haze, prior=prior, lr=1e-2, steps=5, sigma_max=0.8))
 
     whole, tiled = restored(UNetPrior()), restored(UNetPrior(tile=48))
-    airlight = tiled.maps[0]["airlight"]
+    airlight = tiled.diagnostics[0]["airlight"]
     assert airlight.shape[-2:] == (1, 1)
-    torch.testing.assert_close(airlight, whole.maps[0]["airlight"], atol=0.01, rtol=0)
-    assert float((tiled.maps[0]["transmission"] - whole.maps[0]["transmission"]).abs().mean()) < 0.01
+    torch.testing.assert_close(airlight, whole.diagnostics[0]["airlight"], atol=0.01, rtol=0)
+    assert float((tiled.diagnostics[0]["transmission"] - whole.diagnostics[0]["transmission"]).abs().mean()) < 0.01
     assert 0 < float((tiled.restored - whole.restored).abs().mean()) < 0.02
 
 

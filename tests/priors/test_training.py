@@ -23,7 +23,7 @@ from zeroair_pl.priors.training.module import LEVELS, Optimisation, PriorTrainin
 from zeroair_pl.priors.training.photos import Crops, Data, Photos, centre, gather, held_out
 
 ROOT = Path(__file__).parents[2]
-SHORT: tuple[str, ...] = ("--config", "prior/tiny", "--optimisation.steps", "8", "--optimisation.validate_every", "4")
+SHORT: tuple[str, ...] = ("--config", "prior/tiny", "--optimization.steps", "8", "--optimization.validate_every", "4")
 SHORT += ("--network.widths", "[8,8]", "--trainer.precision", "32-true")
 
 
@@ -80,10 +80,10 @@ def test_an_interrupted_training_ends_with_the_same_bits(trained: Path, folder: 
     out = tmp_path / "toy"
     words: list[str | Path] = ["prior", "train", *SHORT, "--data.photos", folder, "--out", out]
     # As if it had been stopped after the first measurement: the learning rate does not depend on the steps yet.
-    decay = ("--optimisation.decay", "0.25")
+    decay = ("--optimization.decay", "0.25")
     straight = tmp_path / "straight"
     assert run(*words[:-1], straight, *decay).status == 0
-    assert run(*words, *decay, "--optimisation.steps", "4").status == 0
+    assert run(*words, *decay, "--optimization.steps", "4").status == 0
     halfway = weights(out)
     assert run(*words, *decay).status == 0
     for name, value in weights(straight).items():
@@ -114,7 +114,7 @@ def test_two_devices_train_one_network(folder: Path, tmp_path: Path) -> None:
         (["--data.late_crop", "2"], "data.late_crop: expected a multiple of 4, got 2; the nearest is 4"),
         (["--data.held_out", "6"], "data.photos: 6 usable photographs of 6 files"),
         (["--data.smallest_scale", "0"], "data.smallest_scale: expected 0.05 to 1, got 0"),
-        (["--optimisation.lr", "-1"], "optimisation.lr: expected"),
+        (["--optimization.lr", "-1"], "optimization.lr: expected"),
         (["--network.blocks", "[1]"], "network: widths and blocks"),
         (["--trainer.max_steps", "5"], "trainer.max_steps: is decided by the recipe"),
         (["--trainer.acelerator", "cpu"], "Did you mean 'accelerator'?"),
@@ -130,8 +130,8 @@ def test_what_is_impossible_is_refused(words: list[str], expected: str, folder: 
 
 def test_other_settings_are_refused_unless_begun_anew(trained: Path, folder: Path, tmp_path: Path) -> None:
     words: list[str | Path] = ["prior", "train", *SHORT, "--data.photos", folder, "--out", trained]
-    words += ["--optimisation.lr", "0.01"]
-    assert "optimisation.lr: the training in" in run(*words).error
+    words += ["--optimization.lr", "0.01"]
+    assert "optimization.lr: the training in" in run(*words).error
     OwnFiles(tmp_path / "prior").write("prior.json", b"{}")
     taken = run("prior", "train", *SHORT, "--data.photos", folder, "--out", tmp_path / "prior")
     assert "holds a prior already" in taken.error
@@ -219,7 +219,7 @@ def test_measuring_is_of_the_noise_that_it_names() -> None:
 
 def test_the_learning_rate_rises_stays_and_falls() -> None:
     module = training()
-    module.optimisation = Optimisation(steps=100, warmup=10, decay=0.5)
+    module.optimization = Optimisation(steps=100, warmup=10, decay=0.5)
     factors = [module.lr_factor(step) for step in range(101)]
     assert factors[0] == pytest.approx(0.1)
     assert factors[9:50] == [1.0] * 41

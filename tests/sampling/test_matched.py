@@ -41,7 +41,7 @@ class Gaussian(Prior):
 class Known(Noise):
     """The noise level is given, and stays."""
 
-    def initialise(self, y: Tensor) -> None:
+    def initialize(self, y: Tensor) -> None:
         self.log_noise.data.fill_(torch.tensor(SIGMA).log())
 
     def look(self, y: Tensor, denoise: Any) -> None:
@@ -114,8 +114,8 @@ def test_the_last_look_averages_the_networks_own_grid_away() -> None:
 class Holes(Known):
     """A share of the values is lost, and that is known: the photo says nothing of them."""
 
-    def initialise(self, y: Tensor) -> None:
-        super().initialise(y)
+    def initialize(self, y: Tensor) -> None:
+        super().initialize(y)
         self.lost = torch.rand(y.shape, generator=torch.Generator().manual_seed(3)) < 0.2
 
     def seen_through(self, y: Tensor) -> dict[str, Tensor]:
@@ -143,7 +143,7 @@ def test_levels_begin_at_the_photos_own_noise_where_that_is_more() -> None:
     """Values noisier than a fixed first level were denoised at a wrong level once, and final at once."""
 
     class Heavy(Known):
-        def initialise(self, y: Tensor) -> None:
+        def initialize(self, y: Tensor) -> None:
             self.log_noise.data.fill_(torch.tensor(0.5).log())
 
         def noise_level(self) -> Tensor:

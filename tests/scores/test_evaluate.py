@@ -22,7 +22,7 @@ from zeroair_pl.errors import ConfigError
 from zeroair_pl.jobs import fitting
 from zeroair_pl.photos.reading import load_photo
 from zeroair_pl.scores import metrics
-from zeroair_pl.scores.scoring import summarise
+from zeroair_pl.scores.scoring import summarize
 
 # Without a loss: nothing but random numbers and the prior decide the result.
 FROM_NOISE = ("--sampling.sampler", "SchedulerSampler", "--sampling.sigma_max", "null", "--sampling.sigma_min", "0")
@@ -223,7 +223,7 @@ def test_the_function_for_notebooks(folder: Path) -> None:
     settings: dict[str, Any] = {"sampling": {"steps": 2}, "prior": "helpers.toys.ToyPrior", "tensorboard": False}
     found = zeroair_pl.evaluate(config="denoise", images="in/list.csv", out="out", seeds=[1, 2], **settings)
     assert list(found.restored) == [1, 2]
-    assert summarise(found.scored)["restored"]["seconds"].images == 3
+    assert summarize(found.scored)["restored"]["seconds"].images == 3
     with pytest.raises(ConfigError, match="Did you mean 'references'"):
         zeroair_pl.evaluate("theirs", reference="clean")
 

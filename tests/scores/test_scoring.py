@@ -15,7 +15,7 @@ from torchvision.models import alexnet
 from helpers.toys import toy_photo
 from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.scores import metrics
-from zeroair_pl.scores.scoring import METRICS, Scored, score, summarise, worst
+from zeroair_pl.scores.scoring import METRICS, Scored, score, summarize, worst
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*weight enum.*|.*parameter 'pretrained'.*")  # lpips about torchvision
 
@@ -135,7 +135,7 @@ def test_means_and_spreads() -> None:
         scored("restored", "b", 1, psnr=33),
         scored("degraded", "a", psnr=10, blur=0.5),
     ]
-    found = summarise(rows)
+    found = summarize(rows)
     assert list(found) == ["restored", "degraded"]
     ours = found["restored"]["psnr"]
     assert (ours.images, ours.mean) == (2, 27)
@@ -148,7 +148,7 @@ def test_means_and_spreads() -> None:
 
 def test_an_image_counts_once_however_many_seeds_it_has() -> None:
     rows = [scored("x", "a", seed, psnr=20) for seed in range(3)] + [scored("x", "b", 0, psnr=30)]
-    assert summarise(rows)["x"]["psnr"].mean == 25
+    assert summarize(rows)["x"]["psnr"].mean == 25
 
 
 def test_the_worst_images_are_those_that_gain_least() -> None:

@@ -16,11 +16,11 @@ def net() -> nn.Module:
 
 
 def train(modules: PerImage, x: Tensor, steps: int = 20) -> Tensor:
-    optimiser = torch.optim.Adam(modules.parameters(), lr=1e-2)
+    optimizer = torch.optim.Adam(modules.parameters(), lr=1e-2)
     for _ in range(steps):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         (modules(x) - x.flip(-1)).square().flatten(1).mean(1).sum().backward()
-        optimiser.step()
+        optimizer.step()
     return modules(x).detach()
 
 

@@ -49,11 +49,11 @@ def test_what_one_image_shows_moves_no_other_images_network() -> None:
     learned = []
     for shown in (x, other):
         group = together(build_per_image(PatchDiscriminator, NAMES, 7, "net"), x)
-        optimiser = adam(group)
+        optimizer = adam(group)
         for _ in range(5):
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             group(shown).flatten(1).square().mean(1).sum().backward()
-            optimiser.step()
+            optimizer.step()
         learned.append([weights(each) for each in group])
     assert equal(learned[0][0], learned[1][0])
     assert not equal(learned[0][1], learned[1][1])
@@ -63,19 +63,19 @@ def test_what_one_image_shows_moves_no_other_images_network() -> None:
 def test_a_finished_image_keeps_its_network_while_momentum_would_move_it() -> None:
     x = images()
     group, alone = together(build_per_image(net, NAMES, 7, "net"), x), build_per_image(net, NAMES[:1], 7, "net")
-    optimiser, own = adam(group), adam(alone)
-    train(group, x, optimiser, 5)
+    optimizer, own = adam(group), adam(alone)
+    train(group, x, optimizer, 5)
     before = weights(group.each[1])
     finished = torch.tensor([False, True, False])
-    train(group, x, optimiser, 5, finished)
+    train(group, x, optimizer, 5, finished)
     assert equal(weights(group.each[1]), before)
     train(alone, x[:1], own, 10, OPEN[:1])
     for mine, expected in zip(weights(group.each[0]), weights(alone.each[0]), strict=True):
         torch.testing.assert_close(mine, expected, atol=2e-6, rtol=0)
     # Without a hand on it, it would have moved: or this tests nothing.
-    optimiser.zero_grad()
+    optimizer.zero_grad()
     (group(x).flatten(1).mean(1) * torch.tensor([1.0, 0.0, 1.0])).sum().backward()
-    optimiser.step()
+    optimizer.step()
     assert not equal(weights(group.each[1]), before)
 
 
@@ -114,13 +114,13 @@ def test_images_stay_in_order_in_a_stack_and_apart(alike: bool) -> None:
     assert len(group) == len(y)
     for method in ("forward", "invert", "first_estimate"):
         torch.testing.assert_close(group.call(method, y), apart.call(method, y), atol=1e-6, rtol=1e-5)
-    for method in ("noise_level", "regularisation"):
+    for method in ("noise_level", "penalty"):
         found = group.call(method)
         assert found.shape == (len(y),)
         torch.testing.assert_close(found, apart.call(method))
     twice = torch.cat([y, y.flip(-1)])
     torch.testing.assert_close(group(twice), apart(twice), atol=1e-6, rtol=1e-5)
-    for mine, own in zip(group.dicts("maps"), apart.dicts("maps"), strict=True):
+    for mine, own in zip(group.dicts("diagnostics"), apart.dicts("diagnostics"), strict=True):
         assert mine.keys() == own.keys()
         assert all(torch.allclose(mine[name], own[name], atol=1e-6) for name in mine)
 
@@ -147,12 +147,12 @@ def test_one_noise_level_by_two_names_stays_one() -> None:
     names = [name for name, _ in group.stacks[0].named_parameters()]
     assert [name for name in names if "log_noise" in name] == ["log_noise"]
     for each in (group, apart):
-        optimiser = adam(each)
+        optimizer = adam(each)
         for _ in range(5):
-            optimiser.zero_grad()
-            (each.call("noise_level") + each.call("regularisation") + each(y).mean((1, 2, 3))).sum().backward()
-            optimiser.step()
-    torch.testing.assert_close(group.call("regularisation"), apart.call("regularisation"), atol=1e-6, rtol=1e-5)
+            optimizer.zero_grad()
+            (each.call("noise_level") + each.call("penalty") + each(y).mean((1, 2, 3))).sum().backward()
+            optimizer.step()
+    torch.testing.assert_close(group.call("penalty"), apart.call("penalty"), atol=1e-6, rtol=1e-5)
     torch.testing.assert_close(group.call("noise_level"), apart.call("noise_level"))
     group.apart()
     for mine, own in zip(group, apart, strict=True):

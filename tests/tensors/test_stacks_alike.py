@@ -99,7 +99,7 @@ def test_what_may_be_stacked_and_its_results(case: str) -> None:
     made, one = CASES[case]
     apart, group = made(), PerImage(made())
     for module in (*apart, *group):
-        module.initialise(x[:1])
+        module.initialize(x[:1])
     group.stack(x, METHODS)
     assert group.stacked == one
     wanted = torch.cat([module(one) for module, one in zip(apart, x.split(1), strict=True)])
@@ -142,8 +142,8 @@ def test_one_parameter_by_two_names_is_not_two_parameters() -> None:
 class Spread(Affine):
     """Holds one number as three channels, without a copy."""
 
-    def initialise(self, y: Tensor) -> None:
-        super().initialise(y)
+    def initialize(self, y: Tensor) -> None:
+        super().initialize(y)
         self.register_buffer("colour", y.mean().expand(1, 3, 1, 1))
 
 
@@ -169,14 +169,14 @@ class Odd(Affine):
     def first_estimate(self, y: Tensor) -> Tensor:
         return y * self._seen("first_estimate", y)
 
-    def maps(self) -> dict[str, Tensor]:
-        return {"gain": self.gain.view(1, 1, 1, 1) * self._seen("maps", self.gain)}
+    def diagnostics(self) -> dict[str, Tensor]:
+        return {"gain": self.gain.view(1, 1, 1, 1) * self._seen("diagnostics", self.gain)}
 
     def _seen(self, method: str, x: Tensor) -> float:
         return 1 + float(x.detach().mean() > 0) if self.looks == method else 1.0
 
 
-@pytest.mark.parametrize("method", ["invert", "first_estimate", "maps"])
+@pytest.mark.parametrize("method", ["invert", "first_estimate", "diagnostics"])
 def test_whatever_a_fit_may_ask_for_is_tried(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else the fit would fail in its middle, and each photo be fitted by itself."""
     monkeypatch.setattr(Odd, "looks", method)

@@ -71,7 +71,7 @@ def extremes(family: Any) -> None:
                 phi.zero_grad()
                 energy(phi, variable).backward()
                 numbers = {"forward": phi(x), "first_estimate": phi.first_estimate(y), "x.grad": variable.grad}
-                numbers |= {**phi.maps(), **dict(phi.named_parameters())}
+                numbers |= {**phi.diagnostics(), **dict(phi.named_parameters())}
                 numbers |= {f"{name}.grad": p.grad for name, p in phi.named_parameters() if p.grad is not None}
                 broken = [name for name, value in numbers.items() if not bool(torch.isfinite(value).all())]
                 assert not broken, f"not finite for a photo that is {kind}: {', '.join(broken)}"
@@ -88,9 +88,9 @@ def first_estimate(family: Any) -> None:
         assert float(estimate.std()) > 0.01, "first_estimate is of one color"
 
 
-def maps(family: Any) -> None:
-    """maps are images (1, C, H, W) in [0, 1] or numbers (1, C, 1, 1)"""
-    for name, value in fitted_to(family, degraded(33, 48)).maps().items():
+def diagnostics(family: Any) -> None:
+    """diagnostics are images (1, C, H, W) in [0, 1] or numbers (1, C, 1, 1)"""
+    for name, value in fitted_to(family, degraded(33, 48)).diagnostics().items():
         assert isinstance(name, str), f"{name!r} is no name"
         value = value.detach()
         assert value.ndim == 4, f"{name} has {value.ndim} dimensions"
@@ -115,12 +115,12 @@ def noise_level(family: Any) -> None:
         assert float(phi.log_noise.grad.abs()) > 0, "noise_level starts where its gradient is cut off"
 
 
-def regularisation(family: Any) -> None:
-    """regularisation is a finite scalar that is not negative"""
-    value = fitted_to(family, degraded(24, 24)).regularisation()
-    assert value.ndim == 0, f"regularisation has {value.ndim} dimensions"
-    assert bool(torch.isfinite(value)), "regularisation is not finite"
-    assert float(value.detach()) >= 0, "regularisation is negative"
+def penalty(family: Any) -> None:
+    """penalty is a finite scalar that is not negative"""
+    value = fitted_to(family, degraded(24, 24)).penalty()
+    assert value.ndim == 0, f"penalty has {value.ndim} dimensions"
+    assert bool(torch.isfinite(value)), "penalty is not finite"
+    assert float(value.detach()) >= 0, "penalty is negative"
 
 
 def independent(family: Any) -> None:
@@ -156,10 +156,10 @@ def stored_whole(family: Any) -> None:
 
 def energy(phi: Any, x: Tensor) -> Tensor:
     """A scalar that depends on the image and on every parameter."""
-    return phi(x).square().mean() + phi.regularisation() + phi.noise_level()
+    return phi(x).square().mean() + phi.penalty() + phi.noise_level()
 
 
 CHECKS: list[Callable[[Any], None]] = [
-    differentiable, pointwise, inverse, extremes, first_estimate, maps, noise_level, regularisation, independent,
+    differentiable, pointwise, inverse, extremes, first_estimate, diagnostics, noise_level, penalty, independent,
     stored_whole,
 ]  # fmt: skip

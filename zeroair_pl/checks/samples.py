@@ -38,7 +38,7 @@ def degraded(height: int, width: int) -> Tensor:
 def fitted_to(family: Any, y: Tensor, seed: int = 0) -> Any:
     """A fresh degradation for the photo ``y``, as a fit makes it."""
     phi: Any = next(iter(build_per_image(family, ["photo.png"], seed, "degradation")))
-    phi.initialise(y)
+    phi.initialize(y)
     return phi
 
 

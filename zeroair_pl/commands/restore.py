@@ -181,7 +181,7 @@ def restore(
             if not outputs.current:
                 outputs.write_table()
             if not quiet:
-                _summarise(outputs, len(sources), time.perf_counter() - began, tensorboard)
+                _summarize(outputs, len(sources), time.perf_counter() - began, tensorboard)
     return Results([outputs.rows[name] for name in outputs.names if name in outputs.rows], out, outputs.trouble)
 
 
@@ -241,7 +241,7 @@ def _kept_choices(
             yield f"note: {source.name} keeps its own choice: {choice}"
 
 
-def _summarise(outputs: Outputs, total: int, seconds: float, board: bool) -> None:
+def _summarize(outputs: Outputs, total: int, seconds: float, board: bool) -> None:
     counts = Counter(row.status for row in outputs.rows.values())
     left = total - len(outputs.rows)
     parts = [f"{counts[status]} {status}" for status in ("restored", "skipped", "failed") if counts[status]]

@@ -16,7 +16,7 @@ from zeroair_pl.priors.training.module import Optimisation
 from zeroair_pl.priors.training.photos import Data
 
 # What may differ when a training is resumed: where and how fast it runs, and for how long.
-_FREE = ("overwrite", "out", "trainer", "data.workers", "data.photos", "optimisation.steps")
+_FREE = ("overwrite", "out", "trainer", "data.workers", "data.photos", "optimization.steps")
 
 
 @dataclass
@@ -39,7 +39,7 @@ def train(
     data: Data,
     out: Path = Path("trained-prior"),
     network: Network,
-    optimisation: Optimisation,
+    optimization: Optimisation,
     seed: int = 0,
     overwrite: bool = False,
     trainer: dict[str, Any] | None = None,
@@ -55,7 +55,7 @@ def train(
         out: the prior's folder. OUT/training holds checkpoints, TensorBoard and the decoded photographs, and may be
             removed when the training is finished.
         network: the size of the network.
-        optimisation: how the weights are found.
+        optimization: how the weights are found.
         seed: of everything random.
         overwrite: forget an earlier training in OUT and begin anew.
         trainer: further arguments of lightning.Trainer: accelerator, devices, strategy, precision.
@@ -73,7 +73,7 @@ def train(
     from zeroair_pl.priors.training.fitting import checked, fit_prior
     from zeroair_pl.sampling.unconditional import draw
 
-    _check(data, network, optimisation)
+    _check(data, network, optimization)
     options, first = checked(dict(trainer or {})), not _get_rank()
     out = at_home(out)
     if out.exists() and not out.is_dir():
@@ -89,12 +89,12 @@ def train(
         _compare(out / MARK, resolved)
     if resolved and first:
         OwnFiles(out).write(MARK, resolved.encode())
-    fit_prior(data, asdict(network), optimisation, out, seed, options, draw, resume=not overwrite)
+    fit_prior(data, asdict(network), optimization, out, seed, options, draw, resume=not overwrite)
     console.show(f"The prior is in {out}; use it with: --prior.path {out}")
     return out
 
 
-def _check(data: Data, network: Network, optimisation: Optimisation) -> None:
+def _check(data: Data, network: Network, optimization: Optimisation) -> None:
     if len(network.widths) != len(network.blocks) or not network.widths:
         raise ConfigError(
             f"network: widths and blocks need one number for each level; got {list(network.widths)} and "
@@ -112,12 +112,12 @@ def _check(data: Data, network: Network, optimisation: Optimisation) -> None:
         "data.full_scale": (data.full_scale, 0, 1),
         "data.short_side": (data.short_side, data.largest, 1e5),
         "data.workers": (data.workers, 0, 1e4),
-        "optimisation.steps": (optimisation.steps, 1, 1e12),
-        "optimisation.validate_every": (optimisation.validate_every, 1, 1e12),
-        "optimisation.lr": (optimisation.lr, 1e-12, 10),
-        "optimisation.decay": (optimisation.decay, 0, 1),
-        "optimisation.average": (optimisation.average, 0, 1 - 1e-9),
-        "optimisation.clip": (optimisation.clip, 1e-12, 1e12),
+        "optimization.steps": (optimization.steps, 1, 1e12),
+        "optimization.validate_every": (optimization.validate_every, 1, 1e12),
+        "optimization.lr": (optimization.lr, 1e-12, 10),
+        "optimization.decay": (optimization.decay, 0, 1),
+        "optimization.average": (optimization.average, 0, 1 - 1e-9),
+        "optimization.clip": (optimization.clip, 1e-12, 1e12),
     }
     for name, (value, low, high) in limits.items():
         if not low <= value <= high:

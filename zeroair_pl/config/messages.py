@@ -160,6 +160,7 @@ REPLACED = {  # settings of earlier versions, and what to write instead
     "sampling.eta": _SCHEDULER,
     "sampling.scheduler": _SCHEDULER,
     "guidance.auxiliary": _SCHEDULER,
+    "modelling.regularisation": "modelling.penalty now, with the same meaning",
 }
 
 

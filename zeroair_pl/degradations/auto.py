@@ -29,11 +29,11 @@ class Auto(Degradation):
         super().__init__()
         self.chosen: Degradation = Noise()
 
-    def initialise(self, y: Tensor) -> None:
+    def initialize(self, y: Tensor) -> None:
         found = {family: family.plausibility(y) for family in FAMILIES}
         best = max(found, key=lambda family: found[family])
         self.chosen = best() if found[best] > DOUBT else Noise()
-        self.chosen.initialise(y)
+        self.chosen.initialize(y)
         # One noise level, known by both names.
         self.log_noise, self.log_noise_start = self.chosen.log_noise, self.chosen.log_noise_start
 
@@ -51,8 +51,8 @@ class Auto(Degradation):
     def invert(self, y: Tensor) -> Tensor:
         return self.chosen.invert(y)
 
-    def regularisation(self) -> Tensor:
-        return self.chosen.regularisation()
+    def penalty(self) -> Tensor:
+        return self.chosen.penalty()
 
-    def maps(self) -> dict[str, Tensor]:
-        return self.chosen.maps()
+    def diagnostics(self) -> dict[str, Tensor]:
+        return self.chosen.diagnostics()

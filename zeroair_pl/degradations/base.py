@@ -33,8 +33,8 @@ class Observation(NamedTuple):
 class Degradation(nn.Module):
     """What happened to one photo. A new family is one file with one subclass of this.
 
-    A subclass implements ``forward`` and, where it can look at the photo first, ``initialise``. Parameters whose shape
-    depends on the photo are created in ``initialise``, which runs once, before any optimiser exists. All images are
+    A subclass implements ``forward`` and, where it can look at the photo first, ``initialize``. Parameters whose shape
+    depends on the photo are created in ``initialize``, which runs once, before any optimizer exists. All images are
     (1, 3, H, W) in [0, 1]; ``forward`` must be differentiable in x and in the parameters.
 
     Attributes:
@@ -50,13 +50,13 @@ class Degradation(nn.Module):
         self.log_noise = nn.Parameter(torch.tensor(math.log(0.02)))
         self.register_buffer("log_noise_start", self.log_noise.detach().clone())
 
-    def initialise(self, y: Tensor) -> None:
+    def initialize(self, y: Tensor) -> None:
         """Sets the parameters from the degraded photo ``y`` (1, 3, H, W); here: the noise level alone."""
         self.log_noise.data.fill_(math.log(min(max(estimate_noise_level(y), MIN_NOISE), MAX_NOISE)))
         self.log_noise_start.copy_(self.log_noise.detach())
 
     def look(self, y: Tensor, denoise: Callable[[Tensor, float], Tensor]) -> None:
-        """Once after ``initialise``: corrects the start with the prior's help; here nothing.
+        """Once after ``initialize``: corrects the start with the prior's help; here nothing.
 
         Args:
             y: the photo, or a few parts of a large one, (N, 3, h, w) in [0, 1].
@@ -78,7 +78,7 @@ class Degradation(nn.Module):
         """φ(x): the noise-free degraded image of the clean image ``x`` (1, 3, H, W)."""
         raise NotImplementedError
 
-    def regularisation(self) -> Tensor:
+    def penalty(self) -> Tensor:
         """A scalar energy on the parameters, in nats per element; here it holds the noise level near its start.
 
         The start sees no texture as noise, but knows no image; the residual of the clean estimate knows the image, but
@@ -99,7 +99,7 @@ class Degradation(nn.Module):
         """What the table of results says happened to the photo: the name of the family."""
         return type(self).__name__
 
-    def maps(self) -> dict[str, Tensor]:
+    def diagnostics(self) -> dict[str, Tensor]:
         """What a person would look at, by name: (1, C, H, W) images in [0, 1], or (1, C, 1, 1) numbers."""
         return {}
 

@@ -59,8 +59,8 @@ class Haze(Degradation):
         lifted = beyond(float(quantiles(darkest, 0.01)), 0.145, 0.01)
         return lifted * beyond(veil, 0.36, 0.01) * beyond(0.4, saturation, 0.02)
 
-    def initialise(self, y: Tensor) -> None:
-        super().initialise(y)
+    def initialize(self, y: Tensor) -> None:
+        super().initialize(y)
         side = _odd(self.patch * min(y.shape[-2:]))
         airlight = estimate_airlight(y, side)
         dark = dark_channel((y / airlight).clamp(max=1), side)
@@ -90,10 +90,10 @@ class Haze(Degradation):
         t = self.transmission()
         return (y - self.airlight * (1 - t)) / t
 
-    def regularisation(self) -> Tensor:
-        return super().regularisation() + HOLD * SLOW**2 * (self.correction.square().mean() + self.tint.square().mean())
+    def penalty(self) -> Tensor:
+        return super().penalty() + HOLD * SLOW**2 * (self.correction.square().mean() + self.tint.square().mean())
 
-    def maps(self) -> dict[str, Tensor]:
+    def diagnostics(self) -> dict[str, Tensor]:
         return {"transmission": self.transmission(), "airlight": self.airlight}
 
 

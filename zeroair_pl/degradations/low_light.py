@@ -71,8 +71,8 @@ class LowLight(Degradation):
         backlit = beyond(float(hidden.float().mean()), 0.35, 0.01) * beyond(light, 0.5, 0.03)
         return max(underexposed, backlit)
 
-    def initialise(self, y: Tensor) -> None:
-        super().initialise(y)
+    def initialize(self, y: Tensor) -> None:
+        super().initialize(y)
         bright = y.amax(dim=1, keepdim=True)
         smooth = refine(bright, y, radius=max(2, round(0.06 * min(y.shape[-2:]))), eps=1e-3)
         darkness = min(1.0, float((smooth < 0.25).float().mean()) / 0.35)
@@ -101,11 +101,11 @@ class LowLight(Degradation):
     def invert(self, y: Tensor) -> Tensor:
         return y.clamp(min=0) ** (1 / self.gamma) / self.illumination()
 
-    def regularisation(self) -> Tensor:
+    def penalty(self) -> Tensor:
         moved = self.bend.square() + self.correction.square().mean()
-        return super().regularisation() + HOLD * (STIFF * SLOW) ** 2 * moved
+        return super().penalty() + HOLD * (STIFF * SLOW) ** 2 * moved
 
-    def maps(self) -> dict[str, Tensor]:
+    def diagnostics(self) -> dict[str, Tensor]:
         return {"illumination": self.illumination(), "gamma": self.gamma.view(1, 1, 1, 1)}
 
 

@@ -61,7 +61,7 @@ def matched_noise_level(residual: Tensor) -> float:
 
     - its fourth moment k, 3 for noise that is the same everywhere. Texture is strong in places, so k is higher (3.7 to
       6.4 on clean photos, 3.0 to 3.1 with noise of 6/255), and most of r is no noise then;
-    - its correlation c between neighbours, 0 for white noise. Demosaicking, denoising and JPEG leave the coarse part of
+    - its correlation c between neighbors, 0 for white noise. Demosaicking, denoising and JPEG leave the coarse part of
       the noise (c = 0.33 to 0.64 on photos of cameras at high ISO, 0.1 to 0.35 in texture): a denoiser for white noise
       takes that for image unless it is told of more noise. A level of r·(1 + 8c²) is near the best that was found
       by trying, for white noise (r), for noise that was resampled (1.1 r) and for noise of cameras (2.5 to 4 r).
@@ -71,11 +71,11 @@ def matched_noise_level(residual: Tensor) -> float:
         return 0.0
     across = (residual[..., :-1] * residual[..., 1:]).mean()
     down = (residual[..., :-1, :] * residual[..., 1:, :]).mean()
-    neighbours = float((across + down) / 2 / power)
+    neighbors = float((across + down) / 2 / power)
     moment = float(residual.pow(4).mean() / power.square())
-    camera = _step((neighbours - 0.34) / 0.02)
+    camera = _step((neighbors - 0.34) / 0.02)
     noise = max(camera, 1 - 0.6 * _step((moment - 3.5) / 0.1))
-    c = max(0.0, neighbours + 0.03)  # what the denoiser leaves of white noise is slightly below 0
+    c = max(0.0, neighbors + 0.03)  # what the denoiser leaves of white noise is slightly below 0
     return float(power.sqrt()) * noise * (1 + 8 * c * c)
 
 

@@ -46,8 +46,8 @@ class Underwater(Degradation):
         few = beyond(0.62, float(mean[0] / mean[1:].max().clamp(min=1e-3)), 0.03)
         return few * beyond(lacking, 0.75, 0.02) * beyond(light, 0.35, 0.02)
 
-    def initialise(self, y: Tensor) -> None:
-        super().initialise(y)
+    def initialize(self, y: Tensor) -> None:
+        super().initialize(y)
         small = thumbnail(y)
         veil = self.veil * quantiles(small, 0.01).view(1, 3, 1, 1)
         clear = (1 - veil).clamp(min=0.1)  # white stays white
@@ -74,11 +74,11 @@ class Underwater(Degradation):
         light, veil = self._parts()
         return (y - veil) / (light * self._map(y))
 
-    def regularisation(self) -> Tensor:
+    def penalty(self) -> Tensor:
         moved = self.light.square().mean() + self.tint.square().mean() + self.correction.square().mean()
-        return super().regularisation() + HOLD * SLOW**2 * moved
+        return super().penalty() + HOLD * SLOW**2 * moved
 
-    def maps(self) -> dict[str, Tensor]:
+    def diagnostics(self) -> dict[str, Tensor]:
         light, veil = self._parts()
         return {"light": light, "veil": veil}
 

@@ -35,7 +35,7 @@ class PatchDiscriminator(nn.Module):
 
 
 def discriminator_loss(real: Tensor, fake: Tensor, objective: Objective) -> Tensor:
-    """What a discriminator minimises, (B,), from its logits on real and fake images, (B, 1, h, w) each."""
+    """What a discriminator minimizes, (B,), from its logits on real and fake images, (B, 1, h, w) each."""
     if objective == "bce":  # sigmoid, then BCE, as the paper has it: saturates where the logits version does not
         loss = _bce(real.sigmoid(), 1.0) + _bce(fake.sigmoid(), 0.0)
     elif objective in ("bce_logits", "wgan_softplus"):
@@ -50,7 +50,7 @@ def discriminator_loss(real: Tensor, fake: Tensor, objective: Objective) -> Tens
 
 
 def generator_loss(fake: Tensor, objective: Objective) -> Tensor:
-    """What the generator minimises, (B,), from the discriminator's logits on its images, (B, 1, h, w)."""
+    """What the generator minimizes, (B,), from the discriminator's logits on its images, (B, 1, h, w)."""
     if objective == "bce":
         loss = _bce(fake.sigmoid(), 1.0)
     elif objective == "bce_logits":

@@ -8,7 +8,7 @@ from zeroair_pl.guidance.base import GuidanceLoss, GuidanceState, per_image_mean
 
 
 class TotalVariation(GuidanceLoss):
-    """Squared total variation of the clean estimate, mean (∂_h x0)² + mean (∂_w x0)², normalised by element count."""
+    """Squared total variation of the clean estimate, mean (∂_h x0)² + mean (∂_w x0)², normalized by element count."""
 
     def forward(self, state: GuidanceState) -> Tensor:
         x = state.x0

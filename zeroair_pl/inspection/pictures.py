@@ -132,7 +132,7 @@ def strip(
 
     Args:
         photos: (3, H, W) or (1, 3, H, W) in [0, 1] by caption; the first one decides the height.
-        maps: as ``Degradation.maps`` gives them.
+        maps: as ``Degradation.diagnostics`` gives them.
         max_height: of the pictures, in pixels.
         two_rows: put the maps below the photos, for a place that is not wide.
     """

@@ -38,7 +38,7 @@ class TensorBoard(Callback):
 
     The step axis counts timesteps, 0 … N−1, from noisy to clean. At each of them:
 
-        degradation/noise_level, /gamma, /airlight/red …   σ, and whatever else in ``maps()`` is a number
+        degradation/noise_level, /gamma, /airlight/red …   σ, and whatever else in ``diagnostics()`` is a number
         <loss or step>/<term>                              everything in the module's ``record``
         schedule/sigma, /stage                             noise of x, in units of [0, 1]; 1, 2 or 3
 
@@ -106,7 +106,7 @@ class TensorBoard(Callback):
         # A family may draw random numbers in its forward pass; a second one here must not shift the fit's own.
         devices = [pl_module.device] if pl_module.device.type == "cuda" else []
         with torch.no_grad(), torch.random.fork_rng(devices=devices):
-            maps = state.degradation.dicts("maps")
+            maps = state.degradation.dicts("diagnostics")
             scalars = _scalars(state, maps, pl_module.record)
             strips: list[Image.Image] = []
             if self._pictured(step, int(trainer.num_training_batches)):

@@ -197,12 +197,12 @@ class Job:
         makers: dict[str, Callable[[], bytes]] = {}
         if self.wanted["strips"]:
             name = self.outputs.strip(source)
-            makers[name] = lambda name=name: encode_strip(name, photo.pixels, restored, result.maps[0])  # type: ignore[misc]
-        for what, values in result.maps[0].items() if self.wanted["maps"] else ():
+            makers[name] = lambda name=name: encode_strip(name, photo.pixels, restored, result.diagnostics[0])  # type: ignore[misc]
+        for what, values in result.diagnostics[0].items() if self.wanted["maps"] else ():
             name = self.outputs.map(source, what)
             makers[name] = lambda name=name, values=values: encode_map(name, values)  # type: ignore[misc]
-        if self.wanted["arrays"] and result.maps[0]:
-            makers[self.outputs.arrays(source)] = lambda: encode_arrays(result.maps[0])
+        if self.wanted["arrays"] and result.diagnostics[0]:
+            makers[self.outputs.arrays(source)] = lambda: encode_arrays(result.diagnostics[0])
         made, notes = {}, []
         for name, maker in makers.items():
             try:

@@ -15,7 +15,7 @@ from zeroair_pl.photos.atomic import TEMPORARY
 
 
 class Checkpoints(Callback):
-    """Saves the whole state of a fit every few timesteps: sampler, random numbers, networks, optimisers.
+    """Saves the whole state of a fit every few timesteps: sampler, random numbers, networks, optimizers.
 
     To be the last of the callbacks, so that it saves what the others have counted. The prior is not in it.
 

@@ -97,7 +97,7 @@ def _fit(
     module.phi.apart()
     phi = [each.cpu() for each in module.phi]
     with torch.no_grad():
-        maps, sigma = [each.maps() for each in phi], torch.stack([each.noise_level() for each in phi])
+        maps, sigma = [each.diagnostics() for each in phi], torch.stack([each.noise_level() for each in phi])
     return Result(
         restored,
         maps,

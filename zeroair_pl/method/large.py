@@ -73,7 +73,7 @@ def fit_large(
         restored, passes = last_part(y, phi, method, image_generator(method.seed, name, "full size"))
         if what := lost(y, restored):
             raise DivergenceError(f"{name}: {what[0]}")
-        maps = {key: value.cpu() for key, value in phi.maps().items()}
+        maps = {key: value.cpu() for key, value in phi.diagnostics().items()}
     nfe = result.nfe[0] + look.nfe + passes
     return Result(restored, [maps], phi.noise_level()[None], [nfe], time.perf_counter() - began, [phi])
 

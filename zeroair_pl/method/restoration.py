@@ -25,16 +25,16 @@ class Modelling:
     """How the degradation model learns from the clean estimates.
 
     Args:
-        terms: what φ minimises, and its weight in each stage.
+        terms: what φ minimizes, and its weight in each stage.
         lr: learning rate of φ's Adam.
-        steps: optimiser steps on φ at each timestep.
-        regularisation: weight of the family's own regularisation.
+        steps: optimizer steps on φ at each timestep.
+        penalty: weight of the family's own penalty.
     """
 
     terms: list[Term] = field(default_factory=lambda: [Term(Likelihood(), 1.0)])
     lr: float = 0.005
     steps: int = 1
-    regularisation: float = 1.0
+    penalty: float = 1.0
 
 
 class Restoration(LightningModule):
@@ -42,14 +42,14 @@ class Restoration(LightningModule):
 
     A batch of the fit is one timestep. ``DiffusionSampling`` puts the clean estimates into ``state`` before the batch
     and guides them after it; ``training_step`` in between does test-time degradation modelling: each discriminator
-    learns to tell real from fake, then φ minimises the weighted terms. The clean estimate is a constant here. No
+    learns to tell real from fake, then φ minimizes the weighted terms. The clean estimate is a constant here. No
     reference image exists anywhere in a fit.
 
     Args:
         y: the photos, (B, 3, H, W) in [0, 1].
         names: one name for each photo; with the seed, it decides all random numbers of that photo.
         degradation: makes a fresh, untrained family member.
-        modelling: what φ minimises.
+        modelling: what φ minimizes.
         guidance_losses: the losses of guidance; those that are adversarial get their discriminator here.
         boundaries: where the stages end.
         seed: the run's seed.
@@ -85,7 +85,7 @@ class Restoration(LightningModule):
         self.register_buffer("y", y, persistent=False)
         self.phi = build_per_image(degradation, names, seed, "degradation")
         for i, phi in enumerate(self.phi):
-            phi.initialise(y[i : i + 1])
+            phi.initialize(y[i : i + 1])
         losses = [term.loss for term in modelling.terms] + list(guidance_losses or [])
         self._adversarial: dict[str, Adversarial] = {
             loss.name: loss for loss in losses if isinstance(loss, Adversarial)
@@ -100,7 +100,7 @@ class Restoration(LightningModule):
 
     def stack(self) -> None:
         """Computes alike networks of the photos at once, in few operations: see ``PerImage.stack``."""
-        asked = ["noise_level", "regularisation", "invert", "first_estimate", "maps"]
+        asked = ["noise_level", "penalty", "invert", "first_estimate", "diagnostics"]
         self.phi.stack(self.y, [*asked, "seen_through"] if self.phi.pointwise else asked)
         for network in self.discriminators.values():
             assert isinstance(network, PerImage)
@@ -130,26 +130,26 @@ class Restoration(LightningModule):
         self.finished[list(self.lost)] = True
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        optimisers: list[torch.optim.Optimizer] = [torch.optim.Adam(self.phi.parameters(), lr=self.modelling.lr)]
+        optimizers: list[torch.optim.Optimizer] = [torch.optim.Adam(self.phi.parameters(), lr=self.modelling.lr)]
         for name, loss in self._adversarial.items():
-            optimisers.append(torch.optim.Adam(self.discriminators[name].parameters(), lr=loss.lr))
-        return optimisers
+            optimizers.append(torch.optim.Adam(self.discriminators[name].parameters(), lr=loss.lr))
+        return optimizers
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
         if self.state is None:
             raise RuntimeError("no clean estimate: run this module with the DiffusionSampling callback")
-        optimisers = self.optimizers()
-        optimisers = optimisers if isinstance(optimisers, list) else [optimisers]
+        optimizers = self.optimizers()
+        optimizers = optimizers if isinstance(optimizers, list) else [optimizers]
         self.record = {}
         self.record["noise_level"] = self.state.noise_level().detach()
         if bool(self.finished.all()):
             return
         terms = self._acting()
-        for optimiser, (name, loss) in zip(optimisers[1:], self._adversarial.items(), strict=True):
-            self._discriminate(optimiser, name, loss)
+        for optimizer, (name, loss) in zip(optimizers[1:], self._adversarial.items(), strict=True):
+            self._discriminate(optimizer, name, loss)
         if terms:
             for _ in range(self.modelling.steps):
-                self._model(optimisers[0], terms)
+                self._model(optimizers[0], terms)
         for name, values in self.record.items():  # a finished photo takes no part
             self.record[name] = values.masked_fill(self.finished.to(values.device), torch.nan)
         self.record["noise_level"] = self.state.noise_level().detach()
@@ -160,7 +160,7 @@ class Restoration(LightningModule):
         weighted = [(term, term.weight_at(stage, fraction, self.boundaries)) for term in self.modelling.terms]  # type: ignore[arg-type]
         return [(term, weight) for term, weight in weighted if weight]
 
-    def _discriminate(self, optimiser: Any, name: str, loss: Adversarial) -> None:
+    def _discriminate(self, optimizer: Any, name: str, loss: Adversarial) -> None:
         assert self.state is not None
         with torch.no_grad():
             real, fake = loss.pairs(self.state.at(self.state.x0, self.state.x0_auxiliary))
@@ -170,30 +170,30 @@ class Restoration(LightningModule):
         images = len(self.y)
         values = discriminator_losses(on_real, on_fake, loss, images)
         # What is not reached has no gradient, and Adam leaves it alone.
-        self._step(optimiser, network, values)
+        self._step(optimizer, network, values)
         self.record[f"{name}/discriminator"] = values.detach()
         self.record[f"{name}/accuracy"] = accuracy(on_real.detach()[:images], on_fake.detach()[:images])
 
-    def _model(self, optimiser: Any, terms: list[tuple[Term, float]]) -> None:
+    def _model(self, optimizer: Any, terms: list[tuple[Term, float]]) -> None:
         assert self.state is not None
         moment = self.state.at(self.state.x0, self.state.x0_auxiliary)
-        total = self.modelling.regularisation * self.phi.call("regularisation")
-        self.record["modelling/regularisation"] = total.detach()
+        total = self.modelling.penalty * self.phi.call("penalty")
+        self.record["modelling/penalty"] = total.detach()
         for term, weight in terms:
             value = term.loss(moment)
             self.record[f"modelling/{term.name}"] = value.detach()
             total = total + weight * value
         if total.requires_grad:  # else no term reaches a parameter of φ, as with φ(x) = x and a plain fidelity
-            self._step(optimiser, self.phi, total)
+            self._step(optimizer, self.phi, total)
 
-    def _step(self, optimiser: Any, networks: PerImage, losses: Tensor) -> None:
+    def _step(self, optimizer: Any, networks: PerImage, losses: Tensor) -> None:
         """One step down the losses, (B,), of the photos that are not finished."""
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         open_ = ~self.finished.to(losses.device)
         # A sum, not a mean: each image's gradient must not depend on how many share the fit.
         self.manual_backward(losses[open_].sum(), inputs=networks.trained(self.finished))
         with networks.holding(self.finished):
-            optimiser.step()
+            optimizer.step()
 
 
 def discriminator_losses(real: Tensor, fake: Tensor, loss: Adversarial, images: int) -> Tensor:

@@ -68,7 +68,7 @@ class Result:
 
     Attributes:
         restored: (B, 3, H, W) in [0, 1], on the CPU.
-        maps: for each photo, the maps and numbers of its degradation, (1, C, H, W) or (1, C, 1, 1).
+        diagnostics: for each photo, the maps and numbers of its degradation, (1, C, H, W) or (1, C, 1, 1).
         noise_level: (B,) learned σ.
         nfe: for each photo, images that the prior was shown (number of function evaluations).
         seconds: wall-clock time of the fit.
@@ -77,7 +77,7 @@ class Result:
     """
 
     restored: Tensor
-    maps: list[dict[str, Tensor]]
+    diagnostics: list[dict[str, Tensor]]
     noise_level: Tensor
     nfe: list[int]
     seconds: float
@@ -88,4 +88,4 @@ class Result:
         """What concerns the i-th photo alone, with its share of the time."""
         seconds = self.seconds / len(self.restored)
         own, sigma = self.restored[i : i + 1], self.noise_level[i : i + 1]
-        return Result(own, [self.maps[i]], sigma, [self.nfe[i]], seconds, [self.phi[i]])
+        return Result(own, [self.diagnostics[i]], sigma, [self.nfe[i]], seconds, [self.phi[i]])

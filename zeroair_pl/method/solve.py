@@ -53,7 +53,7 @@ def solve(
         raise DivergenceError(diverged[0], diverged)
     return Result(
         torch.cat([each.restored for each in results]),
-        [each.maps[0] for each in results],
+        [each.diagnostics[0] for each in results],
         torch.cat([each.noise_level for each in results]),
         [each.nfe[0] for each in results],
         time.perf_counter() - began,

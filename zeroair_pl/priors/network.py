@@ -1,4 +1,4 @@
-"""The network of the priors that are trained here: a fully convolutional residual U-Net without normalisation."""
+"""The network of the priors that are trained here: a fully convolutional residual U-Net without normalization."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class DenoisingUNet(ModelMixin, ConfigMixin):  # type: ignore[misc] # as every m
 
     Images are first folded into blocks (space to depth), each level halves the resolution by a strided convolution, and
     skip connections are added. As in EDSR (Lim et al., CVPRW 2017) and DRUNet (Zhang et al., TPAMI 2021) nothing is
-    normalised: statistics over the image would make a pixel depend on all others, so that a tile of a photo differs
+    normalized: statistics over the image would make a pixel depend on all others, so that a tile of a photo differs
     from the same place in the whole photo, and cost a third of the time on a CPU.
 
     Args:

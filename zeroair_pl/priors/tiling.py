@@ -38,7 +38,7 @@ class Tiling:
     Args:
         tile: largest side in pixels, a multiple of ``multiple``. ``None``: the trained size, where there is one; else
             images up to ``pixels_at_once`` stay whole, and larger ones have tiles of 768 at most.
-        overlap: of neighbouring tiles in pixels, at least, where their starts allow it; ``None``: a quarter of the
+        overlap: of neighboring tiles in pixels, at least, where their starts allow it; ``None``: a quarter of the
             tile, at most 96.
         pixels_at_once: how many pixels go through the network at once, beside a tile that is larger.
         multiple: of which the network wants height and width to be.

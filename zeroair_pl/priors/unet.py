@@ -41,7 +41,7 @@ class UNetPrior(VPPrior):
         tile: largest side in pixels of the tiles that large images are predicted in. By default, one with attention has
             tiles of the size that it was trained on; any other sees an image of up to ``pixels_at_once`` whole, and a
             larger one in tiles of 768 at most.
-        overlap: of neighbouring tiles, in pixels; by default a quarter of the tile, at most 96.
+        overlap: of neighboring tiles, in pixels; by default a quarter of the tile, at most 96.
         pixels_at_once: how many pixels go through the network at once, which bounds its memory.
 
     Raises:

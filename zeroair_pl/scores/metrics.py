@@ -89,7 +89,7 @@ def noise(x: Tensor) -> Tensor:
 
     sqrt(pi/2) times the mean of |x * N| / 6 with N = [1 -2 1; -2 4 -2; 1 -2 1], which is blind to ramps and to straight
     horizontal and vertical edges. White noise of standard deviation s has the score 255 s. Fine texture counts as noise
-    too, and noise that is correlated between neighbours counts for less; so compare results for one photo only.
+    too, and noise that is correlated between neighbors counts for less; so compare results for one photo only.
 
     Args: (B, 3, H, W) in [0, 1], sides >= 3 px. Returns (B,), at least 0; no reference is needed.
     """
@@ -102,7 +102,7 @@ def noise(x: Tensor) -> Tensor:
 def blur(x: Tensor) -> Tensor:
     """Perceptual blur, 0 sharp to 1 blurred (Crete et al., "The blur effect", SPIE HVEI 2007).
 
-    How little of the luma's variation between neighbours is lost in a mean over 9 pixels, along rows and along columns;
+    How little of the luma's variation between neighbors is lost in a mean over 9 pixels, along rows and along columns;
     the larger of the two. Noise counts as sharpness. A constant image has the score 1.
 
     Args: (B, 3, H, W) in [0, 1]. Returns (B,); no reference is needed.

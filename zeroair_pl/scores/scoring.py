@@ -119,7 +119,7 @@ def over_seeds(scored: Iterable[Scored], result: str, metric: str) -> dict[str, 
     return found
 
 
-def summarise(scored: Sequence[Scored]) -> dict[str, dict[str, Summary]]:
+def summarize(scored: Sequence[Scored]) -> dict[str, dict[str, Summary]]:
     """By set of results and then by metric; a metric that no image of the set has is left out."""
     found: dict[str, dict[str, Summary]] = {}
     for result in dict.fromkeys(each.result for each in scored):

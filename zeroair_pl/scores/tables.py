@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from zeroair_pl.photos.ownership import OwnFiles
-from zeroair_pl.scores.scoring import DEGRADED, METRICS, Scored, Summary, over_seeds, summarise, worst
+from zeroair_pl.scores.scoring import DEGRADED, METRICS, Scored, Summary, over_seeds, summarize, worst
 
 FILES = ("scores.csv", "summary.csv", "scores.json")
 LISTED = 40  # images that are printed one by one; of more, the files tell
@@ -33,7 +33,7 @@ def write(folder: Path, scored: Sequence[Scored], errors: Sequence[str]) -> None
     Raises InputError, which names the file, where one cannot be written, or is not from this program.
     """
     own = OwnFiles(folder)
-    columns, summaries = _known(scored), summarise(scored)
+    columns, summaries = _known(scored), summarize(scored)
     rows = [{"result": each.result, "name": each.name, "seed": each.seed, **_rounded(each.scores)} for each in scored]
     summary = {
         result: {metric: _rounded(asdict(values)) for metric, values in by_metric.items()}
@@ -61,7 +61,7 @@ def write(folder: Path, scored: Sequence[Scored], errors: Sequence[str]) -> None
 
 def shown(scored: Sequence[Scored]) -> str:
     """The scores for people: each image, means and spreads, what the metrics are, and the images that fare worst."""
-    summaries = summarise(scored)
+    summaries = summarize(scored)
     metrics = {METRICS[name].title: METRICS[name] for name in _known(scored)}
     width = max(map(len, metrics))
     legend = [

@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 def as_arrays(maps: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:
-    """The maps and numbers of ``Degradation.maps``, each as a float32 array without dimensions of size 1.
+    """The maps and numbers of ``Degradation.diagnostics``, each as a float32 array without dimensions of size 1.
 
         >>> import torch
         >>> found = as_arrays({"airlight": torch.ones(1, 3, 1, 1), "transmission": torch.ones(1, 1, 4, 5)})

@@ -47,7 +47,7 @@ class PerImage(nn.Module):
     def stack(self, y: Tensor, methods: Sequence[str] = ()) -> None:
         """Stacks the modules if they can be, see ``stacks.stacked``, which the arguments are for.
 
-        Call it before any optimiser has their parameters, which are replaced.
+        Call it before any optimizer has their parameters, which are replaced.
         """
         if len(self) > 1 and (whole := stacked(self.each, y, methods)) is not None:
             self.stacks = nn.ModuleList([whole])
@@ -93,7 +93,7 @@ class PerImage(nn.Module):
 
     @contextmanager
     def holding(self, finished: Tensor) -> Iterator[None]:
-        """Within it, an optimiser's step leaves the parameters of ``finished`` images, (B,), as they are.
+        """Within it, an optimizer's step leaves the parameters of ``finished`` images, (B,), as they are.
 
         A module by itself has no gradient then, and needs nothing; in a stack, momentum would move it.
         """

@@ -25,7 +25,7 @@ class Stack(nn.Module):
 
     def __init__(self, modules: Sequence[nn.Module]) -> None:
         super().__init__()
-        self._apart = (list(modules),)  # in a tuple: out of the module tree, or the optimiser would see them twice
+        self._apart = (list(modules),)  # in a tuple: out of the module tree, or the optimizer would see them twice
         if len(modules) == 1:
             self.alone = modules[0]
             return

@@ -76,7 +76,7 @@ def export(folder: Path, training: PriorTraining, network: DenoisingUNet, facts:
 
 def describe(data: Data, photos: Photos, training: PriorTraining, settings: dict[str, Any]) -> dict[str, str]:
     """What the card says of the data and the recipe."""
-    o = asdict(training.optimisation)
+    o = asdict(training.optimization)
     late = f", {data.late_crop}×{data.late_crop} px in the second half" if data.late_crop else ""
     scales = f"{data.smallest_scale:g} to 1 ({data.full_scale:.0%} at 1)"
     return {
@@ -91,12 +91,12 @@ def describe(data: Data, photos: Photos, training: PriorTraining, settings: dict
 def _card(training: PriorTraining, network: nn.Module, facts: dict[str, str]) -> str:
     psnr = {CARD_LEVELS[k]: v for k, v in training.psnr().items() if k in CARD_LEVELS}
     size = sum(p.numel() for p in network.parameters())
-    done, steps = training.global_step, training.optimisation.steps
+    done, steps = training.global_step, training.optimization.steps
     lines = [
         f"# {training.prior.name}",
         "",
         "A prior of clean photographs: a denoiser of noisy images at any noise level, of any size, without attention",
-        "and without normalisation. Made by `python cli.py prior train`; used by `--prior.path`.",
+        "and without normalization. Made by `python cli.py prior train`; used by `--prior.path`.",
         "",
         f"- **Network**: `DenoisingUNet`, {size / 1e6:.2f} million parameters, v-prediction, 1000 linear steps",
         *(f"- **{name}**: {text}" for name, text in facts.items()),

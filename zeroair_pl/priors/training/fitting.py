@@ -33,14 +33,14 @@ class PhotoData(LightningDataModule):
 
     Args:
         data: the photographs.
-        optimisation: decides the length of an epoch.
+        optimization: decides the length of an epoch.
         folder: for the decoded photographs.
         seed: of everything random.
     """
 
-    def __init__(self, data: Data, optimisation: Optimisation, folder: Path, seed: int) -> None:
+    def __init__(self, data: Data, optimization: Optimisation, folder: Path, seed: int) -> None:
         super().__init__()
-        self.data, self.optimisation, self.folder, self.seed = data, optimisation, folder, seed
+        self.data, self.optimization, self.folder, self.seed = data, optimization, folder, seed
 
     def prepare_data(self) -> None:
         """Decodes them; Lightning lets one process a machine do this, while the others wait."""
@@ -61,7 +61,7 @@ class PhotoData(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Any]:
         assert self.trainer is not None
-        epoch, o, photos = self.trainer.current_epoch, self.optimisation, self.photos
+        epoch, o, photos = self.trainer.current_epoch, self.optimization, self.photos
         steps = min(o.validate_every, o.steps - epoch * o.validate_every)
         data = self.data.at(epoch * o.validate_every / o.steps)
         count = steps * data.batch * self.trainer.world_size
@@ -121,7 +121,7 @@ class Measuring(Callback):
         settings = {"devices": trainer.world_size, "precision": trainer.precision}
         facts = describe(self.photos.data, self.photos.photos, module, settings)
         export(self.out, module, network, facts)
-        self._tell(trainer, psnr, module.optimisation.steps)
+        self._tell(trainer, psnr, module.optimization.steps)
 
     def _tell(self, trainer: Trainer, psnr: dict[float, float], steps: int) -> None:
         began, first = self.began
@@ -134,7 +134,7 @@ class Measuring(Callback):
 
 
 def fit_prior(
-    data: Data, network: dict[str, Any], optimisation: Optimisation, out: Path, seed: int, options: dict[str, Any],
+    data: Data, network: dict[str, Any], optimization: Optimisation, out: Path, seed: int, options: dict[str, Any],
     draw: Callable[..., Tensor], resume: bool = True,
 ) -> None:  # fmt: skip
     """Trains a prior into ``out``, from the last measurement of an earlier run where there is one. ``draw`` makes the
@@ -148,9 +148,9 @@ def fit_prior(
     place = out / "training"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        module = PriorTraining(DenoisingUNet(**network), schedule().alphas_cumprod, optimisation, out.resolve().name)
-    photos = PhotoData(data, optimisation, place / "photos", seed)
-    averaging = Averaging(optimisation.average)
+        module = PriorTraining(DenoisingUNet(**network), schedule().alphas_cumprod, optimization, out.resolve().name)
+    photos = PhotoData(data, optimization, place / "photos", seed)
+    averaging = Averaging(optimization.average)
     keeping = ModelCheckpoint(place, filename="last", every_n_epochs=1, save_on_train_epoch_end=True,
                               enable_version_counter=False)  # fmt: skip
     settings: dict[str, Any] = {
@@ -167,7 +167,7 @@ def fit_prior(
         engine = Trainer(
             callbacks=[averaging, Measuring(out, photos, averaging, draw), keeping],
             logger=TensorBoardLogger(place / "tensorboard", name="", version=""),
-            max_epochs=math.ceil(optimisation.steps / optimisation.validate_every),
+            max_epochs=math.ceil(optimization.steps / optimization.validate_every),
             reload_dataloaders_every_n_epochs=1,
             **settings,
         )

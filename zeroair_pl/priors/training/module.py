@@ -27,7 +27,7 @@ class Optimisation:
     """How the weights are found.
 
     Args:
-        steps: optimiser steps in all.
+        steps: optimizer steps in all.
         lr: largest learning rate.
         warmup: steps in which it rises to that.
         decay: share of the steps, at the end, in which it falls to zero. Until then a training can be prolonged.
@@ -82,19 +82,19 @@ class PriorTraining(LightningModule):
     Args:
         network: what learns.
         alphas_cumprod: ᾱ of the schedule, (T,).
-        optimisation: how.
+        optimization: how.
         name: of the prior.
     """
 
     usual_loss: Tensor
 
     def __init__(
-        self, network: DenoisingUNet, alphas_cumprod: Tensor, optimisation: Optimisation, name: str = "prior"
+        self, network: DenoisingUNet, alphas_cumprod: Tensor, optimization: Optimisation, name: str = "prior"
     ) -> None:
         super().__init__()
         torch.nn.Module.to(network, memory_format=torch.channels_last)
         self.network = network
-        self.optimisation = optimisation
+        self.optimization = optimization
         self.prior = NetworkPrior(network, alphas_cumprod, name)
         self.register_buffer("usual_loss", torch.ones(BINS))
         self.measured: dict[float, list[float]] = {}
@@ -121,7 +121,7 @@ class PriorTraining(LightningModule):
                 self.usual_loss[k].lerp_(loss.clamp(max=4 * self.usual_loss[k].item()), 0.02)
         total = (each / self.usual_loss[bins]).mean()
         if not bool(torch.isfinite(total)):
-            raise DivergenceError(f"the training diverged at step {self.global_step}; try a smaller optimisation.lr")
+            raise DivergenceError(f"the training diverged at step {self.global_step}; try a smaller optimization.lr")
         self.log("loss", total, prog_bar=True)
         self.log("v_error", each.mean())
         return total
@@ -152,26 +152,26 @@ class PriorTraining(LightningModule):
         return {level: (sum(errors) / len(errors)) ** 0.5 for level, errors in self.measured.items()}
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
-        o = self.optimisation
-        optimiser = torch.optim.AdamW(
+        o = self.optimization
+        optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=o.lr, betas=(0.9, 0.99), weight_decay=o.weight_decay, fused=True
         )
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, self.lr_factor)
-        return [optimiser], [{"scheduler": scheduler, "interval": "step"}]
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self.lr_factor)
+        return [optimizer], [{"scheduler": scheduler, "interval": "step"}]
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
-        # Lightning refuses fused optimisers here for the sake of scaled float16, which the recipe does not offer.
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.optimisation.clip)
+        # Lightning refuses fused optimizers here for the sake of scaled float16, which the recipe does not offer.
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.optimization.clip)
 
     def on_train_start(self) -> None:
         # A training that is prolonged goes on at the rate of its new schedule, not at the one it was stopped with.
-        for optimiser in self.trainer.optimizers:
-            for group in optimiser.param_groups:
-                group["lr"] = self.optimisation.lr * self.lr_factor(self.trainer.global_step)
+        for optimizer in self.trainer.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = self.optimization.lr * self.lr_factor(self.trainer.global_step)
 
     def lr_factor(self, step: int) -> float:
         """Share of the largest learning rate: up in a line, level, down in a line to zero."""
-        o = self.optimisation
+        o = self.optimization
         up = (step + 1) / max(1, o.warmup)
         down = (o.steps - step) / max(1.0, o.decay * o.steps)
         return max(0.0, min(1.0, up, down))

@@ -196,7 +196,7 @@ class Crops(Dataset[tuple[Tensor, Tensor, Tensor]]):
             crop = photo[top : top + side, left : left + side]
         else:
             top, left = rng.uniform(0, height - taken), rng.uniform(0, width - taken)
-            # Only the neighbourhood is handed to Pillow, which would copy the whole photo.
+            # Only the neighborhood is handed to Pillow, which would copy the whole photo.
             y0, x0 = max(0, int(top) - 8), max(0, int(left) - 8)
             y1, x1 = (int(start + taken) + 9 for start in (top, left))
             box = (left - x0, top - y0, left - x0 + taken, top - y0 + taken)
