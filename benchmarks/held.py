@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from zeroair_pl.degradations import Degradation
+from zeroair_pl.degradations import Degradation, Denoise, Side
 
 
 def held(family: type[Degradation]) -> str:
     """The import path of a class like ``family``, but for its noise level, which is not learned."""
 
-    def initialize(self: Degradation, y: Tensor) -> None:
-        family.initialize(self, y)
-        self.log_noise.requires_grad_(False)
+    def initialize(self: Degradation, y: Tensor, side: Side, denoise: Denoise) -> None:
+        family.initialize(self, y, side, denoise)
+        self.noise.log_sigma.requires_grad_(False)
 
     name = f"Held{family.__name__}"
     if name not in globals():

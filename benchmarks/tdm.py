@@ -123,8 +123,7 @@ def first_look(method: Method, y: Tensor) -> Degradation:
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     phi = method.degradation()
-    phi.initialize(y)
-    FirstLook(method.prior.to(device))(phi, y)
+    phi.initialize(y, {}, FirstLook(method.prior.to(device)))
     return phi
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 import zeroair_pl
-from zeroair_pl.degradations import Degradation
+from zeroair_pl.degradations import Degradation, Denoise, Side
 from zeroair_pl.photos.reading import load_photo
 from zeroair_pl.photos.writing import save_photo
 
@@ -39,8 +39,8 @@ class Faded(Degradation):
         super().__init__()
         self.dark, self.bright = dark, bright
 
-    def initialize(self, y: Tensor) -> None:
-        super().initialize(y)  # the noise level
+    def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
+        super().initialize(y, side, denoise)  # the noise level
         low, high = (y[0].flatten(1).quantile(q, dim=1).view(1, 3, 1, 1) for q in (0.005, 0.995))
         contrast = (high - low) / (self.bright - self.dark)
         black = low - contrast * self.dark

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from zeroair_pl.degradations import Degradation
+from zeroair_pl.degradations import Degradation, Denoise, Side
 
 
 class ColourCast(Degradation):
@@ -24,8 +24,8 @@ class ColourCast(Degradation):
         super().__init__()
         self.trust = trust
 
-    def initialize(self, y: Tensor) -> None:
-        super().initialize(y)
+    def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
+        super().initialize(y, side, denoise)
         mean = y.mean((2, 3), keepdim=True) + 1e-3  # black, too, has a colour then
         self.register_buffer("log_gain_start", self.trust * (mean / mean.mean()).clamp(0.2, 5).log())
         self.log_gain = nn.Parameter(self.log_gain_start.clone())

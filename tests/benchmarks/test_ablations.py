@@ -95,8 +95,8 @@ def test_a_held_noise_level_stays_while_all_else_is_learned(
 
     script.held(Haze)
     free, held = learned(Haze), learned(script.HeldHaze)
-    assert not torch.equal(free.log_noise, free.log_noise_start)
-    assert torch.equal(held.log_noise, held.log_noise_start)
+    assert not torch.equal(free.noise.log_sigma, free.noise.log_start)
+    assert torch.equal(held.noise.log_sigma, held.noise.log_start)
     assert bool(held.tint.any())
     assert not torch.equal(held.correction, torch.zeros_like(held.correction))
     assert "HeldHaze" in classes("family")

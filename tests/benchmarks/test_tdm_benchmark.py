@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from helpers.command import save_toy, scripts
 from helpers.toys import toy_photo
+from zeroair_pl.checks.samples import blurred
 from zeroair_pl.degradations import Degradation, Noise
 
 
@@ -22,7 +23,7 @@ class Known(Degradation):
     def __init__(self, t: Tensor, airlight: Tensor, light: Tensor, gamma: float, sigma: float) -> None:
         super().__init__()
         self.t, self.airlight, self.light, self.gamma = t, airlight, light, gamma
-        self.log_noise = nn.Parameter(torch.tensor(sigma).log())
+        self.noise.log_sigma = nn.Parameter(torch.tensor(sigma).log())
 
     def forward(self, x: Tensor) -> Tensor:
         return (self.light * x) ** self.gamma * self.t + self.airlight * (1 - self.t)
@@ -90,7 +91,7 @@ def test_errors_are_those_that_were_made(script: ModuleType) -> None:
     assert found["gamma"] == pytest.approx(0.2, abs=1e-3)
 
     plain = Noise()
-    plain.initialize(hazy.y)
+    plain.initialize(hazy.y, {}, blurred)
     missed = float((1 - hazy.transmission).mean())
     assert script.errors(plain, hazy, "haze")["transmission"] == pytest.approx(missed, abs=1e-3), "it knows of no haze"
     noisy = noise(clean, 0, torch.Generator().manual_seed(0))

@@ -11,7 +11,7 @@ import torch
 from helpers.registry import BROKEN, concrete
 from helpers.toys import toy_photo
 from zeroair_pl.checks import CHECKS, Check
-from zeroair_pl.checks.samples import degraded
+from zeroair_pl.checks.samples import blurred, degraded
 from zeroair_pl.degradations.base import Degradation
 from zeroair_pl.tensors.per_image import build_per_image
 
@@ -43,12 +43,12 @@ def test_members_can_be_computed_as_one(family: Any) -> None:
     apart, together = (build_per_image(family, ["a.png", "b.png", "c.png"], 0, "degradation") for _ in range(2))
     for i in range(3):
         for group in (apart, together):
-            group.each[i].initialize(y[i : i + 1])
+            group.each[i].initialize(y[i : i + 1], {}, blurred)
             with torch.no_grad():
                 for k, p in enumerate(group.each[i].parameters()):
                     p.add_(0.02 * (i + 1) * (-1) ** k)  # learned
     methods = ["noise_level", "penalty", "invert", "first_estimate", "diagnostics"]
-    together.stack(y, [*methods, "seen_through"] if family.pointwise else methods)
+    together.stack(y, [*methods, "observe"] if family.pointwise else methods)
     assert together.stacked
     same = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-5)
     for method, image in (("forward", x), ("invert", y), ("first_estimate", y)):
@@ -58,8 +58,7 @@ def test_members_can_be_computed_as_one(family: Any) -> None:
     for one, other in zip(together.dicts("diagnostics"), apart.dicts("diagnostics"), strict=True):
         same(one, other)
     if family.pointwise:
-        for one, other in zip(together.dicts("seen_through", y), apart.dicts("seen_through", y), strict=True):
-            same(one, other)
+        same(together.call("observe", y), apart.call("observe", y))
     gradients: list[Any] = []
     for group in (together, apart):
         variable = x.clone().requires_grad_()

@@ -11,8 +11,9 @@ from torch import Tensor
 from helpers.fitting import matched
 from helpers.moments import names
 from helpers.scenes import PHOTOS, bundled, clean, crop, noisy, psnr
-from zeroair_pl.degradations import Auto, Haze, LowLight, Noise, Underwater
-from zeroair_pl.degradations.noise_level import LOOK, estimate_noise_level, matched_noise_level
+from zeroair_pl.checks.samples import blurred
+from zeroair_pl.degradations import Auto, Denoise, Haze, LowLight, Noise, Underwater
+from zeroair_pl.degradations.noise_level import estimate_noise_level, matched_noise_level
 from zeroair_pl.method.first_look import FirstLook
 from zeroair_pl.method.fit import fit
 
@@ -29,7 +30,7 @@ DONE_TO = {
 
 def started(y: Tensor) -> Any:
     phi = Auto()
-    phi.initialize(y)
+    phi.initialize(y, {}, blurred)
     return phi
 
 
@@ -49,14 +50,14 @@ def test_what_auto_finds_does_not_depend_on_the_size_of_the_photo(kind: str) -> 
 def test_auto_is_the_family_that_it_chose() -> None:
     y = DONE_TO["Haze"](clean(PHOTOS[0]))
     auto, haze = started(y), Haze()
-    haze.initialize(y)
+    haze.initialize(y, {}, blurred)
     torch.testing.assert_close(auto(y), haze(y))
     torch.testing.assert_close(auto.invert(y), haze.invert(y))
     torch.testing.assert_close(auto.penalty(), haze.penalty())
     assert auto.diagnostics().keys() == haze.diagnostics().keys()
-    auto.log_noise.data.add_(1)
+    auto.noise.log_sigma.data.add_(1)
     torch.testing.assert_close(auto.chosen.noise_level(), auto.noise_level())
-    shared = [p for name, p in auto.named_parameters(remove_duplicate=False) if name.endswith("log_noise")]
+    shared = [p for name, p in auto.named_parameters(remove_duplicate=False) if name.endswith("log_sigma")]
     assert len(shared) == 2
     assert shared[0] is shared[1]
 
@@ -93,8 +94,7 @@ def test_a_clean_photo_is_left_as_it_is(name: str) -> None:
 def test_a_look_through_the_prior_finds_the_noise_under_texture(name: str, sigma: float) -> None:
     y = noisy(0.1 + 0.8 * crop(name), sigma / 255)
     phi = Noise()
-    phi.initialize(y)
-    FirstLook(bundled())(phi, y)
+    phi.initialize(y, {}, FirstLook(bundled()))
     assert 255 * float(phi.noise_level()) == pytest.approx(sigma, rel=0.2)
 
 
@@ -119,16 +119,18 @@ def test_a_large_photo_is_looked_at_in_parts() -> None:
     seen = []
 
     class Looking(Noise):
-        def look(self, y: Tensor, denoise: Any) -> None:
-            seen.append(y)
-            denoise(y, LOOK)
+        def measure_noise(self, y: Tensor, denoise: Denoise) -> None:
+            def watched(y: Tensor, sigma: float) -> Tensor:
+                seen.append(y)
+                return denoise(y, sigma)
+
+            super().measure_noise(y, watched)
 
     look = FirstLook(bundled())
     for size in ((64, 96), (500, 600), (100, 700)):
         phi = Looking()
         photo = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
-        phi.initialize(photo)
-        look(phi, photo)
+        phi.initialize(photo, {}, look)
     assert look.nfe == 1 + 4 + 2
     assert [tuple(y.shape) for y in seen] == [(1, 3, 64, 96), (4, 3, 192, 192), (2, 3, 100, 192)]
     assert estimate_noise_level(seen[0]) > 0

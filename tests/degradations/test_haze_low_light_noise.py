@@ -16,9 +16,11 @@ from helpers.fitting import matched, method
 from helpers.moments import Affine, names
 from helpers.scenes import PHOTOS, bundled, clean, crop, noisy, psnr
 from helpers.toys import ToyPrior, toy_photo
+from zeroair_pl.checks.samples import blurred
 from zeroair_pl.degradations import Haze, LowLight, Noise
-from zeroair_pl.degradations.base import MIN_NOISE, Degradation
+from zeroair_pl.degradations.base import Degradation
 from zeroair_pl.degradations.noise_level import estimate_noise_level
+from zeroair_pl.degradations.noise_models import MIN_NOISE
 from zeroair_pl.method.fit import fit
 from zeroair_pl.method.settings import Result
 from zeroair_pl.priors import Prediction
@@ -33,7 +35,7 @@ def restore(y: Tensor, family: Any) -> Result:
 
 def started(family: Any, y: Tensor) -> Any:
     phi: Degradation = family()
-    phi.initialize(y)
+    phi.initialize(y, {}, blurred)
     return phi
 
 

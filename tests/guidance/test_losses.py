@@ -65,11 +65,11 @@ def test_adversarial_pairs_are_the_papers() -> None:
 def likelihood(state: GuidanceState, sigma: float) -> tuple[float, float]:
     """The loss and its slope in log σ, with the model's noise level at ``sigma``."""
     (phi,) = state.degradation
-    phi.log_noise.data.fill_(math.log(sigma))
+    phi.noise.log_sigma.data.fill_(math.log(sigma))
     phi.zero_grad()
     value = Likelihood()(replace(state, _applied=(state.y_hat.detach(), None))).sum()
     value.backward()
-    return float(value.detach()), float(phi.log_noise.grad)
+    return float(value.detach()), float(phi.noise.log_sigma.grad)
 
 
 def test_with_an_exact_clean_estimate_it_is_the_gaussian_density() -> None:

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from helpers.toys import ToyPrior, toy_photo
+from zeroair_pl.checks.samples import blurred
 from zeroair_pl.degradations.base import Degradation
 from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.discriminator import PatchDiscriminator
@@ -79,9 +80,9 @@ def moment(
     phi = build_per_image(family, called, 0, "degradation")
     for i, each in enumerate(phi):
         assert isinstance(each, Degradation)
-        each.initialize(y[i : i + 1])
+        each.initialize(y[i : i + 1], {}, blurred)
         if sigma is not None:
-            each.log_noise.data.fill_(torch.tensor(sigma).log())
+            each.noise.log_sigma.data.fill_(torch.tensor(sigma).log())
     discriminators = {
         loss.name: build_per_image(PatchDiscriminator, called, 0, loss.name) for loss in losses if loss.adversarial
     }

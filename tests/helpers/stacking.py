@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from helpers.moments import photos
+from zeroair_pl.checks.samples import blurred
 from zeroair_pl.tensors.per_image import PerImage, build_per_image
 
 OPEN = torch.zeros(3, dtype=torch.bool)  # none of three photos is finished
@@ -29,7 +30,7 @@ def members(y: Tensor, family: Callable[[], nn.Module]) -> PerImage:
     """A family's members for these photos, as a fit makes them."""
     phi = build_per_image(family, [f"{i}.png" for i in range(len(y))], 7, "degradation")
     for i, each in enumerate(phi):
-        each.initialize(y[i : i + 1])
+        each.initialize(y[i : i + 1], {}, blurred)
     return phi
 
 

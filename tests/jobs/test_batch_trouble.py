@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from helpers.batching import batches_of
 from helpers.command import TOY, Outcome, run, save_toy
 from helpers.moments import photos
-from zeroair_pl.degradations import Noise
+from zeroair_pl.degradations import Denoise, Noise, Side
 from zeroair_pl.errors import DivergenceError
 from zeroair_pl.method.restoration import Restoration
 
@@ -27,8 +27,8 @@ def bright(y: Tensor) -> bool:
 class Brittle(Noise):
     """Learns a shift, and breaks for bright photos once it is above what a tenth of the learning rate leads to."""
 
-    def initialize(self, y: Tensor) -> None:
-        super().initialize(y)
+    def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
+        super().initialize(y, side, denoise)
         self.shift, self.breaks = nn.Parameter(torch.zeros(())), bright(y)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -51,8 +51,8 @@ class Refuses(Noise):
 
     place, error = "forward", ValueError
 
-    def initialize(self, y: Tensor) -> None:
-        super().initialize(y)
+    def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
+        super().initialize(y, side, denoise)
         self.refuses = bright(y)
         self._at("initialize")
 

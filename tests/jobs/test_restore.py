@@ -15,7 +15,7 @@ from torch import Tensor
 
 import zeroair_pl
 from helpers.command import TOY, run, save_toy, table
-from zeroair_pl.degradations import Degradation
+from zeroair_pl.degradations import Degradation, Denoise, Side
 from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.guidance import GuidanceLoss, GuidanceState
 from zeroair_pl.jobs import fitting, job
@@ -40,8 +40,8 @@ def column(folder: Path, name: str) -> list[str]:
 class OnBright(Degradation):
     """Does something unusual to photos brighter than a threshold, and nothing to others."""
 
-    def initialize(self, y: Tensor) -> None:
-        super().initialize(y)
+    def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
+        super().initialize(y, side, denoise)
         self.bright = bool(y.mean() > 0.9)
 
     def forward(self, x: Tensor) -> Tensor:

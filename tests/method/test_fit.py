@@ -17,6 +17,7 @@ import zeroair_pl.method.settings
 from helpers.fitting import Watch, hazy, matched, method, paper
 from helpers.moments import Affine, Blur, SixChannelPrior, names, photos
 from helpers.toys import ToyPrior
+from zeroair_pl.checks.samples import fitted_to
 from zeroair_pl.degradations import Auto, Haze, LowLight, Neural, Noise, Underwater
 from zeroair_pl.errors import DivergenceError
 from zeroair_pl.guidance import Fidelity, TotalVariation
@@ -106,7 +107,7 @@ def test_every_family_has_a_sampler_of_its_own(family: Any) -> None:
     y = hazy(1, 17, 24)
     sampling = Sampling(steps=3)
     settings = replace(method(family, guidance=[Term(Fidelity())]), sampling=sampling)
-    chosen = sampling.sampler_for(family())
+    chosen = sampling.sampler_for(fitted_to(family, y), y)
     assert isinstance(chosen, NoiseMatchedSampler if family.pointwise else AnnealedSampler)
     result = fit(y, names(1), settings)
     looks = FIRST_LOOK * (family is Noise)
@@ -142,7 +143,7 @@ def test_a_fit_has_no_place_for_a_reference() -> None:
     parameters = {name for function in callables for name in inspect.signature(function).parameters}
     parameters |= {each.name for each in fields(GuidanceState)} | {each.name for each in fields(Modelling)}
     assert not [name for name in parameters if any(word in name.lower() for word in suspects)]
-    assert list(inspect.signature(fit).parameters) == ["y", "names", "method", "callbacks", "trainer"]
+    assert list(inspect.signature(fit).parameters) == ["y", "names", "method", "callbacks", "trainer", "sides"]
 
 
 # ---- the parts of a step ---------------------------------------------------------------------------------------------
@@ -267,7 +268,7 @@ def test_names_and_photos_must_match() -> None:
 
 
 def test_a_module_without_its_sampler_says_so() -> None:
-    module = Restoration(hazy(1), names(1), Noise, Modelling([Term(Fidelity())]))
+    module = Restoration(hazy(1), names(1), Affine, Modelling([Term(Fidelity())]))
     with pytest.raises(RuntimeError, match="run this module with the DiffusionSampling callback"):
         module.training_step(0.0, 0)
 

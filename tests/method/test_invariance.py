@@ -88,7 +88,7 @@ def train(settings: Method, callbacks: list[Callback], checkpoint: Path | None =
         hazy(2, 24, 24), names(2), settings.degradation, settings.modelling, losses, settings.guidance.boundaries
     )
     generators = [image_generator(0, name, "sampling") for name in names(2)]
-    own = settings.sampling.sampler_for(settings.degradation())
+    own = settings.sampling.sampler_for(module.phi.each[0], module.y[:1])
     visits = Visits(settings.sampling.prepared(own, settings.prior))
     sampler = DiffusionSampling(own, settings.guidance, generators)
     quiet: dict[str, Any] = {

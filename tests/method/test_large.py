@@ -12,6 +12,7 @@ from torch import Tensor
 
 from helpers.command import run, save_toy
 from helpers.toys import ToyPrior, toy_photo
+from zeroair_pl.checks.samples import blurred
 from zeroair_pl.degradations import Degradation, Haze, LowLight, Noise
 from zeroair_pl.guidance.updates import ProximalUpdate
 from zeroair_pl.method.large import carried, is_large, working_size
@@ -72,9 +73,9 @@ def test_maps_follow_edges_that_the_working_size_has_lost() -> None:
     y = torch.where(across > 80, 0.8, 0.2).expand(1, 3, *SIZE).contiguous()
     phi, small = Haze(), working_size(y, 24 * 32)
     assert small.shape[-2:] == (24, 32)
-    phi.initialize(small)
+    phi.initialize(small, {}, blurred)
     phi.log_t = -0.1 - 1.5 * (small[:, :1] - 0.2)
-    found = carried(phi, small, y).get_buffer("log_t")
+    found = carried(phi, small, y, blurred).get_buffer("log_t")
     truth = -0.1 - 1.5 * (y[:, :1] - 0.2)
     enlarged = F.interpolate(phi.log_t, size=SIZE, mode="bilinear")
     assert float((found - truth).square().mean()) < 0.5 * float((enlarged - truth).square().mean())
@@ -84,9 +85,9 @@ def test_maps_follow_edges_that_the_working_size_has_lost() -> None:
 def test_the_noise_is_that_of_the_full_size() -> None:
     y = 0.5 + 0.05 * torch.randn(1, 3, *SIZE, generator=torch.Generator().manual_seed(1))
     phi, small = Noise(), working_size(y, 24 * 32)
-    phi.initialize(small)
+    phi.initialize(small, {}, blurred)
     assert phi.noise_level().item() < 0.03  # averaged away
-    assert carried(phi, small, y).noise_level().item() == pytest.approx(0.05, rel=0.1)
+    assert carried(phi, small, y, blurred).noise_level().item() == pytest.approx(0.05, rel=0.1)
 
 
 def test_each_photo_is_on_its_own_and_repeats_to_the_bit() -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from helpers.fitting import CASES, hazy, method
 from helpers.moments import names, photos
-from zeroair_pl.degradations import Noise
+from zeroair_pl.degradations import Denoise, Noise, Side
 from zeroair_pl.errors import DivergenceError
 from zeroair_pl.method.solve import solve
 
@@ -33,8 +33,8 @@ def test_a_photo_has_the_same_result_in_any_company_and_order(case: str) -> None
 class BreaksOnBright(Noise):
     """Turns to NaN for the brighter of two photos."""
 
-    def initialize(self, y: Tensor) -> None:
-        super().initialize(y)
+    def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
+        super().initialize(y, side, denoise)
         self.factor = float("nan") if float(y.mean()) > 0.5 else 1.0
 
     def forward(self, x: Tensor) -> Tensor:

@@ -15,7 +15,8 @@ import zeroair_pl.method.fit
 from helpers.fitting import CASES, Watch, hazy, matched, method
 from helpers.moments import Affine, names, photos
 from helpers.stacking import mixed
-from zeroair_pl.degradations import Auto, Haze, Noise
+from zeroair_pl.checks.samples import fitted_to, toy_photo
+from zeroair_pl.degradations import Auto, Denoise, Haze, Noise, Side
 from zeroair_pl.errors import DivergenceError
 from zeroair_pl.guidance import Fidelity
 from zeroair_pl.guidance.base import GuidanceState
@@ -105,8 +106,8 @@ def test_families_that_auto_chose_share_a_fit(double: None, stack: Any) -> None:
 class Breaks(Noise):
     """Turns to NaN for bright photos, by a buffer: nothing keeps it out of a stack."""
 
-    def initialize(self, y: Tensor) -> None:
-        super().initialize(y)
+    def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
+        super().initialize(y, side, denoise)
         self.register_buffer("factor", torch.tensor(torch.nan if float(y.mean()) > 0.5 else 1.0))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -180,11 +181,11 @@ def test_a_photo_that_is_finished_early_has_the_result_that_it_has_alone(
 class ByBrightness(Affine):
     """A dark photo under a filter that leaves a fiftieth of the light: its noise, seen through it, is heavy."""
 
-    def initialize(self, y: Tensor) -> None:
-        super().initialize(y)
+    def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
+        super().initialize(y, side, denoise)
         self.gain.data.fill_(1.0 if float(y.mean()) > 0.1 else 0.02)
         self.offset.data.fill_(0.0)
-        self.log_noise.data.fill_(torch.tensor(0.02).log())
+        self.noise.log_sigma.data.fill_(torch.tensor(0.02).log())
 
 
 class Thrown(MatchedUpdate):
@@ -250,7 +251,8 @@ class Operations(TorchDispatchMode):
 
 
 def operations(settings: Method, count: int) -> int:
-    sampler = settings.sampling.sampler_for(settings.degradation())
+    y = toy_photo()
+    sampler = settings.sampling.sampler_for(fitted_to(settings.degradation, y), y)
     counter, kind = Operations(), type(settings.guidance.update or sampler.update())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Restoration, "training_step", counter.of(Restoration.training_step))

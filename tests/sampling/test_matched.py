@@ -14,7 +14,7 @@ from torch import Tensor
 
 from helpers.fitting import Watch, matched
 from helpers.moments import names
-from zeroair_pl.degradations import Noise
+from zeroair_pl.degradations import Denoise, Noise, Observation, Side
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.method.fit import fit
 from zeroair_pl.method.settings import Method
@@ -41,8 +41,8 @@ class Gaussian(Prior):
 class Known(Noise):
     """The noise level is given, and stays."""
 
-    def initialize(self, y: Tensor) -> None:
-        self.log_noise.data.fill_(torch.tensor(SIGMA).log())
+    def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
+        self.noise.log_sigma.data.fill_(torch.tensor(SIGMA).log())
 
     def look(self, y: Tensor, denoise: Any) -> None:
         """Not at all: it is known."""
@@ -114,13 +114,14 @@ def test_the_last_look_averages_the_networks_own_grid_away() -> None:
 class Holes(Known):
     """A share of the values is lost, and that is known: the photo says nothing of them."""
 
-    def initialize(self, y: Tensor) -> None:
-        super().initialize(y)
+    def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
+        super().initialize(y, side, denoise)
         self.lost = torch.rand(y.shape, generator=torch.Generator().manual_seed(3)) < 0.2
 
-    def seen_through(self, y: Tensor) -> dict[str, Tensor]:
-        found = super().seen_through(y)
-        return {**found, "noise": torch.where(self.lost, torch.inf, found["noise"])}
+    def observe(self, y: Tensor) -> Observation | None:
+        found = super().observe(y)
+        assert found is not None
+        return found._replace(sigma=torch.where(self.lost, torch.inf, found.sigma))
 
     def first_estimate(self, y: Tensor) -> Tensor:
         return torch.where(self.lost, 0.5, y)
@@ -143,11 +144,11 @@ def test_levels_begin_at_the_photos_own_noise_where_that_is_more() -> None:
     """Values noisier than a fixed first level were denoised at a wrong level once, and final at once."""
 
     class Heavy(Known):
-        def initialize(self, y: Tensor) -> None:
-            self.log_noise.data.fill_(torch.tensor(0.5).log())
+        def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
+            self.noise.log_sigma.data.fill_(torch.tensor(0.5).log())
 
         def noise_level(self) -> Tensor:
-            return self.log_noise.exp()
+            return self.noise.log_sigma.exp()
 
     _, y = world()
     prior = Gaussian()

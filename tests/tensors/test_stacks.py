@@ -145,7 +145,7 @@ def test_one_noise_level_by_two_names_stays_one() -> None:
     group, apart = together(members(y, Auto), y, METHODS), members(y, Auto)
     assert group.stacked
     names = [name for name, _ in group.stacks[0].named_parameters()]
-    assert [name for name in names if "log_noise" in name] == ["log_noise"]
+    assert [name for name in names if "log_sigma" in name] == ["noise/log_sigma"]
     for each in (group, apart):
         optimizer = adam(each)
         for _ in range(5):
@@ -156,6 +156,6 @@ def test_one_noise_level_by_two_names_stays_one() -> None:
     torch.testing.assert_close(group.call("noise_level"), apart.call("noise_level"))
     group.apart()
     for mine, own in zip(group, apart, strict=True):
-        assert mine.log_noise is mine.chosen.log_noise
-        torch.testing.assert_close(mine.log_noise, own.log_noise)
+        assert mine.noise.log_sigma is mine.chosen.noise.log_sigma
+        torch.testing.assert_close(mine.noise.log_sigma, own.noise.log_sigma)
         torch.testing.assert_close(mine.chosen.noise_level(), own.noise_level())

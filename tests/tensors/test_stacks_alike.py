@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from helpers.moments import Affine
 from helpers.stacking import METHODS, adam, images, members, together, train
-from zeroair_pl.degradations import LowLight
+from zeroair_pl.checks.samples import blurred
+from zeroair_pl.degradations import Denoise, LowLight, Side
 from zeroair_pl.degradations.base import Degradation
 from zeroair_pl.method.restoration import Modelling, Restoration
 from zeroair_pl.tensors.per_image import PerImage
@@ -99,7 +100,7 @@ def test_what_may_be_stacked_and_its_results(case: str) -> None:
     made, one = CASES[case]
     apart, group = made(), PerImage(made())
     for module in (*apart, *group):
-        module.initialize(x[:1])
+        module.initialize(x[:1], {}, blurred)
     group.stack(x, METHODS)
     assert group.stacked == one
     wanted = torch.cat([module(one) for module, one in zip(apart, x.split(1), strict=True)])
@@ -142,8 +143,8 @@ def test_one_parameter_by_two_names_is_not_two_parameters() -> None:
 class Spread(Affine):
     """Holds one number as three channels, without a copy."""
 
-    def initialize(self, y: Tensor) -> None:
-        super().initialize(y)
+    def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
+        super().initialize(y, side, denoise)
         self.register_buffer("colour", y.mean().expand(1, 3, 1, 1))
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from zeroair_pl.checks.samples import EXTREMES, degraded, fitted_to, toy_photo
-from zeroair_pl.degradations.base import MAX_NOISE, MIN_NOISE
+from zeroair_pl.degradations.noise_models import MAX_NOISE, MIN_NOISE
 
 SIZES = [(16, 16), (17, 23), (40, 16), (33, 48)]
 
@@ -112,7 +112,7 @@ def noise_level(family: Any) -> None:
         value = float(sigma.detach())
         assert MIN_NOISE * 0.999 <= value <= MAX_NOISE * 1.001, f"noise_level is {value:g}"
         sigma.backward()
-        assert float(phi.log_noise.grad.abs()) > 0, "noise_level starts where its gradient is cut off"
+        assert float(phi.noise.log_sigma.grad.abs()) > 0, "noise_level starts where its gradient is cut off"
 
 
 def penalty(family: Any) -> None:

@@ -79,7 +79,7 @@ def _state(loss: Any, y: Tensor, x0: Tensor) -> GuidanceState:
     names = [f"photo{i}.png" for i in range(len(y))]
     phi = build_per_image(Noise, names, 0, "degradation")
     for each in phi:
-        each.log_noise.data.fill_(-3.0)
+        each.noise.log_sigma.data.fill_(-3.0)
     networks = {loss.name: build_per_image(PatchDiscriminator, names, 0, loss.name)} if loss.adversarial else {}
     state = GuidanceState(
         y=y, x0=x0, fraction=600 / 999, stage="II", noise=y.new_full((len(y),), 0.2),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from zeroair_pl.tensors.per_image import build_per_image
@@ -38,8 +39,13 @@ def degraded(height: int, width: int) -> Tensor:
 def fitted_to(family: Any, y: Tensor, seed: int = 0) -> Any:
     """A fresh degradation for the photo ``y``, as a fit makes it."""
     phi: Any = next(iter(build_per_image(family, ["photo.png"], seed, "degradation")))
-    phi.initialize(y)
+    phi.initialize(y, {}, blurred)
     return phi
+
+
+def blurred(y: Tensor, sigma: float) -> Tensor:
+    """A denoiser without weights, for families that look at their photo through one: the mean of 3×3 pixels."""
+    return F.avg_pool2d(F.pad(y, [1] * 4, mode="replicate"), 3, stride=1)
 
 
 EXTREMES = {

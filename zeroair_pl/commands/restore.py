@@ -36,6 +36,7 @@ from zeroair_pl.method.watching import checked_options
 from zeroair_pl.paths import at_home
 from zeroair_pl.photos.finding import Source, find_images
 from zeroair_pl.priors import Prior
+from zeroair_pl.sampling import NoiseMatchedSampler
 from zeroair_pl.tensors.trainer import device_of
 
 __all__ = ["DEFAULTS", "Results", "restore"]  # the first for the parser
@@ -107,8 +108,8 @@ def restore(
     rank = Rank.of(options, os.environ)
     options = rank.one_device(options)
     # Built once before any photo is opened: what does not fit together is refused here.
-    sampler = sampling.sampler_for(built(method.degradation))
-    levels = sampling.prepared(sampler, prior)
+    built(method.degradation)
+    levels = sampling.prepared((sampling.sampler or NoiseMatchedSampler()).fresh(), prior)
     if rank.worker:
         end_with_parent()
     found = _find(images or [], out, quiet=quiet or rank.worker)

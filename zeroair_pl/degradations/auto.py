@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor
 
-from zeroair_pl.degradations.base import Degradation
+from zeroair_pl.degradations.base import Degradation, Denoise, Side
 from zeroair_pl.degradations.haze import Haze
 from zeroair_pl.degradations.low_light import LowLight
 from zeroair_pl.degradations.noise import Noise
@@ -29,16 +29,15 @@ class Auto(Degradation):
         super().__init__()
         self.chosen: Degradation = Noise()
 
-    def initialize(self, y: Tensor) -> None:
+    def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
         found = {family: family.plausibility(y) for family in FAMILIES}
         best = max(found, key=lambda family: found[family])
         self.chosen = best() if found[best] > DOUBT else Noise()
-        self.chosen.initialize(y)
-        # One noise level, known by both names.
-        self.log_noise, self.log_noise_start = self.chosen.log_noise, self.chosen.log_noise_start
+        self.chosen.initialize(y, side, denoise)
+        self.noise = self.chosen.noise  # one model, known by both names
 
-    def look(self, y: Tensor, denoise: Callable[[Tensor, float], Tensor]) -> None:
-        self.chosen.look(y, denoise)
+    def measure_noise(self, y: Tensor, denoise: Denoise) -> None:
+        self.chosen.measure_noise(y, denoise)
 
     @property
     def kind(self) -> str:
@@ -53,6 +52,9 @@ class Auto(Degradation):
 
     def penalty(self) -> Tensor:
         return self.chosen.penalty()
+
+    def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
+        return self.chosen.parameter_groups(lr)
 
     def diagnostics(self) -> dict[str, Tensor]:
         return self.chosen.diagnostics()

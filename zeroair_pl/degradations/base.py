@@ -2,20 +2,22 @@
 
     y = φ(x) + n,    n ~ N(0, σ²)
 
-φ is the family's ``forward``; σ, the standard deviation of the noise, is learned beside it by every family.
+φ is the family's ``forward``; σ, the standard deviation of the noise, is learned beside it by every family (``noise``).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from zeroair_pl.degradations.noise_level import LOOK, estimate_noise_level, matched_noise_level
+from zeroair_pl.degradations.noise_level import estimate_noise_level
+from zeroair_pl.degradations.noise_models import NoiseModel
+from zeroair_pl.degradations.proximal import conjugate_proximal, pointwise_proximal
 
 
 class Observation(NamedTuple):
@@ -30,6 +32,28 @@ class Observation(NamedTuple):
     sigma: Tensor
 
 
+class Moment(NamedTuple):
+    """What a learning step may know beside x0 and y.
+
+    Attributes:
+        sigma: standard deviation of the noise in x_t, in units of [0, 1].
+        error: root-mean-square error of x0, in the same unit.
+        progress: share of the levels that have passed, 0 at the first and 1 at the last. x0 shows little but large
+            shapes in the first third.
+    """
+
+    sigma: float
+    error: float
+    progress: float
+
+
+Denoise = Callable[[Tensor, float], Tensor]
+"""``denoise(x, sigma)``: E[x | x + n] by the prior, (N, 3, H, W); each image is one pass of the prior."""
+
+Side = Mapping[str, Any]
+"""What comes with a photo, by name: ``missing`` (1, 1, H, W), 1 where y says nothing; ``kernel`` (h, w); or others."""
+
+
 class Degradation(nn.Module):
     """What happened to one photo. A new family is one file with one subclass of this.
 
@@ -40,51 +64,112 @@ class Degradation(nn.Module):
     Attributes:
         pointwise: every output value depends on the input value of the same pixel and channel alone, so that the
             Jacobian of φ is diagonal and data consistency has a closed form. A contract test holds it to that.
+        noise: the model of n.
     """
 
     pointwise: bool = False
-    log_noise_start: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.log_noise = nn.Parameter(torch.tensor(math.log(0.02)))
-        self.register_buffer("log_noise_start", self.log_noise.detach().clone())
+        self.noise = NoiseModel()
 
-    def initialize(self, y: Tensor) -> None:
-        """Sets the parameters from the degraded photo ``y`` (1, 3, H, W); here: the noise level alone."""
-        self.log_noise.data.fill_(math.log(min(max(estimate_noise_level(y), MIN_NOISE), MAX_NOISE)))
-        self.log_noise_start.copy_(self.log_noise.detach())
+    @property
+    def scales(self) -> bool:
+        """Whether a large photo's φ may be learned at a smaller size and carried up; here for a pointwise φ."""
+        return self.pointwise
 
-    def look(self, y: Tensor, denoise: Callable[[Tensor, float], Tensor]) -> None:
-        """Once after ``initialize``: corrects the start with the prior's help; here nothing.
+    def shape(self, y: Tensor) -> tuple[int, int]:
+        """(H, W) of the clean image x, for a photo ``y`` (1, 3, h, w); here that of y."""
+        return y.shape[-2], y.shape[-1]
+
+    def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
+        """Sets the parameters from the degraded photo; here: the noise level alone.
 
         Args:
-            y: the photo, or a few parts of a large one, (N, 3, h, w) in [0, 1].
-            denoise: ``denoise(y, level)`` is the prior's E[x given x + n] under white noise of that standard deviation
-                (units of [0, 1]); each call costs one pass of the prior.
+            y: the photo, (1, 3, H, W).
+            side: what came with it.
+            denoise: the prior, for a first look; each image that it is shown costs a pass.
         """
+        self.measure_noise(y, denoise)
 
-    def look_for_noise(self, y: Tensor, denoise: Callable[[Tensor, float], Tensor]) -> None:
-        """A ``look`` for the noise level, by ``matched_noise_level``, where the photo has about a clean one's contrast.
-
-        In haze and in the dark, texture is as faint as noise, and the flattest parts of the photo tell more.
-        """
-        level = max(float(self.noise_level().detach()), LOOK)
-        found = matched_noise_level(y - denoise(y, level))
-        self.log_noise.data.fill_(math.log(min(max(found, MIN_NOISE), MAX_NOISE)))
-        self.log_noise_start.copy_(self.log_noise.detach())
+    def measure_noise(self, y: Tensor, denoise: Denoise) -> None:
+        """Sets the start of the noise level; again for the full size of a photo that was learned at a smaller one."""
+        self.noise.start(estimate_noise_level(y))
 
     def forward(self, x: Tensor) -> Tensor:
-        """φ(x): the noise-free degraded image of the clean image ``x`` (1, 3, H, W)."""
+        """φ(x): the noise-free degraded image of the clean image ``x``, which has the size ``shape(y)``."""
         raise NotImplementedError
 
-    def penalty(self) -> Tensor:
-        """A scalar energy on the parameters, in nats per element; here it holds the noise level near its start.
+    def invert(self, y: Tensor) -> Tensor:
+        """φ⁻¹(y) under the present parameters, not clamped above, for one or several images (N, 3, H, W) in the place
+        of the photo.
 
-        The start sees no texture as noise, but knows no image; the residual of the clean estimate knows the image, but
-        takes what the prior cannot explain for noise, and correlated noise for image. Each corrects the other.
+        Exact for a pointwise family (a contract test holds it to that), a first guess for any other; here y itself.
         """
-        return HOLD * (self.log_noise - self.log_noise_start).square()
+        return y
+
+    def observe(self, y: Tensor) -> Observation | None:
+        """The photo without its degradation, but with its noise, for sampling from the photo itself; or ``None``.
+
+        Here for a pointwise φ: the image φ⁻¹(y), and as its noise half of φ⁻¹(y + σ) − φ⁻¹(y − σ), infinite where y
+        says nothing. A secant over ±σ is finite where a tone curve has no slope.
+        """
+        if not self.pointwise:
+            return None
+        sigma = self.noise.variance(y, y).sqrt()
+        known = sigma.isfinite()
+        step = sigma.where(known, 0.1)
+        if y.numel() > LARGE:  # one after the other, in less memory
+            noise = (self.invert(y + step) - self.invert(y - step)) / 2
+            image = self.invert(y)
+        else:  # at once: what belongs to φ, a map perhaps, is computed once
+            image, above, below = self.invert(torch.cat([y, y + step, y - step])).split(len(y))
+            noise = (above - below) / 2
+        return Observation(image.clamp(-0.5, 1.5), noise.clamp(min=1e-4).where(known, torch.inf))
+
+    def proximal(self, x0: Tensor, y: Tensor, error: Tensor) -> Tensor:
+        """argmin_x ‖x − x0‖²/(2e²) + ‖y − φ(x)‖²/(2σ²): the most probable image between x0 and the photo.
+
+        Here by Gauss–Newton steps, with conjugate gradients where φ is not pointwise. A family with a closed form
+        (blur in the Fourier domain, block means) overrides it.
+
+        Args:
+            x0: the clean estimate, with the size ``shape(y)``.
+            error: (1,), e, its root-mean-square error in units of [0, 1].
+        """
+        e2 = error.square().view(1, 1, 1, 1)
+        variance = self.noise.variance(y, self(x0))
+        solve = pointwise_proximal if self.pointwise else conjugate_proximal
+        return solve(self, x0, y, e2, variance)
+
+    def first_estimate(self, y: Tensor) -> Tensor:
+        """A first clean image in [0, 1], of the size ``shape(y)``, where sampling may start."""
+        return self.invert(y).clamp(0, 1)
+
+    def penalty(self) -> Tensor:
+        """A scalar energy on the parameters, in nats per element; here it holds the noise level near its start."""
+        return self.noise.penalty()
+
+    def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
+        """The parameters that Adam learns, in groups with learning rates of their own, as ``torch.optim`` takes them.
+
+        Adam moves a parameter by its group's ``lr`` a step at most: in a fit of 16 levels of one step, by 16·lr in all
+        (0.08 with the default of 0.005). A parameter that must go further needs a larger rate, or a start that is
+        nearer, or a ``learn`` of its own. Here: all at ``lr``.
+
+        Args:
+            lr: ``modelling.lr``, made for the logarithm of the noise level.
+        """
+        return [{"params": list(self.parameters()), "lr": lr}]
+
+    def learn(self, x0: Tensor, y: Tensor, moment: Moment) -> None:
+        """A learning step of the family's own at this level, before Adam's: a closed form, a search; here nothing.
+
+        Args:
+            x0: the clean estimate, a constant, with the size ``shape(y)``.
+            y: the photo.
+            moment: how noisy x_t is, how wrong x0, and how far the fit.
+        """
 
     @classmethod
     def plausibility(cls, y: Tensor) -> float:
@@ -105,48 +190,28 @@ class Degradation(nn.Module):
 
     def noise_level(self) -> Tensor:
         """σ, the learned standard deviation of the noise on y, a scalar in units of the [0, 1] range."""
-        return self.log_noise.exp().clamp(MIN_NOISE, MAX_NOISE)
+        return self.noise.level()
 
-    def invert(self, y: Tensor) -> Tensor:
-        """φ⁻¹(y) under the present parameters, not clamped above, for one or several images (N, 3, H, W) in the place
-        of the photo.
-
-        Exact for a pointwise family (a contract test holds it to that), a first guess for any other; here y itself.
-        """
-        return y
-
-    def seen_through(self, y: Tensor) -> dict[str, Tensor]:
-        """The photo without its degradation, but with its noise: ``image`` is φ⁻¹(y), ``noise`` the standard deviation
-        of the noise on it, half of φ⁻¹(y + σ) − φ⁻¹(y − σ); (1, 3, H, W) each.
-
-        A secant over ±σ is finite where a tone curve has no slope.
-        """
-        sigma = self.noise_level()
-        if y.numel() > LARGE:  # one after the other, in less memory
-            noise = (self.invert(y + sigma) - self.invert(y - sigma)) / 2
-            image = self.invert(y)
-        else:  # at once: what belongs to φ, a map perhaps, is computed once
-            image, above, below = self.invert(torch.cat([y, y + sigma, y - sigma])).split(len(y))
-            noise = (above - below) / 2
-        return {"image": image.clamp(-0.5, 1.5), "noise": noise.clamp(min=1e-4)}
-
-    def first_estimate(self, y: Tensor) -> Tensor:
-        """A first clean image (1, 3, H, W) in [0, 1], where sampling may start."""
-        return self.invert(y).clamp(0, 1)
+    def noise_variance(self, y: Tensor, y_hat: Tensor) -> Tensor:
+        """σ² of each value of y, see ``NoiseModel.variance``."""
+        return self.noise.variance(y, y_hat)
 
 
-MIN_NOISE = 1.0 / 255 / 12**0.5  # the rounding error of 8 bits: no photo is known better than that
-MAX_NOISE = 0.5
 LARGE = 2**23  # values of a photo that is not held several times over
-HOLD = 10.0  # weight of the noise level's start, in nats per element
 SLOW = 0.1  # maps move this much slower than the noise level at one learning rate: their starts are better known
+
+
+def noise_first(phi: Degradation, lr: float, slower: float = SLOW) -> list[dict[str, Any]]:
+    """Parameter groups of a family with a good start: the noise at ``lr``, all others ``slower`` by that factor."""
+    noise = {id(p) for p in phi.noise.parameters()}
+    others = [p for p in phi.parameters() if id(p) not in noise]
+    return [{"params": list(phi.noise.parameters()), "lr": lr}, {"params": others, "lr": slower * lr}]
 
 
 def smooth_grid(y: Tensor, cells: int = 8) -> nn.Parameter:
     """A zero (1, 1, h, w) parameter with ``cells`` values on the long side: a smooth correction to a log-map of ``y``.
 
-    It is in units of ``SLOW``. The number of cells does not depend on the image size, so a setting means the same on a
-    thumbnail and on a photo.
+    The number of cells does not depend on the image size, so a setting means the same on a thumbnail and on a photo.
     """
     height, width = y.shape[-2:]
     h, w = (max(2, round(cells * side / max(height, width))) for side in (height, width))
@@ -154,9 +219,9 @@ def smooth_grid(y: Tensor, cells: int = 8) -> nn.Parameter:
 
 
 def correct(log_map: Tensor, grid: Tensor) -> Tensor:
-    """exp(log_map + SLOW · grid), the grid upsampled smoothly (bicubic), so that a correction never draws an edge."""
+    """exp(log_map + grid), the grid upsampled smoothly (bicubic), so that a correction never draws an edge."""
     size = (log_map.shape[-2], log_map.shape[-1])
-    return (log_map + SLOW * upsample(grid, size)).exp()
+    return (log_map + upsample(grid, size)).exp()
 
 
 def upsample(grid: Tensor, size: tuple[int, int]) -> Tensor:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zeroair_pl.degradations.base import (
-    HOLD,
-    SLOW,
     Degradation,
+    Denoise,
+    Side,
     beyond,
     correct,
+    noise_first,
     quantiles,
     refine,
     smooth_grid,
     thumbnail,
 )
+from zeroair_pl.degradations.noise_models import HOLD
 
 USUAL, DOUBT = 0.9, 0.2  # airlight of most haze, and how far a photo's brightest part is not believed to show it
 
@@ -59,15 +63,15 @@ class Haze(Degradation):
         lifted = beyond(float(quantiles(darkest, 0.01)), 0.145, 0.01)
         return lifted * beyond(veil, 0.36, 0.01) * beyond(0.4, saturation, 0.02)
 
-    def initialize(self, y: Tensor) -> None:
-        super().initialize(y)
-        side = _odd(self.patch * min(y.shape[-2:]))
-        airlight = estimate_airlight(y, side)
-        dark = dark_channel((y / airlight).clamp(max=1), side)
-        sky = sky_likeness(y, airlight, side)
+    def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
+        super().initialize(y, side, denoise)
+        window = _odd(self.patch * min(y.shape[-2:]))
+        airlight = estimate_airlight(y, window)
+        dark = dark_channel((y / airlight).clamp(max=1), window)
+        sky = sky_likeness(y, airlight, window)
         t = 1 - self.strength * dark
         t = torch.maximum(t, sky * self.sky_floor)
-        t = refine(t, y, radius=6 * side, eps=1e-3).clamp(self.floor, 1)
+        t = refine(t, y, radius=6 * window, eps=1e-3).clamp(self.floor, 1)
         self.register_buffer("log_t", t.log())
         self.correction = smooth_grid(y)
         self.register_buffer("airlight_start", airlight)
@@ -76,7 +80,7 @@ class Haze(Degradation):
     @property
     def airlight(self) -> Tensor:
         """A, (1, 3, 1, 1)."""
-        return (self.airlight_start + SLOW * self.tint).clamp(0, 1)
+        return (self.airlight_start + self.tint).clamp(0, 1)
 
     def transmission(self) -> Tensor:
         """t, (1, 1, H, W) in [floor, 1]."""
@@ -91,7 +95,10 @@ class Haze(Degradation):
         return (y - self.airlight * (1 - t)) / t
 
     def penalty(self) -> Tensor:
-        return super().penalty() + HOLD * SLOW**2 * (self.correction.square().mean() + self.tint.square().mean())
+        return super().penalty() + HOLD * (self.correction.square().mean() + self.tint.square().mean())
+
+    def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
+        return noise_first(self, lr)
 
     def diagnostics(self) -> dict[str, Tensor]:
         return {"transmission": self.transmission(), "airlight": self.airlight}

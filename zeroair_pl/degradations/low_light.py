@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zeroair_pl.degradations.base import (
-    HOLD,
     SLOW,
     Degradation,
+    Denoise,
+    Side,
     beyond,
     correct,
+    noise_first,
     quantiles,
     refine,
     smooth_grid,
     thumbnail,
 )
+from zeroair_pl.degradations.noise_models import HOLD
 
-STIFF = 0.3  # L and γ move so much slower than other maps: a photo hardly tells how bright its scene was
+STIFF = 0.3 * SLOW  # L and γ move so much slower than other maps: a photo hardly tells how bright its scene was
 
 
 class LowLight(Degradation):
@@ -71,8 +75,8 @@ class LowLight(Degradation):
         backlit = beyond(float(hidden.float().mean()), 0.35, 0.01) * beyond(light, 0.5, 0.03)
         return max(underexposed, backlit)
 
-    def initialize(self, y: Tensor) -> None:
-        super().initialize(y)
+    def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
+        super().initialize(y, side, denoise)
         bright = y.amax(dim=1, keepdim=True)
         smooth = refine(bright, y, radius=max(2, round(0.06 * min(y.shape[-2:]))), eps=1e-3)
         darkness = min(1.0, float((smooth < 0.25).float().mean()) / 0.35)
@@ -88,11 +92,11 @@ class LowLight(Degradation):
     @property
     def gamma(self) -> Tensor:
         """γ, a scalar."""
-        return (self.log_gamma_start + STIFF * SLOW * self.bend).exp()
+        return (self.log_gamma_start + self.bend).exp()
 
     def illumination(self) -> Tensor:
         """L, (1, 1, H, W) in [1/max_gain, 1]."""
-        return correct(self.log_l, STIFF * self.correction).clamp(1 / self.max_gain, 1)
+        return correct(self.log_l, self.correction).clamp(1 / self.max_gain, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         # The floor keeps the derivative of the power finite at black.
@@ -103,7 +107,10 @@ class LowLight(Degradation):
 
     def penalty(self) -> Tensor:
         moved = self.bend.square() + self.correction.square().mean()
-        return super().penalty() + HOLD * (STIFF * SLOW) ** 2 * moved
+        return super().penalty() + HOLD * moved
+
+    def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
+        return noise_first(self, lr, STIFF)
 
     def diagnostics(self) -> dict[str, Tensor]:
         return {"illumination": self.illumination(), "gamma": self.gamma.view(1, 1, 1, 1)}

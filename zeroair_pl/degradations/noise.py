@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from torch import Tensor
 
-from zeroair_pl.degradations.base import Degradation
+from zeroair_pl.degradations.base import Degradation, Denoise
+from zeroair_pl.degradations.noise_level import look_at_noise
 
 
 class Noise(Degradation):
     """No change of the content, y = x + n: only the noise level σ is learned.
 
-    It starts from a look at what the prior takes for noise, see ``look_for_noise``.
+    It starts from a look at what the prior takes for noise, see ``noise_level.look_at_noise``.
     """
 
     pointwise = True
 
-    def look(self, y: Tensor, denoise: Callable[[Tensor, float], Tensor]) -> None:
-        self.look_for_noise(y, denoise)
+    def measure_noise(self, y: Tensor, denoise: Denoise) -> None:
+        self.noise.start(look_at_noise(y, denoise))
 
     def forward(self, x: Tensor) -> Tensor:
         return x

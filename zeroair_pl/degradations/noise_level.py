@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -50,6 +51,7 @@ def _scale(y: Tensor) -> float:
     return float(chosen.median()) / 0.6745
 
 
+WHOLE, PART = 384, 192  # pixels: sides up to which a photo is seen whole, and of each of four parts of a larger one
 LOOK = 8 / 255  # noise level of a look through the prior, at which faint noise and faint texture come apart
 
 
@@ -77,6 +79,28 @@ def matched_noise_level(residual: Tensor) -> float:
     noise = max(camera, 1 - 0.6 * _step((moment - 3.5) / 0.1))
     c = max(0.0, neighbors + 0.03)  # what the denoiser leaves of white noise is slightly below 0
     return float(power.sqrt()) * noise * (1 + 8 * c * c)
+
+
+def look_at_noise(y: Tensor, denoise: Callable[[Tensor, float], Tensor]) -> float:
+    """The noise level of a photo (1, 3, H, W) that has about a clean one's contrast, by ``matched_noise_level``.
+
+    In haze and in the dark, texture is as faint as noise, and the flattest parts of the photo tell more.
+
+    Args:
+        denoise: the prior, which is shown all of a small photo, or four parts of a larger one, side by side.
+    """
+    seen = _parts(y)
+    return matched_noise_level(seen - denoise(seen, max(estimate_noise_level(y), LOOK)))
+
+
+def _parts(y: Tensor) -> Tensor:
+    height, width = y.shape[-2:]
+    if max(height, width) <= WHOLE:
+        return y
+    h, w = min(PART, height), min(PART, width)
+    tops = {max(0, min(round(height * share) - h // 2, height - h)) for share in (0.3, 0.7)}
+    lefts = {max(0, min(round(width * share) - w // 2, width - w)) for share in (0.3, 0.7)}
+    return torch.cat([y[..., top : top + h, left : left + w] for top in sorted(tops) for left in sorted(lefts)])
 
 
 def _step(x: float) -> float:

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
-from zeroair_pl.degradations.base import HOLD, SLOW, Degradation, beyond, quantiles, smooth_grid, thumbnail, upsample
+from zeroair_pl.degradations.base import (
+    Degradation,
+    Denoise,
+    Side,
+    beyond,
+    noise_first,
+    quantiles,
+    smooth_grid,
+    thumbnail,
+    upsample,
+)
+from zeroair_pl.degradations.noise_models import HOLD
 
 EDGES, WORLD, WHITE = 0.4, 0.4, 0.4  # trust in each look at the colour of the light; they see much the same
 LOST = 0.06  # share of the light that is gone in all colours
@@ -46,8 +59,8 @@ class Underwater(Degradation):
         few = beyond(0.62, float(mean[0] / mean[1:].max().clamp(min=1e-3)), 0.03)
         return few * beyond(lacking, 0.75, 0.02) * beyond(light, 0.35, 0.02)
 
-    def initialize(self, y: Tensor) -> None:
-        super().initialize(y)
+    def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
+        super().initialize(y, side, denoise)
         small = thumbnail(y)
         veil = self.veil * quantiles(small, 0.01).view(1, 3, 1, 1)
         clear = (1 - veil).clamp(min=0.1)  # white stays white
@@ -61,10 +74,10 @@ class Underwater(Degradation):
 
     def _parts(self) -> tuple[Tensor, Tensor]:
         """(g, v), each (1, 3, 1, 1)."""
-        return (self.log_light_start + SLOW * self.light).exp(), self.veil_start + SLOW * self.tint
+        return (self.log_light_start + self.light).exp(), self.veil_start + self.tint
 
     def _map(self, x: Tensor) -> Tensor:
-        return (SLOW * upsample(self.correction, (x.shape[-2], x.shape[-1]))).exp()
+        return (upsample(self.correction, (x.shape[-2], x.shape[-1]))).exp()
 
     def forward(self, x: Tensor) -> Tensor:
         light, veil = self._parts()
@@ -76,7 +89,10 @@ class Underwater(Degradation):
 
     def penalty(self) -> Tensor:
         moved = self.light.square().mean() + self.tint.square().mean() + self.correction.square().mean()
-        return super().penalty() + HOLD * SLOW**2 * moved
+        return super().penalty() + HOLD * moved
+
+    def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
+        return noise_first(self, lr)
 
     def diagnostics(self) -> dict[str, Tensor]:
         light, veil = self._parts()

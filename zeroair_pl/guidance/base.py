@@ -60,7 +60,13 @@ class GuidanceState:
 
     def noise_level(self) -> Tensor:
         """(B,): σ of each image, from its degradation."""
-        return self.degradation.call("noise_level")
+        level: Tensor = self.degradation.call("noise_level")
+        return level
+
+    def noise_variance(self) -> Tensor:
+        """σ² of each value of y, which broadcasts to (B, 3, H, W); infinite where y says nothing."""
+        variance: Tensor = self.degradation.call("noise_variance", self.y, self.y_hat.detach())
+        return variance
 
 
 class GuidanceLoss(nn.Module):

@@ -45,13 +45,17 @@ class Likelihood(GuidanceLoss):
     """
 
     def forward(self, state: GuidanceState) -> Tensor:
-        noise = state.noise_level().square()[:, None, None, None]
+        noise = state.noise_variance()
         gain = pointwise_gain(state.degradation, state.x0)
         error, x_noise = (v.square()[:, None, None, None] for v in (state.x0_error, state.noise))
         shared = (noise / (gain.square() * x_noise).clamp(min=1e-12)).clamp(max=1)
         variance = (noise + gain.square() * error * (1 - 2 * shared)).clamp(min=0.1 * noise.detach())
         residual = (state.y - state.y_hat).square()
-        return per_image_mean(0.5 * residual / variance + 0.5 * variance.log())
+        if bool(noise.isfinite().all()):
+            return per_image_mean(0.5 * residual / variance + 0.5 * variance.log())
+        known = noise.isfinite().expand_as(residual)  # y says nothing elsewhere
+        terms = 0.5 * residual / variance + 0.5 * variance.where(known, 1.0).log()
+        return terms.where(known, 0.0).flatten(1).sum(1) / known.flatten(1).sum(1).clamp(min=1)
 
 
 def pointwise_gain(degradation: PerImage, x: Tensor) -> Tensor:

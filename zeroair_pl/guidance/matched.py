@@ -27,7 +27,7 @@ class MatchedUpdate(GuidanceUpdate):
         seen = observed(state.degradation, state.y)
         e2, s2 = (v.square()[:, None, None, None] for v in (state.x0_error, state.noise))
         x, variance = combined(seen, state.x0, e2, s2)
-        x, losses = descend(state, x, variance, terms)
+        x, losses = descend(state, x, terms, lambda _: variance)
         return Guided(x.clamp(0, 1), state.x0_auxiliary, observation=seen, losses=losses)
 
 
@@ -51,9 +51,9 @@ def observed(phi: PerImage, y: Tensor) -> Observation:
     Raises:
         ConfigError: φ cannot be inverted.
     """
-    if not phi.pointwise:
+    found: Observation | None = phi.call("observe", y)
+    if found is None:
         raise ConfigError(
             "sampling.sampler: NoiseMatchedSampler needs a degradation that can be inverted; use AnnealedSampler"
         )
-    found = phi.dicts("seen_through", y)
-    return Observation(*(torch.cat([each[name] for each in found]) for name in ("image", "noise")))
+    return found

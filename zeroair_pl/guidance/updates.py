@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from zeroair_pl.degradations.base import Observation
 from zeroair_pl.guidance.base import GuidanceState
-from zeroair_pl.guidance.fidelity import Likelihood
+from zeroair_pl.guidance.fidelity import Likelihood, pointwise_gain
 from zeroair_pl.guidance.stages import Term
 
 REFERENCE_ELEMENTS = 3 * 256 * 256  # the image size at which the paper's guidance scales are stated
@@ -97,78 +98,39 @@ class ProximalUpdate(GuidanceUpdate):
 
         x0' = argmin_x ‖x − x0‖²/(2e²) + ‖y − φ(x)‖²/(2σ²),
 
-    with e the prior's measured error at t and σ the learned noise level: no scale to set. Solved by Gauss–Newton;
-    each inner problem is exact in one step for a pointwise φ, and takes a few conjugate gradients otherwise. All other
-    losses then move x0' against their gradient, preconditioned by the variance that is left, P = (1/e² + J²/σ²)⁻¹.
+    with e the prior's measured error at t and σ the learned noise: no scale to set. It is the degradation's own
+    ``proximal``. All other losses then move x0' against their gradient, preconditioned by the variance that is left,
+    P = (1/e² + J²/σ²)⁻¹.
 
     Args:
-        iterations: Gauss–Newton iterations; 1 is exact for an affine φ.
-        conjugate_gradients: inner iterations where φ is not pointwise.
         trust: multiplies e²: above 1 leans to the photo, below 1 to the prior.
     """
 
-    def __init__(self, iterations: int = 2, conjugate_gradients: int = 6, trust: float = 1.0) -> None:
-        self.iterations, self.conjugate_gradients, self.trust = iterations, conjugate_gradients, trust
+    def __init__(self, trust: float = 1.0) -> None:
+        self.trust = trust
 
     def __call__(self, state: GuidanceState, terms: list[tuple[Term, float]], steps: int) -> Guided:
-        pointwise = state.degradation.pointwise
-        auxiliary = None if state.x0_auxiliary is None else self._solve(state, state.x0_auxiliary, pointwise)[0]
-        x, variance = self._solve(state, state.x0, pointwise)
-        x, losses = descend(state, x, variance, terms)
-        return Guided(x.clamp(0, 1), None if auxiliary is None else auxiliary.clamp(0, 1), losses=losses)
+        error = self.trust**0.5 * state.x0_error
+        with torch.no_grad():
+            solved = [
+                state.degradation.call("proximal", x0, state.y, error)
+                for x0 in (state.x0, state.x0_auxiliary)
+                if x0 is not None
+            ]
+        x, losses = descend(state, solved[0], terms, lambda x: self._left(state, x, error))
+        return Guided(x.clamp(0, 1), solved[1].clamp(0, 1) if len(solved) > 1 else None, losses=losses)
 
-    def _solve(self, state: GuidanceState, x0: Tensor, pointwise: bool) -> tuple[Tensor, Tensor]:
-        e2 = self.trust * state.x0_error.square()[:, None, None, None]
-        s2 = state.noise_level().detach().square()[:, None, None, None]
-        x, variance = x0, e2.expand_as(x0)
-        for _ in range(self.iterations):
-            with torch.enable_grad():
-                v = x.detach().requires_grad_()
-                y_hat = state.degradation(v)
-                residual = state.y - y_hat.detach()
-                if pointwise:
-                    (gain,) = torch.autograd.grad(y_hat.sum(), v)
-                    variance = 1 / (1 / e2 + gain.square() / s2)
-                    x = x + variance * ((x0 - x) / e2 + gain * residual / s2)
-                else:
-                    x = x + self._conjugate(state, v, y_hat, residual, (x0 - x) / e2, e2, s2)
-        return x.detach(), variance.detach()
-
-    def _conjugate(
-        self, state: GuidanceState, v: Tensor, y_hat: Tensor, residual: Tensor, pull: Tensor, e2: Tensor, s2: Tensor
-    ) -> Tensor:
-        """Solves (1/e² + JᵀJ/σ²) d = (x0 − x)/e² + Jᵀ(y − φ(x))/σ² for d, per image."""
-
-        def transposed(u: Tensor) -> Tensor:
-            (out,) = torch.autograd.grad(y_hat, v, u, retain_graph=True)
-            return out
-
-        # J d is the derivative, in the direction d, of the linear map u -> J^T u: a second reverse pass, so that any
-        # differentiable family works, also one whose operations have no forward-mode rule.
-        u = torch.zeros_like(y_hat, requires_grad=True)
-        (jt_u,) = torch.autograd.grad(y_hat, v, u, create_graph=True)
-
-        def normal(d: Tensor) -> Tensor:
-            (jd,) = torch.autograd.grad(jt_u, u, d, retain_graph=True)
-            return d / e2 + transposed(jd / s2)
-
-        b = pull + transposed(residual / s2)
-        d = torch.zeros_like(b)
-        r, p = b, b
-        rr = _dot(r, r)
-        for _ in range(self.conjugate_gradients):
-            ap = normal(p)
-            alpha = rr / _dot(p, ap).clamp(min=1e-20)
-            d, r = d + alpha * p, r - alpha * ap
-            rr, before = _dot(r, r), rr
-            p = r + rr / before.clamp(min=1e-20) * p
-        return d.detach()
+    def _left(self, state: GuidanceState, x: Tensor, error: Tensor) -> Tensor:
+        gain = pointwise_gain(state.degradation, x)
+        noise = state.noise_level().detach()[:, None, None, None]
+        e2 = error.square()[:, None, None, None]
+        return e2 / (1 + e2 * (gain / noise).square() * state.degradation.pointwise)
 
 
 def descend(
-    state: GuidanceState, x: Tensor, variance: Tensor, terms: list[tuple[Term, float]]
+    state: GuidanceState, x: Tensor, terms: list[tuple[Term, float]], variance: Callable[[Tensor], Tensor]
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """x − P·∇(N·Σ w L), one step preconditioned by the variance P, and the losses L.
+    """x − P·∇(N·Σ w L), one step preconditioned by the ``variance`` P at x, and the losses L.
 
     The likelihood is left out: the closed form has it already.
     """
@@ -179,7 +141,7 @@ def descend(
         v = x.detach().requires_grad_()
         energy, losses = _energy(state.at(v), others)
         (gradient,) = torch.autograd.grad(energy * x[0].numel(), v)
-    return x - variance * gradient, losses
+    return x - variance(x) * gradient, losses
 
 
 def _energy(moment: GuidanceState, terms: list[tuple[Term, float]]) -> tuple[Tensor, dict[str, Tensor]]:
@@ -191,7 +153,3 @@ def _energy(moment: GuidanceState, terms: list[tuple[Term, float]]) -> tuple[Ten
         taken = sum(re.fullmatch(rf"{term.name}(_\d+)?", name) is not None for name in losses)  # one loss, two targets
         losses[f"{term.name}_{taken + 1}" if taken else term.name] = value.detach()
     return total, losses
-
-
-def _dot(a: Tensor, b: Tensor) -> Tensor:
-    return (a * b).flatten(1).sum(1)[:, None, None, None]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from zeroair_pl.degradations.base import Side
 from zeroair_pl.method.first_look import FirstLook
 from zeroair_pl.method.restoration import Restoration
 from zeroair_pl.method.sampling import DiffusionSampling
@@ -18,7 +19,7 @@ from zeroair_pl.method.watching import Log, let_go, watchers
 from zeroair_pl.sampling.levels import Visits
 from zeroair_pl.tensors.per_image import image_generator
 from zeroair_pl.tensors.threads import one_thread
-from zeroair_pl.tensors.trainer import plain_interrupt, quiet_lightning, trainer_of
+from zeroair_pl.tensors.trainer import device_of, plain_interrupt, quiet_lightning, trainer_of
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback
@@ -30,6 +31,7 @@ def fit(
     method: Method,
     callbacks: Sequence[Callback] = (),
     trainer: dict[str, Any] | None = None,
+    sides: Sequence[Side] | None = None,
 ) -> Result:
     """Restores B photos of one size in one fit. None of them has any influence on another.
 
@@ -41,13 +43,14 @@ def fit(
         method: how to restore.
         callbacks: run after the sampler's own, so they see the guided estimate.
         trainer: further arguments of ``lightning.Trainer`` (accelerator, devices, precision is the prior's own).
+        sides: what came with each photo: a mask, a kernel.
 
     Raises:
         DivergenceError: for each of the photos, an estimate stopped being finite, or being of its photo; see
             ``divergence``. If this is true of some of them, ``Result.lost`` says so.
     """
     with one_thread(y[0, 0].numel()):
-        return _fit(y, names, method, callbacks, trainer)
+        return _fit(y, names, method, callbacks, trainer, sides)
 
 
 def _fit(
@@ -56,11 +59,14 @@ def _fit(
     method: Method,
     callbacks: Sequence[Callback],
     trainer: dict[str, Any] | None,
+    sides: Sequence[Side] | None,
 ) -> Result:
     from zeroair_pl.method.checkpoints import start
     from zeroair_pl.method.divergence import Watchdog, lost
 
     began = time.perf_counter()
+    method.prior.to(device_of(trainer))
+    looks = [FirstLook(method.prior) for _ in names]
     module = Restoration(
         y,
         names,
@@ -69,8 +75,10 @@ def _fit(
         [term.loss for term in method.guidance.terms],
         method.guidance.boundaries,
         method.seed,
+        sides,
+        looks,
     )
-    sampler = method.sampling.sampler_for(module.phi.each[0])
+    sampler = method.sampling.sampler_for(module.phi.each[0], y[:1])
     visits = Visits(method.sampling.prepared(sampler, method.prior))
     generators = [image_generator(method.seed, name, "sampling") for name in names]
     name = Path(names[0]).stem if len(names) == 1 else f"{Path(names[0]).stem} and {len(names) - 1} more"
@@ -80,10 +88,6 @@ def _fit(
         users = [*users, *([Log()] if loggers else [])]
         engine = trainer_of([*own, *users, *callbacks], trainer, loggers)
         device = engine.strategy.root_device
-        method.prior.to(device)
-        looks = [FirstLook(method.prior) for _ in names]
-        for i, (look, phi) in enumerate(zip(looks, module.phi, strict=True)):
-            look(phi, y[i : i + 1])
         if stacks_on(device):
             module.to(device).stack()
         try:
@@ -97,10 +101,10 @@ def _fit(
     module.phi.apart()
     phi = [each.cpu() for each in module.phi]
     with torch.no_grad():
-        maps, sigma = [each.diagnostics() for each in phi], torch.stack([each.noise_level() for each in phi])
+        found, sigma = [each.diagnostics() for each in phi], torch.stack([each.noise_level() for each in phi])
     return Result(
         restored,
-        maps,
+        found,
         sigma,
         [look.nfe + count for look, count in zip(looks, sampler.nfe.tolist(), strict=True)],
         time.perf_counter() - began,

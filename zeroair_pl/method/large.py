@@ -18,8 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zeroair_pl.degradations.base import MAX_NOISE, MIN_NOISE, Degradation, Observation, refine
-from zeroair_pl.degradations.noise_level import estimate_noise_level
+from zeroair_pl.degradations.base import Degradation, Denoise, Observation, Side, refine
 from zeroair_pl.errors import DivergenceError
 from zeroair_pl.guidance.matched import combined, observed
 from zeroair_pl.method.divergence import lost
@@ -44,8 +43,8 @@ def is_large(y: Tensor, method: Method) -> bool:
         return False
     with torch.random.fork_rng(devices=[]):
         phi = method.degradation()
-    sampler = method.sampling.sampler_for(phi)
-    return phi.pointwise and sampler.scales and method.guidance.update is None
+    sampler = method.sampling.sampler
+    return phi.scales and (sampler is None or sampler.scales) and method.guidance.update is None
 
 
 def fit_large(
@@ -54,6 +53,7 @@ def fit_large(
     method: Method,
     callbacks: Sequence[Callback] = (),
     trainer: dict[str, Any] | None = None,
+    sides: Sequence[Side] | None = None,
 ) -> Result:
     """As ``fit``, of one photo (1, 3, H, W), in the time and memory of a few prior passes at full size.
 
@@ -65,11 +65,11 @@ def fit_large(
     (name,) = names
     began = time.perf_counter()
     small = working_size(y, method.sampling.working_pixels)
-    result = fit(small, [name], method, callbacks, trainer)
+    beside = [_shrunk(side, y, method.sampling.working_pixels) for side in sides or ()]
+    result = fit(small, [name], method, callbacks, trainer, beside)
     with torch.no_grad():
-        phi = carried(result.phi[0], small, y)
         look = FirstLook(method.prior)
-        look(phi, y)
+        phi = carried(result.phi[0], small, y, look)
         restored, passes = last_part(y, phi, method, image_generator(method.seed, name, "full size"))
         if what := lost(y, restored):
             raise DivergenceError(f"{name}: {what[0]}")
@@ -118,7 +118,18 @@ def working_size(y: Tensor, pixels: int) -> Tensor:
     return F.interpolate(y, size=(max(1, int(height * scale)), max(1, int(width * scale))), mode="area")
 
 
-def carried(phi: Degradation, small: Tensor, y: Tensor) -> Degradation:
+def _shrunk(side: Side, y: Tensor, pixels: int) -> Side:
+    """What comes with the photo ``y``, for its working size: maps of the photo's size are shrunk as it is."""
+    size = y.shape[-2:]
+
+    def shrunk(value: Any) -> Any:
+        maps = isinstance(value, Tensor) and value.ndim == 4 and value.shape[-2:] == size
+        return working_size(value, pixels) if maps else value
+
+    return {name: shrunk(value) for name, value in side.items()}
+
+
+def carried(phi: Degradation, small: Tensor, y: Tensor, look: Denoise) -> Degradation:
     """φ of the shrunken photo ``small`` (1, 3, h, w) for the photo ``y`` (1, 3, H, W).
 
     Maps follow the edges of ``y`` (guided filter, He, Sun & Tang, TPAMI 2013); numbers and smooth grids stay. The noise
@@ -139,10 +150,9 @@ def carried(phi: Degradation, small: Tensor, y: Tensor) -> Degradation:
                 module._buffers[name] = value
             else:
                 module._parameters[name] = torch.nn.Parameter(value, requires_grad=False)
-    found = min(max(estimate_noise_level(y), MIN_NOISE), MAX_NOISE)
-    learned = large.log_noise - large.log_noise_start
-    large.log_noise_start.fill_(found).log_()
-    large.log_noise.data.copy_(large.log_noise_start + learned)
+    learned = (large.noise.log_sigma - large.noise.log_start).detach()
+    large.measure_noise(y, look)
+    large.noise.log_sigma.data.add_(learned)
     return large
 
 

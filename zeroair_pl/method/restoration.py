@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
-from zeroair_pl.degradations.base import Degradation
+from zeroair_pl.degradations.base import Degradation, Denoise, Moment, Side
 from zeroair_pl.errors import DivergenceError
 from zeroair_pl.guidance.adversarial import Adversarial
 from zeroair_pl.guidance.base import GuidanceState
@@ -26,8 +26,8 @@ class Modelling:
 
     Args:
         terms: what φ minimizes, and its weight in each stage.
-        lr: learning rate of φ's Adam.
-        steps: optimizer steps on φ at each timestep.
+        lr: learning rate of Adam for the noise level; a family states its own for other parameters, in proportion.
+        steps: optimizer steps on φ at each timestep. In a fit, a parameter moves by lr·steps·levels at most.
         penalty: weight of the family's own penalty.
     """
 
@@ -53,6 +53,8 @@ class Restoration(LightningModule):
         guidance_losses: the losses of guidance; those that are adversarial get their discriminator here.
         boundaries: where the stages end.
         seed: the run's seed.
+        sides: what came with each photo.
+        looks: the prior as each photo's degradation may look through it at its start.
 
     Attributes:
         phi: the B degradation models.
@@ -75,6 +77,8 @@ class Restoration(LightningModule):
         guidance_losses: list[nn.Module] | None = None,
         boundaries: Boundaries | None = None,
         seed: int = 0,
+        sides: Sequence[Side] | None = None,
+        looks: Sequence[Denoise] | None = None,
     ) -> None:
         super().__init__()
         if y.ndim != 4 or y.shape[1] != 3 or len(y) != len(names):
@@ -85,7 +89,7 @@ class Restoration(LightningModule):
         self.register_buffer("y", y, persistent=False)
         self.phi = build_per_image(degradation, names, seed, "degradation")
         for i, phi in enumerate(self.phi):
-            phi.initialize(y[i : i + 1])
+            phi.initialize(y[i : i + 1], sides[i] if sides else {}, looks[i] if looks else _no_prior)
         losses = [term.loss for term in modelling.terms] + list(guidance_losses or [])
         self._adversarial: dict[str, Adversarial] = {
             loss.name: loss for loss in losses if isinstance(loss, Adversarial)
@@ -100,8 +104,8 @@ class Restoration(LightningModule):
 
     def stack(self) -> None:
         """Computes alike networks of the photos at once, in few operations: see ``PerImage.stack``."""
-        asked = ["noise_level", "penalty", "invert", "first_estimate", "diagnostics"]
-        self.phi.stack(self.y, [*asked, "seen_through"] if self.phi.pointwise else asked)
+        if not any(type(phi).learn is not Degradation.learn for phi in self.phi):  # which may change what it likes
+            self.phi.stack(self.y, ["noise_level", "penalty", "invert", "first_estimate", "observe", "diagnostics"])
         for network in self.discriminators.values():
             assert isinstance(network, PerImage)
             network.stack(self.y)
@@ -130,7 +134,7 @@ class Restoration(LightningModule):
         self.finished[list(self.lost)] = True
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        optimizers: list[torch.optim.Optimizer] = [torch.optim.Adam(self.phi.parameters(), lr=self.modelling.lr)]
+        optimizers: list[torch.optim.Optimizer] = [torch.optim.Adam(self.phi.parameter_groups(self.modelling.lr))]
         for name, loss in self._adversarial.items():
             optimizers.append(torch.optim.Adam(self.discriminators[name].parameters(), lr=loss.lr))
         return optimizers
@@ -147,6 +151,7 @@ class Restoration(LightningModule):
         terms = self._acting()
         for optimizer, (name, loss) in zip(optimizers[1:], self._adversarial.items(), strict=True):
             self._discriminate(optimizer, name, loss)
+        self._learn(batch_idx)
         if terms:
             for _ in range(self.modelling.steps):
                 self._model(optimizers[0], terms)
@@ -174,6 +179,18 @@ class Restoration(LightningModule):
         self.record[f"{name}/discriminator"] = values.detach()
         self.record[f"{name}/accuracy"] = accuracy(on_real.detach()[:images], on_fake.detach()[:images])
 
+    def _learn(self, level: int) -> None:
+        """The learning steps that families take by themselves."""
+        assert self.state is not None
+        if self.phi.stacked and len(self.phi) > 1:
+            return
+        state, last = self.state, max(1, self.trainer.num_training_batches - 1)
+        with torch.no_grad():
+            for i, phi in enumerate(self.phi):
+                if not self.finished[i]:
+                    moment = Moment(float(state.noise[i]), float(state.x0_error[i]), level / last)
+                    phi.learn(state.x0[i : i + 1], state.y[i : i + 1], moment)
+
     def _model(self, optimizer: Any, terms: list[tuple[Term, float]]) -> None:
         assert self.state is not None
         moment = self.state.at(self.state.x0, self.state.x0_auxiliary)
@@ -194,6 +211,10 @@ class Restoration(LightningModule):
         self.manual_backward(losses[open_].sum(), inputs=networks.trained(self.finished))
         with networks.holding(self.finished):
             optimizer.step()
+
+
+def _no_prior(y: Tensor, sigma: float) -> Tensor:
+    raise RuntimeError("the degradation looks at its photo through the prior, and none was given")
 
 
 def discriminator_losses(real: Tensor, fake: Tensor, loss: Adversarial, images: int) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 from zeroair_pl.degradations.base import Degradation
@@ -36,10 +37,12 @@ class Sampling:
     sampler: Sampler | None = None
     working_pixels: int = 1_500_000
 
-    def sampler_for(self, phi: Degradation) -> Sampler:
-        """A sampler for one fit of photos with this degradation model."""
-        chosen = self.sampler or (NoiseMatchedSampler() if phi.pointwise else AnnealedSampler())
-        return chosen.fresh()
+    def sampler_for(self, phi: Degradation, y: Tensor) -> Sampler:
+        """A sampler for one fit of photos as ``y`` (1, 3, H, W) with its degradation model, which is initialized."""
+        if self.sampler is not None:
+            return self.sampler.fresh()
+        with torch.no_grad():
+            return AnnealedSampler() if phi.observe(y) is None else NoiseMatchedSampler()
 
     def prepared(self, sampler: Sampler, prior: Prior) -> list[float]:
         """Gives the sampler its prior and levels; returns the levels as the sampler numbers them.

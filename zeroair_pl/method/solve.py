@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from zeroair_pl.degradations.base import Degradation
+from zeroair_pl.degradations.base import Degradation, Side
 from zeroair_pl.errors import DivergenceError
 from zeroair_pl.method.fit import fit
 from zeroair_pl.method.large import fit_large, is_large
@@ -28,6 +28,7 @@ def solve(
     method: Method,
     callbacks: Sequence[Callback] = (),
     trainer: dict[str, Any] | None = None,
+    sides: Sequence[Side] | None = None,
 ) -> Result:
     """Restores B photos of one size; arguments and errors are those of ``fit``.
 
@@ -37,7 +38,7 @@ def solve(
     large = is_large(y, method)
     one = fit_large if large else fit
     if len(names) == 1 or not (large or device_of(trainer).type == "cpu"):
-        return one(y, names, method, callbacks, trainer)
+        return one(y, names, method, callbacks, trainer, sides)
     if callbacks:
         raise ValueError(f"callbacks watch one fit, but {len(names)} photos are computed one by one; give one photo")
     began, results = time.perf_counter(), list[Result]()
@@ -45,7 +46,7 @@ def solve(
     for i, name in enumerate(names):
         photo = y[i : i + 1]
         try:
-            results.append(one(photo, [name], method, callbacks, trainer))
+            results.append(one(photo, [name], method, callbacks, trainer, sides and [sides[i]]))
         except DivergenceError as error:
             diverged[i] = str(error)
             results.append(Result(photo, [{}], torch.full((1,), torch.nan), [0], 0.0, [Degradation()]))

@@ -40,7 +40,7 @@ class AnnealedSampler(Sampler):
         return [float(i) for i in range(steps)]
 
     def update(self) -> GuidanceUpdate:
-        return ProximalUpdate(iterations=1, conjugate_gradients=10)
+        return ProximalUpdate()
 
     def start(self, y: Tensor, phi: PerImage, generators: list[torch.Generator]) -> None:
         super().start(y, phi, generators)

@@ -71,6 +71,7 @@ class Sampler(ABC):
             generators: of their random numbers.
         """
         self.y, self.generators = y, generators
+        self.shape = (3, *phi.each[0].shape(y[:1]))
         self.nfe = torch.zeros(len(y), dtype=torch.long)
         self.finished = torch.zeros(len(y), dtype=torch.bool)
 
@@ -113,8 +114,8 @@ class Sampler(ABC):
         return 1000.0
 
     def randn(self) -> Tensor:
-        """Standard normal numbers, (B, 3, H, W), from the images' own generators."""
-        return randn(tuple(self.y.shape[1:]), self.generators, self.y.device)
+        """Standard normal numbers, of the shape of the clean images, from the images' own generators."""
+        return randn(self.shape, self.generators, self.y.device)
 
     def state_dict(self) -> dict[str, Any]:
         """All that a checkpoint in the middle of a photo needs."""

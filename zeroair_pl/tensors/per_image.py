@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
 from zeroair_pl.tensors.stacks import Stack, stacked
 
@@ -62,9 +63,13 @@ class PerImage(nn.Module):
             raise ValueError(f"{len(x)} images for {len(self)} per-image modules; expected a multiple")
         return _cat([self.call("forward", maps) for maps in x.split(len(self))])
 
-    def call(self, method: str, *inputs: Tensor) -> Tensor:
-        """``method`` of each module, on its own image of each input (B, …): (B, …), where scalars become (B,)."""
-        return _cat([stack.call(method, *own) for stack, own in self._with(inputs)])
+    def call(self, method: str, *inputs: Tensor) -> Any:
+        """``method`` of each module, on its own image of each input (B, …): (B, …), where scalars become (B,).
+
+        What it returns is a tensor or a tuple of tensors; ``None`` if it is ``None`` for one of the images.
+        """
+        found = [stack.call(method, *own) for stack, own in self._with(inputs)]
+        return None if any(each is None for each in found) else tree_map(lambda *values: _cat(values), *found)
 
     def dicts(self, method: str, *inputs: Tensor) -> list[dict[str, Tensor]]:
         """``method`` of each module, which returns a dict of tensors (1, …); see ``call``."""
@@ -80,6 +85,15 @@ class PerImage(nn.Module):
             last = first + len(stack)  # type: ignore[arg-type]
             yield stack, [x[first:last] for x in inputs]
             first = last
+
+    def parameter_groups(self, *values: Any) -> list[dict[str, Any]]:
+        """The groups that each module states (``parameter_groups(*values)``), for an optimizer of all."""
+        groups: dict[str, dict[str, Any]] = {}
+        for stack in self.stacks:
+            for group in stack.parameter_groups(*values):  # type: ignore[operator]
+                options = {key: value for key, value in group.items() if key != "params"}
+                groups.setdefault(repr(options), {"params": [], **options})["params"] += group["params"]
+        return list(groups.values())
 
     @property
     def pointwise(self) -> bool:
