@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from zeroair_pl.method.restored import Restored
 from zeroair_pl.method.sampling import Guidance
 from zeroair_pl.method.settings import Sampling
 from zeroair_pl.method.watching import checked_options
+from zeroair_pl.photos.beside import checked_side
 from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.memory import as_photo
 from zeroair_pl.priors import Prior
@@ -39,7 +40,19 @@ DEFAULTS: dict[str, Any] = {
 }
 
 # Settings of a run over files, which a config may state and a method does not know.
-OF_A_RUN = ("images", "out", "overwrite", "batch", "save_maps", "strips", "tensorboard", "checkpoint_every", "quiet")
+OF_A_RUN = (
+    "images",
+    "out",
+    "overwrite",
+    "batch",
+    "save_maps",
+    "strips",
+    "tensorboard",
+    "checkpoint_every",
+    "missing",
+    "kernel",
+    "quiet",
+)
 
 
 @dataclass
@@ -95,7 +108,9 @@ class Method(settings.Method):
         checked_strength(self.strength, "strength")
         self.trainer = checked_options(self.trainer)
 
-    def restore(self, photo: Any, name: str = "", callbacks: Sequence[Callback] = ()) -> Restored:
+    def restore(
+        self, photo: Any, name: str = "", callbacks: Sequence[Callback] = (), side: Mapping[str, Any] | None = None
+    ) -> Restored:
         """Restores one photo, in memory.
 
         Args:
@@ -103,6 +118,8 @@ class Method(settings.Method):
                 (1, 3, H, W) of uint8 or float in [0, 1]; a Pillow image.
             name: with the seed it decides all random numbers. By default the name of the file, else ``"photo"``.
             callbacks: of Lightning, which watch the fit.
+            side: what comes with the photo, for its degradation: ``missing``, an array (H, W) that is above ½ where a
+                pixel is missing; ``kernel``, the blur's (h, w); or what else a degradation takes.
 
         Raises:
             InputError: the photo cannot be read, or is of a shape, type or range that is not accepted.
@@ -112,6 +129,7 @@ class Method(settings.Method):
         of_file = isinstance(photo, str | Path)
         name = name or (Path(photo).name if of_file else "photo")
         source, back = as_photo(photo, name)
+        source = replace(source, side={**source.side, **checked_side(side or {}, source)})
         task = Task(Source(Path(name), Path(name).stem), Row(name, name), photo=source, plan=Plan(self, {}, ""))
         self.fitting(callbacks, strict=True).fit([task])
         assert task.result is not None

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from zeroair_pl.api import Method
@@ -19,6 +18,7 @@ from zeroair_pl.jobs.batches import Batches, batch_size
 from zeroair_pl.jobs.records import Row, digest
 from zeroair_pl.jobs.task import Task, own_fault
 from zeroair_pl.method.large import is_large
+from zeroair_pl.method.restored import mixed
 from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.formats import SUFFIXES
 from zeroair_pl.photos.reading import decode_photo
@@ -145,8 +145,7 @@ def _encoded(task: Task, path: str, strength: float) -> tuple[Row, bytes]:
     with own_fault(task):
         if task.result is not None and task.photo is not None:
             restored = task.result.restored[0]
-            if strength < 1:
-                restored = torch.lerp(task.photo.pixels, restored, strength)
+            restored = mixed(task.photo.pixels, restored, strength)
             suffixes = SUFFIXES[task.photo.format]
             output = Path(f"{name.stem}{name.suffix if name.suffix.lower() in suffixes else suffixes[0]}")
             data = encode_photo(output, restored, task.photo)

@@ -34,6 +34,7 @@ from zeroair_pl.method.sampling import Guidance
 from zeroair_pl.method.settings import Sampling
 from zeroair_pl.method.watching import checked_options
 from zeroair_pl.paths import at_home
+from zeroair_pl.photos.beside import Beside
 from zeroair_pl.photos.finding import Source, find_images
 from zeroair_pl.priors import Prior
 from zeroair_pl.sampling import NoiseMatchedSampler
@@ -59,6 +60,8 @@ def restore(
     strips: bool = True,
     tensorboard: bool = True,
     checkpoint_every: int = 0,
+    missing: Path | None = None,
+    kernel: Path | None = None,
     quiet: bool = False,
     plugins: list[str] | str | None = None,
     trainer: dict[str, Any] | None = None,
@@ -87,6 +90,8 @@ def restore(
         strips: write a before/after picture of each photo.
         tensorboard: log each fit for TensorBoard.
         checkpoint_every: timesteps after which the state of a fit is saved, for it to go on from there; 0 never.
+        missing: a mask, or a folder of masks by the photos' names: white where a pixel of the photo is missing.
+        kernel: a blur kernel (.npy, or a grey picture), or a folder of kernels by the photos' names.
         quiet: print nothing; the table has it all.
         plugins: further folders with plugin files.
         trainer: further arguments of lightning.Trainer, such as accelerator.
@@ -109,6 +114,7 @@ def restore(
     options = rank.one_device(options)
     # Built once before any photo is opened: what does not fit together is refused here.
     built(method.degradation)
+    beside = Beside(missing and at_home(missing), kernel and at_home(kernel))
     levels = sampling.prepared((sampling.sampler or NoiseMatchedSampler()).fresh(), prior)
     if rank.worker:
         end_with_parent()
@@ -145,6 +151,7 @@ def restore(
         device_of(options),
         checkpoint_every,
         chosen,
+        beside,
     )
     if rank.worker:
         with open(os.devnull, "w", encoding="utf-8") as nowhere, ListProgress(len(sources), nowhere) as progress:

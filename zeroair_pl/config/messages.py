@@ -26,7 +26,7 @@ _TYPES = {
 }
 
 
-_CLASSES = ("degradation", "loss", "prior", "sampler", "scheduler", "update")  # settings that name a class
+_CLASSES = ("degradation", "links", "loss", "prior", "sampler", "scheduler", "update")  # settings that name a class
 _NOT_KEYS = ("config", "print_config", "print_shtab", "help")
 _MANY = 60  # names of classes, of which no more are listed
 
@@ -80,7 +80,7 @@ def known_classes(key: str) -> list[str]:
     """Names of the classes that the setting ``key`` (``degradation``, ``loss``, ``scheduler`` ...) can hold."""
     from zeroair_pl import plugins
 
-    kinds: dict[str, plugins.Kind] = {"degradation": "family"}
+    kinds: dict[str, plugins.Kind] = {"degradation": "family", "links": "family"}
     kinds |= {kind: kind for kind in plugins.KINDS if kind != "family"}
     if key in kinds:
         return sorted(plugins.classes(kinds[key]))

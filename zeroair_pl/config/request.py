@@ -11,6 +11,8 @@ from importlib import import_module
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from zeroair_pl import console
 from zeroair_pl.config.files import Layer, find_config, read_config
 from zeroair_pl.config.messages import REPLACED, explain, replaced
@@ -86,7 +88,7 @@ class Request:
         self._refuse_replaced()
         words = [f"--{self._key(name)}={value}" for name, value in self.variables.items()]
         try:
-            settings = parser.parse_args([*words, *self.options], namespace=self._layered(parser))
+            settings = parser.parse_args([*words, *_chained(self.options)], namespace=self._layered(parser))
         except ArgumentError as error:
             sentence, word = explain(str(error), parser)
             raise ConfigError(f"{self._place(word)}{sentence}{self._missing(word)}") from error
@@ -110,6 +112,8 @@ class Request:
         settings: Namespace | None = None
         for layer in self.layers:
             values = usable(layer.values)  # a copy: the parser works in it
+            if isinstance(chain := values.get("degradation"), list):
+                values["degradation"] = _chain(chain)
             settings = parser.parse_object(values, namespace=settings, _skip_validation=True, _skip_required=True)
         return settings
 
@@ -183,6 +187,26 @@ def _joined(words: Sequence[str], lists: Sequence[str], flags: Sequence[str]) ->
             raise ConfigError(f"--{option}: expected at least one value after it.")
         rest.append(f"--{option}={json.dumps(values)}")
     return rest
+
+
+def _chain(links: list[Any]) -> dict[str, Any]:
+    """A list of degradations as the one that they make together."""
+    stated = [{"class_path": link} if isinstance(link, str) else link for link in links]
+    return {"class_path": "Chain", "init_args": {"links": stated}}
+
+
+def _chained(options: Sequence[str]) -> list[str]:
+    """``--degradation "[Haze, Blur]"`` as the chain that it means."""
+    found: list[str] = []
+    for word in options:
+        name, equals, value = word.partition("=")
+        value = value if name == "--degradation" and equals else word if found[-1:] == ["--degradation"] else ""
+        if value.startswith("["):
+            if not equals or name != "--degradation":
+                found.pop()
+            word = f"--degradation={json.dumps(_chain(yaml.safe_load(value)))}"
+        found.append(word)
+    return found
 
 
 def resolved(settings: Namespace) -> dict[str, Any]:

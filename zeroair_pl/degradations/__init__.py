@@ -2,6 +2,7 @@
 
 from zeroair_pl.degradations.auto import Auto
 from zeroair_pl.degradations.base import Degradation, Denoise, Moment, Observation, Side
+from zeroair_pl.degradations.chain import Chain
 from zeroair_pl.degradations.haze import Haze
 from zeroair_pl.degradations.low_light import LowLight
 from zeroair_pl.degradations.neural import Neural
@@ -11,6 +12,7 @@ from zeroair_pl.degradations.underwater import Underwater
 
 __all__ = [
     "Auto",
+    "Chain",
     "Degradation",
     "Denoise",
     "Haze",

@@ -46,7 +46,7 @@ class Likelihood(GuidanceLoss):
 
     def forward(self, state: GuidanceState) -> Tensor:
         noise = state.noise_variance()
-        gain = pointwise_gain(state.degradation, state.x0)
+        gain = pointwise_gain(state.degradation, state.x0) if state.degradation.pointwise else torch.ones_like(state.y)
         error, x_noise = (v.square()[:, None, None, None] for v in (state.x0_error, state.noise))
         shared = (noise / (gain.square() * x_noise).clamp(min=1e-12)).clamp(max=1)
         variance = (noise + gain.square() * error * (1 - 2 * shared)).clamp(min=0.1 * noise.detach())

@@ -119,7 +119,8 @@ class Fitting:
                 # The files' own names, which are the same however they were listed: they decide the random numbers.
                 files = [task.source.path.name for task in tasks]
                 y = photos[0][None] if len(photos) == 1 else torch.stack(photos)  # no copy of a large photo
-                result = solve(y, files, method, callbacks, self.trainer)
+                sides = [task.photo.side for task in tasks if task.photo is not None]
+                result = solve(y, files, method, callbacks, self.trainer, sides)
                 now = prior.tiling
                 if (
                     tiling is None

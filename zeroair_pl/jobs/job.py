@@ -24,11 +24,14 @@ from zeroair_pl.jobs.records import Record, Row, digest, of_photo
 from zeroair_pl.jobs.task import Task, own_fault
 from zeroair_pl.method.checkpoints import Checkpoints
 from zeroair_pl.method.large import is_large
+from zeroair_pl.method.restored import mixed
 from zeroair_pl.method.settings import Result
 from zeroair_pl.photos.atomic import write_atomically
+from zeroair_pl.photos.beside import Beside
 from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.reading import load_photo
+from zeroair_pl.photos.sizes import as_large_as
 from zeroair_pl.photos.writing import encode_photo, output_path
 from zeroair_pl.tensors.arrays import encode_arrays
 
@@ -50,6 +53,7 @@ class Job:
         device: that fits them.
         checkpoint_every: timesteps between checkpoints in the middle of a fit; 0 makes none.
         chosen: choices of this run, by the photo's name; others have the one in their record.
+        beside: where files are that come with the photos.
     """
 
     plans: Plans
@@ -61,6 +65,7 @@ class Job:
     device: torch.device
     checkpoint_every: int = 0
     chosen: Mapping[str, Choice] = field(default_factory=dict)
+    beside: Beside = field(default_factory=Beside)
 
     def read(self, source: Source) -> Task:
         """Finds out whether the photo is finished, and decodes it if not."""
@@ -70,12 +75,13 @@ class Job:
             task.choice = self._choice(source, record)
             task.plan = self.plans.of(task.choice)
             # Before decoding: if the file changes meanwhile, the record has the old bytes, and the next run sees that.
-            depends = of_photo(source.path, task.plan.depends)
+            depends = {**of_photo(source.path, task.plan.depends), **self._beside(source.name)}
             task.row = replace(task.row, settings=digest(depends))
             if record is not None and self.outputs.finished(record, task.row.settings) and not self.wanted["overwrite"]:
                 task.row = replace(record.row, input=str(source.path), status="skipped", reason="")
                 return task
             photo = load_photo(source.path)
+            photo = replace(photo, side={**photo.side, **self.beside.read(source.name, photo)})
             task.row = replace(task.row, height=photo.size[0], width=photo.size[1])
             path = output_path(self.outputs.folder, source, photo)
             self._may_write(path, source, depends["sha256"], record)
@@ -85,7 +91,13 @@ class Job:
     def settings_of(self, source: Source, record: Record) -> str:
         """What the settings of this run make of the bytes that the record is of, as a digest; see ``Row.settings``."""
         depends = self.plans.of(self._choice(source, record)).depends
-        return digest({"file": source.path.name, "sha256": record.depends.get("sha256"), **depends})
+        own = {"file": source.path.name, "sha256": record.depends.get("sha256")}
+        return digest({**own, **depends, **self._beside(source.name)})
+
+    def _beside(self, name: str) -> dict[str, Any]:
+        """What the result of the photo depends on in files beside it."""
+        found = self.beside.digests(name)
+        return {"side": found} if found else {}
 
     def _choice(self, source: Source, record: Record | None) -> Choice:
         return self.chosen.get(source.name, Choice(**(record.choice if record is not None else {})))
@@ -160,8 +172,7 @@ class Job:
         assert task.path is not None
         assert task.plan is not None
         restored, share = result.restored[0], task.plan.strength
-        if share < 1:
-            restored = torch.lerp(photo.pixels, restored, share)
+        restored = mixed(photo.pixels, restored, share)
         output = task.path.relative_to(self.outputs.folder).as_posix()
         files = {output: encode_photo(task.path, restored, photo)}
         pictures, notes = self._pictures(source, photo, restored, result)
@@ -225,8 +236,10 @@ def _scored(row: Row, source: Source, photo: Photo, output: Path) -> Row:
         truth, before, after = load_photo(source.reference).pixels, photo.pixels, load_photo(output).pixels
     except InputError as error:
         return replace(row, reason=str(error))
-    if truth.shape != before.shape:
-        (_, h, w), (_, height, width) = truth.shape, before.shape
-        return replace(row, reason=f"{source.reference}: the reference is {w}x{h} px, the photo {width}x{height} px.")
+    if truth.shape != after.shape:
+        (_, h, w), (_, height, width) = truth.shape, after.shape
+        what = "the photo" if after.shape == before.shape else "the restored photo"
+        return replace(row, reason=f"{source.reference}: the reference is {w}x{h} px, {what} {width}x{height} px.")
+    before = as_large_as(before, (after.shape[-2], after.shape[-1]))  # bicubic: what a viewer makes of it
     p, s = ([float(metric(image[None], truth[None])) for image in (before, after)] for metric in (psnr, ssim_paper))
     return replace(row, psnr_input=p[0], psnr=p[1], ssim_input=s[0], ssim=s[1])

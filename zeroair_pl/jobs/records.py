@@ -17,6 +17,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from torch import nn
+
 from zeroair_pl.errors import InputError
 from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.photos.ownership import FOLDER
@@ -205,7 +207,8 @@ def dependencies(settings: dict[str, Any], prior: str, objects: Iterable[object]
             this package stands on, counts with all its bytes, since its author may be at work on it.
     """
     code: dict[str, str] = {}
-    for kind in {kind for each in objects for kind in type(each).__mro__}:
+    parts = [part for each in objects for part in (each.modules() if isinstance(each, nn.Module) else [each])]
+    for kind in {kind for part in parts for kind in type(part).__mro__}:
         file = getattr(sys.modules.get(kind.__module__), "__file__", None)
         if file and kind.__module__.partition(".")[0] not in _LIBRARIES and os.path.isfile(file):
             code[kind.__name__] = hash_file(Path(file))

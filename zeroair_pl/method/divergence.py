@@ -9,6 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from zeroair_pl.method.restoration import Restoration
+from zeroair_pl.photos.sizes import as_large_as
 from zeroair_pl.tensors.per_image import finite
 
 _FLAT = 1e-3  # standard deviation, in units of [0, 1], of a channel that shows nothing
@@ -23,8 +24,8 @@ def lost(y: Tensor, x: Tensor, final: bool = True) -> dict[int, str]:
     the first estimates may well be grey); or nearly all values at the ends of the range, without likeness to the photo.
 
     Args:
-        y: the photos, (B, 3, H, W) in [0, 1].
-        x: the estimates, (B, 3, H, W); values beyond [0, 1] count as 0 and 1.
+        y: the photos, (B, 3, h, w) in [0, 1].
+        x: the estimates, (B, 3, H, W), perhaps larger; values beyond [0, 1] count as 0 and 1.
         final: at the end of a fit.
     """
     seen = _measured(y, x).tolist()  # one transfer for all of them
@@ -34,6 +35,7 @@ def lost(y: Tensor, x: Tensor, final: bool = True) -> dict[int, str]:
 
 def _measured(y: Tensor, x: Tensor) -> Tensor:
     """(B, 7) numbers on photos and their estimates, from ``_LOOKED_AT`` values of each."""
+    y = as_large_as(y, (x.shape[-2], x.shape[-1]))
     stride = max(1, int((x[0].numel() / _LOOKED_AT) ** 0.5))
     whole = finite(x)
     y, x = (v[..., ::stride, ::stride].flatten(2).float().clamp(0, 1) for v in (y, x))

@@ -18,7 +18,16 @@ from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.photos.formats import SUFFIXES
 from zeroair_pl.photos.photo import Photo
+from zeroair_pl.photos.sizes import as_large_as
 from zeroair_pl.photos.writing import encode_photo, samples_of
+
+
+def mixed(photo: Tensor, restored: Tensor, strength: float) -> Tensor:
+    """The share ``strength`` of the correction, (3, H, W): the restored image, and for the rest the photo, enlarged."""
+    if strength == 1:
+        return restored
+    return torch.lerp(as_large_as(photo, (restored.shape[-2], restored.shape[-1])), restored, strength)
+
 
 _ONLY_BYTES = ("JPEG", "WEBP", "BMP")  # formats with 8 bits a sample and no more
 
@@ -55,8 +64,8 @@ class Restored:
 
     @property
     def pixels(self) -> Tensor:
-        """(3, H, W) in [0, 1], upright, on the CPU."""
-        return self.full if self.strength == 1 else torch.lerp(self.photo.pixels, self.full, self.strength)
+        """(3, H, W) in [0, 1], upright, on the CPU; larger than the photo where resolution was restored."""
+        return mixed(self.photo.pixels, self.full, self.strength)
 
     @property
     def image(self) -> Any:

@@ -20,6 +20,7 @@ from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.stages import Boundaries, Term
 from zeroair_pl.guidance.updates import GuidanceUpdate
 from zeroair_pl.method.restoration import Restoration
+from zeroair_pl.photos.sizes import as_large_as
 from zeroair_pl.sampling.base import Sampler
 from zeroair_pl.tensors.per_image import finite
 
@@ -119,7 +120,7 @@ def _restoration(module: LightningModule) -> Restoration:
 
 
 def _finite(x: Tensor, module: Restoration, sigma: Tensor, what: str) -> Tensor:
-    """Estimates (K·B, 3, H, W); those of a photo that has diverged, now or before, are replaced by the photo itself.
+    """Estimates (K·B, 3, H, W); those of a photo that has diverged, now or before, are replaced by the photo.
 
     Raises:
         DivergenceError: all photos have diverged.
@@ -131,5 +132,5 @@ def _finite(x: Tensor, module: Restoration, sigma: Tensor, what: str) -> Tensor:
         return x
     x = x.clone()
     for i in module.lost:
-        x[i :: len(module.y)] = module.y[i]
+        x[i :: len(module.y)] = as_large_as(module.y[i], (x.shape[-2], x.shape[-1]))
     return x

@@ -14,6 +14,7 @@ from zeroair_pl.errors import DivergenceError
 from zeroair_pl.method.fit import fit
 from zeroair_pl.method.large import fit_large, is_large
 from zeroair_pl.method.settings import Method, Result
+from zeroair_pl.photos.sizes import as_large_as
 from zeroair_pl.tensors.modes import own_modes
 from zeroair_pl.tensors.trainer import device_of
 
@@ -52,6 +53,9 @@ def solve(
             results.append(Result(photo, [{}], torch.full((1,), torch.nan), [0], 0.0, [Degradation()]))
     if len(diverged) == len(names):
         raise DivergenceError(diverged[0], diverged)
+    size = next(each.restored for k, each in enumerate(results) if k not in diverged).shape[-2:]
+    for i in diverged:
+        results[i].restored = as_large_as(results[i].restored, (size[0], size[1]))
     return Result(
         torch.cat([each.restored for each in results]),
         [each.diagnostics[0] for each in results],

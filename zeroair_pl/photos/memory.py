@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from zeroair_pl.errors import InputError
-from zeroair_pl.photos.photo import Photo, as_stored, build, check_size, planes, read_dpi, read_exif
+from zeroair_pl.photos.photo import Photo, as_stored, build, check_size, of_size, planes, read_dpi, read_exif
 from zeroair_pl.photos.reading import load_photo
 from zeroair_pl.photos.writing import samples_of
 
@@ -97,7 +97,7 @@ def _of_tensor(tensor: Tensor, name: str) -> tuple[Photo, Back]:
 
     def back(pixels: Tensor) -> Tensor:
         found = (pixels * 255).round() if tensor.dtype == torch.uint8 else pixels
-        return found.reshape(shape).to(tensor.device, tensor.dtype)
+        return found.reshape(*shape[:-2], *pixels.shape[-2:]).to(tensor.device, tensor.dtype)
 
     return photo, back
 
@@ -119,7 +119,9 @@ def _of_pillow(image: Image.Image, name: str) -> tuple[Photo, Back]:
     def back(pixels: Tensor) -> Image.Image:
         samples = samples_of(pixels, photo.dtype, space == "grey")
         if photo.alpha is not None:
-            samples = np.dstack([samples, photo.alpha])
+            alpha = of_size(photo, (samples.shape[0], samples.shape[1])).alpha
+            assert alpha is not None
+            samples = np.dstack([samples, alpha])
         samples = np.ascontiguousarray(as_stored(samples, orientation))
         restored = Image.fromarray(samples[..., 0] if samples.shape[2] == 1 else samples)
         if space == "cmyk":

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from zeroair_pl.errors import InputError
 from zeroair_pl.photos.metadata import Metadata
+from zeroair_pl.photos.sizes import as_large_as
 from zeroair_pl.photos.value_range import beyond
 
 Array = NDArray[Any]
@@ -52,6 +54,7 @@ class Photo:
     beyond: tuple[Array, Array] | None = None  # of a float file: where upright samples lie outside [0, white], how far
     lossless: bool = True  # a WebP may be either
     metadata: Metadata = field(default_factory=Metadata)
+    side: Mapping[str, Any] = field(default_factory=dict)  # what comes with it, for its degradation: see ``Side``
 
     @property
     def size(self) -> tuple[int, int]:
@@ -106,6 +109,25 @@ def build(
     pixels = (pixels if len(pixels) == 3 else pixels.repeat(3, 1, 1)).div_(top).clamp_(0, 1)
     alpha, others = (None if a is None else np.ascontiguousarray(upright(a, orientation)) for a in (alpha, others))
     return Photo(pixels, alpha=alpha, others=others, dtype=dtype, orientation=orientation, white=white, **rest)
+
+
+def of_size(photo: Photo, size: tuple[int, int]) -> Photo:
+    """What writing another size (height, width) of the photo needs: its alpha and other channels in that size.
+
+    ``pixels`` stay as they are. What a float file had beyond its range belongs to its own pixels, and is left out.
+    """
+    if photo.size == tuple(size):
+        return photo
+    alpha, others = (None if a is None else _resized(a, size) for a in (photo.alpha, photo.others))
+    return replace(photo, alpha=alpha, others=others, beyond=None)
+
+
+def _resized(array: Array, size: tuple[int, int]) -> Array:
+    planes = torch.from_numpy(np.atleast_3d(array).astype(np.float64)).permute(2, 0, 1)
+    top = np.iinfo(array.dtype).max if array.dtype.kind == "u" else 1.0
+    found = as_large_as(planes / top, size).permute(1, 2, 0).numpy() * top
+    found = (np.rint(found) if array.dtype.kind == "u" else found).astype(array.dtype)
+    return found[..., 0] if array.ndim == 2 else found
 
 
 def upright(array: Array, orientation: int) -> Array:

@@ -20,7 +20,7 @@ from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.formats import SUFFIXES
 from zeroair_pl.photos.metadata import Metadata, into_png, jpeg_segments
-from zeroair_pl.photos.photo import ORIENTATION, Array, Photo, as_stored
+from zeroair_pl.photos.photo import ORIENTATION, Array, Photo, as_stored, of_size
 from zeroair_pl.photos.value_range import put_back
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's conversion to grey
@@ -45,6 +45,8 @@ def output_path(out_dir: str | Path, source: Source, photo: Photo) -> Path:
 def save_photo(path: str | Path, pixels: Tensor, like: Photo) -> None:
     """Write ``pixels`` (3, H, W) in [0, 1], upright, as a file like the one ``like`` came from.
 
+    They may be more than the photo has: transparency and other channels are enlarged then.
+
     Values outside [0, 1] are clipped and rounded to the nearest step of the file's depth. Grey files get the BT.601
     luma, CMYK files CMYK; palette and bilevel files become 8-bit RGB(A) and grey, since a restored photo has more
     colours. Alpha, profile, EXIF and resolution are the input's. JPEG is written at quality 95 without chroma
@@ -64,10 +66,11 @@ def encode_photo(path: str | Path, pixels: Tensor, like: Photo) -> bytes:
     fmt = next((fmt for fmt, suffixes in SUFFIXES.items() if path.suffix.lower() in suffixes), None)
     if fmt not in (like.format, "PNG"):
         raise ValueError(f"{path}: a suffix of {like.format} was expected: {', '.join(SUFFIXES[like.format])} or .png")
-    if pixels.shape != like.pixels.shape:
-        raise ValueError(f"{path}: pixels are {tuple(pixels.shape)}, the photo {tuple(like.pixels.shape)}")
+    if pixels.ndim != 3 or len(pixels) != 3:
+        raise ValueError(f"{path}: pixels are {tuple(pixels.shape)}, expected (3, H, W)")
     if not torch.isfinite(pixels).all():
         raise DivergenceError(f"{path}: the restored pixels hold NaN or infinite values; nothing is written.")
+    like = of_size(like, (pixels.shape[1], pixels.shape[2]))
     if fmt != like.format:
         like = _for_png(like)
     try:

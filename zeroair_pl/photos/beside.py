@@ -1,0 +1,139 @@
+"""What comes with a photo in files of its own: a mask of missing pixels, a blur kernel."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zeroair_pl.errors import ConfigError, InputError, did_you_mean
+from zeroair_pl.photos.photo import Photo
+from zeroair_pl.photos.reading import load_photo
+
+_WORDS = {"missing": "mask", "kernel": "kernel"}
+_KERNEL = 255  # px, the longest side of a kernel
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Where these files are: each is a file for all photos, or a folder with one for each photo, by its name.
+
+    Args:
+        missing: masks, white where a pixel is missing.
+        kernel: blur kernels: a .npy file (h, w), or a grey picture of one.
+    """
+
+    missing: Path | None = None
+    kernel: Path | None = None
+
+    def __post_init__(self) -> None:
+        for name, path in self._stated().items():
+            if not path.exists():
+                raise ConfigError(f"{name}: {path} does not exist; expected a file, or a folder with one per photo.")
+
+    def digests(self, name: str) -> dict[str, str]:
+        """SHA-256 of the files of the photo ``name`` (``"trip/harbour"``), by what they are; unreadable ones are left
+        out, since reading them fails later."""
+        found = {}
+        for what, path in self._stated().items():
+            file = _match(path, name)
+            if file is not None and file.is_file():
+                found[what] = hashlib.sha256(file.read_bytes()).hexdigest()
+        return found
+
+    def read(self, name: str, photo: Photo) -> dict[str, Any]:
+        """The side information of the photo ``name``: ``missing`` (1, 1, H, W), ``kernel`` (h, w).
+
+        Raises:
+            InputError: there is no file for it, or it is not what it should be.
+        """
+        side: dict[str, Any] = {}
+        for what, path in self._stated().items():
+            file = _match(path, name)
+            if file is None:
+                known = [each.stem for each in sorted(path.iterdir()) if each.is_file()]
+                raise InputError(
+                    f"{path}: has no {_WORDS[what]} for {name}; expected {Path(name).name}.png or the like."
+                    f"{did_you_mean(Path(name).name, known)}"
+                )
+            side[what] = _missing(file, photo) if what == "missing" else _kernel(file)
+        return side
+
+    def _stated(self) -> dict[str, Path]:
+        return {name: path for name, path in vars(self).items() if path is not None}
+
+
+def checked_side(side: Mapping[str, Any], photo: Photo) -> dict[str, Any]:
+    """Side information that was given as arrays, as ``Beside.read`` gives it; what has another name stays as it is.
+
+    Raises:
+        InputError: a mask is not of the photo's size, or a kernel is none.
+    """
+    found = dict(side)
+    if "kernel" in found:
+        found["kernel"] = checked_kernel(found["kernel"], "kernel")
+    if "missing" in found:
+        mask = torch.as_tensor(np.asarray(found["missing"], dtype=np.float32))
+        if tuple(mask.shape) != photo.size:
+            raise InputError(f"missing: a mask of shape {tuple(mask.shape)}; expected {photo.size}, that of the photo.")
+        found["missing"] = (mask > 0.5).float()[None, None]
+    return found
+
+
+def _match(path: Path, name: str) -> Path | None:
+    """The file of the photo ``name`` at ``path``; in a folder the one of its relative path, or of its last part."""
+    if not path.is_dir():
+        return path
+    for stem in dict.fromkeys((name, Path(name).name)):
+        folder = (path / stem).parent
+        if folder.is_dir():
+            found = [each for each in sorted(folder.iterdir()) if each.stem == Path(stem).name and each.is_file()]
+            if found:
+                return found[0]
+    return None
+
+
+def _missing(file: Path, photo: Photo) -> Tensor:
+    mask = load_photo(file)
+    if mask.size != photo.size:
+        (h, w), (height, width) = mask.size, photo.size
+        raise InputError(f"{file}: the mask is {w}x{h} px, the photo {width}x{height} px; expected the same size.")
+    return (mask.pixels.mean(0, keepdim=True) > 0.5).float()[None]
+
+
+def _kernel(file: Path) -> Tensor:
+    try:
+        values = np.load(file) if file.suffix.lower() == ".npy" else load_photo(file).pixels.mean(0).numpy()
+    except (ValueError, OSError, EOFError) as error:
+        raise InputError(f"{file}: no kernel; expected a .npy file of shape (h, w), or a grey picture.") from error
+    return checked_kernel(values, str(file))
+
+
+def checked_kernel(values: Any, what: str) -> Tensor:
+    """A blur kernel (h, w) of sum 1, with odd sides (zeros are added).
+
+    Args:
+        values: an array or a tensor.
+        what: how errors call it.
+
+    Raises:
+        InputError: it is none: not two-dimensional, too large, with negative values or of sum 0.
+    """
+    try:
+        kernel = torch.as_tensor(np.asarray(values), dtype=torch.float32)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"{what}: no kernel; expected numbers of shape (h, w).") from error
+    if kernel.ndim != 2 or max(kernel.shape) > _KERNEL:
+        raise InputError(f"{what}: a kernel of shape {tuple(kernel.shape)}; expected (h, w) of at most {_KERNEL} px.")
+    total = float(kernel.sum())
+    if not (np.isfinite(total) and total > 0 and float(kernel.min()) >= 0):
+        raise InputError(f"{what}: a kernel with values from {float(kernel.min()):.3g} and the sum {total:.3g}; "
+                         "expected none below 0, and a sum above 0.")  # fmt: skip
+    pad = (0, 1 - kernel.shape[1] % 2, 0, 1 - kernel.shape[0] % 2)
+    return torch.nn.functional.pad(kernel / total, pad)
