@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from zeroair_pl.checks.samples import EXTREMES, degraded, fitted_to, toy_photo
@@ -17,10 +18,12 @@ SIZES = [(16, 16), (17, 23), (40, 16), (33, 48)]
 def differentiable(family: Any) -> None:
     """forward keeps the shape, leaves its input alone, and gives gradients to the image and every parameter"""
     for height, width in SIZES:
-        phi, x = fitted_to(family, degraded(height, width)), toy_photo(height, width).clamp(0.1, 0.9).requires_grad_()
+        y = degraded(height, width)
+        phi = fitted_to(family, y)
+        x = toy_photo(*phi.shape(y)).clamp(0.1, 0.9).requires_grad_()
         before = x.detach().clone()
         y_hat = phi(x)
-        assert y_hat.shape == x.shape, f"forward makes {tuple(y_hat.shape)} of {tuple(x.shape)}"
+        assert y_hat.shape == y.shape, f"forward makes {tuple(y_hat.shape)} of {tuple(x.shape)}"
         assert y_hat.dtype == x.dtype, f"forward makes {y_hat.dtype} of {x.dtype}"
         assert bool(torch.isfinite(y_hat).all()), "forward gives numbers that are not finite"
         energy(phi, x).backward()
@@ -66,7 +69,8 @@ def extremes(family: Any) -> None:
             with torch.no_grad():
                 for p in phi.parameters():
                     p.add_(moved)
-            for x in (y, EXTREMES["black"], EXTREMES["white"]):
+            for shown in (y, EXTREMES["black"], EXTREMES["white"]):
+                x = F.interpolate(shown, size=phi.shape(y))
                 variable = x.clone().requires_grad_()
                 phi.zero_grad()
                 energy(phi, variable).backward()
@@ -81,8 +85,9 @@ def first_estimate(family: Any) -> None:
     """first_estimate is an image in [0, 1]"""
     for size in SIZES:
         y = degraded(*size)
-        estimate = fitted_to(family, y).first_estimate(y).detach()
-        assert estimate.shape == y.shape, f"first_estimate makes {tuple(estimate.shape)} of {tuple(y.shape)}"
+        phi = fitted_to(family, y)
+        estimate = phi.first_estimate(y).detach()
+        assert estimate.shape[-2:] == phi.shape(y), f"first_estimate makes {tuple(estimate.shape)} of {tuple(y.shape)}"
         assert float(estimate.min()) >= 0, "first_estimate has values below 0"
         assert float(estimate.max()) <= 1, "first_estimate has values above 1"
         assert float(estimate.std()) > 0.01, "first_estimate is of one color"
@@ -100,6 +105,31 @@ def diagnostics(family: Any) -> None:
             assert value.shape[1] in (1, 3), f"{name} has {value.shape[1]} channels"
             assert float(value.min()) >= 0, f"{name} has values below 0"
             assert float(value.max()) <= 1, f"{name} has values above 1"
+
+
+def proximal(family: Any) -> None:
+    """proximal lies between the clean estimate and the photo, and its image explains the photo no worse"""
+    for size in ((24, 24), (33, 48)):
+        y = degraded(*size)
+        phi = fitted_to(family, y)
+        x0 = phi.first_estimate(y).detach() * 0.9 + 0.05
+        with torch.no_grad():
+            near, far = (phi.proximal(x0, y, torch.tensor([error])) for error in (1e-4, 0.1))
+            assert far.shape == x0.shape, f"proximal makes {tuple(far.shape)} of {tuple(x0.shape)}"
+            assert bool(torch.isfinite(far).all()), "proximal is not finite"
+            assert float((near - x0).abs().max()) < 0.02, "a clean estimate without error is moved"
+            before, after = (float((phi(x) - y).square().mean()) for x in (x0, far))
+        assert after <= before + 1e-6, f"the photo's misfit goes from {before:.3g} to {after:.3g}"
+
+
+def result(family: Any) -> None:
+    """result is an image"""
+    y = degraded(33, 48)
+    phi = fitted_to(family, y)
+    x0 = phi.first_estimate(y).detach()
+    found = phi.result(x0, x0).detach()
+    assert found.shape[:2] == (1, 3), f"result makes {tuple(found.shape)}"
+    assert bool(torch.isfinite(found).all()), "result is not finite"
 
 
 def noise_level(family: Any) -> None:
@@ -136,7 +166,8 @@ def independent(family: Any) -> None:
     with torch.no_grad():
         for p in one.parameters():
             p.add_(0.1)
-        assert torch.equal(other(y), third(y)), "the start depends on more than the photo, its name and the seed"
+        x = F.interpolate(y, size=other.shape(y))
+        assert torch.equal(other(x), third(x)), "the start depends on more than the photo, its name and the seed"
     assert untouched, "random numbers of the process are used up"
 
 
@@ -150,7 +181,8 @@ def stored_whole(family: Any) -> None:
     again = fitted_to(family, y, seed=1)
     again.load_state_dict(learned.state_dict())
     with torch.no_grad():
-        assert torch.equal(again(y), learned(y)), "what is loaded does not degrade as what was stored"
+        x = F.interpolate(y, size=learned.shape(y))
+        assert torch.equal(again(x), learned(x)), "what is loaded does not degrade as what was stored"
         assert torch.equal(again.noise_level(), learned.noise_level()), "the noise level is not stored"
 
 
@@ -160,6 +192,6 @@ def energy(phi: Any, x: Tensor) -> Tensor:
 
 
 CHECKS: list[Callable[[Any], None]] = [
-    differentiable, pointwise, inverse, extremes, first_estimate, diagnostics, noise_level, penalty, independent,
-    stored_whole,
+    differentiable, pointwise, inverse, extremes, first_estimate, proximal, result, diagnostics, noise_level, penalty,
+    independent, stored_whole,
 ]  # fmt: skip

@@ -2,9 +2,13 @@
 
 from zeroair_pl.degradations.auto import Auto
 from zeroair_pl.degradations.base import Degradation, Denoise, Moment, Observation, Side
+from zeroair_pl.degradations.blur import Blur
 from zeroair_pl.degradations.chain import Chain
+from zeroair_pl.degradations.downscaled import Downscaled
 from zeroair_pl.degradations.haze import Haze
+from zeroair_pl.degradations.jpeg import Jpeg
 from zeroair_pl.degradations.low_light import LowLight
+from zeroair_pl.degradations.missing import Missing
 from zeroair_pl.degradations.neural import Neural
 from zeroair_pl.degradations.noise import Noise
 from zeroair_pl.degradations.noise_models import NoiseModel, SignalDependentNoise
@@ -12,11 +16,15 @@ from zeroair_pl.degradations.underwater import Underwater
 
 __all__ = [
     "Auto",
+    "Blur",
     "Chain",
     "Degradation",
     "Denoise",
+    "Downscaled",
     "Haze",
+    "Jpeg",
     "LowLight",
+    "Missing",
     "Moment",
     "Neural",
     "Noise",

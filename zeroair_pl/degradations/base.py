@@ -146,6 +146,18 @@ class Degradation(nn.Module):
         """A first clean image in [0, 1], of the size ``shape(y)``, where sampling may start."""
         return self.invert(y).clamp(0, 1)
 
+    def levels(self) -> tuple[float, float] | None:
+        """First and last noise level of annealed sampling for this photo; ``None``, as here, for those of the settings.
+
+        The first is about the error of ``first_estimate``: above it there is nothing to gain.
+        """
+        return None
+
+    def result(self, x0: Tensor, z: Tensor) -> Tensor:
+        """What is written, from the last clean estimate x0, or the last proximal image z; here x0, in the photo's size
+        or the size that was asked for, where ``shape`` is larger for the sake of the border."""
+        return x0
+
     def penalty(self) -> Tensor:
         """A scalar energy on the parameters, in nats per element; here it holds the noise level near its start."""
         return self.noise.penalty()

@@ -97,6 +97,7 @@ class Restoration(LightningModule):
         self.discriminators = nn.ModuleDict(
             {name: build_per_image(PatchDiscriminator, names, seed, name) for name in self._adversarial}
         )
+        self._nothing = torch.zeros((), requires_grad=True)  # for an optimizer of families that learn by themselves
         self.state: GuidanceState | None = None
         self.finished = torch.zeros(len(names), dtype=torch.bool)
         self.lost: dict[int, str] = {}
@@ -134,7 +135,8 @@ class Restoration(LightningModule):
         self.finished[list(self.lost)] = True
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        optimizers: list[torch.optim.Optimizer] = [torch.optim.Adam(self.phi.parameter_groups(self.modelling.lr))]
+        groups = self.phi.parameter_groups(self.modelling.lr) or [{"params": [self._nothing]}]
+        optimizers: list[torch.optim.Optimizer] = [torch.optim.Adam(groups, lr=0.0)]
         for name, loss in self._adversarial.items():
             optimizers.append(torch.optim.Adam(self.discriminators[name].parameters(), lr=loss.lr))
         return optimizers
@@ -152,7 +154,7 @@ class Restoration(LightningModule):
         for optimizer, (name, loss) in zip(optimizers[1:], self._adversarial.items(), strict=True):
             self._discriminate(optimizer, name, loss)
         self._learn(batch_idx)
-        if terms:
+        if terms and optimizers[0].param_groups[0]["params"][0] is not self._nothing:
             for _ in range(self.modelling.steps):
                 self._model(optimizers[0], terms)
         for name, values in self.record.items():  # a finished photo takes no part

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from zeroair_pl.errors import InputError
+from zeroair_pl.photos.jpeg import jpeg_file
 from zeroair_pl.photos.metadata import Metadata, of_jpeg
 from zeroair_pl.photos.missing import why_missing
 from zeroair_pl.photos.photo import Array, Photo, Space, build, check_size, planes, read_dpi, read_exif
@@ -140,9 +141,13 @@ def _read(path: Path, file: IO[bytes]) -> Photo:
         else:
             space, colour, alpha = planes(path, image)
             metadata = of_jpeg(getattr(image, "applist", ())) if fmt == "JPEG" else Metadata(image.info.get("xmp"))
-        return build(colour, alpha, format=fmt, space=space, icc_profile=image.info.get("icc_profile"), exif=exif,
-                     metadata=metadata, orientation=orientation, dpi=read_dpi(image), lossless=lossless,
-                     white=white_of(colour) if fmt == "PNG" else None)  # fmt: skip
+        compression = jpeg_file(image, orientation) if fmt == "JPEG" else None
+        side = {} if compression is None else {"jpeg": compression}
+        return build(
+            colour, alpha, format=fmt, side=side, space=space, icc_profile=image.info.get("icc_profile"), exif=exif,
+            metadata=metadata, orientation=orientation, dpi=read_dpi(image), lossless=lossless,
+            white=white_of(colour) if fmt == "PNG" else None,
+        )  # fmt: skip
 
 
 def _png(path: Path, file: IO[bytes], image: Image.Image) -> tuple[Space, Array, Array | None, Metadata]:

@@ -17,17 +17,19 @@ from zeroair_pl.tensors.per_image import PerImage
 class AnnealedSampler(Sampler):
     """For any φ, without fresh noise (half-quadratic splitting, as DPIR, Zhang et al., TPAMI 2021):
 
-        z = argmin_z ‖y − φ(z)‖²/(2σ²) + λ‖z − x0‖²/(2s²);    x0 = denoise(z, s)
+        z = argmin_z ‖y − φ(z)‖²/(2σ²) + λ‖z − u‖²/(2s²);    x0 = denoise(z, s);    u = x0 + μ(x0 − previous x0)
 
-    s falls in equal ratios from ``sigma_max`` to ``sigma_min``. The result is the last x0, so it holds no noise of the
-    photo. The proximal step is the guidance update's, told that x0 has the error s/√λ.
+    s falls in equal ratios, from and to the degradation's own ``levels``, or else from ``sigma_max`` to ``sigma_min``.
+    The proximal step is the guidance update's, told that u has the error s/√λ. Each pass sees the image turned or
+    flipped in another of the eight ways, so that what a network adds in one place does not add up.
 
     Args:
         trust: λ; above 1 leans to the prior, below 1 to the photo.
+        momentum: μ, 0 to below 1.
     """
 
-    def __init__(self, trust: float = 0.35) -> None:
-        self.trust = trust
+    def __init__(self, trust: float = 0.35, momentum: float = 0.5) -> None:
+        self.trust, self.momentum = trust, momentum
 
     def prepare(self, prior: Prior, steps: int, sigma_max: float | None, sigma_min: float) -> list[float]:
         check_levels(steps, sigma_max, sigma_min)
@@ -35,8 +37,9 @@ class AnnealedSampler(Sampler):
             raise ConfigError("sampling: AnnealedSampler needs a finite sigma_max and a sigma_min above 0")
         if self.trust <= 0:
             raise ConfigError(f"sampling.sampler: trust is {self.trust}, expected a number above 0")
-        self.prior, self.steps = prior, steps
-        self.levels = geometric(torch.tensor([sigma_max]), torch.tensor([sigma_min]), steps)[:, 0]
+        if not 0 <= self.momentum < 1:
+            raise ConfigError(f"sampling.sampler: momentum is {self.momentum}, expected a number from 0 to below 1")
+        self.prior, self.steps, self.range = prior, steps, (sigma_max, sigma_min)
         return [float(i) for i in range(steps)]
 
     def update(self) -> GuidanceUpdate:
@@ -44,18 +47,41 @@ class AnnealedSampler(Sampler):
 
     def start(self, y: Tensor, phi: PerImage, generators: list[torch.Generator]) -> None:
         super().start(y, phi, generators)
+        own = [each.levels() or self.range for each in phi.each]
+        high, low = (torch.tensor([each[k] for each in own]) for k in (0, 1))
+        self.levels = geometric(high, low, self.steps)
         with torch.no_grad():
             self.x = self.x0 = phi.call("first_estimate", y)
 
     def shown(self, level: float) -> tuple[Tensor, Tensor]:
-        return self.x, self.levels[int(level)].expand(len(self.x))
+        return self.x, self.levels[int(level)]
+
+    def estimate(self, level: float) -> Tensor:
+        turn = int(level) % 8
+        x, self.sigma = self.shown(level)
+        x0 = turned_back(self.denoise(turned(x, turn), self.sigma), turn)
+        before, self.x0 = self.x0, x0
+        return x0 + self.momentum * (x0 - before) if level else x0
 
     def error(self, x0: Tensor) -> Tensor:
         return (self.sigma / self.trust**0.5).to(x0)
 
     def advance(self, guided: Guided, state: GuidanceState, level: float) -> None:
-        self.x0, self.x = state.x0, guided.x0
+        self.x = guided.x0
 
     @property
     def restored(self) -> Tensor:
-        return self.x0.clamp(0, 1)
+        with torch.no_grad():
+            found: Tensor = self.phi.call("result", self.x0, self.x)
+        return found.clamp(0, 1)
+
+
+def turned(x: Tensor, k: int) -> Tensor:
+    """The k-th of the eight turns and flips of images (…, H, W)."""
+    return torch.rot90(x.flip(-1) if k >= 4 else x, k % 4, (-2, -1))
+
+
+def turned_back(x: Tensor, k: int) -> Tensor:
+    """The inverse of ``turned``."""
+    x = torch.rot90(x, -(k % 4), (-2, -1))
+    return x.flip(-1) if k >= 4 else x

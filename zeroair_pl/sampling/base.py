@@ -70,8 +70,8 @@ class Sampler(ABC):
             phi: their degradation models, initialized.
             generators: of their random numbers.
         """
-        self.y, self.generators = y, generators
-        self.shape = (3, *phi.each[0].shape(y[:1]))
+        self.y, self.generators, self.phi = y, generators, phi
+        self.shape = (3, *phi.first.shape(y[:1]))
         self.nfe = torch.zeros(len(y), dtype=torch.long)
         self.finished = torch.zeros(len(y), dtype=torch.bool)
 
@@ -134,3 +134,4 @@ class Sampler(ABC):
     prior: Prior
     y: Tensor
     generators: list[torch.Generator]
+    phi: PerImage

@@ -41,6 +41,11 @@ class PerImage(nn.Module):
         return [module for stack in self.stacks for module in stack.restack()]  # type: ignore[operator]
 
     @property
+    def first(self) -> Any:
+        """The module of the first image, for what all have in common; not for what it has learned."""
+        return self.stacks[0].first
+
+    @property
     def stacked(self) -> bool:
         """Whether all modules are computed at once."""
         return len(self.stacks) == 1

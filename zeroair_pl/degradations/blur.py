@@ -1,0 +1,158 @@
+"""Blur: defocus, motion, soft lenses; every point of the scene became a small patch of the same form."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from zeroair_pl.degradations import spectrum
+from zeroair_pl.degradations.base import Degradation, Denoise, Side
+from zeroair_pl.degradations.spectrum import Spectrum
+
+Kind = Literal["auto", "gaussian", "disc", "line"]
+RESPONSES = {"gaussian": spectrum.gaussian, "disc": spectrum.disc}
+SHARP = {"gaussian": 0.7, "disc": 1.1, "line": 2.5}  # px; photos that are not blurred come out below
+FIRST, LAST = 30 / 255, 4 / 255  # noise levels of a photo with noise of USUAL
+USUAL = 2.55 / 255
+LESS = (1.0, 0.8, 0.63, 0.5, 0.4)  # shares of the first noise level, among which the spectrum chooses
+FILLS = 3  # times that what lies beyond the border is filled in, at each proximal step
+
+
+class Blur(Degradation):
+    """y = M(h * x) + n: convolution with a kernel h of sum 1; M cuts off the border, into which the kernel reaches.
+
+    x is larger than y by the radius of h on each side, so that nothing is assumed of what lies beyond the border. The
+    kernel is that which comes with the photo (``--kernel``), or one of few parameters. Those that are not given are
+    found from the photo's spectrum by a global search (``spectrum.search``), without the prior; a photo that shows no
+    blur stays as it is, but for its noise. The proximal step is exact in the Fourier domain; unseen values of h * x are
+    filled with those of the last iterate (expectation maximization).
+
+    Args:
+        shape_of_kernel: ``gaussian``, ``disc`` (defocus), ``line`` (motion), or ``auto`` for the likelier of Gaussian
+            and disc.
+        size: standard deviation of the Gaussian, radius of the disc, length of the line, in pixels; 0 to find it.
+        angle: of the line, in degrees, counterclockwise from the right; with size 0 it is found.
+    """
+
+    def __init__(self, shape_of_kernel: Kind = "auto", size: float = 0.0, angle: float = 0.0) -> None:
+        super().__init__()
+        self.shape_of_kernel, self.size, self.angle = shape_of_kernel, size, angle
+        self.found = ""
+
+    def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
+        super().initialize(y, side, denoise)
+        kernel = self._kernel(y)
+        if "kernel" in side:
+            kernel, self.found = side["kernel"].to(y), ""
+        self.register_buffer("kernel", kernel)
+
+    def _kernel(self, y: Tensor) -> Tensor:
+        kind, size, angle = str(self.shape_of_kernel), self.size, math.radians(self.angle)
+        noise = float(self.noise_level().detach())
+        if size == 0 and kind == "line":
+            (size, angle), _ = spectrum.search(Spectrum(y, 60, 36), spectrum.line, noise)
+            angle = -angle  # rows run downwards
+        elif size == 0:
+            seen = Spectrum(y)
+            names = [name for name in RESPONSES if kind in ("auto", name)]
+            levels = [noise * share for share in LESS]  # sharp texture may have been taken for noise
+            tried = {(n, s): spectrum.search(seen, RESPONSES[n], s) for n in names for s in levels}
+            kind, noise = min(tried, key=lambda place: tried[place][1])
+            (size,) = tried[kind, noise][0]
+            self.noise.start(noise)
+        elif kind == "auto":
+            kind = "gaussian"
+        self.found, self.size_found, self.angle_found = kind, size, angle
+        if self.size == 0 and size < SHARP[kind]:
+            self.found, self.size_found = "sharp", 0.0
+            return torch.ones(1, 1)
+        return kernel_of(kind, size, angle)
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """Rows and columns that x has beyond y on each side."""
+        h = self.get_buffer("kernel")
+        return h.shape[0] // 2, h.shape[1] // 2
+
+    def shape(self, y: Tensor) -> tuple[int, int]:
+        down, across = self.reach
+        return y.shape[-2] + 2 * down, y.shape[-1] + 2 * across
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._seen(self._blurred(x, self._transfer(x)))
+
+    def invert(self, y: Tensor) -> Tensor:
+        down, across = self.reach
+        return F.pad(y, (across, across, down, down), mode="replicate")
+
+    def proximal(self, x0: Tensor, y: Tensor, error: Tensor) -> Tensor:
+        transfer = self._transfer(x0)
+        weight = (self.noise_level() / error).square()
+        ahead = torch.fft.rfft2(x0) * weight
+        power = transfer.abs().square() + weight
+        z = x0
+        for _ in range(FILLS if max(self.reach) else 1):
+            whole = self._blurred(z, transfer)
+            self._seen(whole).copy_(y)
+            z = torch.fft.irfft2((transfer.conj() * torch.fft.rfft2(whole) + ahead) / power, s=x0.shape[-2:])
+        return z
+
+    def levels(self) -> tuple[float, float] | None:
+        last = float(self.noise_level().detach()) / USUAL * LAST
+        last = min(max(last, LAST / 2), 5 * LAST)
+        return max(FIRST, 3 * last), last
+
+    def result(self, x0: Tensor, z: Tensor) -> Tensor:
+        return self._seen(x0)
+
+    def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
+        return []  # the spectrum tells the few parameters better than the clean estimate, which is sharp in itself
+
+    def diagnostics(self) -> dict[str, Tensor]:
+        h = self.get_buffer("kernel")
+        shown = {"kernel": (h / h.max())[None, None]} if h.numel() > 1 else {}
+        if self.found:
+            shown["size"] = h.new_full((1, 1, 1, 1), self.size_found)
+        if self.found == "line":
+            shown["angle"] = h.new_full((1, 1, 1, 1), math.degrees(self.angle_found))
+        return shown
+
+    def _transfer(self, x: Tensor) -> Tensor:
+        h = self.get_buffer("kernel").to(x)
+        padded = F.pad(h, (0, x.shape[-1] - h.shape[1], 0, x.shape[-2] - h.shape[0]))
+        return torch.fft.rfft2(padded.roll((-(h.shape[0] // 2), -(h.shape[1] // 2)), (0, 1)))
+
+    def _blurred(self, x: Tensor, transfer: Tensor) -> Tensor:
+        return torch.fft.irfft2(torch.fft.rfft2(x) * transfer, s=x.shape[-2:])
+
+    def _seen(self, x: Tensor) -> Tensor:
+        (down, across), (height, width) = self.reach, x.shape[-2:]
+        return x[..., down : height - down, across : width - across]
+
+
+def kernel_of(kind: str, size: float, angle: float = 0.0) -> Tensor:
+    """The kernel (k, k), k odd, of sum 1: drawn on a grid ten times finer, and summed up.
+
+    Args:
+        kind: ``gaussian``, ``disc`` or ``line``.
+        size: standard deviation, radius or length in pixels.
+        angle: of a line, in radians, counterclockwise.
+    """
+    radius = max(1, math.ceil({"gaussian": 3.5 * size, "disc": size + 0.5, "line": size / 2 + 0.5}[kind]))
+    fine, side = 10, 2 * radius + 1
+    places = (torch.arange(side * fine, dtype=torch.float64) + 0.5) / fine - side / 2
+    down, across = places[:, None], places[None]
+    if kind == "gaussian":
+        values = torch.exp(-(down.square() + across.square()) / (2 * size**2))
+    elif kind == "disc":
+        values = (torch.hypot(down, across) <= size).double()
+    else:
+        along = across * math.cos(angle) - down * math.sin(angle)
+        aside = across * math.sin(angle) + down * math.cos(angle)
+        values = ((along.abs() <= size / 2) & (aside.abs() <= 0.5)).double()
+    summed = values.view(side, fine, side, fine).sum((1, 3))
+    return (summed / summed.sum()).float()

@@ -1,0 +1,133 @@
+"""JPEG compression: each coefficient of the photo lies within half a quantization step of the file's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from zeroair_pl.degradations.base import Degradation, Denoise, Side
+from zeroair_pl.degradations.blocks import dct, inverse_dct, smooth_inverse, to_rgb, to_ycc, truncated_mean
+from zeroair_pl.degradations.jpeg_tables import Tables, found_in
+from zeroair_pl.degradations.noise_level import look_at_noise
+
+SHIFT = 128 / 255  # of luma, before its transform
+BAND = 512  # rows that are worked on at once
+FIRST, LAST = 0.09, 0.02  # noise levels of a photo with a mean luma step of STEP, in proportion to its root
+STEP = 144 / 255  # about that of quality 20
+
+
+class Jpeg(Degradation):
+    """y is the decoder's picture of q·round(D S Y x / q): Y to luma and chroma, S the means of chroma samples that are
+    stored once, D the 8×8 DCT, q the quantization steps.
+
+    The file says what q and S are; for pixels that come from elsewhere (a PNG made of a JPEG) they are found from the
+    histograms of the coefficients. The proximal step has a closed form: each coefficient moves to the mean of
+    N(d0, e²), cut to the interval that rounds to the file's.
+
+    Args:
+        quality: of the tables of the Independent JPEG Group, 1 to 100; 0 to take those of the file, or to find them.
+    """
+
+    def __init__(self, quality: float = 0.0) -> None:
+        super().__init__()
+        self.quality = quality
+        self.tables: Tables | None = None
+
+    def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
+        super().initialize(y, side, denoise)
+        if self.quality:
+            self.tables = Tables.of_quality(self.quality)
+        elif "jpeg" in side:
+            self.tables = Tables.of_file(side["jpeg"])
+        else:
+            self.tables = found_in(y)
+        if self.tables is None:  # never compressed
+            return
+        luma, chroma = self._coefficients(y, decoded=True)
+        q, r = self._steps()
+        self.register_buffer("luma", (luma / q).round().to(torch.int16))
+        self.register_buffer("chroma", (chroma / r).round().to(torch.int16))
+
+    def measure_noise(self, y: Tensor, denoise: Denoise) -> None:
+        self.noise.start(look_at_noise(y, denoise))
+
+    @property
+    def coarseness(self) -> float:
+        """Root of the mean luma step over that of quality 20; 0 for a photo that was never compressed."""
+        return 0.0 if self.tables is None else float((self.tables.luma.mean() / STEP).sqrt())
+
+    def levels(self) -> tuple[float, float] | None:
+        scale = max(self.coarseness, 0.05)
+        return FIRST * scale, LAST * scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.tables is None:
+            return x
+        with torch.no_grad():
+            q, r = self._steps()
+            luma, chroma = self._coefficients(x)
+            rounded = self._picture((luma / q).round() * q, (chroma / r).round() * r, x.shape) + SHIFT
+        return x + (rounded - x).detach()  # as if nothing had been rounded
+
+    def proximal(self, x0: Tensor, y: Tensor, error: Tensor) -> Tensor:
+        if self.tables is None:
+            return super().proximal(x0, y, error)
+        q, r = self._steps()
+        luma, chroma = self._coefficients(x0)
+        for d, c, step in ((luma, self.get_buffer("luma"), q), (chroma, self.get_buffer("chroma"), r)):
+            rows = BAND // 8
+            for top in range(0, d.shape[2], rows):  # in place: what is left is the move
+                band = d[:, :, top : top + rows]
+                file = c[:, :, top : top + rows] * step
+                band.copy_(truncated_mean(band, file - step / 2, file + step / 2, error) - band)
+        return x0 + self._picture(luma, chroma, x0.shape)
+
+    def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
+        return []  # the file says it all
+
+    def result(self, x0: Tensor, z: Tensor) -> Tensor:
+        return z
+
+    def diagnostics(self) -> dict[str, Tensor]:
+        quality = 100.0 if self.tables is None else self.tables.quality()
+        return {"quality": self.noise_level().new_full((1, 1, 1, 1), quality)}
+
+    def _steps(self) -> tuple[Tensor, Tensor]:
+        assert self.tables is not None
+        like = self.noise.log_sigma
+        return self.tables.luma.to(like.device), self.tables.chroma.to(like.device)
+
+    def _coefficients(self, x: Tensor, decoded: bool = False) -> tuple[Tensor, Tensor]:
+        """Of luma and chroma, (1, C, rows, columns, 8, 8) each; of a ``decoded`` picture, those that were decoded."""
+        assert self.tables is not None
+        (down, across), (up, left, below, right) = self.tables.pool, self._padding(x.shape)
+        ycc = to_ycc(F.pad(x, (left, right, up, below), mode="replicate"))
+        luma, chroma = ycc[:, :1] - SHIFT, ycc[:, 1:]
+        if (down, across) != (1, 1):
+            chroma = F.avg_pool2d(chroma, (down, across))
+            if decoded and down == 2:  # the decoder has smoothed them
+                chroma = smooth_inverse(chroma.transpose(-1, -2)).transpose(-1, -2)
+            if decoded and across == 2:
+                chroma = smooth_inverse(chroma)
+        return dct(luma), dct(chroma)
+
+    def _picture(self, luma: Tensor, chroma: Tensor, shape: Any) -> Tensor:
+        """The RGB picture of coefficients, without the gray of the shift."""
+        assert self.tables is not None
+        up, left, *_ = self._padding(shape)
+        light, color = inverse_dct(luma), inverse_dct(chroma)
+        if self.tables.pool != (1, 1):
+            color = color.repeat_interleave(self.tables.pool[0], -2).repeat_interleave(self.tables.pool[1], -1)
+        return to_rgb(torch.cat([light, color], 1))[..., up : up + shape[-2], left : left + shape[-1]]
+
+    def _gray(self) -> float:
+        return SHIFT
+
+    def _padding(self, shape: Any) -> tuple[int, int, int, int]:
+        assert self.tables is not None
+        (down, across), tables = self.tables.pool, self.tables
+        up, left = tables.top % (8 * down), tables.left % (8 * across)
+        return up, left, -(shape[-2] + up) % (8 * down), -(shape[-1] + left) % (8 * across)

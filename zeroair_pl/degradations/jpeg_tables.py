@@ -1,0 +1,120 @@
+"""Quantization tables of a JPEG: from its file, from a quality, or from what quantization has left in the pixels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from zeroair_pl.degradations.blocks import dct, smooth_inverse, to_ycc
+
+if TYPE_CHECKING:
+    from zeroair_pl.photos.jpeg import JpegFile
+
+# Annex K of ITU-T T.81, scaled to a quality as libjpeg does.
+_LUMA = torch.tensor([
+    [16, 11, 10, 16, 24, 40, 51, 61], [12, 12, 14, 19, 26, 58, 60, 55], [14, 13, 16, 24, 40, 57, 69, 56],
+    [14, 17, 22, 29, 51, 87, 80, 62], [18, 22, 37, 56, 68, 109, 103, 77], [24, 35, 55, 64, 81, 104, 113, 92],
+    [49, 64, 78, 87, 103, 121, 120, 101], [72, 92, 95, 98, 112, 100, 103, 99],
+])  # fmt: skip
+_CHROMA = torch.full((8, 8), 99)
+_CHROMA[:4, :4] = torch.tensor([[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]])
+
+QUALITIES = range(5, 96)
+_ROUNDING = 0.35  # standard deviation of a coefficient, in units of 1/255, after pixels were rounded to 8 bits
+_LOW = [(u, v) for u in range(5) for v in range(5) if 0 < u + v < 5]  # frequencies that have values to tell by
+_SURE = 0.25  # nats per telling coefficient, above which a photo counts as compressed
+_CLIPPED = 0.02, 0.98
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Quantization steps (8, 8) in units of [0, 1], and the layout of the samples; see ``photos.jpeg.JpegFile``."""
+
+    luma: Tensor
+    chroma: Tensor
+    pool: tuple[int, int] = (1, 1)
+    top: int = 0
+    left: int = 0
+
+    @classmethod
+    def of_quality(cls, quality: float, pool: tuple[int, int] = (1, 1)) -> Tables:
+        """The tables of libjpeg at a quality of 1 to 100."""
+        scale = 5000 / quality if quality < 50 else 200 - 2 * quality
+        luma, chroma = (((table * scale + 50) / 100).floor().clamp(1, 255) / 255 for table in (_LUMA, _CHROMA))
+        return cls(luma, chroma, pool)
+
+    @classmethod
+    def of_file(cls, file: JpegFile) -> Tables:
+        """The tables of a file."""
+        luma, chroma = (torch.from_numpy(table) / 255 for table in (file.luma, file.chroma))
+        return cls(luma, chroma, file.pool, file.top, file.left)
+
+    def quality(self) -> float:
+        """The quality whose tables are nearest, by the mean luma step."""
+        wanted = float(self.luma.mean())
+        return float(min(range(1, 101), key=lambda q: abs(float(Tables.of_quality(q).luma.mean()) - wanted)))
+
+
+def found_in(y: Tensor) -> Tables | None:
+    """The tables that the pixels of a photo (1, 3, H, W) show, or ``None`` where they show no compression.
+
+    Blocks begin where neighbors differ most, at one of 64 places. The quality is the one under which the coefficients
+    of luma most probably lie near multiples of their steps; it wins over its halves, whose multiples are these too, by
+    the share of values that it rules out. Chroma is taken to be stored at the size that fits better.
+    """
+    top, left = grid_of(y)
+    height, width = ((n - cut) // 16 * 16 for n, cut in ((y.shape[-2], top), (y.shape[-1], left)))
+    if min(height, width) < 32:
+        return None
+    ycc = 255 * to_ycc(y[..., top : top + height, left : left + width])
+    telling = _unclipped(y[..., top : top + height, left : left + width])
+    luma = dct(ycc[:, :1] - 128)[0, 0]
+    found = max(QUALITIES, key=lambda q: _score(luma, Tables.of_quality(q).luma, telling))
+    if _score(luma, Tables.of_quality(found).luma, telling) < _SURE:
+        return None
+    whole = _score(dct(ycc[:, 1:2])[0, 0], Tables.of_quality(found).chroma, telling)
+    means = F.avg_pool2d(ycc[:, 1:2], 2)
+    means = smooth_inverse(smooth_inverse(means).transpose(-1, -2)).transpose(-1, -2)
+    half = _score(dct(means[..., : height // 16 * 8, : width // 16 * 8])[0, 0], Tables.of_quality(found).chroma, None)
+    tables = Tables.of_quality(found, (2, 2) if half > whole else (1, 1))
+    return replace(tables, top=-top % 8, left=-left % 8)
+
+
+def grid_of(y: Tensor) -> tuple[int, int]:
+    """Row and column, 0 to 7, at which 8×8 blocks begin: where neighbors differ most, beyond the differences around."""
+    light = y.mean(1)
+
+    def phase(steps: Tensor) -> int:
+        sharper = steps[1:-1] - (steps[:-2] + steps[2:]) / 2  # the k-th is between k + 1 and k + 2
+        return max(range(8), key=lambda k: float(sharper[(k - 2) % 8 :: 8].mean()))
+
+    return phase(light.diff(dim=-2).abs().mean((0, 2))), phase(light.diff(dim=-1).abs().mean((0, 1)))
+
+
+def _unclipped(y: Tensor) -> Tensor:
+    """(rows, columns) of 8×8 blocks without clipped values, which are no decoder's own."""
+    low, high = -F.max_pool2d(-y.amin(1), 8), F.max_pool2d(y.amax(1), 8)
+    return ((low > _CLIPPED[0]) & (high < _CLIPPED[1]))[0]
+
+
+def _score(coefficients: Tensor, steps: Tensor, telling: Tensor | None) -> float:
+    """Mean log-likelihood ratio of quantized against smooth values, in nats per coefficient that is not near 0.
+
+    Coefficients (rows, columns, 8, 8) in units of 1/255, ``steps`` in units of [0, 1].
+    """
+    total, count = 0.0, 0
+    for u, v in _LOW:
+        values = coefficients[..., u, v]
+        values = values[telling] if telling is not None and bool(telling.any()) else values.flatten()
+        step = 255 * float(steps[u, v])
+        values = values[values.abs() > 2.5]
+        rest = values - (values / step).round() * step
+        density = torch.exp(-0.5 * (rest / _ROUNDING).square()) / (_ROUNDING * math.sqrt(2 * math.pi))
+        total += float((0.95 * density * step + 0.05).log().sum())
+        count += values.numel()
+    return total / max(count, 200)

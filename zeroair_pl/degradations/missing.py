@@ -1,0 +1,114 @@
+"""Pixels that are missing: holes that a mask tells of, or specks, scratches and dead lines that nobody has marked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from zeroair_pl.degradations.base import Degradation, Denoise, Moment, Observation, Side
+from zeroair_pl.degradations.noise_level import look_at_noise
+from zeroair_pl.degradations.noise_models import NoiseModel
+from zeroair_pl.degradations.outliers import Outliers
+
+MARKED, FOUND = (0.4, 0.05), (0.2, 0.02)  # noise levels with and without a mask
+NOISY = 2 / 255, 4 / 255  # standard deviations, between which known pixels begin to be denoised
+LEARNED_FROM = 1 / 3  # of the levels: before, the clean estimate shows too little
+
+
+class MissingPixels(NoiseModel):
+    """White noise on what is seen: the variance σ²/w, infinite where nothing is.
+
+    Attributes:
+        seen: w, (1, 1, H, W), the probability that a pixel is the scene's.
+    """
+
+    def __init__(self, seen: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("seen", seen)
+
+    def variance(self, y: Tensor, y_hat: Tensor) -> Tensor:
+        seen = self.get_buffer("seen")
+        return (super().variance(y, y_hat) / seen.clamp(min=1e-6)).where(seen > 1e-3, torch.inf)
+
+
+class Missing(Degradation):
+    """y = x + n where a pixel is seen, and anything elsewhere.
+
+    With a mask (``--missing``, or the side information ``missing``: 1 where a pixel is missing) that is known. Without
+    one, the probability w of each pixel is learned by expectation maximization: it is low where the pixel is far from
+    what the prior makes of its surroundings. That finds specks, scratches, hot and dead pixels and lines; a large
+    object in the photo is no outlier. What is seen stays as it is, to the bit, if it has little noise.
+    """
+
+    pointwise = True
+    outliers: Outliers | None = None
+
+    @property
+    def scales(self) -> bool:
+        return False  # a speck is gone at a smaller size
+
+    def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
+        if "missing" in side:
+            seen = 1 - side["missing"].to(y)
+            self.register_buffer("filled", filled(y, seen))
+        else:
+            self.outliers = Outliers(y)
+            seen = self.outliers.seen
+            self.register_buffer("filled", torch.lerp(self.outliers.median, y, seen))
+        self.register_buffer("y", y)
+        self.noise = MissingPixels(seen)
+        super().initialize(self.get_buffer("filled"), side, denoise)
+
+    def measure_noise(self, y: Tensor, denoise: Denoise) -> None:
+        self.noise.start(look_at_noise(y, denoise))
+
+    @property
+    def seen(self) -> Tensor:
+        """w, (1, 1, H, W)."""
+        return self.noise.get_buffer("seen")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+    def observe(self, y: Tensor) -> Observation | None:
+        return None  # annealing fills holes better: it starts from what is around them
+
+    def first_estimate(self, y: Tensor) -> Tensor:
+        return self.get_buffer("filled").clamp(0, 1)
+
+    def levels(self) -> tuple[float, float] | None:
+        return MARKED if self.outliers is None else FOUND
+
+    def learn(self, x0: Tensor, y: Tensor, moment: Moment) -> None:
+        if self.outliers is not None and moment.progress >= LEARNED_FROM:
+            self.outliers.update(x0)
+            self.seen.copy_(self.outliers.seen)
+
+    def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
+        return []  # the noise is best seen where the photo is flat, and w is learned above
+
+    def result(self, x0: Tensor, z: Tensor) -> Tensor:
+        low, high = NOISY
+        denoised = ((self.noise_level() - low) / (high - low)).clamp(0, 1)
+        return torch.lerp(x0, torch.lerp(self.get_buffer("y"), x0, denoised), self.seen)
+
+    def diagnostics(self) -> dict[str, Tensor]:
+        return {"missing": 1 - self.seen}
+
+
+def filled(y: Tensor, seen: Tensor) -> Tensor:
+    """``y`` (1, 3, H, W) with unseen pixels replaced by means of ever larger squares around them.
+
+    Args:
+        seen: (1, 1, H, W), 1 where a pixel is seen, 0 where not.
+    """
+    if min(y.shape[-2:]) < 2 or bool(seen.bool().all()):
+        return y
+    count = F.avg_pool2d(seen, 2, ceil_mode=True)
+    mean = F.avg_pool2d(y * seen, 2, ceil_mode=True) / count.clamp(min=1e-6)
+    coarse = filled(mean, (count > 0).to(y)) if bool((count == 0).any()) and bool((count > 0).any()) else mean
+    size = (y.shape[-2], y.shape[-1])
+    return torch.lerp(F.interpolate(coarse, size=size, mode="bilinear", align_corners=False), y, seen)

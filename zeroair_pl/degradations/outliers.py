@@ -1,0 +1,79 @@
+"""Which pixels of a photo were replaced by something else: expectation maximization without a mask."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+FREEDOM = 4.0  # of the t-distribution of what the prediction misses; a Gaussian one takes edges for outliers
+FLOOR = (2 / 255) ** 2  # variance of a prediction, at least
+FIRST_SPREAD = (6 / 255) ** 2  # added to that of a median, which knows no texture
+ATOM = 8.0  # outliers of one color, from which on it counts as one that outliers have
+
+
+class Outliers:
+    """Each pixel is seen with probability w, or was replaced by any color.
+
+    A seen pixel lies around its prediction x0 with a t-density of local scale; a replaced one has a density over colors
+    that is uniform, and higher at colors most pixels of which are outliers (black, white, any other). The share of
+    replaced pixels is that of the photo, or of a row or column that is mostly replaced: a dead line.
+
+    Args:
+        y: the photo, (1, 3, H, W).
+
+    Attributes:
+        seen: w, (1, 1, H, W).
+        median: (1, 3, H, W), of the 24 pixels around each.
+    """
+
+    def __init__(self, y: Tensor) -> None:
+        self.y = y
+        values = (y * 255).round().long()
+        codes = (values[:, 0] * 256 + values[:, 1]) * 256 + values[:, 2]
+        _, self.color = codes.flatten().unique(return_inverse=True)
+        self.count = torch.bincount(self.color).float()
+        self.share = torch.full_like(y[:, :1], 0.05)
+        self.density = torch.zeros_like(y[:, :1])  # logarithm, of a replaced pixel's color
+        self.median, spread = _around(y)
+        for _ in range(2):
+            self._expect(self.median, (spread.square() + FIRST_SPREAD).mean(1, keepdim=True))
+            self._maximize()
+
+    def update(self, x0: Tensor) -> None:
+        """Takes the clean estimate (1, 3, H, W) for the prediction."""
+        missed = (self.seen * (self.y - x0).square()).mean(1, keepdim=True)
+        self._expect(x0, (_mean_around(missed) + FLOOR) / (_mean_around(self.seen) + 0.02))
+        self._maximize()
+
+    def _expect(self, x0: Tensor, variance: Tensor) -> None:
+        distance = (self.y - x0).square().sum(1, keepdim=True)
+        scale = math.lgamma((FREEDOM + 3) / 2) - math.lgamma(FREEDOM / 2) - 1.5 * math.log(FREEDOM * math.pi)
+        tail = (FREEDOM + 3) / 2 * torch.log1p(distance / (FREEDOM * variance))
+        near = scale - 1.5 * variance.log() - tail
+        self.seen = torch.sigmoid(near - self.density + torch.log1p(-self.share) - self.share.log())
+
+    def _maximize(self) -> None:
+        replaced = 1 - self.seen
+        lines = [replaced.mean(axis, keepdim=True) for axis in (2, 3)]
+        down, across = (line * (line > 0.5) for line in lines)
+        self.share = torch.maximum(torch.maximum(down, across), replaced.mean()).clamp(1e-4, 0.95)
+        mass = torch.zeros_like(self.count).index_add_(0, self.color, replaced.flatten())
+        atom = (mass > ATOM) & (mass > 0.5 * self.count)
+        density = torch.where(atom, mass / (mass.sum() + 1) * 256.0**3, 1.0).clamp(min=1)
+        self.density = density[self.color].view_as(self.density).log()
+
+
+def _around(y: Tensor) -> tuple[Tensor, Tensor]:
+    """Median of the 5×5 pixels around each without itself, and 1.48 times the median deviation from it."""
+    _, channels, height, width = y.shape
+    patches = F.unfold(F.pad(y, [2] * 4, mode="reflect"), 5).view(1, channels, 25, height, width)
+    patches = torch.cat([patches[:, :, :12], patches[:, :, 13:]], 2)
+    median = patches.median(2).values
+    return median, 1.48 * (patches - median[:, :, None]).abs().median(2).values
+
+
+def _mean_around(values: Tensor) -> Tensor:
+    return F.avg_pool2d(F.pad(values, [3] * 4, mode="reflect"), 7, stride=1)

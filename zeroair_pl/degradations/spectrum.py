@@ -1,0 +1,117 @@
+"""How blurred a photo is, from its spectrum alone: the likelihood of blurs of few parameters, searched globally."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+LUMA = (0.299, 0.587, 0.114)
+LOWEST, HIGHEST = 0.03, 0.5  # cycles per pixel; below, a photo has too few waves to tell
+FALL, SPREAD = 2.2, 0.4  # of the spectra of photos, A·f^−b: mean and standard deviation of b
+_TAKEN = 1024  # pixels, the side of the part of a larger photo that is looked at
+
+Response = Callable[["Spectrum", Tensor], Tensor]  # parameters (K, P) -> |H|², (K, bins)
+
+
+class Spectrum:
+    """The periodogram of a photo's luma under a Hann window, as means over rings, or over sectors of rings.
+
+    Args:
+        y: the photo, (1, 3, H, W).
+        rings, sectors: of half of the frequency plane; the other half is the same.
+
+    Attributes:
+        power: (bins,), mean power of each bin; of white noise it is its variance.
+        waves: (bins,), frequencies in each.
+        across, down: (bins,), mean frequency in cycles per pixel.
+        f: (bins,), its length.
+    """
+
+    def __init__(self, y: Tensor, rings: int = 80, sectors: int = 1) -> None:
+        height, width = y.shape[-2:]
+        top, left = max(0, (height - _TAKEN) // 2), max(0, (width - _TAKEN) // 2)
+        part = y[..., top : top + _TAKEN, left : left + _TAKEN]
+        light = (part * part.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1)[0].double()
+        height, width = light.shape
+        window = torch.hann_window(height, False).double()[:, None] * torch.hann_window(width, False).double()
+        light = light - (light * window).sum() / window.sum()
+        power = torch.fft.fft2(light * window).abs().square() / window.square().sum()
+        fy, fx = torch.meshgrid(torch.fft.fftfreq(height), torch.fft.fftfreq(width), indexing="ij")
+        f = torch.hypot(fy, fx)
+        half = (f > LOWEST) & (f < HIGHEST) & ((fx > 0) | ((fx == 0) & (fy > 0)))
+        ring = ((f - LOWEST) / (HIGHEST - LOWEST) * rings).long().clamp(0, rings - 1)
+        sector = ((torch.atan2(fy, fx) / math.pi + 0.5) * sectors).long().clamp(0, sectors - 1)
+        place = (ring * sectors + sector)[half]
+
+        def summed(values: Tensor) -> Tensor:
+            return torch.zeros(rings * sectors).double().index_add_(0, place, values[half].double())
+
+        waves = summed(torch.ones_like(f))
+        kept = waves > 0
+        self.waves = waves[kept]
+        self.power, self.across, self.down = (summed(v)[kept] / self.waves for v in (power, fx, fy))
+        self.f = summed(f)[kept] / self.waves
+
+    def misfit(self, response: Tensor, noise: float) -> Tensor:
+        """(K,): negative log-likelihood of K blurs, for the best A and b (Whittle, 1953):
+
+            P(f) ~ Exp(mean M(f)),  M = A·f^−b·|H(f)|² + σ²;    Σ log M + P/M, and b's own
+
+        Args:
+            response: |H|² of each at the bins, (K, bins).
+            noise: σ, in units of [0, 1], of each channel; luma has less.
+        """
+        variance = noise**2 * sum(share**2 for share in LUMA)
+        falls = torch.arange(1.4, 3.2, 0.1, dtype=torch.float64)
+        shape = response[:, None] * self.f[None, None] ** -falls[None, :, None]
+        low = self.waves * (self.f < 0.12)
+        start = torch.log((low * (self.power - variance).clamp(min=0) / (shape + 1e-30)).sum(-1) / low.sum() + 1e-30)
+        best = torch.full((len(response),), torch.inf, dtype=torch.float64)
+        for change in torch.linspace(-1.2, 1.2, 13).double():
+            mean = (start + change).exp()[..., None] * shape + variance
+            value = ((mean.log() + self.power / mean) * self.waves).sum(-1) + (falls - FALL).square() / (2 * SPREAD**2)
+            best = torch.minimum(best, value.amin(1))
+        return best
+
+
+def gaussian(spectrum: Spectrum, parameters: Tensor) -> Tensor:
+    """A Gaussian of standard deviation w px: |H|² = exp(−4π²w²f²)."""
+    return torch.exp(-4 * math.pi**2 * parameters[:, :1].square() * spectrum.f.square())
+
+
+def disc(spectrum: Spectrum, parameters: Tensor) -> Tensor:
+    """A disc of radius R px, that of defocus: |H|² = (2 J₁(2πRf)/(2πRf))²."""
+    x = 2 * math.pi * parameters[:, :1] * spectrum.f
+    return (2 * torch.special.bessel_j1(x) / x).square()
+
+
+def line(spectrum: Spectrum, parameters: Tensor) -> Tensor:
+    """A line of length L px at an angle a, that of an even motion: |H|² = sinc²(L·(f_x cos a + f_y sin a))."""
+    length, angle = parameters[:, :1], parameters[:, 1:]
+    return torch.sinc(length * (spectrum.across * torch.cos(angle) + spectrum.down * torch.sin(angle))).square()
+
+
+def search(spectrum: Spectrum, response: Response, noise: float) -> tuple[tuple[float, ...], float]:
+    """The parameters with the smallest misfit, and that misfit: over a coarse grid, then over a fine one around it."""
+    sizes = torch.logspace(math.log10(0.4), math.log10(7.0 if response is disc else 4.5), 40, dtype=torch.float64)
+    if response is not line:
+        coarse = sizes[:, None]
+        size = coarse[_misfits(spectrum, response, coarse, noise).argmin()]
+        fine = (size * torch.linspace(0.94, 1.06, 13).double())[:, None]
+    else:
+        lengths = torch.logspace(math.log10(2), math.log10(40), 32, dtype=torch.float64)
+        angles = torch.arange(0, math.pi, math.pi / 24, dtype=torch.float64)
+        coarse = torch.cartesian_prod(lengths, angles)
+        length, angle = coarse[_misfits(spectrum, response, coarse, noise).argmin()]
+        lengths, angles = length * torch.linspace(0.9, 1.1, 9).double(), angle + torch.linspace(-0.12, 0.12, 9).double()
+        fine = torch.cartesian_prod(lengths, angles)
+    misfit = _misfits(spectrum, response, fine, noise)
+    best = int(misfit.argmin())
+    return tuple(fine[best].tolist()), float(misfit[best])
+
+
+def _misfits(spectrum: Spectrum, response: Response, parameters: Tensor, noise: float) -> Tensor:
+    return torch.cat([spectrum.misfit(response(spectrum, part), noise) for part in parameters.split(32)])
