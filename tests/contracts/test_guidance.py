@@ -11,7 +11,7 @@ import timm
 import torch
 from torch import Tensor
 
-from helpers.moments import Affine, Blur, moment, photos
+from helpers.moments import Affine, ToyBlur, moment, photos
 from helpers.registry import concrete
 from helpers.toys import ToyPrior
 from zeroair_pl.checks import CHECKS, Check
@@ -47,7 +47,7 @@ def test_losses_are_found() -> None:
 
 @every_loss
 @pytest.mark.parametrize("auxiliary", [False, True])
-@pytest.mark.parametrize("family", [Affine, Blur])
+@pytest.mark.parametrize("family", [Affine, ToyBlur])
 def test_one_finite_value_for_each_image(kind: Any, auxiliary: bool, family: Any) -> None:
     loss = kind()
     state = state_for(loss, auxiliary=auxiliary, family=family)
@@ -169,7 +169,7 @@ def test_perceptual_needs_the_prior_it_names() -> None:
 
 @every_loss
 @pytest.mark.parametrize("auxiliary", [False, True])
-@pytest.mark.parametrize("family", [Affine, Blur])
+@pytest.mark.parametrize("family", [Affine, ToyBlur])
 def test_networks_that_are_computed_as_one_give_the_same_loss_and_gradients(
     kind: Any, auxiliary: bool, family: Any
 ) -> None:

@@ -127,7 +127,7 @@ def test_the_arithmetic_of_jpeg_can_be_undone() -> None:
 
 
 @pytest.mark.parametrize(
-    "d, low, high, e", [(0.3, -1, 1, 0.5), (3.0, -1, 1, 0.5), (-40.0, -1, 1, 0.5), (0.1, 0.0, 2.0, 9.0)]
+    "d, low, high, e", [(0.3, -1, 1, 0.5), (3.0, -1, 1, 0.5), (-40.0, -1, 1, 0.5), (0.1, 0.0, 2.0, 9)]
 )
 def test_the_mean_of_a_cut_normal_distribution(d: float, low: float, high: float, e: float) -> None:
     t = torch.linspace(low, high, 20001, dtype=torch.float64)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from helpers.moments import Affine, Blur, moment, photos
+from helpers.moments import Affine, ToyBlur, moment, photos
 from zeroair_pl.degradations import Noise
 from zeroair_pl.guidance import Adversarial, Fidelity, Likelihood, Perceptual, ResidualAdversarial, TotalVariation
 from zeroair_pl.guidance.base import GuidanceState
@@ -101,7 +101,7 @@ def test_the_true_noise_level_is_its_minimum_for_a_posterior_mean(s: float) -> N
 
 def test_a_family_that_is_not_pointwise_is_taken_to_pass_the_error_on_as_it_is() -> None:
     x = photos(1, 32, 32)
-    state = moment(x, x, Blur, error=0.1, noise=10.0)
+    state = moment(x, x, ToyBlur, error=0.1, noise=10.0)
     variance = 0.05**2 + 0.1**2
     residual = (x - state.degradation(x)).detach().square().mean()
     got, _ = likelihood(state, 0.05)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from helpers.moments import Affine, Blur, moment, photos
+from helpers.moments import Affine, ToyBlur, moment, photos
 from helpers.registry import concrete
 from zeroair_pl.degradations import LowLight, Noise
 from zeroair_pl.degradations.base import Observation
@@ -42,7 +42,7 @@ def move(guided: Guided) -> Tensor:
 
 
 @pytest.mark.parametrize("kind", LOSSES, ids=lambda cls: cls.__name__)
-@pytest.mark.parametrize("family", [Affine, Blur])
+@pytest.mark.parametrize("family", [Affine, ToyBlur])
 @pytest.mark.parametrize("auxiliary", [False, True])
 def test_the_gradient_agrees_with_finite_differences(kind: Any, family: Any, auxiliary: bool) -> None:
     loss = kind()
@@ -139,7 +139,7 @@ def test_an_image_does_not_know_its_company(update: Any, auxiliary: bool) -> Non
         x = x0[chosen]
         return update(moment(y[chosen], x, family, x.flip(-1) if auxiliary else None), terms, 50)
 
-    for family in (Affine,) if isinstance(update, MatchedUpdate) else (Affine, Blur):
+    for family in (Affine,) if isinstance(update, MatchedUpdate) else (Affine, ToyBlur):
         both, alone = guided(slice(0, 2), family), guided(slice(0, 1), family)
         for together, single in zip(both, alone, strict=True):
             if isinstance(together, Tensor) and isinstance(single, Tensor):
@@ -179,7 +179,7 @@ def test_trust_multiplies_the_variance_of_the_prior() -> None:
 def test_conjugate_gradients_solve_the_dense_problem(gradients: int, tolerance: float) -> None:
     size, error, sigma = 8, 0.1, 0.03
     y, x0 = scene(size)
-    state = moment(y, x0, Blur, error=error, sigma=sigma)
+    state = moment(y, x0, ToyBlur, error=error, sigma=sigma)
     n = y.numel()
     jacobian = torch.func.jacrev(lambda v: state.degradation(v.view_as(y)).flatten())(x0.flatten()).detach()
     left = torch.eye(n) / error**2 + jacobian.T @ jacobian / sigma**2
@@ -274,4 +274,4 @@ def test_a_value_of_which_the_photo_says_nothing_keeps_the_clean_estimate() -> N
 def test_a_model_without_inverse_cannot_be_observed() -> None:
     y, _ = scene(16)
     with pytest.raises(ConfigError, match="needs a degradation that can be inverted; use AnnealedSampler"):
-        observed(moment(y, y, Blur).degradation, y)
+        observed(moment(y, y, ToyBlur).degradation, y)

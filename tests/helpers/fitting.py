@@ -10,7 +10,7 @@ from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from helpers.moments import Blur, photos
+from helpers.moments import ToyBlur, photos
 from helpers.toys import ToyPrior
 from zeroair_pl.degradations import Haze, LowLight, Neural, Noise
 from zeroair_pl.degradations.base import Degradation
@@ -104,7 +104,7 @@ CASES: dict[str, Any] = {
     "haze": lambda: method(Haze, steps=5),
     "haze matched": lambda: matched(Haze, steps=5),
     "low light": lambda: method(LowLight, scheduler=DDPMScheduler(), guidance=[Term(TotalVariation())], steps=5),
-    "blur": lambda: method(Blur, guidance=[Term(Fidelity())], steps=5),
+    "blur": lambda: method(ToyBlur, guidance=[Term(Fidelity())], steps=5),
     "paper": lambda: paper(Neural, steps=4),
     "bundled prior": lambda: method(Noise, UNetPrior(), steps=3),
 }

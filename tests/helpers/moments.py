@@ -44,7 +44,7 @@ class Affine(Degradation):
         return (y - self.offset) / self.gain
 
 
-class Blur(Degradation):
+class ToyBlur(Degradation):
     """φ(x) = a 3×3 blur: linear, and not pointwise."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 import zeroair_pl.method.settings
 from helpers.fitting import Watch, hazy, matched, method, paper
-from helpers.moments import Affine, Blur, SixChannelPrior, names, photos
+from helpers.moments import Affine, SixChannelPrior, ToyBlur, names, photos
 from helpers.toys import ToyPrior
 from zeroair_pl.checks.samples import fitted_to
 from zeroair_pl.degradations import Auto, Haze, LowLight, Neural, Noise, Underwater
@@ -91,7 +91,7 @@ def test_the_papers_method_runs_with_every_objective(objective: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "family", [Auto, Haze, LowLight, Neural, Noise, Underwater, Blur], ids=lambda cls: cls.__name__
+    "family", [Auto, Haze, LowLight, Neural, Noise, Underwater, ToyBlur], ids=lambda cls: cls.__name__
 )
 @pytest.mark.parametrize("update", [ProximalUpdate(), GradientUpdate(), GradientUpdate(50, on="mean")])
 def test_every_family_runs_with_every_update(family: Any, update: Any) -> None:
@@ -101,7 +101,7 @@ def test_every_family_runs_with_every_update(family: Any, update: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "family", [Auto, Haze, LowLight, Neural, Noise, Underwater, Blur], ids=lambda cls: cls.__name__
+    "family", [Auto, Haze, LowLight, Neural, Noise, Underwater, ToyBlur], ids=lambda cls: cls.__name__
 )
 def test_every_family_has_a_sampler_of_its_own(family: Any) -> None:
     y = hazy(1, 17, 24)

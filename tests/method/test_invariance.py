@@ -15,7 +15,7 @@ from lightning.pytorch import Callback, Trainer
 from torch import Tensor, nn
 
 from helpers.fitting import CASES, Watch, hazy, matched, method, paper
-from helpers.moments import Blur, names
+from helpers.moments import ToyBlur, names
 from zeroair_pl.degradations import Haze, Neural
 from zeroair_pl.method.fit import fit
 from zeroair_pl.method.restoration import Restoration
@@ -105,7 +105,7 @@ def train(settings: Method, callbacks: list[Callback], checkpoint: Path | None =
     [
         lambda: matched(Haze, steps=8),
         lambda: method(Haze, scheduler=DPMSolverMultistepScheduler(), steps=8),
-        lambda: method(Blur, sampler=AnnealedSampler(), sigma_max=0.2, sigma_min=0.01, steps=8),
+        lambda: method(ToyBlur, sampler=AnnealedSampler(), sigma_max=0.2, sigma_min=0.01, steps=8),
         lambda: paper(Neural, scheduler=DDPMScheduler(), steps=8),
     ],
     ids=["matched", "multistep", "annealed", "paper"],
