@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import yaml
@@ -22,6 +22,7 @@ from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.paths import at_home
 from zeroair_pl.photos.ownership import OwnFiles
 from zeroair_pl.photos.reading import load_photo
+from zeroair_pl.ranges import Range, ranged
 from zeroair_pl.scores import metrics, tables
 from zeroair_pl.scores.matching import Case, Files, cases, result_sets
 from zeroair_pl.scores.scoring import DEGRADED, Scored, score
@@ -32,14 +33,15 @@ DEFAULTS = {name: value for name, value in OF_METHOD.items() if name != "degrada
 RESTORED = "restored"  # the set that is made here
 
 
+@ranged()
 def evaluate(
     *,
     results: list[str] | str | None = None,
     images: list[str] | str | None = None,
     references: list[str] | str | None = None,
     out: Path = Path("evaluated"),
-    seed: int = 0,
-    seeds: list[int] | int | None = None,
+    seed: Annotated[int, Range(0)] = 0,
+    seeds: Annotated[list[int] | int | None, Range(0)] = None,
     resolved: str = "",
     **settings: Any,
 ) -> Evaluation:

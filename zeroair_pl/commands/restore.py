@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 
@@ -36,19 +36,21 @@ from zeroair_pl.method.watching import checked_options
 from zeroair_pl.paths import at_home
 from zeroair_pl.photos.finding import Source, find_images
 from zeroair_pl.priors import Prior
+from zeroair_pl.ranges import Range, ranged
 from zeroair_pl.tensors.trainer import device_of
 
 __all__ = ["DEFAULTS", "Results", "restore"]  # the first for the parser
 
 
+@ranged()
 def restore(
     *,
     images: list[str] | str | None = None,
     out: Path = Path("restored"),
-    seed: int = 0,
+    seed: Annotated[int, Range(0)] = 0,
     overwrite: bool = False,
-    strength: float = 1.0,
-    batch: BatchSize = "auto",
+    strength: Annotated[float, Range(0, 1)] = 1.0,
+    batch: Annotated[BatchSize, Range(1)] = "auto",
     degradation: Callable[[], Degradation] | None = None,
     prior: Prior,
     modelling: Modelling,
@@ -57,7 +59,7 @@ def restore(
     save_maps: bool | Literal["npz"] = False,
     strips: bool = True,
     tensorboard: bool = True,
-    checkpoint_every: int = 0,
+    checkpoint_every: Annotated[int, Range(0)] = 0,
     quiet: bool = False,
     plugins: list[str] | str | None = None,
     trainer: dict[str, Any] | None = None,
@@ -97,15 +99,12 @@ def restore(
         KeyboardInterrupt: after the summary; the table holds what was finished.
     """
     out = at_home(out)
-    if checkpoint_every < 0:
-        raise ConfigError(f"checkpoint_every is {checkpoint_every}, expected a number of timesteps, or 0 for never.")
-    if batch != "auto" and batch < 1:
-        raise ConfigError(f"batch is {batch}, expected how many photos are fitted at once, at least 1, or 'auto'.")
     options = checked_options(trainer)
     method = Method(degradation or Auto, prior, modelling, guidance, sampling, seed, strength)
     options.setdefault("default_root_dir", str(out / "logs"))  # of loggers
     rank = Rank.of(options, os.environ)
     options = rank.one_device(options)
+    device = device_of(options)
     # Built once before any photo is opened: what does not fit together is refused here.
     sampler = sampling.sampler_for(built(method.degradation))
     levels = sampling.prepared(sampler, prior)
@@ -141,7 +140,7 @@ def restore(
         options,
         len(levels),
         batch,
-        device_of(options),
+        device,
         checkpoint_every,
         chosen,
     )

@@ -21,6 +21,8 @@ from zeroair_pl.plugins import PACKAGE, Broken, load_plugins, options
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+
 
 @dataclass
 class Request:
@@ -134,6 +136,23 @@ class Request:
         for layer in reversed(self.layers):
             if line := layer.line_of(word):
                 return f"{layer.path}:{line}: "
+        return ""
+
+    def place_of(self, name: str, value: object) -> str:
+        """Where the user gave the setting ``name`` a value that is out of its range: as ``_place``, which a number that
+        stands for much else cannot tell."""
+        words = [option.partition("=")[0] for option in self.options]
+        if any(word.startswith("--") and re.split(r"[.-]", word)[-1] == name for word in words):
+            return ""
+        for variable in self.variables:
+            if self._key(variable).rpartition(".")[2] == name:
+                return f"{variable}: "
+        given = re.compile(rf"\b{re.escape(name)}\s*:\s*({_NUMBER})?")
+        for layer in reversed(self.layers):
+            for number, line in enumerate(layer.text.splitlines(), start=1):
+                found = given.search(line.partition("#")[0])
+                if found and (not isinstance(value, int | float) or float(found[1] or "nan") == value):
+                    return f"{layer.path}:{number}: "
         return ""
 
     def _missing(self, word: str) -> str:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from zeroair_pl.degradations.noise_level import LOOK, estimate_noise_level, matched_noise_level
+from zeroair_pl.ranges import Ranged
 
 
 class Observation(NamedTuple):
@@ -30,7 +31,7 @@ class Observation(NamedTuple):
     sigma: Tensor
 
 
-class Degradation(nn.Module):
+class Degradation(Ranged, nn.Module):
     """What happened to one photo. A new family is one file with one subclass of this.
 
     A subclass implements ``forward`` and, where it can look at the photo first, ``initialize``. Parameters whose shape

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from torch import Tensor, nn
 
 from zeroair_pl.degradations.base import HOLD, SLOW, Degradation, beyond, quantiles, smooth_grid, thumbnail, upsample
+from zeroair_pl.ranges import Range
 
 EDGES, WORLD, WHITE = 0.4, 0.4, 0.4  # trust in each look at the colour of the light; they see much the same
 LOST = 0.06  # share of the light that is gone in all colours
@@ -31,7 +34,12 @@ class Underwater(Degradation):
     log_light_start: Tensor
     veil_start: Tensor
 
-    def __init__(self, veil: float = 0.9, cast: float = 1.0, max_gain: float = 5.0) -> None:
+    def __init__(
+        self,
+        veil: Annotated[float, Range(0, 1)] = 0.9,
+        cast: Annotated[float, Range(0, 1)] = 1.0,
+        max_gain: Annotated[float, Range(1)] = 5.0,
+    ) -> None:
         super().__init__()
         self.veil, self.cast, self.max_gain = veil, cast, max_gain
 

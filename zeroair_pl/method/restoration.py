@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from lightning.pytorch import LightningModule
@@ -17,9 +17,11 @@ from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.discriminator import PatchDiscriminator, accuracy, discriminator_loss
 from zeroair_pl.guidance.fidelity import Likelihood
 from zeroair_pl.guidance.stages import Boundaries, Term
+from zeroair_pl.ranges import Range, ranged
 from zeroair_pl.tensors.per_image import PerImage, build_per_image
 
 
+@ranged("modelling")
 @dataclass
 class Modelling:
     """How the degradation model learns from the clean estimates.
@@ -32,9 +34,9 @@ class Modelling:
     """
 
     terms: list[Term] = field(default_factory=lambda: [Term(Likelihood(), 1.0)])
-    lr: float = 0.005
-    steps: int = 1
-    penalty: float = 1.0
+    lr: Annotated[float, Range(0)] = 0.005
+    steps: Annotated[int, Range(0)] = 1
+    penalty: Annotated[float, Range(0)] = 1.0
 
 
 class Restoration(LightningModule):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 
@@ -9,6 +11,7 @@ from zeroair_pl.errors import ConfigError
 from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.updates import GuidanceUpdate, Guided, ProximalUpdate
 from zeroair_pl.priors.base import Prior
+from zeroair_pl.ranges import Range
 from zeroair_pl.sampling.base import Sampler
 from zeroair_pl.sampling.levels import check_levels, geometric
 from zeroair_pl.tensors.per_image import PerImage
@@ -26,15 +29,13 @@ class AnnealedSampler(Sampler):
         trust: λ; above 1 leans to the prior, below 1 to the photo.
     """
 
-    def __init__(self, trust: float = 0.35) -> None:
+    def __init__(self, trust: Annotated[float, Range(0, above=True)] = 0.35) -> None:
         self.trust = trust
 
     def prepare(self, prior: Prior, steps: int, sigma_max: float | None, sigma_min: float) -> list[float]:
         check_levels(steps, sigma_max, sigma_min)
         if sigma_max is None or sigma_min == 0:
             raise ConfigError("sampling: AnnealedSampler needs a finite sigma_max and a sigma_min above 0")
-        if self.trust <= 0:
-            raise ConfigError(f"sampling.sampler: trust is {self.trust}, expected a number above 0")
         self.prior, self.steps = prior, steps
         self.levels = geometric(torch.tensor([sigma_max]), torch.tensor([sigma_min]), steps)[:, 0]
         return [float(i) for i in range(steps)]

@@ -13,11 +13,12 @@ from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.updates import GuidanceUpdate, Guided, ProximalUpdate
 from zeroair_pl.priors.base import Prior
 from zeroair_pl.priors.vp import schedule_fraction
+from zeroair_pl.ranges import Ranged
 from zeroair_pl.tensors.per_image import PerImage, randn
 from zeroair_pl.tensors.threads import all_threads
 
 
-class Sampler(ABC):
+class Sampler(Ranged, ABC):
     """Advances the noisy images x of one fit. A new sampler is one file with one subclass of this.
 
     In a fit, ``method.sampling.DiffusionSampling`` calls ``prepare`` and ``start`` once, then at each level
