@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 
 from zeroair_pl.degradations.base import Degradation
+from zeroair_pl.errors import DivergenceError
 from zeroair_pl.priors.base import Prior
+from zeroair_pl.tensors.per_image import finite
 from zeroair_pl.tensors.threads import all_threads
 
 WHOLE, PART = 384, 192  # pixels: sides up to which a photo is seen whole, and of each of four parts of a larger one
@@ -30,10 +32,18 @@ class FirstLook:
         phi.look(_parts(y), self._denoise)
 
     def _denoise(self, y: Tensor, level: float) -> Tensor:
-        """``y`` (N, 3, h, w) in [0, 1] without white noise of standard deviation ``level``."""
+        """``y`` (N, 3, h, w) in [0, 1] without white noise of standard deviation ``level``.
+
+        Raises:
+            DivergenceError: the prior gives numbers that are not finite.
+        """
         self.nfe += len(y)
         with all_threads():
-            return self.prior.denoise(y.to(self.prior.device), torch.full((len(y),), level)).cpu()
+            found = self.prior.denoise(y.to(self.prior.device), torch.full((len(y),), level)).cpu()
+        if not bool(finite(found).all()):
+            name = self.prior.name
+            raise DivergenceError(f"the clean estimate of the prior {name!r} is not finite at σ = {level:.3g}")
+        return found
 
 
 def _parts(y: Tensor) -> Tensor:

@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from zeroair_pl.degradations.base import Degradation
+from zeroair_pl.degradations.promises import check_once
+from zeroair_pl.errors import DivergenceError
 from zeroair_pl.method.first_look import FirstLook
 from zeroair_pl.method.restoration import Restoration
 from zeroair_pl.method.sampling import DiffusionSampling
 from zeroair_pl.method.settings import Method, Result
+from zeroair_pl.method.soundness import unsound
 from zeroair_pl.method.watching import Log, let_go, watchers
 from zeroair_pl.sampling.levels import Visits
 from zeroair_pl.tensors.per_image import image_generator
@@ -83,7 +87,8 @@ def _fit(
         method.prior.to(device)
         looks = [FirstLook(method.prior) for _ in names]
         for i, (look, phi) in enumerate(zip(looks, module.phi, strict=True)):
-            look(phi, y[i : i + 1])
+            if what := _looked(look, phi, y[i : i + 1]):
+                module.lose(i, what)
         if stacks_on(device):
             module.to(device).stack()
         try:
@@ -96,6 +101,9 @@ def _fit(
         module.lose(i, what)
     module.phi.apart()
     phi = [each.cpu() for each in module.phi]
+    for i, each in enumerate(phi):
+        if what := unsound(each):
+            module.lose(i, what)
     with torch.no_grad():
         maps, sigma = [each.diagnostics() for each in phi], torch.stack([each.noise_level() for each in phi])
     return Result(
@@ -107,6 +115,22 @@ def _fit(
         phi,
         dict(module.lost),
     )
+
+
+def _looked(look: FirstLook, phi: Degradation, y: Tensor) -> str:
+    """Lets a degradation look at its photo; why it can do no more for it, or ``""``.
+
+    Raises:
+        ConfigError: it is not what it says it is.
+    """
+    try:
+        look(phi, y)
+    except DivergenceError as error:
+        return str(error)
+    if what := unsound(phi, y):
+        return what
+    check_once(phi, y)
+    return ""
 
 
 def stacks_on(device: torch.device) -> bool:

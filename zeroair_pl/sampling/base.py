@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from zeroair_pl.errors import DivergenceError
 from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.updates import GuidanceUpdate, Guided, ProximalUpdate
 from zeroair_pl.priors.base import Prior
@@ -83,6 +84,8 @@ class Sampler(Ranged, ABC):
         """The prior's clean estimates, (K·B, 3, H, W)."""
         x, sigma = self.shown(level)
         self.sigma = sigma[: len(self.y)].cpu()
+        if not bool(torch.isfinite(self.sigma).all()):  # a prior would look for that in its schedule
+            raise DivergenceError(f"{type(self).__name__}: the noise level that the prior is to be told is not finite")
         return self.denoise(x, sigma)
 
     def denoise(self, x: Tensor, sigma: Tensor, times: int = 1) -> Tensor:
