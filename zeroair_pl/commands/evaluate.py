@@ -1,4 +1,4 @@
-"""``python cli.py evaluate``: how good results are."""
+"""``zeroair evaluate``: how good results are."""
 
 from __future__ import annotations
 

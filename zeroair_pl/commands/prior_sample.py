@@ -1,4 +1,4 @@
-"""``python cli.py prior sample``: what a prior imagines when no photo tells it anything."""
+"""``zeroair prior sample``: what a prior imagines when no photo tells it anything."""
 
 from __future__ import annotations
 

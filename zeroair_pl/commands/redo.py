@@ -1,4 +1,4 @@
-"""``python cli.py redo``: photos of an output folder once more, with a choice of their own that lasts."""
+"""``zeroair redo``: photos of an output folder once more, with a choice of their own that lasts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``python cli.py restore``: the main job."""
+"""``zeroair restore``: the main job."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ import yaml
 
 from zeroair_pl import console
 from zeroair_pl.api import DEFAULTS, Method
+from zeroair_pl.config.anchoring import anchored
+from zeroair_pl.config.files import as_yaml
 from zeroair_pl.degradations import Auto, Degradation
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.inspection.progress import Follow, ListProgress, one_line
@@ -114,7 +116,8 @@ def restore(
     _keep_originals(found, out)
     outputs = Outputs(out)
     sources = outputs.named(found)
-    settings = yaml.safe_load(resolved) or {}
+    settings = anchored(yaml.safe_load(resolved) or {})
+    resolved = as_yaml(settings) if settings else ""
     try:
         plans = Plans(method, settings, method.parts())
         chosen, correction = choices_of(sources, outputs, settings)

@@ -1,4 +1,4 @@
-"""``python cli.py prior train``: a prior from a folder of photographs."""
+"""``zeroair prior train``: a prior from a folder of photographs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def train(
 ) -> Path:
     """Make a prior from a folder of clean photographs.
 
-    python cli.py prior train --config prior/small --data.photos FOLDER --out my-prior. The same command goes on where
+    zeroair prior train --config prior/small --data.photos FOLDER --out my-prior. The same command goes on where
     an interrupted training stopped. OUT is a prior from the first measurement on: restore --prior.path my-prior.
 
     Args:
