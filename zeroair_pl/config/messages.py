@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from zeroair_pl.errors import did_you_mean
+from zeroair_pl.resources import diffusers
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
@@ -85,9 +86,7 @@ def known_classes(key: str) -> list[str]:
     if key in kinds:
         return sorted(plugins.classes(kinds[key]))
     if key == "scheduler":
-        import diffusers
-
-        return [name for name in dir(diffusers) if name.endswith("Scheduler") and not name.startswith("Flax")]
+        return [name for name in dir(diffusers()) if name.endswith("Scheduler") and not name.startswith("Flax")]
     return []
 
 

@@ -17,6 +17,7 @@ from zeroair_pl.config.messages import REPLACED, explain, replaced
 from zeroair_pl.config.objects import plain, usable
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.plugins import PACKAGE, Broken, load_plugins, options
+from zeroair_pl.resources import diffusers
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -167,10 +168,9 @@ class Request:
         texts = [*(str(layer.values) for layer in self.layers), *self.variables.values(), *self.options]
         names = set(re.findall(r"\b\w+Scheduler\b", " ".join(texts)))
         if names:
-            import diffusers
-
+            library = diffusers()
             for name in names:
-                getattr(diffusers, name, None)
+                getattr(library, name, None)
 
 
 def _underscored(word: str) -> str:

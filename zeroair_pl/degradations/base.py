@@ -15,7 +15,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from zeroair_pl.degradations.noise_level import LOOK, estimate_noise_level, matched_noise_level
+from zeroair_pl.degradations.noise_level import (
+    EIGHT_BITS,
+    LOOK,
+    SIXTEEN_BITS,
+    estimate_noise_level,
+    matched_noise_level,
+    rounding,
+)
 from zeroair_pl.ranges import Ranged
 
 
@@ -53,7 +60,7 @@ class Degradation(Ranged, nn.Module):
 
     def initialize(self, y: Tensor) -> None:
         """Sets the parameters from the degraded photo ``y`` (1, 3, H, W); here: the noise level alone."""
-        self.log_noise.data.fill_(math.log(min(max(estimate_noise_level(y), MIN_NOISE), MAX_NOISE)))
+        self.log_noise.data.fill_(math.log(min(max(estimate_noise_level(y), rounding(y)), MAX_NOISE)))
         self.log_noise_start.copy_(self.log_noise.detach())
 
     def look(self, y: Tensor, denoise: Callable[[Tensor, float], Tensor]) -> None:
@@ -68,11 +75,14 @@ class Degradation(Ranged, nn.Module):
     def look_for_noise(self, y: Tensor, denoise: Callable[[Tensor, float], Tensor]) -> None:
         """A ``look`` for the noise level, by ``matched_noise_level``, where the photo has about a clean one's contrast.
 
-        In haze and in the dark, texture is as faint as noise, and the flattest parts of the photo tell more.
+        In haze and in the dark, texture is as faint as noise, and the flattest parts of the photo tell more. So they do
+        where they show less noise than 8 bits can: the prior's own error is above that.
         """
+        if float(self.noise_level().detach()) < EIGHT_BITS:
+            return
         level = max(float(self.noise_level().detach()), LOOK)
         found = matched_noise_level(y - denoise(y, level))
-        self.log_noise.data.fill_(math.log(min(max(found, MIN_NOISE), MAX_NOISE)))
+        self.log_noise.data.fill_(math.log(min(max(found, rounding(y)), MAX_NOISE)))
         self.log_noise_start.copy_(self.log_noise.detach())
 
     def forward(self, x: Tensor) -> Tensor:
@@ -136,7 +146,7 @@ class Degradation(Ranged, nn.Module):
         return self.invert(y).clamp(0, 1)
 
 
-MIN_NOISE = 1.0 / 255 / 12**0.5  # the rounding error of 8 bits: no photo is known better than that
+MIN_NOISE = SIXTEEN_BITS / 2  # below every start, so that a start can be learned from
 MAX_NOISE = 0.5
 LARGE = 2**23  # values of a photo that is not held several times over
 HOLD = 10.0  # weight of the noise level's start, in nats per element

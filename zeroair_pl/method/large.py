@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zeroair_pl.degradations.base import MAX_NOISE, MIN_NOISE, Degradation, Observation, refine
-from zeroair_pl.degradations.noise_level import estimate_noise_level
+from zeroair_pl.degradations.base import MAX_NOISE, Degradation, Observation, refine
+from zeroair_pl.degradations.noise_level import estimate_noise_level, rounding
 from zeroair_pl.errors import DivergenceError
 from zeroair_pl.guidance.matched import combined, observed
 from zeroair_pl.method.divergence import lost
@@ -142,7 +142,7 @@ def carried(phi: Degradation, small: Tensor, y: Tensor) -> Degradation:
                 module._buffers[name] = value
             else:
                 module._parameters[name] = torch.nn.Parameter(value, requires_grad=False)
-    found = min(max(estimate_noise_level(y), MIN_NOISE), MAX_NOISE)
+    found = min(max(estimate_noise_level(y), rounding(y)), MAX_NOISE)
     learned = large.log_noise - large.log_noise_start
     large.log_noise_start.fill_(found).log_()
     large.log_noise.data.copy_(large.log_noise_start + learned)
