@@ -19,6 +19,7 @@ from zeroair_pl.api import DEFAULTS as OF_METHOD
 from zeroair_pl.commands.restore import Results, restore
 from zeroair_pl.config.files import as_yaml
 from zeroair_pl.errors import ConfigError, InputError
+from zeroair_pl.jobs.names import check_folder
 from zeroair_pl.paths import at_home
 from zeroair_pl.photos.ownership import OwnFiles
 from zeroair_pl.photos.reading import load_photo
@@ -76,6 +77,7 @@ def evaluate(
         )
     if restores and not images:
         raise ConfigError("--images: name the degraded photos that are to be restored and scored.")
+    check_folder(out)
     OwnFiles(out).check(tables.FILES)
     sets = result_sets(results or [], [DEGRADED, *([RESTORED] if restores else [])])
     photos = Files(images, skip=out) if images else None

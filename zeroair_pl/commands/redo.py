@@ -55,6 +55,8 @@ def redo(
     for name in names:
         record = outputs.sidecars.read(name)
         if record is None:
+            if name in outputs.earlier:
+                raise ConfigError(f"{name}: was never restored ({outputs.earlier[name].reason}); restore it first.")
             near = did_you_mean(name, outputs.earlier)
             raise ConfigError(f"{name}: {outputs.results} has no photo of that name.{near}")
         choice = Choice() if kind == FORGET else Choice(**record.choice)

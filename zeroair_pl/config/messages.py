@@ -46,6 +46,8 @@ def explain(message: str, parser: ArgumentParser) -> tuple[str, str]:
         return f"{where}{match[1]} is missing.", keys.rpartition(".")[2]
     if match := re.search(r"Option '([^']+)' is not accepted", text):
         return _not_accepted(where, match[1], text, parser)
+    if "Not of type Path" in text:
+        return f"{where}expected a path.", keys.rpartition(".")[2]
     if match := re.search(r"Expected a dot import path string: (\S+?)\.?(?: |$)", text):
         return _unknown_class(where, match[1], keys)
     if match := re.search(r"(?:No module named|has no attribute|Expected) '([^']+)'( to be a subclass)?", text):

@@ -22,6 +22,7 @@ from zeroair_pl.resources import diffusers
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
+_NOTHING = object()
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 
 
@@ -89,7 +90,10 @@ class Request:
         self._refuse_replaced()
         words = [f"--{self._key(name)}={value}" for name, value in self.variables.items()]
         try:
-            settings = parser.parse_args([*words, *self.options], namespace=self._layered(parser))
+            layered = self._layered(parser)
+            if layered is not None:  # before options of a group take the place of what is none
+                self._check_groups(layered, parser)
+            settings = parser.parse_args([*words, *self.options], namespace=layered)
         except ArgumentError as error:
             sentence, word = explain(str(error), parser)
             raise ConfigError(f"{self._place(word)}{sentence}{self._missing(word)}") from error
@@ -120,7 +124,8 @@ class Request:
         """A single value in the place of a group such as ``sampling``, which jsonargparse believes."""
         dests = [action.dest for action in parser._actions if not action.dest.endswith(".help")]
         for group in sorted({dest.rpartition(".")[0] for dest in dests if "." in dest}):
-            if not hasattr(value := settings[group], "__dict__"):
+            value = settings.get(group, _NOTHING)
+            if value is not _NOTHING and not hasattr(value, "__dict__"):
                 place = self._place(group.rpartition(".")[2])
                 raise ConfigError(f"{place}{group}: expected 'key: value' lines, but got {value!r}.")
 
@@ -193,6 +198,8 @@ def _joined(words: Sequence[str], lists: Sequence[str], flags: Sequence[str]) ->
         current = option[2:] if option[2:] in lists else ""
         if current:
             gathered.setdefault(current, []).extend([value] if equals else [])
+        elif option == "--out" and not (value if equals else following):
+            raise ConfigError("--out: expected a folder after it, but it is empty; '--out .' is this folder.")
         elif option[2:] in flags and not equals and following.lower() not in ("true", "false", "npz"):
             rest.append(f"{word}=true")
         else:
