@@ -1,8 +1,10 @@
-"""Ablations: what each part of the method is worth, one table of PSNR on the paper's three sets.
+"""Ablations: what each part of the method is worth, one table of PSNR.
 
     python benchmarks/ablations.py --sets FOLDER [--base task] [--groups method steps] [--limit N] [--seeds 0]
 
-Each row is the base config with one thing changed, by a layer of configs/ablations/ or by a setting:
+Measured are the paper's three sets where they are in the folder, else all of its sets that have clean photos. A set
+whose name tells no kind of degradation has `auto` in the place of `task`. Each row is the base config with one thing
+changed, by a layer of configs/ablations/ or by a setting:
 
     method   TDM, the learned noise level, the posterior mean, the sampler, the start, physics, the prior, each loss and
              each stage that the base has, one or two noise maps
@@ -66,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def measure(options: argparse.Namespace) -> int:
     """Restores, prints the table and writes the JSON file; 1 if something could not be restored."""
-    found = sets.find(options.sets, options.only, options.limit)
+    found = chosen(options)
     about: dict[str, Any] = {"base": machine.title_of(options.base), "seeds": options.seeds, **machine.described()}
     about["sets"] = {}
     complete, path = True, Path()
@@ -85,12 +87,24 @@ def measure(options: argparse.Namespace) -> int:
     return 0 if complete else 1
 
 
+def chosen(options: argparse.Namespace) -> list[PhotoSet]:
+    """The sets that are asked for; without a word on them, the paper's or one's own."""
+    found = sets.find(options.sets, options.only or [], options.limit)
+    if options.only:
+        return found
+    in_folder = {path.name for path in options.sets.iterdir()}
+    own = [photos for photos in found if photos.name in in_folder and photos.clean]
+    if not own:
+        raise ConfigError(
+            f"--sets {options.sets}: no set in it has clean photos beside degraded ones of the same names."
+        )
+    return [photos for photos in own if photos.name in PAPER_SETS] or own
+
+
 def rows_of(photos: PhotoSet, options: argparse.Namespace) -> Iterator[Row]:
     """The rows of the chosen groups for a set; none where there is no preset for its kind."""
-    base = quality.layers(photos, options.base)
-    if base is None:
-        print(f"skipped: {options.base}: there is no preset for {photos.name}", file=sys.stderr)
-        return
+    base = quality.layers(photos, options.base) or quality.layers(photos, options.base.replace(TASK, "auto", 1))
+    assert base is not None
     if {"method", "steps", "gan"} & set(options.groups):
         yield "base", base
     if "method" in options.groups:
@@ -227,7 +241,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--sets", type=Path, required=True, help="folder of sets, as for quality.py")
     parser.add_argument("--base", default=TASK, help="config to change, as for quality.py")
     parser.add_argument("--groups", nargs="+", choices=GROUPS, default=["method", "steps"])
-    parser.add_argument("--only", nargs="+", default=PAPER_SETS, help="names of sets")
+    parser.add_argument("--only", nargs="+", help="names of sets; by default the paper's, or all")
     parser.add_argument("--limit", type=int, help="only so many photos of each set")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--out", type=Path, default=Path("restored") / "ablations", help="where the photos go")

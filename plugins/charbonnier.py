@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from torch import Tensor
 
 from zeroair_pl.guidance import GuidanceLoss, GuidanceState
 from zeroair_pl.guidance.base import per_image_mean
+from zeroair_pl.ranges import Range
 
 
 class Charbonnier(GuidanceLoss):
@@ -22,7 +23,7 @@ class Charbonnier(GuidanceLoss):
         target: compare φ(x0) with the degraded photo ``y`` or with the clean estimate ``x0``.
     """
 
-    def __init__(self, scale: float = 0.1, target: Literal["y", "x0"] = "y") -> None:
+    def __init__(self, scale: Annotated[float, Range(0, above=True)] = 0.1, target: Literal["y", "x0"] = "y") -> None:
         super().__init__()
         self.scale, self.target = scale, target
 

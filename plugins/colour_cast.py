@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from torch import Tensor, nn
 
 from zeroair_pl.degradations import Degradation, Denoise, Side
+from zeroair_pl.ranges import Range
 
 
 class ColourCast(Degradation):
@@ -20,7 +23,7 @@ class ColourCast(Degradation):
     pointwise = True
     log_gain_start: Tensor
 
-    def __init__(self, trust: float = 0.7) -> None:
+    def __init__(self, trust: Annotated[float, Range(0, 1)] = 0.7) -> None:
         super().__init__()
         self.trust = trust
 

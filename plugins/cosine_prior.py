@@ -1,6 +1,6 @@
 """A prior that has learned nothing: what remains of a method when its knowledge of photos is taken away.
 
-Try it with: python cli.py restore --config denoise --prior CosinePrior
+Try it with: zeroair restore --config denoise --prior CosinePrior
 """
 
 from __future__ import annotations

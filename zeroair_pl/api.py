@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from zeroair_pl.config.calling import Configs, arguments, layers_of, statement
 from zeroair_pl.degradations import Degradation
 from zeroair_pl.errors import ConfigError
-from zeroair_pl.jobs.choices import Choice, Plan, Plans, built, checked_strength
+from zeroair_pl.jobs.choices import Choice, Plan, Plans, built
 from zeroair_pl.jobs.fitting import Fitting
 from zeroair_pl.jobs.ranks import Rank, alone
 from zeroair_pl.jobs.records import Row
@@ -26,6 +26,7 @@ from zeroair_pl.photos.beside import checked_side
 from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.memory import as_photo
 from zeroair_pl.priors import Prior
+from zeroair_pl.ranges import Range, ranged
 from zeroair_pl.tensors.arrays import as_arrays
 from zeroair_pl.tensors.modes import own_modes
 
@@ -55,6 +56,7 @@ OF_A_RUN = (
 )
 
 
+@ranged()
 @dataclass
 class Method(settings.Method):
     """How photos are restored: built from a config or from its parts, and applied to one photo after the other.
@@ -78,7 +80,7 @@ class Method(settings.Method):
         stated: the settings as a config states them, where the method comes from a config.
     """
 
-    strength: float = 1.0
+    strength: Annotated[float, Range(0, 1)] = 1.0
     trainer: dict[str, Any] | None = None
     stated: dict[str, Any] = field(default_factory=dict, repr=False)
 
@@ -105,7 +107,6 @@ class Method(settings.Method):
 
     def __post_init__(self) -> None:
         built(self.degradation)
-        checked_strength(self.strength, "strength")
         self.trainer = checked_options(self.trainer)
 
     def restore(
@@ -204,8 +205,8 @@ def _settings(
     modelling: Modelling,
     guidance: Guidance,
     sampling: Sampling,
-    seed: int = 0,
-    strength: float = 1.0,
+    seed: Annotated[int, Range(0)] = 0,
+    strength: Annotated[float, Range(0, 1)] = 1.0,
     plugins: list[str] | str | None = None,
     trainer: dict[str, Any] | None = None,
 ) -> None:

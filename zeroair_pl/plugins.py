@@ -20,6 +20,7 @@ from typing import Any, Literal, get_args
 
 from zeroair_pl.errors import ConfigError, did_you_mean
 from zeroair_pl.paths import at_home
+from zeroair_pl.ranges import Range, ranges_of
 from zeroair_pl.resources import shipped
 
 GROUP = "zeroair_pl.plugins"
@@ -51,13 +52,15 @@ class Broken:
 
 @dataclass(frozen=True)
 class Entry:
-    """One class, as ``plugins list`` shows it; ``options`` are the constructor's arguments with defaults."""
+    """One class, as ``plugins list`` shows it; ``options`` are the constructor's arguments with defaults, ``ranges``
+    what numbers they take."""
 
     name: str
     kind: Kind
     origin: str
     summary: str
     options: dict[str, Any]
+    ranges: dict[str, Range]
 
 
 @dataclass
@@ -166,7 +169,7 @@ def _entry(cls: type, kind: Kind) -> Entry:
     else:
         origin = cls.__module__
     first = inspect.cleandoc(cls.__doc__ or "").partition("\n\n")[0].replace("\n", " ")
-    return Entry(cls.__name__, kind, origin, first.rstrip(".:"), options(cls))
+    return Entry(cls.__name__, kind, origin, first.rstrip(".:"), options(cls), ranges_of(cls))
 
 
 def options(cls: type) -> dict[str, Any]:

@@ -1,9 +1,11 @@
-"""Where the configs and plugins lie that came with the program."""
+"""Where the configs and plugins lie that came with the program, and a library that is loaded late."""
 
 from __future__ import annotations
 
+import importlib
 from importlib import metadata
 from pathlib import Path
+from types import ModuleType
 from typing import Literal
 
 _HERE = Path(__file__).parent
@@ -13,6 +15,13 @@ def shipped(name: Literal["configs", "plugins"]) -> Path:
     """The folder of that name that came with the program: inside an installed package, or beside it in a checkout."""
     installed = _HERE / "_shipped" / name
     return installed if installed.is_dir() else _HERE.parent / name
+
+
+def diffusers() -> ModuleType:
+    """The library of that name, ready for use. It puts another module into its own place while it is imported; a plain
+    ``import``, while another thread imports it, gives the first one, which is nearly empty."""
+    importlib.import_module("diffusers")  # waits for the other thread
+    return importlib.import_module("diffusers")
 
 
 def version() -> str:

@@ -46,8 +46,9 @@ class Restorer:
     One process has one device, and is no rank of torchrun or SLURM, even if it has inherited their variables.
     Nothing is printed and no file is written.
 
-    As a class it is what ``map_batches`` of Ray Data takes: see ``examples/05_map_over_ray_data.py``. For one photo, or
-    one that is decoded already, ``Method.restore`` is simpler.
+    As a class it is what ``map_batches`` of Ray Data takes, ``photos.map_batches(Restorer, concurrency=4)`` of what
+    ``ray.data.read_binary_files(..., include_paths=True)`` reads. For one photo, or one that is decoded already,
+    ``Method.restore`` is simpler.
 
     Args:
         config: as for ``Method.from_config``.

@@ -81,6 +81,29 @@ def test_the_table_has_a_row_for_each_change(
     assert f"({rows['no_tdm']['psnr'] - rows['base']['psnr']:+.2f})" in line
 
 
+@scripts("benchmarks/ablations.py")
+def test_it_works_on_sets_of_ones_own(script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The README's command, with names that say nothing, a set without a truth, and examples that nobody asked for."""
+    monkeypatch.setattr(script.machine, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(script, "LAYERS", [("no_tdm",)])
+    for name in ("holiday", "haze-mine"):
+        save_toy(tmp_path / "sets" / name / "clean/one.png", 1)
+        save_toy(tmp_path / "sets" / name / "degraded/one.png", 2)
+    save_toy(tmp_path / "sets/no-truth/degraded/one.png", 2)
+    (tmp_path / "quick.yaml").write_text(yaml.safe_dump({"prior": "helpers.toys.ToyPrior", "sampling": {"steps": 2}}))
+    words = ["--sets", tmp_path / "sets", "--limit", "2", "--groups", "method", "--out", tmp_path / "out"]
+    assert script.main([str(word) for word in (*words, "--base", f"task+{tmp_path / 'quick.yaml'}")]) == 0
+    measured = json.loads((tmp_path / "results/ablations.json").read_text())["sets"]
+    assert list(measured) == ["haze-mine", "holiday"]
+    kinds = [each["rows"]["base"]["settings"]["degradation"]["class_path"] for each in measured.values()]
+    assert kinds == ["Haze", "Auto"]
+    assert list(measured["holiday"]["rows"]) == ["base", "no_tdm", "noise level not learned"]
+    save_toy(tmp_path / "sets/haze-hsts/clean/one.png", 1)
+    save_toy(tmp_path / "sets/haze-hsts/degraded/one.png", 2)
+    names = [photos.name for photos in script.chosen(argparse.Namespace(sets=tmp_path / "sets", only=None, limit=2))]
+    assert names == ["haze-hsts"], "the paper's, where they are"
+
+
 @scripts("benchmarks/held.py")
 def test_a_held_noise_level_stays_while_all_else_is_learned(
     script: ModuleType, monkeypatch: pytest.MonkeyPatch

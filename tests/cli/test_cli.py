@@ -331,7 +331,7 @@ def test_mistakes_in_a_config(folder: Path, text: str, said: list[str]) -> None:
         (["--sead", "3"], "unknown option '--sead'. Did you mean '--seed'?"),
         (["--save-map"], "Did you mean '--save_maps'?"),
         (["--sampling.step", "3"], "Did you mean '--sampling.steps'?"),
-        (["--sampling.steps", "0"], "sampling.steps: expected at least 1, got 0"),
+        (["--sampling.steps", "0"], "sampling.steps is 0, expected a number of at least 1."),
         (["--sampling.sigma_max", "0.2", "--sampling.sigma_min", "0.5"], "sigma_max=0.2 and sigma_min=0.5"),
         (["--sampling.start", "0.2"], "--sampling.start is sampling.sigma_max now"),
         (["--sampling.eta", "1"], "--sampling.eta is an option of SchedulerSampler now"),

@@ -19,8 +19,7 @@ from helpers.toys import ToyPrior, toy_photo
 from zeroair_pl.checks.samples import blurred
 from zeroair_pl.degradations import Haze, LowLight, Noise
 from zeroair_pl.degradations.base import Degradation
-from zeroair_pl.degradations.noise_level import estimate_noise_level
-from zeroair_pl.degradations.noise_models import MIN_NOISE
+from zeroair_pl.degradations.noise_level import EIGHT_BITS, estimate_noise_level
 from zeroair_pl.method.fit import fit
 from zeroair_pl.method.settings import Result
 from zeroair_pl.priors import Prediction
@@ -176,4 +175,4 @@ def test_uneven_light_is_evened_out_in_part() -> None:
 
 @pytest.mark.parametrize("family", [Haze, LowLight, Noise], ids=lambda cls: cls.__name__)
 def test_a_flawless_flat_photo_is_known_to_eight_bits_and_no_better(family: Any) -> None:
-    assert float(started(family, torch.full((1, 3, 32, 32), 0.4)).noise_level().detach()) == pytest.approx(MIN_NOISE)
+    assert float(started(family, torch.full((1, 3, 32, 32), 0.4)).noise_level().detach()) == pytest.approx(EIGHT_BITS)

@@ -48,7 +48,7 @@ def haze(x: Tensor) -> Tensor:
 
 
 CASES: dict[str, tuple[Any, Any, float]] = {
-    "Holes": (lambda x: x * (1 - holes()) + holes(), "Holes", 4.0),
+    "Masked": (lambda x: x * (1 - holes()) + holes(), "Masked", 4.0),
     "Halved": (lambda x: F.avg_pool2d(x, 2), "Halved", 0.2),
     "KnownBlur": (blurred_by_kernel, "KnownBlur", 1.5),
     "chain": (lambda x: blurred_by_kernel(haze(x)), ["Haze", "KnownBlur"], 1.5),
@@ -64,7 +64,7 @@ def test_from_a_config_to_a_written_file(case: str, tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text(f"image,reference\n{photo},{reference}\n")
     config = {"images": str(tmp_path / "list.csv"), "out": str(tmp_path / "out"), "degradation": family,
               "plugins": str(FAMILIES), "save_maps": True}  # fmt: skip
-    if case == "Holes":
+    if case == "Masked":
         written(holes(), tmp_path / "masks" / "one.png")
         config["missing"] = str(tmp_path / "masks")
     if "Blur" in str(family):
@@ -88,7 +88,7 @@ def test_another_mask_is_another_result(tmp_path: Path) -> None:
     photo = written(crop("haze_workshop", 96) * (1 - holes()), tmp_path / "one.png")
     mask = written(holes(), tmp_path / "mask.png")
     words: list[str | Path] = ["restore", "--images", photo, "--plugins", FAMILIES, "--out", tmp_path / "out",
-             "--degradation", "Holes", "--missing", mask,
+             "--degradation", "Masked", "--missing", mask,
              "--sampling.steps", "2", "--strips", "false", "--tensorboard", "false"]  # fmt: skip
     assert "1 restored" in run(*words).out
     written(holes().flip(-1), mask)
@@ -102,7 +102,7 @@ def test_a_mask_that_does_not_fit_is_one_clear_line(size: Any, says: str, tmp_pa
     mask = tmp_path / "mask.png"
     if size:
         written(torch.zeros(1, 1, *size), mask)
-    outcome = run("restore", "--images", photo, "--out", tmp_path / "out", "--degradation", "Holes", "--plugins",
+    outcome = run("restore", "--images", photo, "--out", tmp_path / "out", "--degradation", "Masked", "--plugins",
                   FAMILIES, "--missing", mask, "--tensorboard", "false")  # fmt: skip
     assert outcome.status != 0
     assert says in outcome.err.splitlines()[0]
@@ -112,7 +112,7 @@ def test_a_photo_without_a_mask_in_the_folder_fails_and_the_others_go_on(tmp_pat
     for name in ("one", "two"):
         written(crop("haze_workshop", 96), tmp_path / "photos" / f"{name}.png")
     written(holes(), tmp_path / "masks" / "one.png")
-    outcome = run("restore", "--images", tmp_path / "photos", "--out", tmp_path / "out", "--degradation", "Holes",
+    outcome = run("restore", "--images", tmp_path / "photos", "--out", tmp_path / "out", "--degradation", "Masked",
                   "--plugins", FAMILIES, "--missing", tmp_path / "masks", "--sampling.steps", "2", "--strips", "false",
                   "--tensorboard", "false")  # fmt: skip
     assert outcome.status == 1

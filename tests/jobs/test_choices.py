@@ -47,7 +47,7 @@ def corrected(folder: Path, outcome: Outcome) -> None:
     assert outcome.status == 0, outcome.err
     assert rows()["trip/b"] == ("Haze", "restored")
     assert rows()["a"][0] == rows()["trip/a"][0] == "Noise"
-    assert settings() == {"images": ["in"], "degradation": {"class_path": "Noise"}}
+    assert settings() == {"images": [str(folder / "in")], "degradation": {"class_path": "Noise"}}
     made = sorted(path.relative_to("out").as_posix() for path in Path("out").rglob("*.png"))
     assert made == ["a.png", "trip/a.png", "trip/b.png"]
     before = Path("out/trip/b.png").read_bytes()
@@ -160,7 +160,7 @@ def test_a_choice_that_cannot_be_is_refused_and_changes_nothing(folder: Path) ->
     for words, said in (
         (("trip/b", "--kind", "hase"), "--kind: there is no kind 'hase'. Did you mean 'Haze'?"),
         (("trip/c", "--kind", "haze"), "trip/c: out/results.csv has no photo of that name. Did you mean 'trip/"),
-        (("trip/b", "--strength", "2"), "--strength: strength is 2"),
+        (("trip/b", "--strength", "2"), "strength is 2.0, expected a number from 0 to 1"),
         (("trip/b",), "redo: say what is to be different"),
         (("--kind", "haze"), "redo: name the photos"),
     ):

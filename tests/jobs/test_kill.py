@@ -51,7 +51,7 @@ def content(folder: Path) -> dict[str, object]:
             record = json.loads(path.read_bytes())
             found[name] = {**record, "photo": "", "row": {**record["row"], "seconds": 0}}
         elif path.is_file() and path.suffix != ".sha256":
-            found[name] = path.read_bytes()
+            found[name] = path.read_bytes().replace(str(folder).encode(), b"")  # config.yaml has absolute paths
     return found
 
 

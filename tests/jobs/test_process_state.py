@@ -36,6 +36,29 @@ def doubles() -> Iterator[None]:
         torch.set_default_dtype(torch.float32)
 
 
+THREADS = """
+import threading, zeroair_pl
+def f(i):
+    rows = zeroair_pl.restore("a.png", "dehaze", out=f"out{i}", strips=False, tensorboard=False, quiet=True,
+                              sampling={"steps": 2}).rows
+    print(rows[0].status)
+threads = [threading.Thread(target=f, args=(i,)) for i in range(4)]
+[each.start() for each in threads]
+[each.join() for each in threads]
+"""
+
+
+def test_the_first_calls_of_several_threads(tmp_path: Path) -> None:
+    """A library may not be imported yet when all of them need it."""
+    save_toy(tmp_path / "a.png")
+    done = subprocess.run(
+        [sys.executable, "-c", THREADS], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout.split() == ["restored"] * 4, done.stderr[-1000:]
+    assert len({(tmp_path / f"out{i}/a.png").read_bytes() for i in range(4)}) == 1
+
+
 MODES: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "no_grad": torch.no_grad,
     "inference_mode": torch.inference_mode,

@@ -68,7 +68,7 @@ def test_the_board_of_a_stopped_fit_has_each_step_once(folder: Path) -> None:
     restore()
     board = EventAccumulator("out/tensorboard/sub/a")
     board.Reload()
-    assert [event.step for event in board.Scalars("schedule/sigma")] == list(range(STEPS))
+    assert sorted(event.step for event in board.Scalars("schedule/sigma")) == list(range(STEPS))
 
 
 @pytest.mark.parametrize("change", ["setting", "photo", "damage", "emptied"])
@@ -97,7 +97,7 @@ def test_without_the_option_there_are_none_and_old_ones_go(folder: Path) -> None
 def test_a_negative_number_is_refused(folder: Path) -> None:
     outcome, seen = restore("--checkpoint_every", "-1")
     assert (outcome.status, seen) == (2, 0)
-    assert outcome.err == "error: checkpoint_every is -1, expected a number of timesteps, or 0 for never.\n"
+    assert outcome.err == "error: checkpoint_every is -1, expected a number of at least 0.\n"
 
 
 def test_a_checkpoint_that_cannot_be_written_costs_no_fit(tmp_path: Path) -> None:

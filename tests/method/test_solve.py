@@ -42,7 +42,7 @@ class BreaksOnBright(Noise):
 
 
 def test_a_fit_that_diverges_costs_its_photo_and_no_other() -> None:
-    said = r"^bright\.png: the fit diverged, .* not finite at σ = [\d.]+$"
+    said = r"^bright\.png: BreaksOnBright\.forward is not finite$"
     y, called = torch.stack([0.6 + 0.3 * photos(1)[0], 0.3 * photos(1)[0]]), ["bright.png", "dark.png"]
     together = solve(y, called, method(BreaksOnBright))
     assert list(together.lost) == [0]

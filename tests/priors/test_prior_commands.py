@@ -180,7 +180,7 @@ def test_samples_have_the_distribution_of_the_prior() -> None:
 @pytest.mark.parametrize(
     "words, said",
     [
-        (["--count", "0"], "--count is 0, expected a positive number"),
+        (["--count", "0"], "count is 0, expected a number of at least 1"),
         (["--steps", "1001"], "--steps is 1001, and the prior has 1000 noise levels"),
         (["--out", "grid.jpg"], "expected a name that ends in .png"),
         (["--seeds", "1"], "--seed"),

@@ -380,7 +380,7 @@ def test_tables_that_cannot_be_written_are_named(folder: Path) -> None:
     (folder / "out").write_text("mine")
     outcome = evaluate("--results", "theirs", *PAIRS)
     assert outcome.status == 2
-    assert "out/scores.csv: cannot be written" in outcome.err
+    assert "--out out: is a file, and a folder was expected" in outcome.err
     assert (folder / "out").read_text() == "mine"
 
 

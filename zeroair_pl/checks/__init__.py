@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from zeroair_pl.checks import degradations, losses, priors, samplers
+from zeroair_pl.checks import degradations, losses, priors, samplers, updates
 from zeroair_pl.errors import describe
 from zeroair_pl.plugins import Kind
 
@@ -26,7 +26,7 @@ def described(cls: Any) -> None:
 CHECKS: dict[Kind, list[Check]] = {
     "family": [described, *degradations.CHECKS],
     "loss": [described, *losses.CHECKS],
-    "update": [described],
+    "update": [described, *updates.CHECKS],
     "sampler": [described, *samplers.CHECKS],
     "prior": priors.CHECKS,
 }

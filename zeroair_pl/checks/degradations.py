@@ -11,6 +11,7 @@ from torch import Tensor
 
 from zeroair_pl.checks.samples import EXTREMES, degraded, fitted_to, toy_photo
 from zeroair_pl.degradations.noise_models import MAX_NOISE, MIN_NOISE
+from zeroair_pl.degradations.promises import broken_promise
 
 SIZES = [(16, 16), (17, 23), (40, 16), (33, 48)]
 
@@ -59,6 +60,13 @@ def inverse(family: Any) -> None:
     with torch.no_grad():
         error = float((phi.invert(phi(x)) - x).abs().max())
     assert error < 1e-4, f"invert(forward(x)) differs from x by {error:.2g}"
+
+
+def promises(family: Any) -> None:
+    """what the class says of itself is true of a φ that has learned, as the first photo of a run tries too"""
+    y = degraded(33, 48)
+    broken = broken_promise(fitted_to(family, y), y)
+    assert not broken, broken
 
 
 def extremes(family: Any) -> None:
@@ -192,6 +200,7 @@ def energy(phi: Any, x: Tensor) -> Tensor:
 
 
 CHECKS: list[Callable[[Any], None]] = [
-    differentiable, pointwise, inverse, extremes, first_estimate, proximal, result, diagnostics, noise_level, penalty,
+    differentiable, pointwise, inverse, promises, extremes, first_estimate, proximal, result, diagnostics, noise_level,
+    penalty,
     independent, stored_whole,
 ]  # fmt: skip

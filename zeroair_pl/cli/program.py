@@ -14,7 +14,8 @@ from zeroair_pl import console
 from zeroair_pl.cli import process
 from zeroair_pl.cli.signals import clean_stop
 from zeroair_pl.config.commands import COMMANDS, prepare, read
-from zeroair_pl.errors import ConfigError, ZeroAIRError, debug, did_you_mean, show
+from zeroair_pl.errors import ConfigError, ZeroAIRError, debug, did_you_mean, show, typed
+from zeroair_pl.ranges import RangeError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,17 +60,20 @@ def _settle_news() -> None:
 
 
 def _run(words: list[str]) -> int:
+    request = None
     try:
         name, words = _command(words)
         if not name:
             return 0
-        function, values = prepare(name, read(name, words, os.environ))
+        request = read(name, words, os.environ)
+        function, values = prepare(name, request)
         with clean_stop():
             outcome = function(**values)
         return int(getattr(outcome, "exit_status", 0))
     except ZeroAIRError as error:
         show(error)
-        print(f"error: {error}", file=sys.stderr)
+        place = request.place_of(error.name, error.value) if request and isinstance(error, RangeError) else ""
+        print(f"error: {place}{error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
         print(f"stopped by {stop}" if str(stop) else "stopped", file=sys.stderr)
@@ -103,14 +107,14 @@ def _overview(group: str) -> str:
     lines = [f"  {name:{width}}  {text}" for name, text in shown.items()]
     return "\n".join(
         [
-            "usage: zeroair COMMAND [options]        (python cli.py COMMAND in a checkout)",
+            f"usage: {typed('COMMAND [options]')}",
             "",
             "Restores degraded photos with no training for the task: a frozen diffusion prior, and everything else",
             "learned from the one photo while it is being restored.",
             "",
             *lines,
             "",
-            "zeroair COMMAND --help lists a command's options; --debug with any of them shows tracebacks of errors.",
-            "To begin: zeroair restore --images photo.jpg",
+            f"{typed('COMMAND --help')} lists a command's options; --debug shows tracebacks of errors.",
+            f"To begin: {typed('restore --images photo.jpg')}",
         ]
     )

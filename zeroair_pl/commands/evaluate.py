@@ -1,4 +1,4 @@
-"""``python cli.py evaluate``: how good results are."""
+"""``zeroair evaluate``: how good results are."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import yaml
@@ -19,9 +19,11 @@ from zeroair_pl.api import DEFAULTS as OF_METHOD
 from zeroair_pl.commands.restore import Results, restore
 from zeroair_pl.config.files import as_yaml
 from zeroair_pl.errors import ConfigError, InputError
+from zeroair_pl.jobs.names import check_folder
 from zeroair_pl.paths import at_home
 from zeroair_pl.photos.ownership import OwnFiles
 from zeroair_pl.photos.reading import load_photo
+from zeroair_pl.ranges import Range, ranged
 from zeroair_pl.scores import metrics, tables
 from zeroair_pl.scores.matching import Case, Files, cases, result_sets
 from zeroair_pl.scores.scoring import DEGRADED, Scored, score
@@ -32,14 +34,15 @@ DEFAULTS = {name: value for name, value in OF_METHOD.items() if name != "degrada
 RESTORED = "restored"  # the set that is made here
 
 
+@ranged()
 def evaluate(
     *,
     results: list[str] | str | None = None,
     images: list[str] | str | None = None,
     references: list[str] | str | None = None,
     out: Path = Path("evaluated"),
-    seed: int = 0,
-    seeds: list[int] | int | None = None,
+    seed: Annotated[int, Range(0)] = 0,
+    seeds: Annotated[list[int] | int | None, Range(0)] = None,
     resolved: str = "",
     **settings: Any,
 ) -> Evaluation:
@@ -74,6 +77,7 @@ def evaluate(
         )
     if restores and not images:
         raise ConfigError("--images: name the degraded photos that are to be restored and scored.")
+    check_folder(out)
     OwnFiles(out).check(tables.FILES)
     sets = result_sets(results or [], [DEGRADED, *([RESTORED] if restores else [])])
     photos = Files(images, skip=out) if images else None

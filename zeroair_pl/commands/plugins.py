@@ -32,7 +32,8 @@ def list_(plugins: list[str] | str | None = None) -> None:
             kind = entry.kind
         console.show(f"\n  {entry.name}  [{entry.kind}, {entry.origin}]\n      {entry.summary}")
         for name, default in entry.options.items():
-            console.show(f"      {name} = {_shown(default)}")
+            allowed = f"  (a number {entry.ranges[name]})" if name in entry.ranges else ""
+            console.show(f"      {name} = {_shown(default)}{allowed}")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""``python cli.py prior …``: the priors that restorations draw on."""
+"""``zeroair prior …``: the priors that restorations draw on."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""``python cli.py prior sample``: what a prior imagines when no photo tells it anything."""
+"""``zeroair prior sample``: what a prior imagines when no photo tells it anything."""
 
 from __future__ import annotations
 
 import io
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from jsonargparse import lazy_instance
 
@@ -14,6 +14,7 @@ from zeroair_pl.errors import ConfigError
 from zeroair_pl.paths import at_home
 from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.priors import Prior, UNetPrior
+from zeroair_pl.ranges import Range, ranged
 from zeroair_pl.sampling.unconditional import draw
 
 if TYPE_CHECKING:
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
 _SOFTWARE = "zeroair-pl prior sample"
 
 
+@ranged()
 def sample(
     out: Path = Path("samples.png"),
     prior: Prior = lazy_instance(UNetPrior),  # noqa: B008 - a description of the default, built when it is needed
-    count: int = 16,
-    size: int = 64,
-    steps: int = 50,
-    seed: int = 0,
+    count: Annotated[int, Range(1)] = 16,
+    size: Annotated[int, Range(1)] = 64,
+    steps: Annotated[int, Range(1)] = 50,
+    seed: Annotated[int, Range(0)] = 0,
 ) -> Path:
     """Draw images from a prior, from pure noise, into one picture: a grid, row by row.
 

@@ -1,28 +1,31 @@
-"""``python cli.py redo``: photos of an output folder once more, with a choice of their own that lasts."""
+"""``zeroair redo``: photos of an output folder once more, with a choice of their own that lasts."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 from zeroair_pl.api import DEFAULTS
 from zeroair_pl.commands.restore import Results, restore
 from zeroair_pl.config.calling import arguments
 from zeroair_pl.config.files import as_yaml
 from zeroair_pl.errors import ConfigError, did_you_mean
-from zeroair_pl.jobs.choices import Choice, checked_strength, degradation_named
+from zeroair_pl.jobs.choices import Choice, degradation_named
 from zeroair_pl.jobs.outputs import CONFIG, Outputs
 from zeroair_pl.paths import at_home
+from zeroair_pl.ranges import Range, ranged
 
 _ALONE = ("devices", "num_nodes", "strategy")  # a few photos are restored by one process
 FORGET = "folder"
 
 
+@ranged()
 def redo(
     out: Path,
     names: list[str] | None = None,
     kind: str = "",
-    strength: float | None = None,
+    strength: Annotated[float | None, Range(0, 1)] = None,
     plugins: list[str] | str | None = None,
 ) -> Results:
     """Restore photos of an output folder once more, as another kind or less strongly. The choice lasts.
@@ -52,13 +55,15 @@ def redo(
     for name in names:
         record = outputs.sidecars.read(name)
         if record is None:
+            if name in outputs.earlier:
+                raise ConfigError(f"{name}: was never restored ({outputs.earlier[name].reason}); restore it first.")
             near = did_you_mean(name, outputs.earlier)
             raise ConfigError(f"{name}: {outputs.results} has no photo of that name.{near}")
         choice = Choice() if kind == FORGET else Choice(**record.choice)
         if kind and kind != FORGET:
             choice = replace(choice, degradation=degradation_named(kind, "--kind"))
         if strength is not None:
-            choice = replace(choice, strength=checked_strength(strength, "--strength"))
+            choice = replace(choice, strength=strength)
         choices[Path(record.photo)] = choice
     settings = {"images": [str(photo) for photo in choices], "out": out, **({"plugins": plugins} if plugins else {})}
     values, stated = arguments(restore, out / CONFIG, settings, DEFAULTS)

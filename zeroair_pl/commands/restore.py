@@ -1,4 +1,4 @@
-"""``python cli.py restore``: the main job."""
+"""``zeroair restore``: the main job."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 
 from zeroair_pl import console
 from zeroair_pl.api import DEFAULTS, Method
+from zeroair_pl.config.anchoring import anchored
+from zeroair_pl.config.files import as_yaml
 from zeroair_pl.degradations import Auto, Degradation
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.inspection.progress import Follow, ListProgress, one_line
@@ -37,20 +39,22 @@ from zeroair_pl.paths import at_home
 from zeroair_pl.photos.beside import Beside
 from zeroair_pl.photos.finding import Source, find_images
 from zeroair_pl.priors import Prior
+from zeroair_pl.ranges import Range, ranged
 from zeroair_pl.sampling import NoiseMatchedSampler
 from zeroair_pl.tensors.trainer import device_of
 
 __all__ = ["DEFAULTS", "Results", "restore"]  # the first for the parser
 
 
+@ranged()
 def restore(
     *,
     images: list[str] | str | None = None,
     out: Path = Path("restored"),
-    seed: int = 0,
+    seed: Annotated[int, Range(0)] = 0,
     overwrite: bool = False,
-    strength: float = 1.0,
-    batch: BatchSize = "auto",
+    strength: Annotated[float, Range(0, 1)] = 1.0,
+    batch: Annotated[BatchSize, Range(1)] = "auto",
     degradation: Callable[[], Degradation] | None = None,
     prior: Prior,
     modelling: Modelling,
@@ -59,7 +63,7 @@ def restore(
     save_maps: bool | Literal["npz"] = False,
     strips: bool = True,
     tensorboard: bool = True,
-    checkpoint_every: int = 0,
+    checkpoint_every: Annotated[int, Range(0)] = 0,
     missing: Path | None = None,
     kernel: Path | None = None,
     quiet: bool = False,
@@ -103,15 +107,12 @@ def restore(
         KeyboardInterrupt: after the summary; the table holds what was finished.
     """
     out = at_home(out)
-    if checkpoint_every < 0:
-        raise ConfigError(f"checkpoint_every is {checkpoint_every}, expected a number of timesteps, or 0 for never.")
-    if batch != "auto" and batch < 1:
-        raise ConfigError(f"batch is {batch}, expected how many photos are fitted at once, at least 1, or 'auto'.")
     options = checked_options(trainer)
     method = Method(degradation or Auto, prior, modelling, guidance, sampling, seed, strength)
     options.setdefault("default_root_dir", str(out / "logs"))  # of loggers
     rank = Rank.of(options, os.environ)
     options = rank.one_device(options)
+    device = device_of(options)
     # Built once before any photo is opened: what does not fit together is refused here.
     built(method.degradation)
     beside = Beside(missing and at_home(missing), kernel and at_home(kernel))
@@ -122,7 +123,8 @@ def restore(
     _keep_originals(found, out)
     outputs = Outputs(out)
     sources = outputs.named(found)
-    settings = yaml.safe_load(resolved) or {}
+    settings = anchored(yaml.safe_load(resolved) or {})
+    resolved = as_yaml(settings) if settings else ""
     try:
         plans = Plans(method, settings, method.parts())
         chosen, correction = choices_of(sources, outputs, settings)
@@ -148,7 +150,7 @@ def restore(
         options,
         len(levels),
         batch,
-        device_of(options),
+        device,
         checkpoint_every,
         chosen,
         beside,

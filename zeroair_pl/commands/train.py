@@ -1,10 +1,10 @@
-"""``python cli.py prior train``: a prior from a folder of photographs."""
+"""``zeroair prior train``: a prior from a folder of photographs."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
 
@@ -14,11 +14,13 @@ from zeroair_pl.paths import at_home
 from zeroair_pl.photos.ownership import OwnFiles
 from zeroair_pl.priors.training.module import Optimisation
 from zeroair_pl.priors.training.photos import Data
+from zeroair_pl.ranges import Range, ranged
 
 # What may differ when a training is resumed: where and how fast it runs, and for how long.
 _FREE = ("overwrite", "out", "trainer", "data.workers", "data.photos", "optimization.steps")
 
 
+@ranged("network")
 @dataclass
 class Network:
     """A ``DenoisingUNet``: see there.
@@ -29,25 +31,26 @@ class Network:
         stem: side of the pixel blocks that the finest level works on.
     """
 
-    widths: tuple[int, ...] = (64, 128, 192, 256)
-    blocks: tuple[int, ...] = (2, 2, 2, 2)
-    stem: int = 2
+    widths: Annotated[tuple[int, ...], Range(1)] = (64, 128, 192, 256)
+    blocks: Annotated[tuple[int, ...], Range(1)] = (2, 2, 2, 2)
+    stem: Annotated[int, Range(1)] = 2
 
 
+@ranged()
 def train(
     *,
     data: Data,
     out: Path = Path("trained-prior"),
     network: Network,
     optimization: Optimisation,
-    seed: int = 0,
+    seed: Annotated[int, Range(0)] = 0,
     overwrite: bool = False,
     trainer: dict[str, Any] | None = None,
     resolved: str = "",
 ) -> Path:
     """Make a prior from a folder of clean photographs.
 
-    python cli.py prior train --config prior/small --data.photos FOLDER --out my-prior. The same command goes on where
+    zeroair prior train --config prior/small --data.photos FOLDER --out my-prior. The same command goes on where
     an interrupted training stopped. OUT is a prior from the first measurement on: restore --prior.path my-prior.
 
     Args:
@@ -73,7 +76,7 @@ def train(
     from zeroair_pl.priors.training.fitting import checked, fit_prior
     from zeroair_pl.sampling.unconditional import draw
 
-    _check(data, network, optimization)
+    _check(data, network)
     options, first = checked(dict(trainer or {})), not _get_rank()
     out = at_home(out)
     if out.exists() and not out.is_dir():
@@ -94,7 +97,7 @@ def train(
     return out
 
 
-def _check(data: Data, network: Network, optimization: Optimisation) -> None:
+def _check(data: Data, network: Network) -> None:
     if len(network.widths) != len(network.blocks) or not network.widths:
         raise ConfigError(
             f"network: widths and blocks need one number for each level; got {list(network.widths)} and "
@@ -105,23 +108,10 @@ def _check(data: Data, network: Network, optimization: Optimisation) -> None:
         if side is not None and (side < 1 or side % multiple):
             near = max(1, round(side / multiple)) * multiple
             raise ConfigError(f"{name}: expected a multiple of {multiple}, got {side}; the nearest is {near}")
-    limits: dict[str, tuple[float, float, float]] = {
-        "data.batch": (data.batch, 1, 1e6),
-        "data.held_out": (data.held_out, 1, 1e6),
-        "data.smallest_scale": (data.smallest_scale, 0.05, 1),
-        "data.full_scale": (data.full_scale, 0, 1),
-        "data.short_side": (data.short_side, data.largest, 1e5),
-        "data.workers": (data.workers, 0, 1e4),
-        "optimization.steps": (optimization.steps, 1, 1e12),
-        "optimization.validate_every": (optimization.validate_every, 1, 1e12),
-        "optimization.lr": (optimization.lr, 1e-12, 10),
-        "optimization.decay": (optimization.decay, 0, 1),
-        "optimization.average": (optimization.average, 0, 1 - 1e-9),
-        "optimization.clip": (optimization.clip, 1e-12, 1e12),
-    }
-    for name, (value, low, high) in limits.items():
-        if not low <= value <= high:
-            raise ConfigError(f"{name}: expected {low:g} to {high:g}, got {value:g}")
+    if data.short_side < data.largest:
+        raise ConfigError(
+            f"data.short_side is {data.short_side}, expected at least {data.largest}, as large as a crop."
+        )
 
 
 def _compare(path: Path, resolved: str) -> None:

@@ -110,10 +110,19 @@ def values_of(parser: ArgumentParser, parsed: Namespace) -> dict[str, Any]:
     except ZeroAIRError:
         raise
     except Exception as error:
+        if isinstance(cause := _cause(error), ZeroAIRError):
+            raise cause from error
         text = " ".join(str(error).split())
         raise ConfigError(f"the settings cannot be used: {type(error).__name__}: {text}") from error
     values.pop("config", None)
     return values
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What an error was first: the parser wraps those of a class that may be another or none."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 def _layer(config: Any) -> Layer:

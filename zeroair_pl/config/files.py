@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,12 @@ def read_config(path: Path) -> Layer:
     for key in values:
         if not isinstance(key, str):
             raise ConfigError(f"{path}: {key!r} is no name of a setting.")
+    try:
+        json.dumps(values, default=str)
+    except ValueError as error:
+        raise ConfigError(f"{path}: a part of it contains itself (an anchor & with its alias *).") from error
+    if shipped("configs") in path.parents and not glob(str(values.get("images", ""))):
+        values.pop("images", None)  # the example photos, which only a checkout has
     return Layer(path, text, values)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from zeroair_pl.errors import did_you_mean
+from zeroair_pl.resources import diffusers
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
@@ -45,6 +46,8 @@ def explain(message: str, parser: ArgumentParser) -> tuple[str, str]:
         return f"{where}{match[1]} is missing.", keys.rpartition(".")[2]
     if match := re.search(r"Option '([^']+)' is not accepted", text):
         return _not_accepted(where, match[1], text, parser)
+    if "Not of type Path" in text:
+        return f"{where}expected a path.", keys.rpartition(".")[2]
     if match := re.search(r"Expected a dot import path string: (\S+?)\.?(?: |$)", text):
         return _unknown_class(where, match[1], keys)
     if match := re.search(r"(?:No module named|has no attribute|Expected) '([^']+)'( to be a subclass)?", text):
@@ -85,9 +88,7 @@ def known_classes(key: str) -> list[str]:
     if key in kinds:
         return sorted(plugins.classes(kinds[key]))
     if key == "scheduler":
-        import diffusers
-
-        return [name for name in dir(diffusers) if name.endswith("Scheduler") and not name.startswith("Flax")]
+        return [name for name in dir(diffusers()) if name.endswith("Scheduler") and not name.startswith("Flax")]
     return []
 
 

@@ -19,9 +19,13 @@ from zeroair_pl.config.messages import REPLACED, explain, replaced
 from zeroair_pl.config.objects import plain, usable
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.plugins import PACKAGE, Broken, load_plugins, options
+from zeroair_pl.resources import diffusers
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
+
+_NOTHING = object()
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 
 
 @dataclass
@@ -88,7 +92,10 @@ class Request:
         self._refuse_replaced()
         words = [f"--{self._key(name)}={value}" for name, value in self.variables.items()]
         try:
-            settings = parser.parse_args([*words, *_chained(self.options)], namespace=self._layered(parser))
+            layered = self._layered(parser)
+            if layered is not None:  # before options of a group take the place of what is none
+                self._check_groups(layered, parser)
+            settings = parser.parse_args([*words, *_chained(self.options)], namespace=layered)
         except ArgumentError as error:
             sentence, word = explain(str(error), parser)
             raise ConfigError(f"{self._place(word)}{sentence}{self._missing(word)}") from error
@@ -121,7 +128,8 @@ class Request:
         """A single value in the place of a group such as ``sampling``, which jsonargparse believes."""
         dests = [action.dest for action in parser._actions if not action.dest.endswith(".help")]
         for group in sorted({dest.rpartition(".")[0] for dest in dests if "." in dest}):
-            if not hasattr(value := settings[group], "__dict__"):
+            value = settings.get(group, _NOTHING)
+            if value is not _NOTHING and not hasattr(value, "__dict__"):
                 place = self._place(group.rpartition(".")[2])
                 raise ConfigError(f"{place}{group}: expected 'key: value' lines, but got {value!r}.")
 
@@ -140,6 +148,23 @@ class Request:
                 return f"{layer.path}:{line}: "
         return ""
 
+    def place_of(self, name: str, value: object) -> str:
+        """Where the user gave the setting ``name`` a value that is out of its range: as ``_place``, which a number that
+        stands for much else cannot tell."""
+        words = [option.partition("=")[0] for option in self.options]
+        if any(word.startswith("--") and re.split(r"[.-]", word)[-1] == name for word in words):
+            return ""
+        for variable in self.variables:
+            if self._key(variable).rpartition(".")[2] == name:
+                return f"{variable}: "
+        given = re.compile(rf"\b{re.escape(name)}\s*:\s*({_NUMBER})?")
+        for layer in reversed(self.layers):
+            for number, line in enumerate(layer.text.splitlines(), start=1):
+                found = given.search(line.partition("#")[0])
+                if found and (not isinstance(value, int | float) or float(found[1] or "nan") == value):
+                    return f"{layer.path}:{number}: "
+        return ""
+
     def _missing(self, word: str) -> str:
         """The broken plugin that would have defined the class ``word``."""
         for problem in self.broken:
@@ -152,10 +177,9 @@ class Request:
         texts = [*(str(layer.values) for layer in self.layers), *self.variables.values(), *self.options]
         names = set(re.findall(r"\b\w+Scheduler\b", " ".join(texts)))
         if names:
-            import diffusers
-
+            library = diffusers()
             for name in names:
-                getattr(diffusers, name, None)
+                getattr(library, name, None)
 
 
 def _underscored(word: str) -> str:
@@ -178,6 +202,8 @@ def _joined(words: Sequence[str], lists: Sequence[str], flags: Sequence[str]) ->
         current = option[2:] if option[2:] in lists else ""
         if current:
             gathered.setdefault(current, []).extend([value] if equals else [])
+        elif option == "--out" and not (value if equals else following):
+            raise ConfigError("--out: expected a folder after it, but it is empty; '--out .' is this folder.")
         elif option[2:] in flags and not equals and following.lower() not in ("true", "false", "npz"):
             rest.append(f"{word}=true")
         else:

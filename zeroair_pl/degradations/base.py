@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from zeroair_pl.degradations.noise_level import estimate_noise_level
+from zeroair_pl.degradations.noise_level import estimate_noise_level, rounding
 from zeroair_pl.degradations.noise_models import NoiseModel
 from zeroair_pl.degradations.proximal import conjugate_proximal, pointwise_proximal
+from zeroair_pl.ranges import Ranged
 
 
 class Observation(NamedTuple):
@@ -54,7 +55,7 @@ Side = Mapping[str, Any]
 """What comes with a photo, by name: ``missing`` (1, 1, H, W), 1 where y says nothing; ``kernel`` (h, w); or others."""
 
 
-class Degradation(nn.Module):
+class Degradation(Ranged, nn.Module):
     """What happened to one photo. A new family is one file with one subclass of this.
 
     A subclass implements ``forward`` and, where it can look at the photo first, ``initialize``. Parameters whose shape
@@ -64,10 +65,13 @@ class Degradation(nn.Module):
     Attributes:
         pointwise: every output value depends on the input value of the same pixel and channel alone, so that the
             Jacobian of φ is diagonal and data consistency has a closed form. A contract test holds it to that.
+        batched: photos of one size may be computed at once, on devices where that saves time; not where the size of x
+            depends on more than the size of y.
         noise: the model of n.
     """
 
     pointwise: bool = False
+    batched: bool = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,7 +98,7 @@ class Degradation(nn.Module):
 
     def measure_noise(self, y: Tensor, denoise: Denoise) -> None:
         """Sets the start of the noise level; again for the full size of a photo that was learned at a smaller one."""
-        self.noise.start(estimate_noise_level(y))
+        self.noise.start(estimate_noise_level(y), rounding(y))
 
     def forward(self, x: Tensor) -> Tensor:
         """φ(x): the noise-free degraded image of the clean image ``x``, which has the size ``shape(y)``."""

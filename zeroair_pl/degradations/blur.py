@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -11,13 +12,17 @@ from torch import Tensor
 
 from zeroair_pl.degradations import spectrum
 from zeroair_pl.degradations.base import Degradation, Denoise, Side
+from zeroair_pl.degradations.free_kernel import LEVELS, MODEL, estimate_kernel
 from zeroair_pl.degradations.spectrum import Spectrum
+from zeroair_pl.ranges import Range
+from zeroair_pl.tensors.turns import turned, turned_back
 
-Kind = Literal["auto", "gaussian", "disc", "line"]
+Kind = Literal["auto", "gaussian", "disc", "line", "free"]
 RESPONSES = {"gaussian": spectrum.gaussian, "disc": spectrum.disc}
 SHARP = {"gaussian": 0.7, "disc": 1.1, "line": 2.5}  # px; photos that are not blurred come out below
 FIRST, LAST = 30 / 255, 4 / 255  # noise levels of a photo with noise of USUAL
 USUAL = 2.55 / 255
+PEAK = 0.35  # of a free kernel; those found for photos that are not blurred have higher ones, of 0.43 and more
 LESS = (1.0, 0.8, 0.63, 0.5, 0.4)  # shares of the first noise level, among which the spectrum chooses
 FILLS = 3  # times that what lies beyond the border is filled in, at each proximal step
 
@@ -32,13 +37,18 @@ class Blur(Degradation):
     filled with those of the last iterate (expectation maximization).
 
     Args:
-        shape_of_kernel: ``gaussian``, ``disc`` (defocus), ``line`` (motion), or ``auto`` for the likelier of Gaussian
-            and disc.
+        shape_of_kernel: ``gaussian``, ``disc`` (defocus), ``line`` (even motion), ``auto`` for the likelier of Gaussian
+            and disc, or ``free`` for a kernel of any form up to 41 px, which takes ninety passes of the prior at
+            smaller sizes and may fail.
         size: standard deviation of the Gaussian, radius of the disc, length of the line, in pixels; 0 to find it.
         angle: of the line, in degrees, counterclockwise from the right; with size 0 it is found.
     """
 
-    def __init__(self, shape_of_kernel: Kind = "auto", size: float = 0.0, angle: float = 0.0) -> None:
+    batched = False  # the border depends on the kernel
+
+    def __init__(
+        self, shape_of_kernel: Kind = "auto", size: Annotated[float, Range(0, 60)] = 0.0, angle: float = 0.0
+    ) -> None:
         super().__init__()
         self.shape_of_kernel, self.size, self.angle = shape_of_kernel, size, angle
         self.found = ""
@@ -48,6 +58,8 @@ class Blur(Degradation):
         kernel = self._kernel(y)
         if "kernel" in side:
             kernel, self.found = side["kernel"].to(y), ""
+        elif self.shape_of_kernel == "free":
+            kernel, self.found = self._free(y, denoise), ""
         self.register_buffer("kernel", kernel)
 
     def _kernel(self, y: Tensor) -> Tensor:
@@ -58,7 +70,7 @@ class Blur(Degradation):
             angle = -angle  # rows run downwards
         elif size == 0:
             seen = Spectrum(y)
-            names = [name for name in RESPONSES if kind in ("auto", name)]
+            names = [name for name in RESPONSES if kind in ("auto", "free", name)]
             levels = [noise * share for share in LESS]  # sharp texture may have been taken for noise
             tried = {(n, s): spectrum.search(seen, RESPONSES[n], s) for n in names for s in levels}
             kind, noise = min(tried, key=lambda place: tried[place][1])
@@ -71,6 +83,28 @@ class Blur(Degradation):
             self.found, self.size_found = "sharp", 0.0
             return torch.ones(1, 1)
         return kernel_of(kind, size, angle)
+
+    def _free(self, y: Tensor, denoise: Denoise) -> Tensor:
+        """A kernel of any form; the noise is that of the photo, and what the kernel is wrong by."""
+        noise, passes = float(self.noise_level().detach()), itertools.count()
+
+        def restore(y: Tensor, kernel: Tensor, noise: float) -> tuple[Tensor, Tensor]:
+            phi = Blur().requires_grad_(False)
+            phi.noise.start(noise)
+            phi.register_buffer("kernel", kernel)
+            x = phi.invert(y)
+            for level in LEVELS:
+                z, k = phi.proximal(x, y, torch.tensor([level])), next(passes)
+                x = turned_back(denoise(turned(z, k), level), k)
+            whole = phi._blurred(x, phi._transfer(x))
+            phi._seen(whole).copy_(y)
+            return x, whole
+
+        kernel = estimate_kernel(y, noise, restore)
+        if float(kernel.max()) > PEAK:
+            return torch.ones(1, 1)
+        self.noise.start(math.hypot(noise, MODEL))
+        return kernel
 
     @property
     def reach(self) -> tuple[int, int]:

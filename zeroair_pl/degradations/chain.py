@@ -33,6 +33,10 @@ class Chain(Degradation):
         return all(link.pointwise for link in self.links)
 
     @property
+    def batched(self) -> bool:  # type: ignore[override]
+        return all(link.batched for link in self.links)
+
+    @property
     def scales(self) -> bool:
         return all(link.scales for link in self.links)
 

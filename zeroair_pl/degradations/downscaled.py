@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from zeroair_pl.degradations.base import Degradation, Denoise
-from zeroair_pl.degradations.noise_level import look_at_noise
-from zeroair_pl.errors import ConfigError
+from zeroair_pl.degradations.noise_level import look_at_noise, rounding
+from zeroair_pl.ranges import Range
 
 FIRST, LAST = 0.14, 0.02  # noise levels
 
@@ -23,14 +23,12 @@ class Downscaled(Degradation):
         factor: f, a whole number from 2 to 8.
     """
 
-    def __init__(self, factor: int = 2) -> None:
+    def __init__(self, factor: Annotated[int, Range(2, 8)] = 2) -> None:
         super().__init__()
-        if not 2 <= factor <= 8 or factor != int(factor):
-            raise ConfigError(f"Downscaled: factor is {factor}, expected a whole number from 2 to 8.")
-        self.factor = int(factor)
+        self.factor = factor
 
     def measure_noise(self, y: Tensor, denoise: Denoise) -> None:
-        self.noise.start(look_at_noise(y, denoise))
+        self.noise.start(look_at_noise(y, denoise), rounding(y))
 
     def shape(self, y: Tensor) -> tuple[int, int]:
         return self.factor * y.shape[-2], self.factor * y.shape[-1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +21,7 @@ from zeroair_pl.degradations.base import (
     thumbnail,
 )
 from zeroair_pl.degradations.noise_models import HOLD
+from zeroair_pl.ranges import Range
 
 USUAL, DOUBT = 0.9, 0.2  # airlight of most haze, and how far a photo's brightest part is not believed to show it
 
@@ -43,7 +44,11 @@ class Haze(Degradation):
     airlight_start: Tensor
 
     def __init__(
-        self, strength: float = 0.88, patch: float = 0.035, floor: float = 0.12, sky_floor: float = 0.8
+        self,
+        strength: Annotated[float, Range(0, 1)] = 0.88,
+        patch: Annotated[float, Range(0, 1)] = 0.035,
+        floor: Annotated[float, Range(0, 1, above=True)] = 0.12,
+        sky_floor: Annotated[float, Range(0, 1)] = 0.8,
     ) -> None:
         super().__init__()
         self.strength, self.patch, self.floor, self.sky_floor = strength, patch, floor, sky_floor

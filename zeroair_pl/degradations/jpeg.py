@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +11,8 @@ from torch import Tensor
 from zeroair_pl.degradations.base import Degradation, Denoise, Side
 from zeroair_pl.degradations.blocks import dct, inverse_dct, smooth_inverse, to_rgb, to_ycc, truncated_mean
 from zeroair_pl.degradations.jpeg_tables import Tables, found_in
-from zeroair_pl.degradations.noise_level import look_at_noise
+from zeroair_pl.degradations.noise_level import look_at_noise, rounding
+from zeroair_pl.ranges import Range
 
 SHIFT = 128 / 255  # of luma, before its transform
 BAND = 512  # rows that are worked on at once
@@ -31,7 +32,7 @@ class Jpeg(Degradation):
         quality: of the tables of the Independent JPEG Group, 1 to 100; 0 to take those of the file, or to find them.
     """
 
-    def __init__(self, quality: float = 0.0) -> None:
+    def __init__(self, quality: Annotated[float, Range(0, 100)] = 0.0) -> None:
         super().__init__()
         self.quality = quality
         self.tables: Tables | None = None
@@ -52,7 +53,7 @@ class Jpeg(Degradation):
         self.register_buffer("chroma", (chroma / r).round().to(torch.int16))
 
     def measure_noise(self, y: Tensor, denoise: Denoise) -> None:
-        self.noise.start(look_at_noise(y, denoise))
+        self.noise.start(look_at_noise(y, denoise), rounding(y))
 
     @property
     def coarseness(self) -> float:

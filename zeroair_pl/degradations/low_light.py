@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +23,7 @@ from zeroair_pl.degradations.base import (
     thumbnail,
 )
 from zeroair_pl.degradations.noise_models import HOLD
+from zeroair_pl.ranges import Range
 
 STIFF = 0.3 * SLOW  # L and γ move so much slower than other maps: a photo hardly tells how bright its scene was
 
@@ -49,11 +50,11 @@ class LowLight(Degradation):
 
     def __init__(
         self,
-        curve: float = 0.7,
-        flatten: float = 0.25,
-        highlight: float = 0.8,
-        mean: float = 0.42,
-        max_gain: float = 20.0,
+        curve: Annotated[float, Range(0, 1, above=True)] = 0.7,
+        flatten: Annotated[float, Range(0, 1)] = 0.25,
+        highlight: Annotated[float, Range(0, 1, above=True)] = 0.8,
+        mean: Annotated[float, Range(0, 1, above=True)] = 0.42,
+        max_gain: Annotated[float, Range(1)] = 20.0,
     ) -> None:
         super().__init__()
         self.curve, self.flatten, self.highlight, self.mean, self.max_gain = curve, flatten, highlight, mean, max_gain

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zeroair_pl.degradations.base import Degradation, Denoise, Moment, Observation, Side
-from zeroair_pl.degradations.noise_level import look_at_noise
+from zeroair_pl.degradations.noise_level import look_at_noise, rounding
 from zeroair_pl.degradations.noise_models import NoiseModel
 from zeroair_pl.degradations.outliers import Outliers
 
@@ -63,7 +63,7 @@ class Missing(Degradation):
         super().initialize(self.get_buffer("filled"), side, denoise)
 
     def measure_noise(self, y: Tensor, denoise: Denoise) -> None:
-        self.noise.start(look_at_noise(y, denoise))
+        self.noise.start(look_at_noise(y, denoise), rounding(y))
 
     @property
     def seen(self) -> Tensor:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from torch import Tensor, nn
 
 from zeroair_pl.degradations.base import Degradation
+from zeroair_pl.ranges import Range
 
 
 class Neural(Degradation):
@@ -17,7 +20,7 @@ class Neural(Degradation):
         widths: channels of the hidden layers.
     """
 
-    def __init__(self, widths: tuple[int, ...] = (64, 128, 256)) -> None:
+    def __init__(self, widths: Annotated[tuple[int, ...], Range(1)] = (64, 128, 256)) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         before = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from zeroair_pl.degradations.base import Degradation, Denoise
-from zeroair_pl.degradations.noise_level import look_at_noise
+from zeroair_pl.degradations.noise_level import look_at_noise, rounding
 
 
 class Noise(Degradation):
@@ -17,7 +17,7 @@ class Noise(Degradation):
     pointwise = True
 
     def measure_noise(self, y: Tensor, denoise: Denoise) -> None:
-        self.noise.start(look_at_noise(y, denoise))
+        self.noise.start(look_at_noise(y, denoise), rounding(y))
 
     def forward(self, x: Tensor) -> Tensor:
         return x

@@ -11,6 +11,8 @@ from torch import Tensor
 
 # On pure white noise the lower quartile of the medians of 256 values lies low by this factor (20,000 simulated tiles).
 LOW_QUARTILE = 1.057
+EIGHT_BITS, SIXTEEN_BITS = 1 / 255 / 12**0.5, 1 / 65535 / 12**0.5  # uniform within a step
+_LOOKED_AT = 200_000  # values
 
 
 def estimate_noise_level(y: Tensor) -> float:
@@ -25,6 +27,16 @@ def estimate_noise_level(y: Tensor) -> float:
         return fine
     coarse = 2 * _scale(F.avg_pool2d(y, 2))
     return (fine * coarse) ** 0.5
+
+
+def rounding(y: Tensor) -> float:
+    """Standard deviation of the error that rounding left on ``y`` (1, 3, H, W): no photo is known better.
+
+    That of 8 bits, where all values are multiples of 1/255; else that of 16.
+    """
+    values = y.flatten()
+    steps = 255 * values[:: max(1, len(values) // _LOOKED_AT)]
+    return EIGHT_BITS if bool(((steps - steps.round()).abs() < 1e-3).all()) else SIXTEEN_BITS
 
 
 def _scale(y: Tensor) -> float:
@@ -84,13 +96,17 @@ def matched_noise_level(residual: Tensor) -> float:
 def look_at_noise(y: Tensor, denoise: Callable[[Tensor, float], Tensor]) -> float:
     """The noise level of a photo (1, 3, H, W) that has about a clean one's contrast, by ``matched_noise_level``.
 
-    In haze and in the dark, texture is as faint as noise, and the flattest parts of the photo tell more.
+    In haze and in the dark, texture is as faint as noise, and the flattest parts of the photo tell more. So they do
+    where they show less noise than 8 bits can: the prior's own error is above that.
 
     Args:
         denoise: the prior, which is shown all of a small photo, or four parts of a larger one, side by side.
     """
+    flat = max(estimate_noise_level(y), rounding(y))
+    if flat < EIGHT_BITS:
+        return flat
     seen = _parts(y)
-    return matched_noise_level(seen - denoise(seen, max(estimate_noise_level(y), LOOK)))
+    return matched_noise_level(seen - denoise(seen, max(flat, LOOK)))
 
 
 def _parts(y: Tensor) -> Tensor:

@@ -7,7 +7,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-MIN_NOISE = 1.0 / 255 / 12**0.5  # the rounding error of 8 bits: no photo is known better than that
+from zeroair_pl.degradations.noise_level import EIGHT_BITS, SIXTEEN_BITS
+
+MIN_NOISE = SIXTEEN_BITS / 2  # below every start, so that a start can be learned from
 MAX_NOISE = 0.5
 HOLD = 10.0  # weight of a start, in nats per element
 
@@ -31,9 +33,9 @@ class NoiseModel(nn.Module):
         self.log_sigma = nn.Parameter(torch.tensor(math.log(0.02)))
         self.register_buffer("log_start", self.log_sigma.detach().clone())
 
-    def start(self, level: float) -> None:
-        """Starts from σ = ``level``, within the limits of what noise can be."""
-        self.log_sigma.data.fill_(math.log(min(max(level, MIN_NOISE), MAX_NOISE)))
+    def start(self, level: float, least: float = EIGHT_BITS) -> None:
+        """Starts from σ = ``level``, but at least from ``least``, what the photo was rounded to."""
+        self.log_sigma.data.fill_(math.log(min(max(level, least), MAX_NOISE)))
         self.log_start.copy_(self.log_sigma.detach())
 
     def level(self) -> Tensor:

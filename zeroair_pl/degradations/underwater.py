@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from zeroair_pl.degradations.base import (
     upsample,
 )
 from zeroair_pl.degradations.noise_models import HOLD
+from zeroair_pl.ranges import Range
 
 EDGES, WORLD, WHITE = 0.4, 0.4, 0.4  # trust in each look at the colour of the light; they see much the same
 LOST = 0.06  # share of the light that is gone in all colours
@@ -44,7 +45,12 @@ class Underwater(Degradation):
     log_light_start: Tensor
     veil_start: Tensor
 
-    def __init__(self, veil: float = 0.9, cast: float = 1.0, max_gain: float = 5.0) -> None:
+    def __init__(
+        self,
+        veil: Annotated[float, Range(0, 1)] = 0.9,
+        cast: Annotated[float, Range(0, 1)] = 1.0,
+        max_gain: Annotated[float, Range(1)] = 5.0,
+    ) -> None:
         super().__init__()
         self.veil, self.cast, self.max_gain = veil, cast, max_gain
 

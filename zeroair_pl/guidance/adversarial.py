@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 
 from zeroair_pl.guidance.base import GuidanceLoss, GuidanceState
 from zeroair_pl.guidance.discriminator import Objective, generator_loss
+from zeroair_pl.ranges import Range
 
 
 class Adversarial(GuidanceLoss):
@@ -22,7 +25,7 @@ class Adversarial(GuidanceLoss):
 
     adversarial = True
 
-    def __init__(self, objective: Objective = "bce", lr: float = 5e-4) -> None:
+    def __init__(self, objective: Objective = "bce", lr: Annotated[float, Range(0)] = 5e-4) -> None:
         super().__init__()
         self.objective, self.lr = objective, lr
 

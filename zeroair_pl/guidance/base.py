@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor, nn
 
 from zeroair_pl.priors.base import Prior
+from zeroair_pl.ranges import Ranged
 from zeroair_pl.tensors.per_image import PerImage
 
 
@@ -69,7 +70,7 @@ class GuidanceState:
         return variance
 
 
-class GuidanceLoss(nn.Module):
+class GuidanceLoss(Ranged, nn.Module):
     """A loss on the clean estimate or on the degradation model; lower is better.
 
     ``forward(state)`` returns (B,): one value for each image, a mean over that image's elements and never mixed over

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor
 
 from zeroair_pl.errors import ConfigError, did_you_mean
 from zeroair_pl.guidance.base import GuidanceLoss, GuidanceState, per_image_mean
+from zeroair_pl.ranges import Range
 from zeroair_pl.tensors.threads import all_threads
 
 Target = Literal["y", "x0"]
@@ -27,7 +28,9 @@ class Perceptual(GuidanceLoss):
         ConfigError: at the first use, if timm has no such model or cannot get its weights.
     """
 
-    def __init__(self, trunk: str = "prior", layers: tuple[int, ...] = (0, 1), target: Target = "y") -> None:
+    def __init__(
+        self, trunk: str = "prior", layers: Annotated[tuple[int, ...], Range(0)] = (0, 1), target: Target = "y"
+    ) -> None:
         super().__init__()
         self.trunk, self.layers, self.target = trunk, layers, target
         self._loaded: tuple[Any, Tensor, Tensor] | None = None  # a tuple, to stay out of the module tree

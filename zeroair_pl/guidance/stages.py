@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.guidance.base import GuidanceLoss
+from zeroair_pl.ranges import Range, ranged
 
 Stage = Literal["I", "II", "III"]
 
@@ -46,6 +47,7 @@ class StageWeights:
     III: float = 0.0
 
 
+@ranged("terms")
 @dataclass
 class Term:
     """One loss and when it acts.
@@ -57,7 +59,7 @@ class Term:
     """
 
     loss: GuidanceLoss
-    weight: float | StageWeights = 1.0
+    weight: Annotated[float | StageWeights, Range(0)] = 1.0
     ramp: bool = False
 
     def weight_at(self, stage: Stage, fraction: float, boundaries: Boundaries) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from zeroair_pl.degradations.base import Observation
 from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.fidelity import Likelihood, pointwise_gain
 from zeroair_pl.guidance.stages import Term
+from zeroair_pl.ranges import Range, Ranged
 
 REFERENCE_ELEMENTS = 3 * 256 * 256  # the image size at which the paper's guidance scales are stated
 
@@ -37,7 +38,7 @@ class Guided(NamedTuple):
     losses: dict[str, Tensor] | None = None
 
 
-class GuidanceUpdate(ABC):
+class GuidanceUpdate(Ranged, ABC):
     """Moves the clean estimate towards lower guidance loss."""
 
     def gentler(self, factor: float) -> GuidanceUpdate | None:
@@ -68,7 +69,9 @@ class GradientUpdate(GuidanceUpdate):
         on: move the clean ``estimate``, or the sampler's posterior ``mean`` as the paper does.
     """
 
-    def __init__(self, scale: float = 25000.0, on: Literal["estimate", "mean"] = "estimate") -> None:
+    def __init__(
+        self, scale: Annotated[float, Range(0)] = 25000.0, on: Literal["estimate", "mean"] = "estimate"
+    ) -> None:
         self.scale, self.on = scale, on
 
     def gentler(self, factor: float) -> GuidanceUpdate:
@@ -106,7 +109,7 @@ class ProximalUpdate(GuidanceUpdate):
         trust: multiplies e²: above 1 leans to the photo, below 1 to the prior.
     """
 
-    def __init__(self, trust: float = 1.0) -> None:
+    def __init__(self, trust: Annotated[float, Range(0, above=True)] = 1.0) -> None:
         self.trust = trust
 
     def __call__(self, state: GuidanceState, terms: list[tuple[Term, float]], steps: int) -> Guided:

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from zeroair_pl.errors import ConfigError, describe
+from zeroair_pl.errors import ConfigError
 
 WORKER = "ZEROAIR_WORKER"  # in the environment of a process that another one has started for its list
 _SPREADING = ("auto", "ddp")  # what the word of Lightning asks for that is done here
@@ -113,7 +113,8 @@ def _devices(trainer: Mapping[str, Any]) -> list[int | None]:
             devices = engine.auto_device_count()
         parsed = engine.parse_devices(devices)
     except Exception as error:  # of Lightning, of many kinds
-        raise ConfigError(f"trainer.devices: {devices!r} with accelerator {name!r}: {describe(error)}.") from error
+        why = " ".join(str(error).split())
+        raise ConfigError(f"trainer.devices: {devices!r} with accelerator {name!r}: {why}") from error
     if isinstance(parsed, int) and parsed > 0:
         return [None] * parsed if name == "cpu" else list(range(parsed))
     if isinstance(parsed, list) and parsed:

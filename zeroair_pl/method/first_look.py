@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from zeroair_pl.errors import DivergenceError
 from zeroair_pl.priors.base import Prior
+from zeroair_pl.tensors.per_image import finite
 from zeroair_pl.tensors.threads import all_threads
 
 
@@ -23,7 +25,15 @@ class FirstLook:
         self.prior, self.nfe = prior, 0
 
     def __call__(self, y: Tensor, sigma: float) -> Tensor:
-        """``y`` (N, 3, h, w) in [0, 1] without white noise of standard deviation ``sigma``."""
+        """``y`` (N, 3, h, w) in [0, 1] without white noise of standard deviation ``sigma``.
+
+        Raises:
+            DivergenceError: the prior gives numbers that are not finite.
+        """
         self.nfe += len(y)
         with torch.no_grad(), all_threads():
-            return self.prior.denoise(y.to(self.prior.device), torch.full((len(y),), sigma)).cpu()
+            found = self.prior.denoise(y.to(self.prior.device), torch.full((len(y),), sigma)).cpu()
+        if not bool(finite(found).all()):
+            name = self.prior.name
+            raise DivergenceError(f"the clean estimate of the prior {name!r} is not finite at σ = {sigma:.3g}")
+        return found

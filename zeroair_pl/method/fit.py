@@ -11,10 +11,12 @@ import torch
 from torch import Tensor
 
 from zeroair_pl.degradations.base import Side
+from zeroair_pl.degradations.promises import check_once
 from zeroair_pl.method.first_look import FirstLook
 from zeroair_pl.method.restoration import Restoration
 from zeroair_pl.method.sampling import DiffusionSampling
 from zeroair_pl.method.settings import Method, Result
+from zeroair_pl.method.soundness import unsound
 from zeroair_pl.method.watching import Log, let_go, watchers
 from zeroair_pl.sampling.levels import Visits
 from zeroair_pl.tensors.per_image import image_generator
@@ -88,6 +90,12 @@ def _fit(
         users = [*users, *([Log()] if loggers else [])]
         engine = trainer_of([*own, *users, *callbacks], trainer, loggers)
         device = engine.strategy.root_device
+        for i, phi in enumerate(module.phi):
+            if i in module.lost:
+                continue
+            if what := unsound(phi, y[i : i + 1]):
+                module.lose(i, what)
+            check_once(phi, y[i : i + 1])
         if stacks_on(device):
             module.to(device).stack()
         try:
@@ -100,6 +108,9 @@ def _fit(
         module.lose(i, what)
     module.phi.apart()
     phi = [each.cpu() for each in module.phi]
+    for i, each in enumerate(phi):
+        if what := unsound(each):
+            module.lose(i, what)
     with torch.no_grad():
         found, sigma = [each.diagnostics() for each in phi], torch.stack([each.noise_level() for each in phi])
     return Result(

@@ -25,6 +25,7 @@ from zeroair_pl.method.divergence import lost
 from zeroair_pl.method.first_look import FirstLook
 from zeroair_pl.method.fit import fit
 from zeroair_pl.method.settings import Method, Result
+from zeroair_pl.method.soundness import unsound
 from zeroair_pl.sampling.levels import geometric
 from zeroair_pl.sampling.matched import ROUNDING, SHIFTS, added, cycle_spin, highest
 from zeroair_pl.tensors.per_image import PerImage, image_generator
@@ -73,6 +74,8 @@ def fit_large(
         restored, passes = last_part(y, phi, method, image_generator(method.seed, name, "full size"))
         if what := lost(y, restored):
             raise DivergenceError(f"{name}: {what[0]}")
+        if broken := unsound(phi):
+            raise DivergenceError(f"{name}: {broken}")
         maps = {key: value.cpu() for key, value in phi.diagnostics().items()}
     nfe = result.nfe[0] + look.nfe + passes
     return Result(restored, [maps], phi.noise_level()[None], [nfe], time.perf_counter() - began, [phi])

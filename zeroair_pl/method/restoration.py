@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from lightning.pytorch import LightningModule
@@ -17,9 +17,11 @@ from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.discriminator import PatchDiscriminator, accuracy, discriminator_loss
 from zeroair_pl.guidance.fidelity import Likelihood
 from zeroair_pl.guidance.stages import Boundaries, Term
+from zeroair_pl.ranges import Range, ranged
 from zeroair_pl.tensors.per_image import PerImage, build_per_image
 
 
+@ranged("modelling")
 @dataclass
 class Modelling:
     """How the degradation model learns from the clean estimates.
@@ -32,9 +34,9 @@ class Modelling:
     """
 
     terms: list[Term] = field(default_factory=lambda: [Term(Likelihood(), 1.0)])
-    lr: float = 0.005
-    steps: int = 1
-    penalty: float = 1.0
+    lr: Annotated[float, Range(0)] = 0.005
+    steps: Annotated[int, Range(0)] = 1
+    penalty: Annotated[float, Range(0)] = 1.0
 
 
 class Restoration(LightningModule):
@@ -55,6 +57,9 @@ class Restoration(LightningModule):
         seed: the run's seed.
         sides: what came with each photo.
         looks: the prior as each photo's degradation may look through it at its start.
+
+    Raises:
+        DivergenceError: what each of them saw through the prior is not finite.
 
     Attributes:
         phi: the B degradation models.
@@ -88,8 +93,12 @@ class Restoration(LightningModule):
         self.boundaries = boundaries or Boundaries()
         self.register_buffer("y", y, persistent=False)
         self.phi = build_per_image(degradation, names, seed, "degradation")
+        lost: dict[int, str] = {}
         for i, phi in enumerate(self.phi):
-            phi.initialize(y[i : i + 1], sides[i] if sides else {}, looks[i] if looks else _no_prior)
+            try:
+                phi.initialize(y[i : i + 1], sides[i] if sides else {}, looks[i] if looks else _no_prior)
+            except DivergenceError as error:
+                lost[i] = str(error)
         losses = [term.loss for term in modelling.terms] + list(guidance_losses or [])
         self._adversarial: dict[str, Adversarial] = {
             loss.name: loss for loss in losses if isinstance(loss, Adversarial)
@@ -102,6 +111,8 @@ class Restoration(LightningModule):
         self.finished = torch.zeros(len(names), dtype=torch.bool)
         self.lost: dict[int, str] = {}
         self.record: dict[str, Tensor] = {}
+        for i, what in lost.items():
+            self.lose(i, what)
 
     def stack(self) -> None:
         """Computes alike networks of the photos at once, in few operations: see ``PerImage.stack``."""

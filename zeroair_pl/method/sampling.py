@@ -9,6 +9,7 @@ Nothing else touches x.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.stages import Boundaries, Term
 from zeroair_pl.guidance.updates import GuidanceUpdate
 from zeroair_pl.method.restoration import Restoration
+from zeroair_pl.method.soundness import not_finite
 from zeroair_pl.photos.sizes import as_large_as
 from zeroair_pl.sampling.base import Sampler
 from zeroair_pl.tensors.per_image import finite
@@ -84,6 +86,9 @@ class DiffusionSampling(Callback):
             x0_auxiliary=auxiliary[0] if auxiliary else None,
             prior=sampler.prior,
         )
+        every = module.state.noise.new_full(module.state.noise.shape, fraction)
+        numbers = {"noise": module.state.noise, "error of the clean estimate": module.state.x0_error, "fraction": every}
+        _lose(module, numbers, "the sampler's {}")
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -93,11 +98,16 @@ class DiffusionSampling(Callback):
         assert state is not None
         if bool(module.finished.all()):
             return
+        _lose(module, module.record, "{}")
         terms = self.guidance.acting(state.stage, state.fraction)
         seen = state if state.stage == "I" else replace(state, x0_auxiliary=None)  # the auxiliary map is guided there
         guided = self.update(seen, terms, round(self.sampler.full_steps))
+        _lose(module, guided.losses or {}, "guidance/{}")
         for name, value in (guided.losses or {}).items():  # a finished photo takes no part, whether others go on or not
             module.record[f"guidance/{name}"] = value.masked_fill(module.finished.to(value.device), torch.nan)
+        shifts = [each for each in (guided.shift, guided.shift_auxiliary, guided.x0_auxiliary) if each is not None]
+        for each in shifts:
+            _finite(each, module, state.noise, "a step of the guidance")
         x0 = _finite(guided.x0, module, state.noise, "the guided clean estimate")
         done = module.finished.to(x0.device)[:, None, None, None]
         guided = guided._replace(x0=torch.where(done, state.x0, x0))
@@ -117,6 +127,17 @@ def _restoration(module: LightningModule) -> Restoration:
     if not isinstance(module, Restoration):
         raise TypeError(f"DiffusionSampling guides a Restoration, got {type(module).__name__}")
     return module
+
+
+def _lose(module: Restoration, values: Mapping[str, Tensor], what: str) -> None:
+    """Ends the fit of each photo of which one of the values, (B,) each, is not finite.
+
+    Raises:
+        DivergenceError: all photos have diverged.
+    """
+    assert module.state is not None
+    for i, name in not_finite(values, ~module.finished).items():
+        module.lose(i, f"the fit diverged, {what.format(name)} is not finite at σ = {float(module.state.noise[i]):.3g}")
 
 
 def _finite(x: Tensor, module: Restoration, sigma: Tensor, what: str) -> Tensor:

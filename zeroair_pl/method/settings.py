@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -12,9 +13,11 @@ from zeroair_pl.degradations.base import Degradation
 from zeroair_pl.method.restoration import Modelling
 from zeroair_pl.method.sampling import Guidance
 from zeroair_pl.priors.base import Prior
+from zeroair_pl.ranges import Range, ranged
 from zeroair_pl.sampling import AnnealedSampler, NoiseMatchedSampler, Sampler
 
 
+@ranged("sampling")
 @dataclass
 class Sampling:
     """Which noise levels are visited, and how.
@@ -31,11 +34,11 @@ class Sampling:
             levels of its own noise; see ``large``. Only with NoiseMatchedSampler; others solve it at full size.
     """
 
-    steps: int = 16
-    sigma_max: float | None = 0.26
-    sigma_min: float = 0.0114
+    steps: Annotated[int, Range(1)] = 16
+    sigma_max: Annotated[float | None, Range(0, above=True)] = 0.26
+    sigma_min: Annotated[float, Range(0)] = 0.0114
     sampler: Sampler | None = None
-    working_pixels: int = 1_500_000
+    working_pixels: Annotated[int, Range(256)] = 1_500_000
 
     def sampler_for(self, phi: Degradation, y: Tensor) -> Sampler:
         """A sampler for one fit of photos as ``y`` (1, 3, H, W) with its degradation model, which is initialized."""
@@ -53,6 +56,7 @@ class Sampling:
         return sampler.prepare(prior, self.steps, self.sigma_max, self.sigma_min)
 
 
+@ranged()
 @dataclass
 class Method:
     """Everything that decides how a photo is restored."""
@@ -62,7 +66,7 @@ class Method:
     modelling: Modelling = field(default_factory=Modelling)
     guidance: Guidance = field(default_factory=Guidance)
     sampling: Sampling = field(default_factory=Sampling)
-    seed: int = 0
+    seed: Annotated[int, Range(0)] = 0
 
 
 @dataclass

@@ -38,7 +38,7 @@ def solve(
     """
     large = is_large(y, method)
     one = fit_large if large else fit
-    if len(names) == 1 or not (large or device_of(trainer).type == "cpu"):
+    if len(names) == 1 or not (large or device_of(trainer).type == "cpu" or not _batched(method)):
         return one(y, names, method, callbacks, trainer, sides)
     if callbacks:
         raise ValueError(f"callbacks watch one fit, but {len(names)} photos are computed one by one; give one photo")
@@ -65,3 +65,8 @@ def solve(
         [each.phi[0] for each in results],
         diverged,
     )
+
+
+def _batched(method: Method) -> bool:
+    with torch.random.fork_rng(devices=[]):
+        return method.degradation().batched

@@ -18,9 +18,11 @@ def names_of(files: Sequence[tuple[Path, Path]]) -> list[str]:
     ambiguous = [siblings[str(path.with_name(path.stem)).casefold()] > 1 for path in paths]
     ends = [f"{p.stem}_{p.suffix[1:]}" if a and p.suffix else p.stem for p, a in zip(paths, ambiguous, strict=True)]
     full = [[*path.parts[1:-1], end] for path, end in zip(paths, ends, strict=True)]
+    whole = ["/".join(parts).casefold() for parts in full]
     while True:
         names = ["/".join(parts[-depth:]) for parts, depth in zip(full, depths, strict=True)]
-        counts = Counter(name.casefold() for name in names)
+        # Those that differ in the case of letters alone, as a.png and A.png of one folder, count as one.
+        counts = Counter(name for name, _ in {(n.casefold(), w) for n, w in zip(names, whole, strict=True)})
         longer = [i for i, name in enumerate(names) if counts[name.casefold()] > 1 and depths[i] < len(full[i])]
         if not longer:
             break

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from zeroair_pl.ranges import Ranged
+
 if TYPE_CHECKING:
     from zeroair_pl.priors.tiling import Tiling
 
@@ -47,7 +49,7 @@ def _logarithms(values: tuple[float, ...]) -> Tensor:
     return torch.tensor(values).log()
 
 
-class Prior(ABC):
+class Prior(Ranged, ABC):
     """A frozen, unconditional model of clean photographs. A subclass has a ``name`` and ``denoise``.
 
     Not an ``nn.Module`` on purpose: it must never enter the module tree of a fit, or each checkpoint would carry it.

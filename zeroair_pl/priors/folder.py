@@ -10,15 +10,14 @@ from torch import Tensor
 
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.priors.base import Calibration
+from zeroair_pl.resources import diffusers
 
 
 def read_schedule(folder: Path) -> tuple[Tensor, str]:
     """ᾱ of each timestep, and what the network predicts, by the scheduler's config."""
-    import diffusers
-
-    where = folder / "scheduler" / "scheduler_config.json"
+    library, where = diffusers(), folder / "scheduler" / "scheduler_config.json"
     config = read_json(where if where.is_file() else folder / "scheduler_config.json")
-    kind = getattr(diffusers, str(config.get("_class_name", "DDPMScheduler")), diffusers.DDPMScheduler)
+    kind = getattr(library, str(config.get("_class_name", "DDPMScheduler")), library.DDPMScheduler)
     scheduler = kind.from_config(config)
     if not hasattr(scheduler, "alphas_cumprod"):
         raise ConfigError(f"prior.path: {folder} uses {kind.__name__}, which has no variance-preserving schedule")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -16,8 +16,9 @@ from zeroair_pl.priors.base import Prior
 from zeroair_pl.priors.compiled import Compiled
 from zeroair_pl.priors.folder import read_calibration, read_json, read_schedule
 from zeroair_pl.priors.hub.locating import locate
-from zeroair_pl.priors.tiling import Tiling, reflected, trained_size
+from zeroair_pl.priors.tiling import LEAST_PIXELS, Tiling, reflected, trained_size
 from zeroair_pl.priors.vp import Prediction, VPPrior
+from zeroair_pl.ranges import Range
 from zeroair_pl.tensors.memory import is_out_of_memory, release
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -54,9 +55,9 @@ class UNetPrior(VPPrior):
         precision: Literal["float32", "bfloat16", "float16"] = "bfloat16",
         channels_last: bool = True,
         compile: bool = False,
-        tile: int | None = None,
-        overlap: int | None = None,
-        pixels_at_once: int = 2**20,
+        tile: Annotated[int | None, Range(1)] = None,
+        overlap: Annotated[int | None, Range(0)] = None,
+        pixels_at_once: Annotated[int, Range(LEAST_PIXELS)] = 2**20,
     ) -> None:
         self._settings: dict[str, Any] = {
             "path": path, "channels_last": channels_last, "compile": compile, "tile": tile, "overlap": overlap,
@@ -100,7 +101,7 @@ class UNetPrior(VPPrior):
         return hashlib.sha256(own.encode()).hexdigest()
 
     def to_float32(self) -> Prior | None:
-        if self.precision is torch.float32:
+        if self.precision is torch.float32 or type(self) is not UNetPrior:  # a subclass may take other arguments
             return None
         return UNetPrior(precision="float32", **self._settings)
 

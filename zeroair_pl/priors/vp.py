@@ -54,7 +54,11 @@ class VPPrior(Prior):
     def denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
         t = self.timestep(2 * sigma)
         signal = self.alpha_bar(t).sqrt().to(x)[:, None, None, None]
-        return (self.predict(signal * (2 * x - 1), t).x0 + 1) / 2
+        x0 = (self.predict(signal * (2 * x - 1), t).x0 + 1) / 2
+        # Below the schedule's first level, Tweedie's formula with that level's score: E[x_0 | x] = x + σ²·score.
+        share = (sigma / self.sigma(t).to(sigma)).square().clamp(max=1).to(x0)[:, None, None, None]
+        below = share < 1 - 1e-6
+        return torch.where(below, torch.lerp(x.to(x0).clamp(0, 1), x0, share), x0) if bool(below.any()) else x0
 
     @property
     def num_timesteps(self) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 
@@ -9,9 +11,11 @@ from zeroair_pl.errors import ConfigError
 from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.updates import GuidanceUpdate, Guided, ProximalUpdate
 from zeroair_pl.priors.base import Prior
+from zeroair_pl.ranges import Range
 from zeroair_pl.sampling.base import Sampler
 from zeroair_pl.sampling.levels import check_levels, geometric
 from zeroair_pl.tensors.per_image import PerImage
+from zeroair_pl.tensors.turns import turned, turned_back
 
 
 class AnnealedSampler(Sampler):
@@ -28,17 +32,17 @@ class AnnealedSampler(Sampler):
         momentum: μ, 0 to below 1.
     """
 
-    def __init__(self, trust: float = 0.35, momentum: float = 0.5) -> None:
+    def __init__(
+        self,
+        trust: Annotated[float, Range(0, above=True)] = 0.35,
+        momentum: Annotated[float, Range(0, 0.99)] = 0.5,
+    ) -> None:
         self.trust, self.momentum = trust, momentum
 
     def prepare(self, prior: Prior, steps: int, sigma_max: float | None, sigma_min: float) -> list[float]:
         check_levels(steps, sigma_max, sigma_min)
         if sigma_max is None or sigma_min == 0:
             raise ConfigError("sampling: AnnealedSampler needs a finite sigma_max and a sigma_min above 0")
-        if self.trust <= 0:
-            raise ConfigError(f"sampling.sampler: trust is {self.trust}, expected a number above 0")
-        if not 0 <= self.momentum < 1:
-            raise ConfigError(f"sampling.sampler: momentum is {self.momentum}, expected a number from 0 to below 1")
         self.prior, self.steps, self.range = prior, steps, (sigma_max, sigma_min)
         return [float(i) for i in range(steps)]
 
@@ -54,12 +58,10 @@ class AnnealedSampler(Sampler):
             self.x = self.x0 = phi.call("first_estimate", y)
 
     def shown(self, level: float) -> tuple[Tensor, Tensor]:
-        return self.x, self.levels[int(level)]
+        return turned(self.x, int(level)), self.levels[int(level)]
 
     def estimate(self, level: float) -> Tensor:
-        turn = int(level) % 8
-        x, self.sigma = self.shown(level)
-        x0 = turned_back(self.denoise(turned(x, turn), self.sigma), turn)
+        x0 = turned_back(super().estimate(level), int(level))
         before, self.x0 = self.x0, x0
         return x0 + self.momentum * (x0 - before) if level else x0
 
@@ -74,14 +76,3 @@ class AnnealedSampler(Sampler):
         with torch.no_grad():
             found: Tensor = self.phi.call("result", self.x0, self.x)
         return found.clamp(0, 1)
-
-
-def turned(x: Tensor, k: int) -> Tensor:
-    """The k-th of the eight turns and flips of images (…, H, W)."""
-    return torch.rot90(x.flip(-1) if k >= 4 else x, k % 4, (-2, -1))
-
-
-def turned_back(x: Tensor, k: int) -> Tensor:
-    """The inverse of ``turned``."""
-    x = torch.rot90(x, -(k % 4), (-2, -1))
-    return x.flip(-1) if k >= 4 else x

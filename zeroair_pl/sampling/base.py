@@ -9,15 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from zeroair_pl.errors import DivergenceError
 from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.updates import GuidanceUpdate, Guided, ProximalUpdate
 from zeroair_pl.priors.base import Prior
 from zeroair_pl.priors.vp import schedule_fraction
+from zeroair_pl.ranges import Ranged
 from zeroair_pl.tensors.per_image import PerImage, randn
 from zeroair_pl.tensors.threads import all_threads
 
 
-class Sampler(ABC):
+class Sampler(Ranged, ABC):
     """Advances the noisy images x of one fit. A new sampler is one file with one subclass of this.
 
     In a fit, ``method.sampling.DiffusionSampling`` calls ``prepare`` and ``start`` once, then at each level
@@ -83,6 +85,8 @@ class Sampler(ABC):
         """The prior's clean estimates, (K·B, 3, H, W)."""
         x, sigma = self.shown(level)
         self.sigma = sigma[: len(self.y)].cpu()
+        if not bool(torch.isfinite(self.sigma).all()):  # a prior would look for that in its schedule
+            raise DivergenceError(f"{type(self).__name__}: the noise level that the prior is to be told is not finite")
         return self.denoise(x, sigma)
 
     def denoise(self, x: Tensor, sigma: Tensor, times: int = 1) -> Tensor:

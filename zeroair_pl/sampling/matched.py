@@ -69,7 +69,8 @@ class NoiseMatchedSampler(Sampler):
         """x for the i-th level; ``past`` is what takes the place of values that are not drawn from the photo."""
         level = self.sigmas[i]
         smallest = seen.sigma.flatten(1).amin(1).cpu()
-        self.last = (smallest >= level) & self.posterior_mean
+        # A photo with less noise than the last level is not looked at with noise added to it.
+        self.last = ((smallest >= level) | (i + 1 == self.steps)) & self.posterior_mean
         self.sigma = torch.where(self.last, smallest, level)
         s = self.sigma.to(seen.image)[:, None, None, None]
         self.inside = seen.sigma <= s * ROUNDING

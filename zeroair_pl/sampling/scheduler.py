@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.updates import Guided
 from zeroair_pl.priors.base import Prior
 from zeroair_pl.priors.vp import vp_of
+from zeroair_pl.ranges import Range
 from zeroair_pl.sampling.base import Sampler
 from zeroair_pl.sampling.levels import check_levels
 from zeroair_pl.sampling.schedule import Schedule, Spacing
@@ -38,7 +39,7 @@ class SchedulerSampler(Sampler):
         self,
         scheduler: SchedulerMixin | None = None,
         spacing: Spacing = "uniform",
-        eta: float = 0.0,
+        eta: Annotated[float, Range(0, 1)] = 0.0,
         auxiliary: bool = False,
     ) -> None:
         self.scheduler, self.spacing, self.eta = scheduler, spacing, eta

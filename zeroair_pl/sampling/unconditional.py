@@ -6,6 +6,7 @@ Source: Song, Meng and Ermon, "Denoising Diffusion Implicit Models", 2021, arXiv
 from __future__ import annotations
 
 from contextlib import nullcontext
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -14,18 +15,20 @@ from zeroair_pl.console import bar
 from zeroair_pl.errors import ConfigError, DivergenceError
 from zeroair_pl.priors.base import Prior
 from zeroair_pl.priors.vp import vp_of
+from zeroair_pl.ranges import Range, ranged
 from zeroair_pl.sampling.schedule import Schedule
 from zeroair_pl.tensors.per_image import image_generator, randn
 
 GROUP = 16  # images that are drawn at once
 
 
+@ranged()
 def draw(
     prior: Prior,
-    count: int = 16,
-    size: int = 64,
-    steps: int = 50,
-    seed: int = 0,
+    count: Annotated[int, Range(1)] = 16,
+    size: Annotated[int, Range(1)] = 64,
+    steps: Annotated[int, Range(1)] = 50,
+    seed: Annotated[int, Range(0)] = 0,
     device: torch.device | str = "cpu",
     show: bool = True,
 ) -> Tensor:
@@ -48,9 +51,6 @@ def draw(
     """
     from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
-    for name, value in {"count": count, "size": size, "steps": steps}.items():
-        if value < 1:
-            raise ConfigError(f"--{name} is {value}, expected a positive number")
     vp = vp_of(prior)
     if steps > vp.num_timesteps:
         raise ConfigError(f"--steps is {steps}, and the prior has {vp.num_timesteps} noise levels")

@@ -87,7 +87,7 @@ def result_sets(specs: Specs, taken: Sequence[str]) -> dict[str, Files]:
     for spec in dict.fromkeys([specs] if isinstance(specs, str) else specs):
         path = at_home(spec)
         if not path.is_dir() and not (path.is_file() and path.suffix.lower() in (".csv", ".txt")):
-            what = f": {path.name!r} is a file" if path.is_file() else f" {why_missing(path)}"
+            what = f": {path.name!r} is a file" if path.is_file() else f" {why_missing(path).rstrip('.')}"
             raise ConfigError(f"--results {spec}{what}; expected a folder or a .csv/.txt list of results.")
         parts = path.resolve().parts
         titles = ["/".join(parts[-length:]) for length in range(1, len(parts) + 1)]

@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from zeroair_pl.errors import ConfigError
+
 if TYPE_CHECKING:
     from lightning.pytorch import Callback, Trainer
     from lightning.pytorch.loggers import Logger
+
+_SHOWN = ("accelerator", "devices", "precision")  # of further arguments, in an error
 
 
 def device_of(trainer: dict[str, Any] | None = None) -> torch.device:
@@ -30,6 +34,9 @@ def trainer_of(callbacks: list[Callback], trainer: dict[str, Any] | None, logger
         callbacks: all that it has.
         trainer: further arguments of ``lightning.Trainer``; callbacks and loggers among them are left out.
         loggers: all that it has.
+
+    Raises:
+        ConfigError: it cannot be built so, as where ``accelerator`` asks for what this machine has not.
     """
     from lightning.pytorch import Trainer
 
@@ -43,7 +50,11 @@ def trainer_of(callbacks: list[Callback], trainer: dict[str, Any] | None, logger
         "num_sanity_val_steps": 0,
         **{key: value for key, value in (trainer or {}).items() if key not in ("callbacks", "logger")},
     }
-    return Trainer(callbacks=callbacks, logger=list(loggers) or False, **settings)
+    try:
+        return Trainer(callbacks=callbacks, logger=list(loggers) or False, **settings)
+    except Exception as error:  # of many kinds: what is asked for is not there, or does not exist
+        asked = [f"trainer.{key}={settings[key]!r}" for key in _SHOWN if key in (trainer or {})]
+        raise ConfigError(f"{', '.join(asked) or 'trainer'}: {' '.join(str(error).split())}") from error
 
 
 @contextmanager

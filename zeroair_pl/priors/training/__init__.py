@@ -1,1 +1,1 @@
-"""How a prior is made from a folder of photographs: ``python cli.py prior train``."""
+"""How a prior is made from a folder of photographs: ``zeroair prior train``."""

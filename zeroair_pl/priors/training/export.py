@@ -96,7 +96,7 @@ def _card(training: PriorTraining, network: nn.Module, facts: dict[str, str]) ->
         f"# {training.prior.name}",
         "",
         "A prior of clean photographs: a denoiser of noisy images at any noise level, of any size, without attention",
-        "and without normalization. Made by `python cli.py prior train`; used by `--prior.path`.",
+        "and without normalization. Made by `zeroair prior train`; used by `--prior.path`.",
         "",
         f"- **Network**: `DenoisingUNet`, {size / 1e6:.2f} million parameters, v-prediction, 1000 linear steps",
         *(f"- **{name}**: {text}" for name, text in facts.items()),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
 from lightning.pytorch import LightningModule
@@ -14,6 +14,7 @@ from zeroair_pl.errors import DivergenceError
 from zeroair_pl.priors.base import Calibration
 from zeroair_pl.priors.network import DenoisingUNet
 from zeroair_pl.priors.vp import Prediction, VPPrior
+from zeroair_pl.ranges import Range, ranged
 
 # Noise on a clean image, in units of [-1, 1]: 1/255 of the [0, 1] range is 2/255 here.
 LEVELS = (0.01, 0.02, 0.0392, 0.0784, 0.1176, 0.196, 0.392, 0.784, 1.569, 5.0, 15.0, 60.0, 150.0)
@@ -22,6 +23,7 @@ USUAL_LOWEST, USUAL_HIGHEST, USUAL = 0.01, 2.0, 0.75  # where restoration works,
 BINS = 16
 
 
+@ranged("optimization")
 @dataclass
 class Optimisation:
     """How the weights are found.
@@ -37,14 +39,14 @@ class Optimisation:
         validate_every: steps between two measurements; each ends an epoch, and a training resumes at the last one.
     """
 
-    steps: int = 15000
-    lr: float = 1e-3
-    warmup: int = 200
-    decay: float = 0.3
-    average: float = 0.999
-    weight_decay: float = 1e-4
-    clip: float = 1.0
-    validate_every: int = 500
+    steps: Annotated[int, Range(1)] = 15000
+    lr: Annotated[float, Range(0, 10, above=True)] = 1e-3
+    warmup: Annotated[int, Range(0)] = 200
+    decay: Annotated[float, Range(0, 1)] = 0.3
+    average: Annotated[float, Range(0, 0.999999)] = 0.999
+    weight_decay: Annotated[float, Range(0)] = 1e-4
+    clip: Annotated[float, Range(0, above=True)] = 1.0
+    validate_every: Annotated[int, Range(1)] = 500
 
 
 class NetworkPrior(VPPrior):

@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.photos.finding import Source, find_images
 from zeroair_pl.photos.reading import load_photo
+from zeroair_pl.ranges import Range, ranged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.uint8]
 
 
+@ranged("data")
 @dataclass
 class Data:
     """What a prior learns from.
@@ -45,14 +47,14 @@ class Data:
     """
 
     photos: list[str] | str
-    crop: int = 64
-    batch: int = 16
-    short_side: int = 512
-    smallest_scale: float = 0.4
-    full_scale: float = 0.3
-    held_out: int = 8
-    workers: int = 0
-    late_crop: int | None = None
+    crop: Annotated[int, Range(1)] = 64
+    batch: Annotated[int, Range(1)] = 16
+    short_side: Annotated[int, Range(1)] = 512
+    smallest_scale: Annotated[float, Range(0.05, 1)] = 0.4
+    full_scale: Annotated[float, Range(0, 1)] = 0.3
+    held_out: Annotated[int, Range(1)] = 8
+    workers: Annotated[int, Range(0)] = 0
+    late_crop: Annotated[int | None, Range(1)] = None
 
     def at(self, share: float) -> Data:
         """The same for a training that has done this share of its steps."""

@@ -15,7 +15,7 @@ class KnownWhere(NoiseModel):
         return super().variance(y, y_hat).where(self.get_buffer("missing") == 0, torch.inf)
 
 
-class Holes(Degradation):
+class Masked(Degradation):
     """y = x + n, where the mask is black."""
 
     pointwise = True

@@ -1,0 +1,72 @@
+"""Settings that mean the same in any working folder, as ``config.yaml`` holds them: a run is repeated from anywhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from zeroair_pl.paths import at_home
+from zeroair_pl.plugins import PACKAGE
+from zeroair_pl.resources import shipped
+
+FILES = ("images", "out", "plugins", "default_root_dir", "save_dir", "photos")  # settings that name files or folders
+
+
+def anchored(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a run with absolute paths, and with the folders of the plugins that they name.
+
+    Paths are those of ``FILES``, and options of classes that name a file or folder which is there: a prior's ``path``.
+    Links are not followed.
+    """
+    found = {key: _anchored(key, value) for key, value in settings.items()}
+    folders = found.get("plugins") or []
+    folders = [folders] if isinstance(folders, str) else folders
+    if own := [folder for folder in _folders_of_plugins(settings) if folder not in folders]:
+        found["plugins"] = [*folders, *own]
+    return found
+
+
+def _anchored(key: str, value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _anchored(name, item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_anchored(key, item) for item in value]
+    if not isinstance(value, str) or not value or "://" in value:
+        return value
+    if key in FILES or _is_path(key, value):
+        return os.path.join(os.getcwd(), at_home(value))
+    return value
+
+
+def _is_path(key: str, value: str) -> bool:
+    from zeroair_pl.priors.hub.locating import bundled_priors
+
+    if key == "path" and value in bundled_priors():
+        return False
+    return (key == "path" or "/" in value or os.sep in value) and os.path.lexists(at_home(value))
+
+
+def _folders_of_plugins(settings: Mapping[str, Any]) -> list[str]:
+    """Of the plugin files that define a class which the settings name, but for those that came with the program."""
+    names, folders = set(_names(settings)), []
+    for module, loaded in list(sys.modules.items()):
+        file = getattr(loaded, "__file__", None)
+        if module.startswith(f"{PACKAGE}.") and file and names & set(vars(loaded)):
+            folders.append(str(Path(file).parent))
+    own = os.path.realpath(shipped("plugins"))
+    return [folder for folder in sorted(set(folders)) if os.path.realpath(folder) != own]
+
+
+def _names(settings: Any) -> Iterator[str]:
+    """All texts that may name a class."""
+    if isinstance(settings, Mapping):
+        for value in settings.values():
+            yield from _names(value)
+    elif isinstance(settings, list):
+        for item in settings:
+            yield from _names(item)
+    elif isinstance(settings, str):
+        yield settings.rpartition(".")[2]

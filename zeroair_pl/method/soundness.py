@@ -1,0 +1,43 @@
+"""Numbers that are not finite, wherever a part of a fit gives them.
+
+The photo is lost then, even if its picture shows nothing of it: a loss of NaN has taught its degradation nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor
+
+from zeroair_pl.degradations.base import Degradation
+
+
+@torch.no_grad()
+def unsound(phi: Degradation, y: Tensor | None = None) -> str:
+    """What of a degradation model is not finite, as ``"Haze.penalty is not finite"``; empty if nothing.
+
+    Args:
+        y: its photo (1, 3, H, W), before a fit: images that it makes are looked at too.
+    """
+    parts: dict[str, Iterable[Tensor]] = {"parameters": phi.parameters()}
+    if y is not None:
+        start = phi.first_estimate(y)
+        parts |= {"invert": [phi.invert(y)], "first_estimate": [start], "forward": [phi(start)]}
+    parts |= {"noise_level": [phi.noise_level()], "penalty": [phi.penalty()], "diagnostics": phi.diagnostics().values()}
+    found = (name for name, tensors in parts.items() if not all(map(_finite, tensors)))
+    name = next(found, "")
+    return f"{type(phi).__name__}.{name} is not finite" if name else ""
+
+
+def not_finite(values: Mapping[str, Tensor], watched: Tensor) -> dict[int, str]:
+    """Of the photos that are ``watched``, (B,): the first of the named values, (B,) each, that is not finite."""
+    found: dict[int, str] = {}
+    for name, value in values.items():
+        for i in (watched & ~torch.isfinite(value.detach().cpu())).nonzero()[:, 0].tolist():
+            found.setdefault(i, name)
+    return found
+
+
+def _finite(x: Tensor) -> bool:
+    return bool(torch.isfinite(x.sum())) or bool(torch.isfinite(x).all())

@@ -1,0 +1,19 @@
+"""The eight ways to turn and flip an image: what a network adds in one place does not add up over them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def turned(x: Tensor, k: int) -> Tensor:
+    """The k-th of the eight turns and flips of images (…, H, W); k counts on from 8 again."""
+    k %= 8
+    return torch.rot90(x.flip(-1) if k >= 4 else x, k % 4, (-2, -1))
+
+
+def turned_back(x: Tensor, k: int) -> Tensor:
+    """The inverse of ``turned``."""
+    k %= 8
+    x = torch.rot90(x, -(k % 4), (-2, -1))
+    return x.flip(-1) if k >= 4 else x
