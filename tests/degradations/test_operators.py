@@ -262,7 +262,7 @@ def test_nothing_happens_to_a_flat_photo(family: Any) -> None:
 
 
 def test_a_kernel_of_any_form_is_found() -> None:
-    """Toy size: one photo, and whether it gets nearer to the kernel than a guess is, and leaves no sharp photo worse."""
+    """At toy size: the kernel explains the photo."""
     x = crop("haze_workshop", 150)
     kernel = torch.zeros(9, 9)
     kernel[2, 1:6] = kernel[2:8, 5] = 1
