@@ -40,15 +40,21 @@ class Degradation(nn.Module):
     Attributes:
         pointwise: every output value depends on the input value of the same pixel and channel alone, so that the
             Jacobian of φ is diagonal and data consistency has a closed form. A contract test holds it to that.
+        reason: why it was taken, in words; ``Auto`` says so, others are asked for by name.
+        amount: a scalar, the share of the family's correction in its start and in what is learned: 1, or what ``Auto``
+            has set before ``initialize``. Near 0, φ is nearly the identity.
     """
 
     pointwise: bool = False
+    reason: str = ""
     log_noise_start: Tensor
+    amount: Tensor
 
     def __init__(self) -> None:
         super().__init__()
         self.log_noise = nn.Parameter(torch.tensor(math.log(0.02)))
         self.register_buffer("log_noise_start", self.log_noise.detach().clone())
+        self.register_buffer("amount", torch.ones(()))
 
     def initialize(self, y: Tensor) -> None:
         """Sets the parameters from the degraded photo ``y`` (1, 3, H, W); here: the noise level alone."""
@@ -87,10 +93,11 @@ class Degradation(nn.Module):
         return HOLD * (self.log_noise - self.log_noise_start).square()
 
     @classmethod
-    def plausibility(cls, y: Tensor) -> float:
-        """How much the photo ``y`` (1, 3, H, W) looks as if this had happened to it, 0 to 1; above ½ is a yes.
+    def severity(cls, y: Tensor) -> float:
+        """How much of this the photo ``y`` (1, 3, H, W) shows: 0 is nothing, 1 all that the family's start corrects.
 
-        ``Auto`` asks every family that it may choose. 0, as here, takes no part.
+        Continuous in y; above 1 it is only surer. ``Auto`` asks every family that it may choose, and has the one that
+        it takes correct that share (``amount``). 0, as here, takes no part.
         """
         return 0.0
 
@@ -191,11 +198,6 @@ def quantiles(y: Tensor, q: float) -> Tensor:
     values = y.flatten(-2)
     # torch.quantile takes at most 16 million values, and a regular sample of a photo is as good
     return values[..., :: max(1, values.shape[-1] // 200_000)].quantile(q, dim=-1).flatten()
-
-
-def beyond(value: float, limit: float, width: float) -> float:
-    """How surely ``value`` is above ``limit``, 0 to 1: a logistic step, ``width`` wide, in the place of a hard one."""
-    return 1 / (1 + math.exp(min(50.0, max(-50.0, (limit - value) / width))))
 
 
 def refine(rough: Tensor, y: Tensor, radius: int, eps: float, samples: int = 24) -> Tensor:
