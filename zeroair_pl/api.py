@@ -144,6 +144,7 @@ class Method(settings.Method):
             nfe=task.row.nfe or 0,
             seconds=task.row.seconds or 0.0,
             note=task.row.note,
+            reason=task.result.phi[0].reason,
             strength=self.strength,
             back=back,
             from_file=of_file,

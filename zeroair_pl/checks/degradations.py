@@ -9,9 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zeroair_pl.checks.samples import EXTREMES, degraded, fitted_to, toy_photo
+from zeroair_pl.checks.samples import EXTREMES, blurred, degraded, fitted_to, toy_photo
+from zeroair_pl.degradations.base import Degradation
 from zeroair_pl.degradations.noise_models import MAX_NOISE, MIN_NOISE
 from zeroair_pl.degradations.promises import broken_promise
+from zeroair_pl.tensors.per_image import build_per_image
 
 SIZES = [(16, 16), (17, 23), (40, 16), (33, 48)]
 
@@ -161,6 +163,29 @@ def penalty(family: Any) -> None:
     assert float(value.detach()) >= 0, "penalty is negative"
 
 
+def severity(family: Any) -> None:
+    """severity is a number from 0 on that changes little with the photo"""
+    y = degraded(64, 64)
+    values = [family.severity(z) for z in (y, (y + 1e-3).clamp(0, 1), EXTREMES["black"], EXTREMES["pure noise"])]
+    assert all(isinstance(value, float) and 0 <= value < float("inf") for value in values), f"severity is {values}"
+    assert abs(values[0] - values[1]) < 0.02, f"for a change of 0.001 severity is {values[1]:.3g} after {values[0]:.3g}"
+
+
+def slight(family: Any) -> None:
+    """of little of it little is left to correct, where the class states its severity"""
+    if "severity" not in {name for cls in family.__mro__ if cls is not Degradation for name in vars(cls)}:
+        return
+    x, y = toy_photo(24, 24).clamp(0.1, 0.9), degraded(24, 24)
+    phi = next(iter(build_per_image(family, ["photo.png"], 0, "degradation")))
+    phi.amount.fill_(0.01)
+    phi.initialize(y, {}, blurred)
+    with torch.no_grad():
+        for p in phi.parameters():
+            p.add_(0.5)
+        change = float((phi(x) - x).abs().max())
+    assert change < 0.05, f"with an amount of 0.01, forward changes a value by {change:.2g}"
+
+
 def independent(family: Any) -> None:
     """two photos share nothing, and random numbers come from the seed and the name alone"""
     y = degraded(24, 24)
@@ -201,6 +226,6 @@ def energy(phi: Any, x: Tensor) -> Tensor:
 
 CHECKS: list[Callable[[Any], None]] = [
     differentiable, pointwise, inverse, promises, extremes, first_estimate, proximal, result, diagnostics, noise_level,
-    penalty,
+    penalty, severity, slight,
     independent, stored_whole,
 ]  # fmt: skip

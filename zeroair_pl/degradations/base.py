@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -68,14 +67,20 @@ class Degradation(Ranged, nn.Module):
         batched: photos of one size may be computed at once, on devices where that saves time; not where the size of x
             depends on more than the size of y.
         noise: the model of n.
+        reason: why it was taken, in words; ``Auto`` says so, others are asked for by name.
+        amount: a scalar, the share of the family's correction in its start and in what is learned: 1, or what ``Auto``
+            has set before ``initialize``. Near 0, φ is nearly the identity.
     """
 
     pointwise: bool = False
     batched: bool = True
+    reason: str = ""
+    amount: Tensor
 
     def __init__(self) -> None:
         super().__init__()
         self.noise = NoiseModel()
+        self.register_buffer("amount", torch.ones(()))
 
     @property
     def scales(self) -> bool:
@@ -188,10 +193,11 @@ class Degradation(Ranged, nn.Module):
         """
 
     @classmethod
-    def plausibility(cls, y: Tensor) -> float:
-        """How much the photo ``y`` (1, 3, H, W) looks as if this had happened to it, 0 to 1; above ½ is a yes.
+    def severity(cls, y: Tensor) -> float:
+        """How much of this the photo ``y`` (1, 3, H, W) shows: 0 is nothing, 1 all that the family's start corrects.
 
-        ``Auto`` asks every family that it may choose. 0, as here, takes no part.
+        Continuous in y; above 1 it is only surer. ``Auto`` asks every family that it may choose, and has the one that
+        it takes correct that share (``amount``). 0, as here, takes no part.
         """
         return 0.0
 
@@ -272,11 +278,6 @@ def quantiles(y: Tensor, q: float) -> Tensor:
     values = y.flatten(-2)
     # torch.quantile takes at most 16 million values, and a regular sample of a photo is as good
     return values[..., :: max(1, values.shape[-1] // 200_000)].quantile(q, dim=-1).flatten()
-
-
-def beyond(value: float, limit: float, width: float) -> float:
-    """How surely ``value`` is above ``limit``, 0 to 1: a logistic step, ``width`` wide, in the place of a hard one."""
-    return 1 / (1 + math.exp(min(50.0, max(-50.0, (limit - value) / width))))
 
 
 def refine(rough: Tensor, y: Tensor, radius: int, eps: float, samples: int = 24) -> Tensor:

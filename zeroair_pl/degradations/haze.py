@@ -12,17 +12,20 @@ from zeroair_pl.degradations.base import (
     Degradation,
     Denoise,
     Side,
-    beyond,
     correct,
     noise_first,
-    quantiles,
     refine,
     smooth_grid,
     thumbnail,
 )
+from zeroair_pl.degradations.noise_level import estimate_noise_level
 from zeroair_pl.degradations.noise_models import HOLD
+from zeroair_pl.degradations.picture import picture
+from zeroair_pl.degradations.recognition import look_for
 from zeroair_pl.ranges import Range
 
+SEEN = 2**19  # pixels at which haze is looked at
+LOWEST, MOST = 2.0, 0.008  # standard deviations of the noise, and the most that is taken for it: texture looks like it
 USUAL, DOUBT = 0.9, 0.2  # airlight of most haze, and how far a photo's brightest part is not believed to show it
 
 
@@ -54,30 +57,23 @@ class Haze(Degradation):
         self.strength, self.patch, self.floor, self.sky_floor = strength, patch, floor, sky_floor
 
     @classmethod
-    def plausibility(cls, y: Tensor) -> float:
-        """Airlight is on everything: nothing is black, not even in one channel, and colours are pale.
-
-        The darkest percent of the smallest channel is above 0.145 in 6 of 100 photos without haze, and those are mostly
-        pale ones, of white things or of mist.
-        """
-        small = thumbnail(y)
-        darkest, brightest = small.amin(1), small.amax(1)
-        dark = dark_channel(small, _odd(0.035 * min(small.shape[-2:])))
-        veil = float(dark.mean()) / max(float(quantiles(dark, 0.995)), 0.1)
-        saturation = float(((brightest - darkest) / brightest.clamp(min=0.05)).mean())
-        lifted = beyond(float(quantiles(darkest, 0.01)), 0.145, 0.01)
-        return lifted * beyond(veil, 0.36, 0.01) * beyond(0.4, saturation, 0.02)
+    def severity(cls, y: Tensor) -> float:
+        return look_for("Haze", y).severity
 
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
         super().initialize(y, side, denoise)
-        window = _odd(self.patch * min(y.shape[-2:]))
-        airlight = estimate_airlight(y, window)
-        dark = dark_channel((y / airlight).clamp(max=1), window)
-        sky = sky_likeness(y, airlight, window)
-        t = 1 - self.strength * dark
-        t = torch.maximum(t, sky * self.sky_floor)
-        t = refine(t, y, radius=6 * window, eps=1e-3).clamp(self.floor, 1)
-        self.register_buffer("log_t", t.log())
+        small = thumbnail(y, SEEN)  # haze is the scene's, and not the file's: its start does not change with the size
+        inside = picture(small)  # a frame is no part of the scene
+        window = _odd(self.patch * min(inside.shape[-2:]))
+        airlight = estimate_airlight(inside, window)
+        # The smallest of some hundred values lies so far below what it would be without noise.
+        lowered = min(LOWEST * estimate_noise_level(small), MOST)
+        dark = dark_channel(((small + lowered) / airlight).clamp(max=1), window)
+        t = torch.maximum(1 - self.strength * dark, self.sky_floor * sky_likeness(small, airlight, window))
+        t = F.interpolate(t, size=y.shape[-2:], mode="bilinear", align_corners=False) if small.shape != y.shape else t
+        radius = round(6 * window * (y[0, 0].numel() / small[0, 0].numel()) ** 0.5)
+        t = refine(t, y, radius=radius, eps=1e-3).clamp(self.floor, 1)
+        self.register_buffer("log_t", self.amount * t.log())
         self.correction = smooth_grid(y)
         self.register_buffer("airlight_start", airlight)
         self.tint = nn.Parameter(torch.zeros_like(airlight))
@@ -89,7 +85,7 @@ class Haze(Degradation):
 
     def transmission(self) -> Tensor:
         """t, (1, 1, H, W) in [floor, 1]."""
-        return correct(self.log_t, self.correction).clamp(self.floor, 1)
+        return correct(self.log_t, self.amount * self.correction).clamp(self.floor, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         t = self.transmission()

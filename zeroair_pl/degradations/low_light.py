@@ -6,7 +6,6 @@ import math
 from typing import Annotated, Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zeroair_pl.degradations.base import (
@@ -14,17 +13,18 @@ from zeroair_pl.degradations.base import (
     Degradation,
     Denoise,
     Side,
-    beyond,
     correct,
     noise_first,
     quantiles,
     refine,
     smooth_grid,
-    thumbnail,
 )
 from zeroair_pl.degradations.noise_models import HOLD
+from zeroair_pl.degradations.picture import picture_window
+from zeroair_pl.degradations.recognition import look_for
 from zeroair_pl.ranges import Range
 
+PEAK, SHARP = 1.15, 16  # where the restored light levels off, and how abruptly
 STIFF = 0.3 * SLOW  # L and γ move so much slower than other maps: a photo hardly tells how bright its scene was
 
 
@@ -62,42 +62,34 @@ class LowLight(Degradation):
         self.register_buffer("log_gamma_start", torch.zeros(()))
 
     @classmethod
-    def plausibility(cls, y: Tensor) -> float:
-        """Underexposed: not even the highlights come near white. Or backlit: bright, with much hidden in the dark.
-
-        A well exposed photo of a dark thing has a glint somewhere, and dark backgrounds are plain; both are left alone.
-        """
-        brightest = thumbnail(y).amax(1)
-        light, glint = (float(quantiles(brightest, q)) for q in (0.95, 0.999))
-        underexposed = beyond(0.45, light, 0.015) * beyond(0.6, glint, 0.02)
-        mean, square = (F.avg_pool2d(v, 9, 1, 4, count_include_pad=False) for v in (brightest, brightest.square()))
-        texture = (square - mean.square()).clamp(min=0).sqrt()
-        hidden = (mean > 0.02) & (mean < 0.2) & (texture > 0.2 * mean)
-        backlit = beyond(float(hidden.float().mean()), 0.35, 0.01) * beyond(light, 0.5, 0.03)
-        return max(underexposed, backlit)
+    def severity(cls, y: Tensor) -> float:
+        return look_for("LowLight", y).severity
 
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
         super().initialize(y, side, denoise)
+        window = picture_window(y)  # a frame is no part of the scene
         bright = y.amax(dim=1, keepdim=True)
-        smooth = refine(bright, y, radius=max(2, round(0.06 * min(y.shape[-2:]))), eps=1e-3)
-        darkness = min(1.0, float((smooth < 0.25).float().mean()) / 0.35)
+        smooth = refine(bright, y, radius=max(2, round(0.06 * min(y[window].shape[-2:]))), eps=1e-3)
+        darkness = min(1.0, float((smooth[window] < 0.25).float().mean()) / 0.35)
         curve = 1 - (1 - self.curve) * darkness
-        self.log_gamma_start.fill_(-math.log(curve))
+        self.log_gamma_start.copy_(-self.amount * math.log(curve))
         # Below 0.02 there is little but noise and compression blocks: lifting it further would show them.
-        relative = (smooth.clamp(min=0.02) / float(quantiles(smooth, 0.95))).clamp(max=1)
+        relative = (smooth.clamp(min=0.02) / float(quantiles(smooth[window], 0.95))).clamp(max=1)
         uneven = relative ** (curve * self.flatten * darkness)
-        gain = _gain(y**curve / uneven, float(y.mean()), self.highlight, self.mean)
-        self.register_buffer("log_l", (uneven / gain).clamp(1 / self.max_gain, 1).log())
+        gain = _gain((y**curve / uneven)[window], float(y[window].mean()), self.highlight, self.mean)
+        # What is bright already is not blown out: a smooth maximum of L and of what would bring the light to 1.
+        light = (uneven / gain) * (1 + (smooth.clamp(min=0) ** curve * gain / uneven / PEAK) ** SHARP) ** (1 / SHARP)
+        self.register_buffer("log_l", self.amount * light.clamp(1 / self.max_gain, 1).log())
         self.correction = smooth_grid(y)
 
     @property
     def gamma(self) -> Tensor:
         """γ, a scalar."""
-        return (self.log_gamma_start + self.bend).exp()
+        return (self.log_gamma_start + self.amount * self.bend).exp()
 
     def illumination(self) -> Tensor:
         """L, (1, 1, H, W) in [1/max_gain, 1]."""
-        return correct(self.log_l, self.correction).clamp(1 / self.max_gain, 1)
+        return correct(self.log_l, self.amount * self.correction).clamp(1 / self.max_gain, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         # The floor keeps the derivative of the power finite at black.

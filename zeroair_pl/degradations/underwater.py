@@ -11,7 +11,6 @@ from zeroair_pl.degradations.base import (
     Degradation,
     Denoise,
     Side,
-    beyond,
     noise_first,
     quantiles,
     smooth_grid,
@@ -19,6 +18,8 @@ from zeroair_pl.degradations.base import (
     upsample,
 )
 from zeroair_pl.degradations.noise_models import HOLD
+from zeroair_pl.degradations.picture import picture
+from zeroair_pl.degradations.recognition import look_for
 from zeroair_pl.ranges import Range
 
 EDGES, WORLD, WHITE = 0.4, 0.4, 0.4  # trust in each look at the colour of the light; they see much the same
@@ -55,35 +56,29 @@ class Underwater(Degradation):
         self.veil, self.cast, self.max_gain = veil, cast, max_gain
 
     @classmethod
-    def plausibility(cls, y: Tensor) -> float:
-        """Water takes red first: a bright photo, nearly all of which lacks red beside green and blue."""
-        small = thumbnail(y)
-        mean = small.mean((0, 2, 3))
-        red, others = small[:, 0], small[:, 1:].amax(1)
-        lacking = float((red < 0.8 * others).float().mean())
-        light = float(quantiles(small.amax(1), 0.5))
-        few = beyond(0.62, float(mean[0] / mean[1:].max().clamp(min=1e-3)), 0.03)
-        return few * beyond(lacking, 0.75, 0.02) * beyond(light, 0.35, 0.02)
+    def severity(cls, y: Tensor) -> float:
+        return look_for("Underwater", y).severity
 
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
         super().initialize(y, side, denoise)
-        small = thumbnail(y)
+        small = thumbnail(picture(y))
         veil = self.veil * quantiles(small, 0.01).view(1, 3, 1, 1)
         clear = (1 - veil).clamp(min=0.1)  # white stays white
         light = ((1 - LOST) * clear * _light((small - veil).clamp(min=0) / clear, self.cast)).clamp(
             min=1 / self.max_gain
         )
-        self.register_buffer("log_light_start", light.log())
-        self.register_buffer("veil_start", veil)
+        self.register_buffer("log_light_start", self.amount * light.log())
+        self.register_buffer("veil_start", self.amount * veil)
         self.light, self.tint = nn.Parameter(torch.zeros_like(light)), nn.Parameter(torch.zeros_like(self.veil_start))
         self.correction = smooth_grid(y)
 
     def _parts(self) -> tuple[Tensor, Tensor]:
         """(g, v), each (1, 3, 1, 1)."""
-        return (self.log_light_start + self.light).exp(), self.veil_start + self.tint
+        moved = self.amount
+        return (self.log_light_start + moved * self.light).exp(), self.veil_start + moved * self.tint
 
     def _map(self, x: Tensor) -> Tensor:
-        return (upsample(self.correction, (x.shape[-2], x.shape[-1]))).exp()
+        return (self.amount * upsample(self.correction, (x.shape[-2], x.shape[-1]))).exp()
 
     def forward(self, x: Tensor) -> Tensor:
         light, veil = self._parts()
@@ -113,6 +108,8 @@ def _light(y: Tensor, cast: float) -> Tensor:
         seen = look(looks.clamp(0, 1)).view(1, 3, 1, 1) + 1e-3
         whole = seen.mean() if look is _detailed_mean else seen.max()
         factor = (whole / seen) ** (cast * trust)
+        # Blue goes far in clear water, and water that takes it is green by what floats in it: it is not raised.
+        factor = torch.cat([factor[:, :2], factor[:, 2:].clamp(max=1)], dim=1)
         looks, gain = looks * factor, gain * factor
     return 1 / gain
 

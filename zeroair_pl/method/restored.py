@@ -45,6 +45,7 @@ class Restored:
         noise_level: learned standard deviation of its noise, in units of [0, 1].
         nfe: forward passes of the prior.
         seconds: of the fit.
+        reason: why ``Auto`` took it for that kind, and how much of it it found.
         note: what was done otherwise than the method says, for it to succeed.
         strength: share of the correction in ``image``.
     """
@@ -58,6 +59,7 @@ class Restored:
     nfe: int
     seconds: float
     note: str = ""
+    reason: str = ""
     strength: float = 1.0
     back: Callable[[Tensor], Any] = field(default=lambda pixels: pixels, repr=False)
     from_file: bool = field(default=False, repr=False)

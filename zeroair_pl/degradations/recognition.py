@@ -1,0 +1,157 @@
+"""How much haze, darkness or water a photo shows, from its statistics.
+
+For each family a logistic model: z = b + Σ w·(value − usual)/spread over statistics of the photo, the log-odds that the
+family's work is on it. The severity is the square of how far z is on the way from ``zero`` to ``full``: what is
+doubtful changes a photo little. Haze has two models: fog that grows with the distance, and a veil that is the same
+everywhere.
+
+The numbers below were fit once, by ``benchmarks/fit_recognition.py``, to photos of these kinds and to composed ones;
+see docs/method.md. They know no photo, and nothing here is learned when a photo is restored.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from zeroair_pl.degradations.picture import looked_at
+from zeroair_pl.degradations.statistics import statistics
+
+MOST = 3  # statistics that are named
+FAR = 4.0  # spreads from the usual, beyond which a statistic says no more: none decides alone
+
+
+@dataclass(frozen=True)
+class Model:
+    """One look at a photo.
+
+    Attributes:
+        what: it looks for, in words.
+        bias: b.
+        zero: z up to which the severity is 0.
+        full: z from which on it is 1.
+        terms: for each statistic its usual value, its spread among photos, and w.
+        colored: ``tones`` up to which a photo counts as grey or toned, which is meant and left alone, and from which on
+            as one in colors. Without them, color is not asked for.
+    """
+
+    what: str
+    bias: float
+    zero: float
+    full: float
+    terms: dict[str, tuple[float, float, float]]
+    colored: tuple[float, float] | None = None
+
+    def parts(self, values: dict[str, float]) -> dict[str, float]:
+        """What each statistic adds to z."""
+        parts = {}
+        for name, (usual, spread, weight) in self.terms.items():
+            parts[name] = weight * FAR * math.tanh((values[name] - usual) / spread / FAR)
+        return parts
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found of one family.
+
+    Attributes:
+        severity: 0 is nothing, 1 all that the family's start corrects; above 1 it is only surer.
+        why: the statistics that speak most for it, with their usual values.
+    """
+
+    severity: float
+    why: str
+
+
+def look_for(family: str, y: Tensor) -> Finding:
+    """How much of a family's work (``Haze``, ``LowLight``, ``Underwater``) the photo ``y`` (1, 3, H, W) shows."""
+    values = statistics(looked_at(y))
+    found = [_find(model, values) for model in MODELS[family]]
+    return max(found, key=lambda finding: finding.severity)
+
+
+def _find(model: Model, values: dict[str, float]) -> Finding:
+    parts = model.parts(values)
+    share = max(0.0, (model.bias + sum(parts.values()) - model.zero) / (model.full - model.zero))
+    if model.colored:
+        toned, colored = model.colored
+        share *= min(1.0, max(0.0, (values["tones"] - toned) / (colored - toned)))
+    told = [name for name in sorted(parts, key=lambda name: -parts[name])[:MOST] if parts[name] > 0]
+    words = [f"{name.replace('_', ' ')} {values[name]:.2f} (usually {model.terms[name][0]:.2f})" for name in told]
+    return Finding(share * share, f"{model.what}: {', '.join(words)}" if share > 0 else "")
+
+
+FOG = Model(
+    what="fog that grows with the distance", bias=-5.00, zero=-0.8, full=2.0,
+    terms={
+        "veil_middle": (0.192, 0.131, 1.44),
+        "contrast_99": (0.228, 0.0596, -1.35),
+        "far_saturation": (0.148, 0.156, -1.21),
+        "dark_upwards": (0.122, 0.377, 1.18),
+        "warm_05": (-0.0615, 0.13, 1.13),
+        "white": (0.0417, 0.0855, -1.04),
+        "darkest_top": (0.207, 0.172, -1.01),
+        "cold_99": (0.882, 0.116, 0.89),
+        "dark_with_luminance": (0.71, 0.166, 0.75),
+        "skew": (0.198, 0.848, 0.56),
+        "contrast_upwards": (-0.051, 0.235, -0.54),
+        "contrast_25": (0.0285, 0.021, -0.52),
+        "saturation_upwards": (-0.0326, 0.343, -0.36),
+        "one_hue": (0.689, 0.246, 0.35),
+    },
+)  # fmt: skip
+VEIL = Model(
+    what="an even veil", colored=(0.006, 0.016), bias=-5.65, zero=-0.8, full=1.7,
+    terms={
+        "lifted_range": (0.161, 0.518, 1.70),
+        "saturation_25": (0.223, 0.185, -1.26),
+        "red_50": (0.997, 0.327, 0.94),
+        "relative_25": (0.0671, 0.051, -0.90),
+        "dark_75": (0.341, 0.213, -0.86),
+        "dark_upwards": (0.122, 0.377, 0.85),
+        "in_shadow": (0.104, 0.149, -0.84),
+        "darkest_middle": (0.147, 0.119, 0.75),
+        "darkest_bottom": (0.159, 0.137, -0.73),
+        "contrast_25": (0.0285, 0.021, -0.51),
+        "dark_with_relative": (-0.535, 0.235, 0.45),
+        "green_of_edges": (0.0252, 0.0755, -0.22),
+    },
+)  # fmt: skip
+DARK = Model(
+    what="darkness", bias=-6.80, zero=-1.0, full=1.0,
+    terms={
+        "contrast_50": (0.0527, 0.0296, -2.09),
+        "blue_top": (-0.0368, 0.194, 1.76),
+        "color": (0.178, 0.101, -1.45),
+        "luminance_01": (0.101, 0.0937, -1.30),
+        "cold_01": (0.111, 0.112, -1.26),
+        "relative_25": (0.0671, 0.051, 1.16),
+        "relative_75": (0.22, 0.103, 1.15),
+        "dark_middle": (0.121, 0.122, -0.94),
+        "range_25": (0.287, 0.145, -0.92),
+        "dark_with_luminance": (0.71, 0.166, 0.76),
+        "dark_bottom": (0.125, 0.137, -0.62),
+        "blue": (0.176, 0.234, -0.44),
+        "green_of_edges": (0.0252, 0.0755, 0.33),
+        "contrast_upwards": (-0.051, 0.235, 0.17),
+    },
+)  # fmt: skip
+WATER = Model(
+    what="water", colored=(0.02, 0.05), bias=-6.21, zero=-1.5, full=1.0,
+    terms={
+        "warm_05": (-0.0615, 0.13, -1.59),
+        "white": (0.0417, 0.0855, -1.41),
+        "luminance_99": (0.862, 0.12, -1.32),
+        "blue": (0.176, 0.234, -1.12),
+        "red_of_mean": (1.04, 0.386, -1.09),
+        "one_hue": (0.689, 0.246, 1.01),
+        "red_50": (0.997, 0.327, -0.78),
+        "dark_with_saturation": (-0.464, 0.277, -0.68),
+        "contrast_50": (0.0527, 0.0296, 0.65),
+        "green_of_edges": (0.0252, 0.0755, -0.37),
+    },
+)  # fmt: skip
+
+MODELS = {"Haze": (FOG, VEIL), "LowLight": (DARK,), "Underwater": (WATER,)}

@@ -1,0 +1,138 @@
+"""Numbers that say what a photo looks like: pure functions of a thumbnail of its picture, see ``picture.looked_at``.
+
+All are smooth functions of the photo, or quantiles and correlations of many values: a photo that is a little different
+has numbers that are a little different. Names: ``what_where``, a two-digit ending is a percentile.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+WINDOW = 0.06  # of the short side: what is near a pixel
+BLOCKS = 5  # on either side
+LIFTED = 0.15  # the darkest hundredth of a photo without a veil is hardly ever lighter, in its darkest channel
+_LUMINANCE = (0.299, 0.587, 0.114)
+
+
+def statistics(small: Tensor) -> dict[str, float]:
+    """The statistics of a thumbnail (1, 3, h, w) in [0, 1]."""
+    red, green, blue = small[0]
+    luminance = (small[0] * small.new_tensor(_LUMINANCE)[:, None, None]).sum(0)
+    low, high = small[0].amin(0), small[0].amax(0)
+    side = max(3, int(WINDOW * min(luminance.shape)) // 2 * 2 + 1)
+    dark = -_largest(-low, side)
+    mean = _mean(luminance, side)
+    contrast = (_mean(luminance.square(), side) - mean.square()).clamp(min=0).sqrt()
+    relative = contrast / (mean + 0.05)
+    saturation = (high - low) / high.clamp(min=0.05)
+    cold = torch.maximum(green, blue)
+    maps = {
+        "luminance": luminance, "low": low, "dark": dark, "contrast": contrast, "relative": relative,
+        "saturation": saturation, "warm": red - torch.minimum(green, blue), "red": red / cold.clamp(min=0.05),
+        "cold": cold,
+    }  # fmt: skip
+    found = {}
+    for name, percents in _PERCENTILES.items():
+        for percent, value in zip(percents, _quantiles(maps[name], percents), strict=True):
+            found[f"{name}_{percent:02d}"] = value
+    found |= _by_height(maps) | _by_block(luminance, low, high) | _of_colors(small[0], maps)
+    for other in ("luminance", "saturation", "relative"):
+        found[f"dark_with_{other}"] = _correlation(dark, maps[other])
+    lifted = F.softplus((small.new_tensor(found.pop("low_01")) - LIFTED) / 0.03)  # nothing is black, not in one channel
+    found["lifted_range"] = float(lifted) * (found["luminance_99"] - found["luminance_01"])
+    spread = luminance.std(correction=0).clamp(min=1e-3)
+    found["skew"] = float((luminance - luminance.mean()).pow(3).mean() / spread.pow(3))
+    found["white"], found["in_shadow"] = _share(high, 0.97, 0.01), _share(-mean, -0.15, 0.02)
+    return found
+
+
+_PERCENTILES = {
+    "luminance": (1, 10, 99), "low": (1,), "dark": (75,), "contrast": (25, 50, 75, 99), "relative": (25, 75),
+    "saturation": (25,), "warm": (5,), "red": (50,), "cold": (1, 99),
+}  # fmt: skip
+
+
+def _by_height(maps: dict[str, Tensor]) -> dict[str, float]:
+    """Of the upper, middle and lower third; and how a map goes with the height."""
+    rows, columns = maps["dark"].shape
+    height = torch.linspace(1, 0, rows)[:, None].expand(rows, columns)
+    found = {f"{name}_upwards": _correlation(maps[name], height) for name in _UPWARDS}
+    for where, third in zip(("top", "middle", "bottom"), torch.arange(rows).chunk(3), strict=True):
+        found[f"darkest_{where}"] = float(maps["luminance"][third].amin(1).mean())
+        found[f"dark_{where}"] = _quantiles(maps["dark"][third], (25,))[0]
+    return found
+
+
+_UPWARDS = ("dark", "contrast", "saturation")
+
+
+def _by_block(luminance: Tensor, low: Tensor, high: Tensor) -> dict[str, float]:
+    """Of 5×5 blocks: the range of brightness in each, and its darkest value over its brightest, as a veil makes it."""
+    shades, veils = torch.zeros(BLOCKS, BLOCKS), torch.zeros(BLOCKS, BLOCKS)
+    for i, rows in enumerate(torch.arange(low.shape[0]).tensor_split(BLOCKS)):
+        for j, columns in enumerate(torch.arange(low.shape[1]).tensor_split(BLOCKS)):
+            here = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+            least, most = _quantiles(luminance[here], (3, 97))
+            shades[i, j] = most - least
+            veils[i, j] = _quantiles(low[here], (3,))[0] / (_quantiles(high[here], (97,))[0] + 0.05)
+    return {"range_25": _quantiles(shades, (25,))[0], "veil_middle": float(veils[1:4].mean())}
+
+
+def _of_colors(small: Tensor, maps: dict[str, Tensor]) -> dict[str, float]:
+    """Of color: casts, the color of the light that is far away, and whether a photo is a toned monochrome one."""
+    red, green, blue = small
+    means = small.mean((1, 2))
+    edges = small.diff(dim=-1).abs().mean((1, 2)) + small.diff(dim=-2).abs().mean((1, 2)) + 1e-3
+    top = maps["dark"].flatten().topk(max(1, maps["dark"].numel() // 50)).indices
+    far = small.flatten(1)[:, top].mean(1)
+    u, v = red - (green + blue) / 2, (green - blue) * 3**0.5 / 2
+    strength = (u.square() + v.square()).sqrt().mean() + 1e-2
+    return {
+        "red_of_mean": float(means[0] / means[1:].max().clamp(min=0.02)),
+        "green_of_edges": float((edges[1] - edges[2]) / (edges[1] + edges[2])),
+        "far_saturation": float((far.max() - far.min()) / far.max().clamp(min=0.05)),
+        "one_hue": float((u.mean().square() + v.mean().square()).sqrt() / strength),
+        "blue": float((torch.sigmoid((blue - 1.15 * red) / 0.03) * torch.sigmoid((blue - green) / 0.02)).mean()),
+        "blue_top": float((blue - red)[: max(1, len(red) // 3)].mean()),
+        "color": float(((red - green).square() + (blue - green).square()).mean().sqrt()),
+        "tones": _tones(red - green, blue - green, maps["luminance"]),
+    }
+
+
+def _tones(one: Tensor, other: Tensor, luminance: Tensor, steps: int = 16) -> float:
+    """Root-mean-square difference of colors from the mean color of their brightness: 0 for grey and toned photos."""
+    place = (luminance.clamp(0, 1) * (steps - 1)).flatten()
+    left = place.floor().clamp(max=steps - 2)
+    weights = torch.stack([1 - (place - left), place - left])  # each value counts for the two steps beside it
+    index = torch.stack([left, left + 1]).long().flatten()
+    total = torch.zeros(steps).index_add_(0, index, weights.flatten()).clamp(min=1e-3)
+    power = torch.zeros(())
+    for color in (one.flatten(), other.flatten()):
+        curve = torch.zeros(steps).index_add_(0, index, (weights * color).flatten()) / total
+        power = power + (color - (weights * curve[index.view(2, -1)]).sum(0)).square().mean()
+    return float(power.sqrt())
+
+
+def _share(values: Tensor, limit: float, width: float) -> float:
+    """The share of values above a limit, with a soft step."""
+    return float(torch.sigmoid((values - limit) / width).mean())
+
+
+def _quantiles(values: Tensor, percents: tuple[int, ...]) -> list[float]:
+    return [float(v) for v in values.flatten().quantile(torch.tensor([p / 100 for p in percents]))]
+
+
+def _correlation(a: Tensor, b: Tensor) -> float:
+    """Pearson's, drawn to 0 where one of the maps is flat."""
+    a, b = a - a.mean(), b - b.mean()
+    return float((a * b).mean() / ((a.square().mean() + 1e-5) * (b.square().mean() + 1e-5)).sqrt())
+
+
+def _mean(x: Tensor, side: int) -> Tensor:
+    return F.avg_pool2d(x[None, None], side, 1, side // 2, count_include_pad=False)[0, 0]
+
+
+def _largest(x: Tensor, side: int) -> Tensor:
+    return F.max_pool2d(x[None, None], side, 1, side // 2)[0, 0]
