@@ -1,0 +1,135 @@
+"""The table of operators: blur, JPEG, low resolution, holes and specks, with what is known of them and without.
+
+    python benchmarks/operators.py --sets FOLDER [--only KIND ...] [--limit N]
+
+FOLDER holds KIND/degraded and KIND/clean, and KIND/side where something is known: kernels (.npy) or masks (white is
+missing). The kind is told by the beginning of its name (``KINDS``). ``known`` gives the method what is in side, or the
+file that says it; ``blind`` the pixels alone. PSNR of RGB in 8 bits, each photo's and the mean; seconds and passes are
+those of the fits. Writes benchmarks/results/operators.json, or restored/operators.json for a part of the kinds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import machine
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from zeroair_pl.api import Method
+from zeroair_pl.cli import process
+from zeroair_pl.errors import ConfigError, ZeroAIRError
+from zeroair_pl.method.restored import Restored
+from zeroair_pl.photos.finding import find_images
+from zeroair_pl.photos.reading import load_photo
+from zeroair_pl.photos.sizes import as_large_as
+
+
+class Kind(NamedTuple):
+    """How a kind is restored, by the beginning of its name."""
+
+    config: str
+    settings: dict[str, Any] = {}  # noqa: RUF012 - never changed
+    side: str = ""  # what its side files are
+    of_file: bool = False  # the photo's own file says what is known
+
+
+KINDS = {
+    "blur-motion": Kind("deblur_free", side="kernel"),
+    "blur": Kind("deblur", side="kernel"),
+    "jpeg": Kind("dejpeg", of_file=True),
+    "down-4": Kind("upscale", {"degradation": {"init_args": {"factor": 4}}}),
+    "down": Kind("upscale"),
+    "holes": Kind("inpaint", side="missing"),
+    "impulse": Kind("despeckle"),
+    "noise": Kind("denoise"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    process.prepare()  # before torch is loaded
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sets", type=Path, required=True, help="folder of the kinds")
+    parser.add_argument("--only", nargs="+", default=[], help="of the kinds")
+    parser.add_argument("--limit", type=int, default=None, help="photos of each kind")
+    options = parser.parse_args(argv)
+    try:
+        rows = list(measured(options.sets, options.only, options.limit))
+    except ZeroAIRError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    content = {"rows": rows, **machine.described()}
+    folder = Path("restored") if options.only or options.limit else None
+    print(f"all numbers: {machine.write('operators', content, folder)}")
+    return 0
+
+
+def measured(sets: Path, only: Sequence[str], limit: int | None) -> Iterator[dict[str, Any]]:
+    """One row for each kind and way, printed as it is known."""
+    found = [each for each in sorted(sets.iterdir()) if (each / "clean").is_dir()] if sets.is_dir() else []
+    chosen = [each for each in found if not only or each.name in only]
+    if not chosen:
+        raise ConfigError(f"--sets {sets}: no kind with a folder 'clean' there, or none of {', '.join(only)}.")
+    for folder in chosen:
+        kind = next((KINDS[name] for name in KINDS if folder.name.startswith(name)), None)
+        if kind is None:
+            print(f"{folder.name:24} no family for it yet")
+            continue
+        ways = ["known", "blind"] if kind.side or kind.of_file else ["blind"]
+        for way in ["known"] if kind.side == "missing" else ways:
+            row = of_kind(folder, kind, way, limit)
+            row = {"kind": folder.name, "way": way, "config": kind.config, **row}
+            print(
+                f"{folder.name:24}{way:7} {row['input']:6.2f} -> {row['psnr']:6.2f}   worst gain {row['worst']:6.2f}   "
+                f"{row['seconds']:5.1f} s   {row['nfe']:4.0f} passes",
+                flush=True,
+            )
+            yield row
+
+
+def of_kind(folder: Path, kind: Kind, way: str, limit: int | None) -> dict[str, Any]:
+    """Means over the photos of a kind, and each photo's PSNR."""
+    method = Method.from_config(kind.config, **kind.settings)
+    scores: dict[str, list[float]] = {}
+    seconds, passes = [], []
+    for source in find_images(folder / "degraded")[:limit]:
+        stem = source.path.stem
+        clean = load_photo(next((folder / "clean").glob(f"{stem}.*"))).pixels
+        photo = load_photo(source.path).pixels
+        side = {kind.side: side_of(folder, stem)} if kind.side and way == "known" else {}
+        restored: Restored = method.restore(source.path if way == "known" and kind.of_file else photo, stem, side=side)
+        scores[stem] = [psnr(as_large_as(photo, (clean.shape[1], clean.shape[2])), clean), psnr(restored.pixels, clean)]
+        seconds.append(restored.seconds)
+        passes.append(restored.nfe)
+    before, after = (np.array([pair[k] for pair in scores.values()]) for k in (0, 1))
+    return {
+        "photos": len(scores),
+        "input": round(float(before.mean()), 3),
+        "psnr": round(float(after.mean()), 3),
+        "worst": round(float((after - before).min()), 3),
+        "seconds": round(float(np.median(seconds)), 2),
+        "nfe": round(float(np.mean(passes)), 1),
+        "each": {stem: [round(value, 3) for value in pair] for stem, pair in scores.items()},
+    }
+
+
+def side_of(folder: Path, stem: str) -> Any:
+    """A kernel (h, w), or a mask (H, W) of 0 and 1."""
+    file = next((folder / "side").glob(f"{stem}.*"))
+    return np.load(file) if file.suffix == ".npy" else np.asarray(Image.open(file).convert("L")) / 255
+
+
+def psnr(image: Tensor, clean: Tensor) -> float:
+    """Of two images (3, H, W) in [0, 1], rounded to 8 bits."""
+    difference = (255 * image.clamp(0, 1)).round() - (255 * clean).round()
+    return float(10 * torch.log10(255**2 / difference.square().mean().clamp(min=1e-9)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""The table of operators, on sets of one toy photo each."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from helpers.command import scripts
+from helpers.scenes import crop
+
+
+def write(path: Path, x: torch.Tensor) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray((x[0].permute(1, 2, 0) * 255).round().byte().numpy()).save(path, quality=20)
+
+
+def test_known_and_blind_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    clean = crop("haze_workshop", 96)
+    for kind, suffix in (("jpeg-20", "jpg"), ("holes", "png"), ("rain", "png")):
+        write(tmp_path / "sets" / kind / "clean" / "one.png", clean)
+        write(tmp_path / "sets" / kind / "degraded" / f"one.{suffix}", clean)
+    mask = np.zeros((96, 96), np.uint8)
+    mask[30:34] = 255
+    (tmp_path / "sets" / "holes" / "side").mkdir()
+    Image.fromarray(mask).save(tmp_path / "sets" / "holes" / "side" / "one.png")
+    assert operators.main(["--sets", str(tmp_path / "sets"), "--limit", "1"]) == 0
+    rows = {(row["kind"], row["way"]): row for row in json.loads(Path("restored/operators.json").read_text())["rows"]}
+    assert set(rows) == {("jpeg-20", "known"), ("jpeg-20", "blind"), ("holes", "known")}
+    assert rows["jpeg-20", "known"]["psnr"] > rows["jpeg-20", "known"]["input"]
+    assert "no family for it yet" in capsys.readouterr().out
+
+
+def test_a_folder_without_kinds_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    operators = scripts("operators")
+    assert operators.main(["--sets", str(tmp_path)]) == 2
+    assert "no kind with a folder 'clean' there" in capsys.readouterr().err
