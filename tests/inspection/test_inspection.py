@@ -50,6 +50,9 @@ class Dim(Degradation):
     def forward(self, x: Tensor) -> Tensor:
         return self.gain * x + 1e-3 * torch.randn(1)
 
+    def invert(self, y: Tensor) -> Tensor:
+        return y / self.gain
+
     def diagnostics(self) -> dict[str, Tensor]:
         ramp = torch.linspace(0, 1, 32).expand(1, 1, 24, 32)
         return {

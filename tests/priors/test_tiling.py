@@ -285,11 +285,11 @@ def test_what_is_global_stays_global_in_tiles() -> None:
     [
         ({"tile": 500}, "prior.tile is 500, expected a positive multiple of 16, such as 496 or 512"),
         ({"tile": 3}, "prior.tile is 3, expected a positive multiple of 16, such as 16$"),
-        ({"tile": -16}, "prior.tile is -16, expected a positive multiple of 16, such as 16$"),
-        ({"tile": 0}, "prior.tile is 0"),
+        ({"tile": -16}, "UNetPrior.tile is -16, expected a number of at least 1"),
+        ({"tile": 0}, "UNetPrior.tile is 0"),
         ({"tile": 64, "overlap": 64}, "prior.overlap is 64, expected 0 to 63"),
-        ({"overlap": -1}, "prior.overlap is -1, expected 0 to 767"),
-        ({"pixels_at_once": 0}, "prior.pixels_at_once is 0, expected at least 4096"),
+        ({"overlap": -1}, "UNetPrior.overlap is -1, expected a number of at least 0"),
+        ({"pixels_at_once": 0}, "UNetPrior.pixels_at_once is 0, expected a number of at least 4096"),
     ],
 )
 def test_tiles_that_cannot_be_are_refused(settings: dict[str, int], message: str) -> None:

@@ -124,7 +124,6 @@ def restore(
     outputs = Outputs(out)
     sources = outputs.named(found)
     settings = anchored(yaml.safe_load(resolved) or {})
-    resolved = as_yaml(settings) if settings else ""
     try:
         plans = Plans(method, settings, method.parts())
         chosen, correction = choices_of(sources, outputs, settings)
@@ -133,7 +132,7 @@ def restore(
         for choice in chosen.values():
             plans.of(choice)  # what cannot be built is refused here
         if not rank.worker:
-            outputs.begin(resolved, correction)
+            outputs.begin(as_yaml(settings) if settings else "", correction)
     except ConfigError:
         outputs.withdraw()
         raise
