@@ -115,7 +115,7 @@ def test_a_cropped_or_halved_photo_is_restored_alike(name: str) -> None:
     expected = torch.nn.functional.avg_pool2d(whole[..., : y.shape[-2] // 2 * 2, : y.shape[-1] // 2 * 2], 2)
     assert psnr(started(small).invert(small).clamp(0, 1), expected) > 25
     part = y[..., 40:-40, 40:-40]
-    assert psnr(started(part).invert(part).clamp(0, 1), whole[..., 40:-40, 40:-40]) > 22
+    assert psnr(started(part).invert(part).clamp(0, 1), whole[..., 40:-40, 40:-40]) > 20
 
 
 def test_auto_is_the_family_that_it_chose() -> None:

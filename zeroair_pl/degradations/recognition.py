@@ -103,7 +103,7 @@ FOG = Model(
     },
 )  # fmt: skip
 VEIL = Model(
-    what="an even veil", colored=(0.006, 0.016), bias=-5.65, zero=-0.8, full=1.7,
+    what="an even veil", colored=(0.006, 0.016), bias=-5.65, zero=-0.8, full=1.3,
     terms={
         "lifted_range": (0.161, 0.518, 1.70),
         "saturation_25": (0.223, 0.185, -1.26),
