@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -19,8 +20,9 @@ def write(path: Path, x: torch.Tensor) -> None:
     Image.fromarray((x[0].permute(1, 2, 0) * 255).round().byte().numpy()).save(path, quality=20)
 
 
+@scripts("benchmarks/operators.py")
 def test_known_and_blind_rows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     clean = crop("haze_workshop", 96)
@@ -31,14 +33,16 @@ def test_known_and_blind_rows(
     mask[30:34] = 255
     (tmp_path / "sets" / "holes" / "side").mkdir()
     Image.fromarray(mask).save(tmp_path / "sets" / "holes" / "side" / "one.png")
-    assert operators.main(["--sets", str(tmp_path / "sets"), "--limit", "1"]) == 0
+    assert script.main(["--sets", str(tmp_path / "sets"), "--limit", "1"]) == 0
     rows = {(row["kind"], row["way"]): row for row in json.loads(Path("restored/operators.json").read_text())["rows"]}
     assert set(rows) == {("jpeg-20", "known"), ("jpeg-20", "blind"), ("holes", "known")}
     assert rows["jpeg-20", "known"]["psnr"] > rows["jpeg-20", "known"]["input"]
     assert "no family for it yet" in capsys.readouterr().out
 
 
-def test_a_folder_without_kinds_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    operators = scripts("operators")
-    assert operators.main(["--sets", str(tmp_path)]) == 2
+@scripts("benchmarks/operators.py")
+def test_a_folder_without_kinds_is_one_line(
+    script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert script.main(["--sets", str(tmp_path)]) == 2
     assert "no kind with a folder 'clean' there" in capsys.readouterr().err
