@@ -53,6 +53,14 @@ def test_restore_a_photo_says_what_is_wrong_with_it(script: ModuleType, tmp_path
         script.main(tmp_path / "broken.png", tmp_path / "out", **QUICK)
 
 
+@scripts("examples/06_an_operator_of_my_own.py")
+def test_an_operator_of_my_own(script: ModuleType, tmp_path: Path) -> None:
+    """With the prior that is shipped, on a small part of a photo."""
+    Image.open(ROOT / "examples" / "clean" / "haze_workshop.png").crop((60, 60, 188, 188)).save(tmp_path / "clean.png")
+    start, restored = script.main(tmp_path / "clean.png", tmp_path / "out")
+    assert restored > start + 3
+
+
 @scripts("examples/02_a_degradation_of_my_own.py")
 def test_a_degradation_of_my_own(script: ModuleType, tmp_path: Path) -> None:
     before, after = script.main(save_toy(tmp_path / "clean.png", 3, 48, 48), tmp_path / "out", **QUICK)
