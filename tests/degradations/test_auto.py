@@ -73,6 +73,14 @@ def test_a_little_more_of_it_changes_a_little(name: str, kind: str) -> None:
     assert amounts[-1] > 0.15
 
 
+@pytest.mark.parametrize("name", PHOTOS)
+@pytest.mark.parametrize("light", [0.2, 0.1])
+def test_the_dark_is_found_however_dark_it_is(name: str, light: float) -> None:
+    phi = started(light * clean(name))
+    assert phi.kind == "LowLight"
+    assert phi.amount > 0.3
+
+
 @pytest.mark.parametrize("kind", ["Haze", "LowLight", "Underwater"])
 @pytest.mark.parametrize("frame", [0.0, 1.0])
 def test_a_frame_changes_nothing(kind: str, frame: float) -> None:

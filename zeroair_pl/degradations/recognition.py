@@ -69,15 +69,28 @@ def look_for(family: str, y: Tensor) -> Finding:
     """How much of a family's work (``Haze``, ``LowLight``, ``Underwater``) the photo ``y`` (1, 3, H, W) shows."""
     values = statistics(looked_at(y))
     found = [_find(model, values) for model in MODELS[family]]
+    if family == "LowLight":
+        found.append(_underexposed(values))
     return max(found, key=lambda finding: finding.severity)
+
+
+def _underexposed(values: dict[str, float]) -> Finding:
+    """Not even the lights are bright, and there is more in the dark than a few lights: what the models, fit to photos
+    that can be looked at, do not know of."""
+    light = values["luminance_99"]
+    share = _ramp(light, 0.27, 0.18) * _ramp(values["range_25"] / max(light, 0.01), 0.28, 0.4)
+    return Finding(share * share, f"darkness: luminance 99 {light:.2f} (usually 0.86)" if share > 0 else "")
+
+
+def _ramp(value: float, zero: float, full: float) -> float:
+    return min(1.0, max(0.0, (value - zero) / (full - zero)))
 
 
 def _find(model: Model, values: dict[str, float]) -> Finding:
     parts = model.parts(values)
     share = max(0.0, (model.bias + sum(parts.values()) - model.zero) / (model.full - model.zero))
     if model.colored:
-        toned, colored = model.colored
-        share *= min(1.0, max(0.0, (values["tones"] - toned) / (colored - toned)))
+        share *= _ramp(values["tones"], *model.colored)
     told = [name for name in sorted(parts, key=lambda name: -parts[name])[:MOST] if parts[name] > 0]
     words = [f"{name.replace('_', ' ')} {values[name]:.2f} (usually {model.terms[name][0]:.2f})" for name in told]
     return Finding(share * share, f"{model.what}: {', '.join(words)}" if share > 0 else "")
