@@ -5,8 +5,8 @@ family's work is on it. The severity is the square of how far z is on the way fr
 doubtful changes a photo little. Haze has two models: fog that grows with the distance, and a veil that is the same
 everywhere.
 
-The numbers below were fit once, by ``benchmarks/fit_recognition.py``, to photos of these kinds and to composed ones;
-see docs/method.md. They know no photo, and nothing here is learned when a photo is restored.
+The numbers below were fit once to photos of these kinds and to composed ones; docs/method.md says how, and
+``benchmarks/fit_recognition.py`` makes such a fit. Nothing here is learned when a photo is restored.
 """
 
 from __future__ import annotations
