@@ -1,4 +1,4 @@
-"""The numbers of zeroair_pl/degradations/recognition.py: a ridge logistic fit to folders of photos.
+"""Numbers like those of zeroair_pl/degradations/recognition.py: a ridge logistic fit to folders of photos.
 
     python benchmarks/fit_recognition.py DARK --with dim:5 night:2 --without ordinary:2 photos:0.3
 

@@ -74,6 +74,14 @@ def test_a_little_more_of_it_changes_a_little(name: str, kind: str) -> None:
     assert amounts[-1] > 0.15
 
 
+@pytest.mark.parametrize("name", PHOTOS)
+@pytest.mark.parametrize("light", [0.2, 0.1])
+def test_the_dark_is_found_however_dark_it_is(name: str, light: float) -> None:
+    phi = started(light * clean(name))
+    assert phi.kind == "LowLight"
+    assert phi.amount > 0.3
+
+
 @pytest.mark.parametrize("kind", ["Haze", "LowLight", "Underwater"])
 @pytest.mark.parametrize("frame", [0.0, 1.0])
 def test_a_frame_changes_nothing(kind: str, frame: float) -> None:
@@ -205,3 +213,11 @@ def test_a_large_photo_is_looked_at_in_parts() -> None:
     assert look.nfe == 1 + 4 + 2
     assert [tuple(y.shape) for y in seen] == [(1, 3, 64, 96), (4, 3, 192, 192), (2, 3, 100, 192)]
     assert estimate_noise_level(seen[0]) > 0
+
+
+def test_a_dark_scene_with_a_bright_light_in_it_is_meant_so() -> None:
+    dark = 0.2 * clean("dark_tulips", 200) ** 1.5
+    lamp = dark.clone()
+    lamp[..., 90:102, 90:110] = 0.9
+    assert LowLight.severity(dark) > 0.9
+    assert LowLight.severity(lamp) < 0.1

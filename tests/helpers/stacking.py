@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from helpers.moments import photos
+from helpers.scenes import clean
 from zeroair_pl.checks.samples import blurred
 from zeroair_pl.tensors.per_image import PerImage, build_per_image
 
@@ -22,8 +23,9 @@ def images(seed: int = 0, count: int = 3) -> Tensor:
 
 def mixed() -> Tensor:
     """Five photos: haze, dark, haze, nothing, dark. Such is what ``Auto`` finds."""
-    first, second, third, _, fifth = photos(5, 20, 24)
-    return torch.stack([0.5 * first + 0.45, 0.1 * second, 0.4 * third + 0.5, first, 0.2 * fifth])
+    first, _, third = photos(3, 20, 24)
+    second, fifth = (0.16 * clean(name, 24)[0, :, :20, :24] ** 1.2 for name in ("dark_tulips", "noise_blossom"))
+    return torch.stack([0.5 * first + 0.45, second, 0.4 * third + 0.5, first, fifth])
 
 
 def members(y: Tensor, family: Callable[[], nn.Module]) -> PerImage:

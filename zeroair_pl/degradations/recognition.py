@@ -5,14 +5,14 @@ family's work is on it. The severity is the square of how far z is on the way fr
 doubtful changes a photo little. Haze has two models: fog that grows with the distance, and a veil that is the same
 everywhere.
 
-The numbers below were fit once, by ``benchmarks/fit_recognition.py``, to photos of these kinds and to composed ones;
-see docs/method.md. They know no photo, and nothing here is learned when a photo is restored.
+The numbers below were fit once to photos of these kinds and to composed ones; docs/method.md says how.
+Nothing here is learned when a photo is restored.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -69,15 +69,35 @@ def look_for(family: str, y: Tensor) -> Finding:
     """How much of a family's work (``Haze``, ``LowLight``, ``Underwater``) the photo ``y`` (1, 3, H, W) shows."""
     values = statistics(looked_at(y))
     found = [_find(model, values) for model in MODELS[family]]
+    if family == "LowLight":
+        meant = _meant_dark(values)
+        found = [replace(each, severity=each.severity * (1 - meant)) for each in [*found, _underexposed(values)]]
     return max(found, key=lambda finding: finding.severity)
+
+
+def _meant_dark(values: dict[str, float]) -> float:
+    """0 to 1: nearly everything is dark, and yet a light or a glint is bright, as in a photo of a dark thing or of the
+    night that is exposed as it is meant to be. Of a photo that got too little light, its lights tell too."""
+    return _ramp(values["bright_95"], 0.30, 0.25) * _ramp(values["bright_999"], 0.55, 0.70)
+
+
+def _underexposed(values: dict[str, float]) -> Finding:
+    """Not even the lights are bright, and there is more in the dark than a few lights: what the models, fit to photos
+    that can be looked at, do not know of."""
+    light = values["luminance_99"]
+    share = _ramp(light, 0.27, 0.18) * _ramp(values["range_25"] / max(light, 0.01), 0.28, 0.4)
+    return Finding(share * share, f"darkness: luminance 99 {light:.2f} (usually 0.86)" if share > 0 else "")
+
+
+def _ramp(value: float, zero: float, full: float) -> float:
+    return min(1.0, max(0.0, (value - zero) / (full - zero)))
 
 
 def _find(model: Model, values: dict[str, float]) -> Finding:
     parts = model.parts(values)
     share = max(0.0, (model.bias + sum(parts.values()) - model.zero) / (model.full - model.zero))
     if model.colored:
-        toned, colored = model.colored
-        share *= min(1.0, max(0.0, (values["tones"] - toned) / (colored - toned)))
+        share *= _ramp(values["tones"], *model.colored)
     told = [name for name in sorted(parts, key=lambda name: -parts[name])[:MOST] if parts[name] > 0]
     words = [f"{name.replace('_', ' ')} {values[name]:.2f} (usually {model.terms[name][0]:.2f})" for name in told]
     return Finding(share * share, f"{model.what}: {', '.join(words)}" if share > 0 else "")

@@ -44,6 +44,7 @@ def statistics(small: Tensor) -> dict[str, float]:
     found["lifted_range"] = float(lifted) * (found["luminance_99"] - found["luminance_01"])
     spread = luminance.std(correction=0).clamp(min=1e-3)
     found["skew"] = float((luminance - luminance.mean()).pow(3).mean() / spread.pow(3))
+    found["bright_95"], found["bright_999"] = (float(high.flatten().quantile(q)) for q in (0.95, 0.999))
     found["white"], found["in_shadow"] = _share(high, 0.97, 0.01), _share(-mean, -0.15, 0.02)
     return found
 

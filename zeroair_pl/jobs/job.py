@@ -81,7 +81,8 @@ class Job:
                 task.row = replace(record.row, input=str(source.path), status="skipped", reason="")
                 return task
             photo = load_photo(source.path)
-            photo = replace(photo, side={**photo.side, **self.beside.read(source.name, photo)})
+            if found := self.beside.read(source.name, photo):
+                photo = replace(photo, side={**photo.side, **found})
             task.row = replace(task.row, height=photo.size[0], width=photo.size[1])
             path = output_path(self.outputs.folder, source, photo)
             self._may_write(path, source, depends["sha256"], record)

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state
 from torch.utils._pytree import tree_leaves, tree_map
 
-_OWN = {"training", *vars(nn.Module())}  # attributes that every module has
+# Attributes that every module has; and words, which nothing is computed from.
+_OWN = {"training", "reason", *vars(nn.Module())}
 
 
 class Stack(nn.Module):
