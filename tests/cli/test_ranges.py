@@ -13,6 +13,7 @@ import torch
 
 import zeroair_pl
 from helpers.command import TOY, run, save_toy
+from helpers.registry import PREFIX
 from zeroair_pl import plugins
 from zeroair_pl.commands.evaluate import evaluate
 from zeroair_pl.commands.prior_sample import sample
@@ -165,7 +166,7 @@ def test_every_range_is_in_the_docs() -> None:
     plugins.load_plugins([])  # those that are shipped
     found = {f"{group}{name}": each for group, of in GROUPS.items() for name, each in ranges_of(of).items()}
     for entry in plugins.entries():
-        if entry.origin == "built in" or entry.origin.startswith("plugins/"):
+        if entry.origin == "built in" or entry.origin.startswith(("plugins/", PREFIX)):  # loaded here, or by a contract
             found |= {f"{entry.name}.{name}": each for name, each in entry.ranges.items()}
     expected = [f"| `{name}` | {each} |" for name, each in found.items()]
     text = SETTINGS.read_text(encoding="utf-8").partition("### Ranges")[2].partition("\nNo weight")[0]
