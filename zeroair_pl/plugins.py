@@ -185,7 +185,7 @@ def _load_file(file: Path) -> Broken | None:
         return _loaded.files[path]
     if file.stem in _loaded.stems:  # only where a program changes its working folder
         return Broken(_short(file), 0, f"a plugin of this name was loaded before, {_short(_loaded.stems[file.stem])}")
-    if any(getattr(module, "__file__", None) == str(path) for module in list(sys.modules.values())):
+    if any(getattr(module, "__file__", None) == str(path) for module in sys.modules.copy().values()):
         return None  # imported by the program itself: a second copy would define each class twice
     name = f"{PACKAGE}.{file.stem}"
     before = _names()

@@ -13,6 +13,7 @@ from helpers.toys import toy_photo
 from zeroair_pl.checks import CHECKS, Check
 from zeroair_pl.checks.samples import blurred, degraded
 from zeroair_pl.degradations import Chain, Degradation, Haze, Noise
+from zeroair_pl.method.restoration import Modelling, Restoration
 from zeroair_pl.tensors.per_image import build_per_image
 
 
@@ -46,10 +47,13 @@ def test_contract(family: Any, check: Check) -> None:
 def test_members_can_be_computed_as_one(family: Any) -> None:
     """As accelerators do for a batch of photos; see ``stacks``. A family that cannot be is computed one by one there:
     right, but slow."""
-    if family.learn is not Degradation.learn:
-        pytest.skip("it learns by itself, and is never computed together")
     y = torch.cat([degraded(33, 48), 0.9 * degraded(33, 48).flip(-1), degraded(33, 48).flip(-2) ** 1.2])
     x = torch.cat([toy_photo(33, 48, seed).clamp(0.1, 0.9) for seed in range(3)])
+    if family.learn is not Degradation.learn:  # it learns by itself, each photo's own: it is computed one by one
+        module = Restoration(y, ["a.png", "b.png", "c.png"], family, Modelling([]), looks=[blurred] * 3)
+        module.stack()
+        assert not module.phi.stacked
+        return
     apart, together = (build_per_image(family, ["a.png", "b.png", "c.png"], 0, "degradation") for _ in range(2))
     for i in range(3):
         for group in (apart, together):

@@ -61,7 +61,7 @@ def test_one_finite_value_for_each_image(kind: Any, auxiliary: bool, family: Any
 
 @every_loss
 @pytest.mark.parametrize("auxiliary", [False, True])
-def test_an_image_does_not_know_its_company(kind: Any, auxiliary: bool) -> None:
+def test_an_image_does_not_depend_on_its_batch(kind: Any, auxiliary: bool) -> None:
     loss = kind()
     state = state_for(loss, auxiliary=auxiliary)
     wanted = loss(state)[0]

@@ -107,7 +107,7 @@ def test_a_kernel_of_one_direction_moves_no_photo() -> None:
     kernel = torch.zeros(5, 5)
     kernel[0, 1] = 1
     phi = fitted_to(Blur, crop("haze_workshop", 48))
-    phi.kernel = kernel
+    phi.h = kernel
     point = torch.zeros(1, 3, 52, 52)
     point[..., 20, 20] = 1
     found = phi(point)[0, 0].argmax()
@@ -175,6 +175,14 @@ def test_tables_are_found_where_blocks_begin_anywhere(offset: tuple[int, int]) -
     found = found_in(y[..., offset[0] :, offset[1] :])
     assert found is not None
     assert (found.quality(), found.top, found.left) == (25.0, *offset)
+
+
+@pytest.mark.parametrize("offset", [(0, 0), (3, 5), (11, 5), (3, 13), (8, 8)])
+def test_blocks_of_chroma_that_is_stored_once_begin_at_every_other(offset: tuple[int, int]) -> None:
+    _, y = jpeg(0.2 + 0.6 * crop("haze_workshop", 200), 25, 2)
+    found = found_in(y[..., offset[0] :, offset[1] :])
+    assert found is not None
+    assert (found.pool, found.top, found.left) == ((2, 2), *offset)
 
 
 @pytest.mark.parametrize("name", PHOTOS)
@@ -271,7 +279,7 @@ def test_a_kernel_of_any_form_is_found() -> None:
     y = noisy(convolved(x, kernel), 0.006)
     phi = Blur("free")
     phi.initialize(y, {}, FirstLook(bundled()))
-    found = phi.get_buffer("kernel")
+    found = phi.get_buffer("h")
     assert float(found.sum()) == pytest.approx(1, abs=1e-4)
     again = convolved(F.pad(clean, [len(found) // 2] * 4, mode="replicate"), found)
     assert psnr(again, y) > psnr(clean, y) + 3, "the photo under the kernel is what was taken, better than no kernel"

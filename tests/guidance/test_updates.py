@@ -131,7 +131,7 @@ def test_no_terms_no_move() -> None:
 
 @pytest.mark.parametrize("update", [GradientUpdate(), GradientUpdate(on="mean"), ProximalUpdate(), MatchedUpdate()])
 @pytest.mark.parametrize("auxiliary", [False, True])
-def test_an_image_does_not_know_its_company(update: Any, auxiliary: bool) -> None:
+def test_an_image_does_not_depend_on_its_batch(update: Any, auxiliary: bool) -> None:
     y, x0 = scene(24, count=2)
     terms = [*only(Fidelity()), *only(TotalVariation(), 0.1)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,7 @@ def test_a_batch_that_is_stopped_goes_on_where_it_was_saved(folder: Path, monkey
     assert outcome.status == 130
     assert "3 restored, 2 not begun" in outcome.out
     assert checkpoints("out") == ["3.ckpt"]
+    time.sleep(1.1)  # the board sorts the files of a run by their second
     outcome, seen = stoppable("out", 0, "--batch", "3")
     assert outcome.status == 0, outcome.err
     assert seen == 8 - 4, "of the five steps before the stop, four were saved"

@@ -103,7 +103,9 @@ def test_a_refused_run_writes_nothing(folder: Path) -> None:
     before = everything()
     assert restore(out="in").error == "in/a.png: the output would replace the input; name another folder with --out."
     assert run("restore", "--images", "in/none", "--out", "out", *WORDS).status == 2
-    assert restore("--guidance.terms", "[{loss: test_restore.WrongSetting}]", "--tensorboard", "true").status == 2
+    assert (
+        restore("--guidance.terms", "[{loss: test_restore_trouble.WrongSetting}]", "--tensorboard", "true").status == 2
+    )
     assert restore("--degradation", "Neural", "--sampling.sampler", "NoiseMatchedSampler").status == 2
     assert everything() == before
     assert sorted(path.name for path in folder.iterdir()) == ["in"]
@@ -113,7 +115,7 @@ def test_a_run_that_is_refused_in_a_folder_of_results_leaves_it_as_it_was(folder
     assert restore("--tensorboard", "true").status == 0
     before = everything()
     save_toy(folder / "in/0.png", 5)
-    outcome = restore("--guidance.terms", "[{loss: test_restore.WrongSetting}]", "--tensorboard", "true")
+    outcome = restore("--guidance.terms", "[{loss: test_restore_trouble.WrongSetting}]", "--tensorboard", "true")
     assert outcome.status == 2
     after = everything()
     del after["in/0.png"]

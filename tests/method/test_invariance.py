@@ -1,4 +1,4 @@
-"""What a result must not depend on: threads, global state, and a restart. Of company, see ``test_solve``."""
+"""What a result must not depend on: threads, global state, and a restart. For batches see ``test_solve``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Photos of one size on a CPU: each is computed by itself, whatever its company is and becomes."""
+"""Photos of one size on a CPU: each is computed by itself, and no other photo of the batch changes its result."""
 
 from __future__ import annotations
 

@@ -184,7 +184,7 @@ def test_eta_is_the_share_of_fresh_noise(eta: float) -> None:
 
 
 @pytest.mark.parametrize("name", ["DDPMScheduler", "EulerAncestralDiscreteScheduler", "LCMScheduler"])
-def test_fresh_noise_of_an_image_does_not_depend_on_its_company(name: str) -> None:
+def test_fresh_noise_of_an_image_does_not_depend_on_its_batch(name: str) -> None:
     x0 = torch.cat([clean(), clean().flip(-1)])
     x = torch.randn(x0.shape, generator=torch.Generator().manual_seed(1))
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zeroair_pl.checks.samples import EXTREMES, blurred, degraded, fitted_to, toy_photo
-from zeroair_pl.degradations.base import Degradation
+from zeroair_pl.degradations.base import Degradation, Moment
 from zeroair_pl.degradations.noise_models import MAX_NOISE, MIN_NOISE
 from zeroair_pl.degradations.promises import broken_promise
 from zeroair_pl.tensors.per_image import build_per_image
@@ -211,9 +211,16 @@ def stored_whole(family: Any) -> None:
     with torch.no_grad():
         for p in learned.parameters():
             p.add_(0.02)
+    moment, estimate = Moment(0.1, 0.05, 1.0), learned.first_estimate(y).detach() * 0.9 + 0.05
+    with torch.no_grad():
+        learned.learn(estimate, y, moment)
     again = fitted_to(family, y, seed=1)
     again.load_state_dict(learned.state_dict())
     with torch.no_grad():
+        for phi in (learned, again):
+            phi.learn(estimate * 0.98, y, moment)
+        steps = [phi.proximal(estimate, y, torch.tensor([0.05])) for phi in (learned, again)]
+        assert torch.equal(*steps), "what learn has learned is not stored: an interrupted fit ends otherwise"
         x = F.interpolate(y, size=learned.shape(y))
         assert torch.equal(again(x), learned(x)), "what is loaded does not degrade as what was stored"
         assert torch.equal(again.noise_level(), learned.noise_level()), "the noise level is not stored"

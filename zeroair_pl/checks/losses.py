@@ -27,7 +27,7 @@ def one_value_each(kind: Any) -> None:
     assert all(torch.equal(a, b) for a, b in zip(kept, (state.y, state.x0), strict=True)), "changes the state"
 
 
-def no_company(kind: Any) -> None:
+def any_batch(kind: Any) -> None:
     """gives an image the same value in any batch, to rounding"""
     loss, (y, x0) = kind(), _images()
     value, alone = loss(_state(loss, y, x0))[0], loss(_state(loss, y[:1], x0[:1]))[0]
@@ -88,4 +88,4 @@ def _state(loss: Any, y: Tensor, x0: Tensor) -> GuidanceState:
     return state.at(x0)
 
 
-CHECKS: list[Callable[[Any], None]] = [one_value_each, no_company, gradients, free_of_size, learns_nothing]
+CHECKS: list[Callable[[Any], None]] = [one_value_each, any_batch, gradients, free_of_size, learns_nothing]

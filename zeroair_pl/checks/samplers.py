@@ -91,11 +91,11 @@ def own_state(kind: Any) -> None:
     assert not (new := set(vars(sampler)) - before), f"the one that was given now has {', '.join(sorted(new))}"
 
 
-def company(kind: Any) -> None:
-    """gives an image nearly the same result in any company"""
+def batches(kind: Any) -> None:
+    """gives an image nearly the same result in any batch"""
     alone, both = _result(kind()).restored, _result(kind(), photos=2).restored
     error = float((both[:1] - alone).abs().max())
     assert error < 0.02, f"differs by {error:.3f}"
 
 
-CHECKS: list[Callable[[Any], None]] = [decreasing, refuses, restores, counts, same_seed, own_state, company]
+CHECKS: list[Callable[[Any], None]] = [decreasing, refuses, restores, counts, same_seed, own_state, batches]

@@ -52,7 +52,7 @@ def _is_path(key: str, value: str) -> bool:
 def _folders_of_plugins(settings: Mapping[str, Any]) -> list[str]:
     """Of the plugin files that define a class which the settings name, but for those that came with the program."""
     names, folders = set(_names(settings)), []
-    for module, loaded in list(sys.modules.items()):
+    for module, loaded in sys.modules.copy().items():  # another thread may import something meanwhile
         file = getattr(loaded, "__file__", None)
         if module.startswith(f"{PACKAGE}.") and file and names & set(vars(loaded)):
             folders.append(str(Path(file).parent))

@@ -11,7 +11,7 @@ from zeroair_pl.degradations.low_light import LowLight
 from zeroair_pl.degradations.missing import Missing
 from zeroair_pl.degradations.neural import Neural
 from zeroair_pl.degradations.noise import Noise
-from zeroair_pl.degradations.noise_models import NoiseModel, SignalDependentNoise
+from zeroair_pl.degradations.noise_models import NoiseModel
 from zeroair_pl.degradations.underwater import Underwater
 
 __all__ = [
@@ -31,6 +31,5 @@ __all__ = [
     "NoiseModel",
     "Observation",
     "Side",
-    "SignalDependentNoise",
     "Underwater",
 ]

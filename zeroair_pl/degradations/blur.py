@@ -13,6 +13,7 @@ from torch import Tensor
 from zeroair_pl.degradations import spectrum
 from zeroair_pl.degradations.base import Degradation, Denoise, Side
 from zeroair_pl.degradations.free_kernel import LEVELS, MODEL, estimate_kernel
+from zeroair_pl.degradations.noise_level import rounding
 from zeroair_pl.degradations.spectrum import Spectrum
 from zeroair_pl.ranges import Range
 from zeroair_pl.tensors.turns import turned, turned_back
@@ -37,7 +38,7 @@ class Blur(Degradation):
     filled with those of the last iterate (expectation maximization).
 
     Args:
-        shape_of_kernel: ``gaussian``, ``disc`` (defocus), ``line`` (even motion), ``auto`` for the likelier of Gaussian
+        kernel: ``gaussian``, ``disc`` (defocus), ``line`` (even motion), ``auto`` for the likelier of Gaussian
             and disc, or ``free`` for a kernel of any form up to 41 px, which takes ninety passes of the prior at
             smaller sizes and may fail.
         size: standard deviation of the Gaussian, radius of the disc, length of the line, in pixels; 0 to find it.
@@ -46,52 +47,58 @@ class Blur(Degradation):
 
     batched = False  # the border depends on the kernel
 
-    def __init__(
-        self, shape_of_kernel: Kind = "auto", size: Annotated[float, Range(0, 60)] = 0.0, angle: float = 0.0
-    ) -> None:
+    def __init__(self, kernel: Kind = "auto", size: Annotated[float, Range(0, 60)] = 0.0, angle: float = 0.0) -> None:
         super().__init__()
-        self.shape_of_kernel, self.size, self.angle = shape_of_kernel, size, angle
-        self.found = ""
+        self._kernel, self.size, self.angle = kernel, size, angle
+        self.found: dict[str, float] = {}
 
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
         super().initialize(y, side, denoise)
-        kernel = self._kernel(y)
         if "kernel" in side:
-            kernel, self.found = side["kernel"].to(y), ""
-        elif self.shape_of_kernel == "free":
-            kernel, self.found = self._free(y, denoise), ""
-        self.register_buffer("kernel", kernel)
+            h = side["kernel"].to(y)
+            self._search(y)  # for the noise alone
+        elif self._kernel == "free":
+            h = self._free(y, denoise)
+        else:
+            h = self._of_few_numbers(y)
+        self.register_buffer("h", h)
 
-    def _kernel(self, y: Tensor) -> Tensor:
-        kind, size, angle = str(self.shape_of_kernel), self.size, math.radians(self.angle)
-        noise = float(self.noise_level().detach())
-        if size == 0 and kind == "line":
+    def _of_few_numbers(self, y: Tensor) -> Tensor:
+        """The kernel of a stated or found form; one value where the photo shows no blur."""
+        kind, size, angle = str(self._kernel), self.size, math.radians(self.angle)
+        if size:
+            kind = "gaussian" if kind == "auto" else kind
+        elif kind == "line":
+            noise = float(self.noise_level().detach())
             (size, angle), _ = spectrum.search(Spectrum(y, 60, 36), spectrum.line, noise)
             angle = -angle  # rows run downwards
-        elif size == 0:
-            seen = Spectrum(y)
-            names = [name for name in RESPONSES if kind in ("auto", "free", name)]
-            levels = [noise * share for share in LESS]  # sharp texture may have been taken for noise
-            tried = {(n, s): spectrum.search(seen, RESPONSES[n], s) for n in names for s in levels}
-            kind, noise = min(tried, key=lambda place: tried[place][1])
-            (size,) = tried[kind, noise][0]
-            self.noise.start(noise)
-        elif kind == "auto":
-            kind = "gaussian"
-        self.found, self.size_found, self.angle_found = kind, size, angle
-        if self.size == 0 and size < SHARP[kind]:
-            self.found, self.size_found = "sharp", 0.0
-            return torch.ones(1, 1)
-        return kernel_of(kind, size, angle)
+        else:
+            kind, size = self._search(y)
+        sharp = self.size == 0 and size < SHARP[kind]
+        self.found = {"size": 0.0} if sharp else {"size": size}
+        if kind == "line" and not sharp:
+            self.found["angle"] = math.degrees(angle)
+        return torch.ones(1, 1) if sharp else kernel_of(kind, size, angle)
+
+    def _search(self, y: Tensor) -> tuple[str, float]:
+        """The likelier of Gaussian and disc, and its size, for the likeliest noise level, which becomes the start."""
+        seen, noise = Spectrum(y), float(self.noise_level().detach())
+        names = [name for name in RESPONSES if self._kernel not in RESPONSES or name == self._kernel]
+        levels = [noise * share for share in LESS]  # sharp texture may have been taken for noise
+        tried = {(name, level): spectrum.search(seen, RESPONSES[name], level) for name in names for level in levels}
+        kind, noise = min(tried, key=lambda place: tried[place][1])
+        self.noise.start(noise, rounding(y))
+        return kind, tried[kind, noise][0][0]
 
     def _free(self, y: Tensor, denoise: Denoise) -> Tensor:
         """A kernel of any form; the noise is that of the photo, and what the kernel is wrong by."""
+        self._search(y)  # for the noise
         noise, passes = float(self.noise_level().detach()), itertools.count()
 
         def restore(y: Tensor, kernel: Tensor, noise: float) -> tuple[Tensor, Tensor]:
             phi = Blur().requires_grad_(False)
             phi.noise.start(noise)
-            phi.register_buffer("kernel", kernel)
+            phi.register_buffer("h", kernel)
             x = phi.invert(y)
             for level in LEVELS:
                 z, k = phi.proximal(x, y, torch.tensor([level])), next(passes)
@@ -109,7 +116,7 @@ class Blur(Degradation):
     @property
     def reach(self) -> tuple[int, int]:
         """Rows and columns that x has beyond y on each side."""
-        h = self.get_buffer("kernel")
+        h = self.get_buffer("h")
         return h.shape[0] // 2, h.shape[1] // 2
 
     def shape(self, y: Tensor) -> tuple[int, int]:
@@ -147,16 +154,12 @@ class Blur(Degradation):
         return []  # the spectrum tells the few parameters better than the clean estimate, which is sharp in itself
 
     def diagnostics(self) -> dict[str, Tensor]:
-        h = self.get_buffer("kernel")
+        h = self.get_buffer("h")
         shown = {"kernel": (h / h.max())[None, None]} if h.numel() > 1 else {}
-        if self.found:
-            shown["size"] = h.new_full((1, 1, 1, 1), self.size_found)
-        if self.found == "line":
-            shown["angle"] = h.new_full((1, 1, 1, 1), math.degrees(self.angle_found))
-        return shown
+        return {**shown, **{name: h.new_full((1, 1, 1, 1), value) for name, value in self.found.items()}}
 
     def _transfer(self, x: Tensor) -> Tensor:
-        h = self.get_buffer("kernel").to(x)
+        h = self.get_buffer("h").to(x)
         padded = F.pad(h, (0, x.shape[-1] - h.shape[1], 0, x.shape[-2] - h.shape[0]))
         return torch.fft.rfft2(padded.roll((-(h.shape[0] // 2), -(h.shape[1] // 2)), (0, 1)))
 

@@ -68,21 +68,27 @@ def found_in(y: Tensor) -> Tables | None:
     the share of values that it rules out. Chroma is taken to be stored at the size that fits better.
     """
     top, left = grid_of(y)
-    height, width = ((n - cut) // 16 * 16 for n, cut in ((y.shape[-2], top), (y.shape[-1], left)))
-    if min(height, width) < 32:
+    part = y[..., top:, left:]
+    if min(part.shape[-2:]) < 48:
         return None
-    ycc = 255 * to_ycc(y[..., top : top + height, left : left + width])
-    telling = _unclipped(y[..., top : top + height, left : left + width])
-    luma = dct(ycc[:, :1] - 128)[0, 0]
+    ycc, telling = 255 * to_ycc(part), _unclipped(part)
+    luma = dct(_whole(ycc[:, :1], 8) - 128)[0, 0]
     found = max(QUALITIES, key=lambda q: _score(luma, Tables.of_quality(q).luma, telling))
-    if _score(luma, Tables.of_quality(found).luma, telling) < _SURE:
+    tables = Tables.of_quality(found)
+    if _score(luma, tables.luma, telling) < _SURE:
         return None
-    whole = _score(dct(ycc[:, 1:2])[0, 0], Tables.of_quality(found).chroma, telling)
-    means = F.avg_pool2d(ycc[:, 1:2], 2)
-    means = smooth_inverse(smooth_inverse(means).transpose(-1, -2)).transpose(-1, -2)
-    half = _score(dct(means[..., : height // 16 * 8, : width // 16 * 8])[0, 0], Tables.of_quality(found).chroma, None)
-    tables = Tables.of_quality(found, (2, 2) if half > whole else (1, 1))
-    return replace(tables, top=-top % 8, left=-left % 8)
+    best = _score(dct(_whole(ycc[:, 1:2], 8))[0, 0], tables.chroma, telling), (1, 1), 0, 0
+    for down, across in ((0, 0), (0, 8), (8, 0), (8, 8)):  # a block of chroma that is stored once begins at every other
+        means = F.avg_pool2d(_whole(ycc[:, 1:2, down:, across:], 16), 2)
+        means = smooth_inverse(smooth_inverse(means).transpose(-1, -2)).transpose(-1, -2)
+        best = max(best, (_score(dct(means)[0, 0], tables.chroma, None), (2, 2), down, across))
+    _, pool, down, across = best
+    return replace(tables, pool=pool, top=-(top + down) % (8 * pool[0]), left=-(left + across) % (8 * pool[1]))
+
+
+def _whole(x: Tensor, side: int) -> Tensor:
+    """The part of an image that whole blocks of ``side`` cover."""
+    return x[..., : x.shape[-2] // side * side, : x.shape[-1] // side * side]
 
 
 def grid_of(y: Tensor) -> tuple[int, int]:

@@ -44,7 +44,10 @@ class Missing(Degradation):
     """
 
     pointwise = True
-    outliers: Outliers | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outliers: Outliers | None = None
 
     @property
     def scales(self) -> bool:
@@ -59,7 +62,7 @@ class Missing(Degradation):
             seen = self.outliers.seen
             self.register_buffer("filled", torch.lerp(self.outliers.median, y, seen))
         self.register_buffer("y", y)
-        self.noise = MissingPixels(seen)
+        self.noise = MissingPixels(seen.clone())
         super().initialize(self.get_buffer("filled"), side, denoise)
 
     def measure_noise(self, y: Tensor, denoise: Denoise) -> None:

@@ -76,9 +76,9 @@ def matched_noise_level(residual: Tensor) -> float:
     - its fourth moment k, 3 for noise that is the same everywhere. Texture is strong in places, so k is higher (3.7 to
       6.4 on clean photos, 3.0 to 3.1 with noise of 6/255), and most of r is no noise then;
     - its correlation c between neighbors, 0 for white noise. Demosaicking, denoising and JPEG leave the coarse part of
-      the noise (c = 0.33 to 0.64 on photos of cameras at high ISO, 0.1 to 0.35 in texture): a denoiser for white noise
-      takes that for image unless it is told of more noise. A level of r·(1 + 8c²) is near the best that was found
-      by trying, for white noise (r), for noise that was resampled (1.1 r) and for noise of cameras (2.5 to 4 r).
+      the noise (c = 0.33 to 0.64 on photos of cameras at high ISO, 0.1 to 0.35 in texture). A denoiser for white noise
+      keeps that as if it were texture, unless its noise level is set higher. r·(1 + 8c²) is near the best level that
+      was found by trying: r for white noise, 1.1 r for resampled noise, 2.5 to 4 r for noise of cameras.
     """
     power = residual.square().mean()
     if float(power) == 0.0:

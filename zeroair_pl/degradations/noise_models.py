@@ -54,26 +54,3 @@ class NoiseModel(nn.Module):
     def penalty(self) -> Tensor:
         """A scalar that holds the level to its start, in nats per element."""
         return HOLD * (self.log_sigma - self.log_start).square()
-
-
-class SignalDependentNoise(NoiseModel):
-    """Noise of a sensor: σ²(v) = σ²·(1 − s + s·v/m), for a value v of φ(x) and the mean m of the photo.
-
-    σ is the standard deviation at the mean; s, the share of shot noise (Foi et al., TIP 2008), is fixed by ``fit``.
-
-    Attributes:
-        share: s, in [0, 1]; 0 is noise that is the same everywhere.
-        mean: m.
-    """
-
-    share: Tensor
-    mean: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("share", torch.zeros(()))
-        self.register_buffer("mean", torch.tensor(0.5))
-
-    def variance(self, y: Tensor, y_hat: Tensor) -> Tensor:
-        relative = 1 - self.share + self.share * (y_hat.detach().clamp(min=0) / self.mean)
-        return super().variance(y, y_hat) * relative.clamp(min=0.01)

@@ -6,7 +6,7 @@ import math
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 FREEDOM = 4.0  # of the t-distribution of what the prediction misses; a Gaussian one takes edges for outliers
 FLOOR = (2 / 255) ** 2  # variance of a prediction, at least
@@ -14,7 +14,7 @@ FIRST_SPREAD = (6 / 255) ** 2  # added to that of a median, which knows no textu
 ATOM = 8.0  # outliers of one color, from which on it counts as one that outliers have
 
 
-class Outliers:
+class Outliers(nn.Module):
     """Each pixel is seen with probability w, or was replaced by any color.
 
     A seen pixel lies around its prediction x0 with a t-density of local scale; a replaced one has a density over colors
@@ -29,17 +29,27 @@ class Outliers:
         median: (1, 3, H, W), of the 24 pixels around each.
     """
 
+    y: Tensor
+    color: Tensor
+    count: Tensor
+    median: Tensor
+    share: Tensor
+    density: Tensor
+    seen: Tensor
+
     def __init__(self, y: Tensor) -> None:
-        self.y = y
+        super().__init__()
         values = (y * 255).round().long()
         codes = (values[:, 0] * 256 + values[:, 1]) * 256 + values[:, 2]
-        _, self.color = codes.flatten().unique(return_inverse=True)
-        self.count = torch.bincount(self.color).float()
-        self.share = torch.full_like(y[:, :1], 0.05)
-        self.density = torch.zeros_like(y[:, :1])  # logarithm, of a replaced pixel's color
-        self.median, spread = _around(y)
+        _, color = codes.flatten().unique(return_inverse=True)
+        median, spread = _around(y)
+        empty = torch.zeros_like(y[:, :1])
+        buffers = {"y": y, "color": color, "count": torch.bincount(color).float(), "median": median,
+                   "share": empty + 0.05, "density": empty, "seen": empty}  # fmt: skip
+        for name, value in buffers.items():  # the density is the logarithm of that of a replaced pixel's color
+            self.register_buffer(name, value)
         for _ in range(2):
-            self._expect(self.median, (spread.square() + FIRST_SPREAD).mean(1, keepdim=True))
+            self._expect(median, (spread.square() + FIRST_SPREAD).mean(1, keepdim=True))
             self._maximize()
 
     def update(self, x0: Tensor) -> None:

@@ -128,7 +128,7 @@ class Fitting:
                     or (now.side, now.pixels_at_once) == (tiling.side, tiling.pixels_at_once)
                 ):
                     return result, ""
-                if len(tasks) > 1:  # tiles change a result, so nobody's company must ask for them
+                if len(tasks) > 1:  # smaller tiles change a result, and it must not depend on the batch
                     raise MemoryError("the prior would need smaller tiles")
                 note = f"memory ran out: the prior saw tiles of at most {now.side} px"
                 self.say(f"note: {', '.join(files)}: {note}")

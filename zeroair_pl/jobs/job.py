@@ -75,13 +75,13 @@ class Job:
             task.choice = self._choice(source, record)
             task.plan = self.plans.of(task.choice)
             # Before decoding: if the file changes meanwhile, the record has the old bytes, and the next run sees that.
-            depends = {**of_photo(source.path, task.plan.depends), **self._beside(source.name)}
+            depends = {**of_photo(source.path, task.plan.depends), **self._beside(source)}
             task.row = replace(task.row, settings=digest(depends))
             if record is not None and self.outputs.finished(record, task.row.settings) and not self.wanted["overwrite"]:
                 task.row = replace(record.row, input=str(source.path), status="skipped", reason="")
                 return task
             photo = load_photo(source.path)
-            if found := self.beside.read(source.name, photo):
+            if found := self.beside.read(source, photo):
                 photo = replace(photo, side={**photo.side, **found})
             task.row = replace(task.row, height=photo.size[0], width=photo.size[1])
             path = output_path(self.outputs.folder, source, photo)
@@ -93,11 +93,11 @@ class Job:
         """What the settings of this run make of the bytes that the record is of, as a digest; see ``Row.settings``."""
         depends = self.plans.of(self._choice(source, record)).depends
         own = {"file": source.path.name, "sha256": record.depends.get("sha256")}
-        return digest({**own, **depends, **self._beside(source.name)})
+        return digest({**own, **depends, **self._beside(source)})
 
-    def _beside(self, name: str) -> dict[str, Any]:
+    def _beside(self, source: Source) -> dict[str, Any]:
         """What the result of the photo depends on in files beside it."""
-        found = self.beside.digests(name)
+        found = self.beside.digests(source)
         return {"side": found} if found else {}
 
     def _choice(self, source: Source, record: Record | None) -> Choice:

@@ -36,7 +36,7 @@ def restore_all(
 
     Args:
         sources: the photos; each is asked for when its time has come.
-        done: is told of each photo that has come to its end, in the thread that writes.
+        done: is called with each photo that is finished or has failed, in the thread that writes.
         held: see ``Batches``.
         ahead: how many of the photos that the next batch could take may be asked for during a fit.
 

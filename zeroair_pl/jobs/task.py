@@ -1,4 +1,4 @@
-"""One photo on its way from file to file, and whose fault it is when something goes wrong there."""
+"""One photo in a run: what is known of it so far, and which errors fail this photo alone."""
 
 from __future__ import annotations
 

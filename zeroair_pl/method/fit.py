@@ -125,6 +125,6 @@ def _fit(
 
 
 def stacks_on(device: torch.device) -> bool:
-    """Whether the small networks of several photos are computed together there. On a CPU they are not: operations on a
-    batch round otherwise than on one photo, and a result must not depend on its company."""
+    """Whether the small networks of several photos are computed together there. On a CPU they are not: an
+    operation on a batch rounds otherwise than on one photo, and a result must not depend on the batch."""
     return device.type != "cpu"

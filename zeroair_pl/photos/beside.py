@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from zeroair_pl.errors import ConfigError, InputError, did_you_mean
+from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.reading import load_photo
 
@@ -37,30 +38,29 @@ class Beside:
             if not path.exists():
                 raise ConfigError(f"{name}: {path} does not exist; expected a file, or a folder with one per photo.")
 
-    def digests(self, name: str) -> dict[str, str]:
-        """SHA-256 of the files of the photo ``name`` (``"trip/harbour"``), by what they are; unreadable ones are left
-        out, since reading them fails later."""
+    def digests(self, source: Source) -> dict[str, str]:
+        """SHA-256 of the photo's files, by what they are; missing ones are left out, since reading them fails later."""
         found = {}
         for what, path in self._stated().items():
-            file = _match(path, name)
+            file = _match(path, source)
             if file is not None and file.is_file():
                 found[what] = hashlib.sha256(file.read_bytes()).hexdigest()
         return found
 
-    def read(self, name: str, photo: Photo) -> dict[str, Any]:
-        """The side information of the photo ``name``: ``missing`` (1, 1, H, W), ``kernel`` (h, w).
+    def read(self, source: Source, photo: Photo) -> dict[str, Any]:
+        """The photo's side information: ``missing`` (1, 1, H, W), ``kernel`` (h, w).
 
         Raises:
             InputError: there is no file for it, or it is not what it should be.
         """
         side: dict[str, Any] = {}
         for what, path in self._stated().items():
-            file = _match(path, name)
+            file = _match(path, source)
             if file is None:
                 known = [each.stem for each in sorted(path.iterdir()) if each.is_file()]
                 raise InputError(
-                    f"{path}: has no {_WORDS[what]} for {name}; expected {Path(name).name}.png or the like."
-                    f"{did_you_mean(Path(name).name, known)}"
+                    f"{path}: has no {_WORDS[what]} for {source.name}; expected {source.path.stem}.png or the like."
+                    f"{did_you_mean(source.path.stem, known)}"
                 )
             side[what] = _missing(file, photo) if what == "missing" else _kernel(file)
         return side
@@ -86,11 +86,11 @@ def checked_side(side: Mapping[str, Any], photo: Photo) -> dict[str, Any]:
     return found
 
 
-def _match(path: Path, name: str) -> Path | None:
-    """The file of the photo ``name`` at ``path``; in a folder the one of its relative path, or of its last part."""
+def _match(path: Path, source: Source) -> Path | None:
+    """The photo's file at ``path``; in a folder that of its relative path (``trip/harbor``), or of its own name."""
     if not path.is_dir():
         return path
-    for stem in dict.fromkeys((name, Path(name).name)):
+    for stem in dict.fromkeys((source.name, source.path.stem)):
         folder = (path / stem).parent
         if folder.is_dir():
             found = [each for each in sorted(folder.iterdir()) if each.stem == Path(stem).name and each.is_file()]

@@ -19,7 +19,6 @@ class JpegFile:
         pool: (down, across), luma samples for each of chroma.
         top, left: rows and columns of the first block that lie outside of the photo, since a turn has put the end of
             the stored photo, where blocks may be cut, at its start.
-        gray: there is no chroma.
     """
 
     luma: NDArray[np.float32]
@@ -27,7 +26,6 @@ class JpegFile:
     pool: tuple[int, int] = (1, 1)
     top: int = 0
     left: int = 0
-    gray: bool = False
 
 
 def jpeg_file(image: Image.Image, orientation: int) -> JpegFile | None:
@@ -55,4 +53,4 @@ def jpeg_file(image: Image.Image, orientation: int) -> JpegFile | None:
         luma, chroma, down, across = luma.T, chroma.T, across, down
         top = cut_across if orientation in (7, 8) else 0
         left = cut_down if orientation in (6, 7) else 0
-    return JpegFile(luma.copy(), chroma.copy(), (down, across), top, left, len(layers) == 1)
+    return JpegFile(luma.copy(), chroma.copy(), (down, across), top, left)

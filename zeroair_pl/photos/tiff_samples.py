@@ -129,7 +129,7 @@ def _use_whole_jpeg(page: tifffile.TiffPage) -> None:
 
 
 def check_strips(path: Path, page: tifffile.TiffPage) -> None:
-    """Refuse a page that does not list all of its strips or tiles; their pixels would be nobody's."""
+    """Refuses a page that does not list all of its strips or tiles: a decoder would leave the rest undefined."""
     if page.is_tiled:
         across, down = ceil(page.imagewidth / page.tilewidth), ceil(page.imagelength / page.tilelength)
     else:

@@ -33,7 +33,7 @@ class Sampler(Ranged, ABC):
     Attributes:
         maps: noise maps for each image; 2 with the paper's auxiliary map.
         scales: a photo that is too large may be solved at a smaller size first, see ``method.large``.
-        sigma: (B,) noise that the prior was told of last.
+        sigma: (B,) noise level of the prior's last pass.
         nfe: (B,) images that the prior was shown so far, number of function evaluations.
         finished: (B,) images whose result does not change any more.
     """

@@ -95,7 +95,10 @@ class SchedulerSampler(Sampler):
 
     @property
     def restored(self) -> Tensor:
-        return (self.x_t[: len(self.y)] + 1).clamp(0, 2) / 2
+        x = (self.x_t[: len(self.y)] + 1) / 2
+        with torch.no_grad():
+            found: Tensor = self.phi.call("result", x, x)
+        return found.clamp(0, 1)
 
     @property
     def full_steps(self) -> float:

@@ -69,7 +69,7 @@ def lpips(a: Tensor, b: Tensor) -> Tensor:
     if min(a.shape[-2:]) < LPIPS_SIDE:
         raise InputError(f"LPIPS needs sides of at least {LPIPS_SIDE} px, not {a.shape[-1]}x{a.shape[-2]} px.")
     network = _lpips(lpips_weights()).to(a.device)
-    with torch.no_grad():  # one by one, so that a score does not depend on its company
+    with torch.no_grad():  # one by one, so that a score does not depend on the batch
         each = [network(*pair, normalize=True).flatten() for pair in zip(a.split(1), b.split(1), strict=True)]
     return torch.cat(each).float()
 

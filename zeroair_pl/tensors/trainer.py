@@ -77,6 +77,8 @@ class quiet_lightning:
     """Keeps Lightning's start-up notes, which say nothing to a person with a photo, out of the terminal."""
 
     def __enter__(self) -> None:
+        import lightning.pytorch  # noqa: F401 - which sets the levels of its loggers
+
         self._loggers = [logging.getLogger(n) for n in ("lightning.pytorch", "lightning.fabric", "lightning")]
         self._levels = [logger.level for logger in self._loggers]
         for logger in self._loggers:
