@@ -103,9 +103,8 @@ def test_a_refused_run_writes_nothing(folder: Path) -> None:
     before = everything()
     assert restore(out="in").error == "in/a.png: the output would replace the input; name another folder with --out."
     assert run("restore", "--images", "in/none", "--out", "out", *WORDS).status == 2
-    assert (
-        restore("--guidance.terms", "[{loss: test_restore_trouble.WrongSetting}]", "--tensorboard", "true").status == 2
-    )
+    wrong = "[{loss: test_restore_trouble.WrongSetting}]"
+    assert restore("--guidance.terms", wrong, "--tensorboard", "true").status == 2
     assert restore("--degradation", "Neural", "--sampling.sampler", "NoiseMatchedSampler").status == 2
     assert everything() == before
     assert sorted(path.name for path in folder.iterdir()) == ["in"]
