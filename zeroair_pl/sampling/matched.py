@@ -147,10 +147,10 @@ def highest(sigma: Tensor) -> Tensor:
 def cycle_spin(
     prior: Prior, x0: Tensor, x: Tensor, sigma: Tensor, shifts: tuple[tuple[int, int], ...] = SHIFTS
 ) -> Tensor:
-    """The mean of the estimate ``x0`` and of those of shifted images (cycle spinning, Coifman & Donoho, 1995), in place.
+    """Makes ``x0`` the mean of itself and of the estimates of shifted images (cycle spinning, Coifman & Donoho, 1995).
 
     A network that works on blocks and strides leaves a faint pattern of their size, in flat areas above all. It moves
-    with the grid, and the photo does not. Shifted is what the network sees: the image without its first rows or columns.
+    with the grid, and the photo does not. A shifted image is the image without its first rows or columns.
     """
     for k, (down, right) in enumerate(shifts, start=1):
         x0[..., down:, right:].lerp_(prior.denoise(x[..., down:, right:], sigma).to(x0), 1 / (k + 1))
