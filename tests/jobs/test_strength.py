@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from torch import Tensor
 
 import zeroair_pl
 from helpers.command import run, save_toy
@@ -23,7 +24,7 @@ class Counting(ToyPrior):
 
     seen = 0
 
-    def predict(self, x_t: object, t: object) -> Prediction:
+    def predict(self, x_t: Tensor, t: Tensor) -> Prediction:
         Counting.seen += 1
         return super().predict(x_t, t)
 
