@@ -169,7 +169,9 @@ def restore(
                 with lock:
                     outputs.add(row)
                     speech.photo(row, progress)
-                    progress.advance(row.status, row.name, follow)
+                    progress.advance(
+                        row.status, row.name, follow, "" if row.status in ("failed", "skipped") else row.said
+                    )
 
             def done(task: Task) -> None:
                 for note in task.notes:
