@@ -58,7 +58,7 @@ class Streaks(Degradation):
         small = thumbnail(y, PIXELS)
         found = direction_of(small)
         layer = streaks_in(small, found) * self.amount
-        self.angle = math.degrees(found.angle)
+        self.register_buffer("angle", y.new_full((1, 1, 1, 1), math.degrees(found.angle)))
         size = (y.shape[-2], y.shape[-1])
         if layer.shape[-2:] != size:
             layer = F.interpolate(layer, size=size, mode="bilinear", align_corners=False)
@@ -93,7 +93,7 @@ class Streaks(Degradation):
 
     def diagnostics(self) -> dict[str, Tensor]:
         streaks = self.get_buffer("streaks")
-        return {"streaks": streaks.clamp(0, 1), "angle": streaks.new_full((1, 1, 1, 1), self.angle)}
+        return {"streaks": streaks.clamp(0, 1), "angle": self.get_buffer("angle")}
 
 
 class Direction(NamedTuple):
