@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from helpers.scenes import crop, noisy, psnr
 from zeroair_pl import Method
-from zeroair_pl.degradations import Blur, Chain, Downscaled, Haze, Jpeg, Noise
+from zeroair_pl.degradations import Blur, Chain, Degradation, Downscaled, Haze, Jpeg, Noise
 from zeroair_pl.degradations.blur import kernel_of
 from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.method import solve
@@ -35,7 +36,7 @@ def test_blur_and_jpeg_are_undone_together() -> None:
     reach = weight.shape[-1] // 2
     clean = x[..., reach:-reach, reach:-reach]
     y = as_jpeg(noisy(F.conv2d(x, weight, groups=3), 0.01), 60)
-    links = [partial(Blur, "gaussian"), Jpeg]
+    links: list[Callable[[], Degradation]] = [partial(Blur, "gaussian"), Jpeg]
     found = Method.from_config("deblur", degradation=lambda: Chain(links)).restore(y)
     assert found.kind == "Blur + Jpeg"
     assert found.image.shape == y.shape, "without the border that the blur has"
