@@ -26,7 +26,7 @@ from zeroair_pl.photos.ownership import FOLDER
 from zeroair_pl.photos.reading import check_file
 from zeroair_pl.resources import version
 
-Status = Literal["restored", "unchanged", "skipped", "failed"]
+Status = Literal["restored", "unchanged", "skipped", "failed", "planned"]  # the last by a dry run alone
 
 _APART = re.compile(r"(?<=[a-z])(?=[A-Z])")
 INTERRUPTED = "the run was stopped while its files were written"
