@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import os
 import shutil
 import tempfile
@@ -18,7 +19,7 @@ from zeroair_pl.config.files import read_config
 from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.jobs import table
 from zeroair_pl.jobs.names import check_folder, side_picture
-from zeroair_pl.jobs.records import INTERRUPTED, Failure, Record, Row, Sidecars
+from zeroair_pl.jobs.records import FINISHED, INTERRUPTED, Failure, Record, Row, Sidecars
 from zeroair_pl.photos.atomic import clear_leftovers
 from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.ownership import FOLDER, OwnFiles, digest_of, why
@@ -39,6 +40,7 @@ class Outputs:
 
     Args:
         folder: the output folder.
+        looks: the folder is only looked at, and not made.
 
     Attributes:
         names: of the photos of this run, in the order of their list, which is the table's.
@@ -51,7 +53,7 @@ class Outputs:
             program did not write.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, looks: bool = False) -> None:
         self.folder, self.results, self.board = folder, folder / TABLE, folder / "tensorboard"
         self.sidecars, self._own = Sidecars(folder), OwnFiles(folder)
         check_folder(folder)
@@ -61,9 +63,12 @@ class Outputs:
         self._before: bytes | None = None
         self.names: list[str] = []
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
+            if looks:
+                _look(folder)
+            else:
+                folder.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryFile(dir=folder):
+                    pass
         except OSError as error:
             self.withdraw()
             raise ConfigError(f"--out {folder}: cannot be written ({error.strerror or error}).") from error
@@ -166,7 +171,7 @@ class Outputs:
     def finished(self, record: Record, settings: str) -> bool:
         """Whether the photo was restored with all that ``settings`` is a digest of, and its output is there."""
         row = record.row
-        return row.status == "restored" and row.settings == settings and (self.folder / row.output).is_file()
+        return row.status in FINISHED and row.settings == settings and (self.folder / row.output).is_file()
 
     def foreign(self, name: str, photo: str, record: Record | None) -> str:
         """Why the file ``name`` of the folder is not to be replaced, as a sentence; empty if it may be.
@@ -246,7 +251,7 @@ class Outputs:
         everything = {**self.earlier, **self.rows}
         for name, row in self.rows.items():
             now = self.earlier.get(name, row)
-            if now.status == "restored" and row.status != "failed" and now.settings != row.settings:
+            if now.status in FINISHED and row.status != "failed" and now.settings != row.settings:
                 everything[name] = now  # made anew by a process with other settings
         first = [name for name in self.names if name in self.rows]
         listed = set(first)
@@ -287,3 +292,12 @@ class Outputs:
             aside = self.folder / f"{stem}.edited-{number}.{suffix}"
         os.rename(self.folder / name, aside)
         console.tell(f"note: {self.folder / name} was changed since it was written; it is now {aside}")
+
+
+def _look(folder: Path) -> None:
+    """Raises OSError where the folder could not be made or written, as far as looking at it tells."""
+    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
