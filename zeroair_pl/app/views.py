@@ -18,6 +18,8 @@ from zeroair_pl.app.pictures import SIDE, data_uri, picture
 from zeroair_pl.app.session import Session
 from zeroair_pl.app.shots import Shot
 from zeroair_pl.inspection.pictures import map_panels
+from zeroair_pl.method.blending import mixed
+from zeroair_pl.method.large import working_size
 from zeroair_pl.method.restored import Restored
 from zeroair_pl.photos.sizes import as_large_as
 
@@ -55,11 +57,11 @@ def before(pixels: Tensor, name: str, note: str = "") -> str:
 
 def compare(restored: Restored, name: str, note: str = "") -> str:
     """A photo before and after, with a divider to be moved by the mouse, a finger or the arrow keys."""
-    after = restored.pixels
-    h, w = after.shape[-2:]
-    was = restored.photo.pixels
-    if max(h, w) <= SIDE:  # pixels that the browser would enlarge otherwise than the program
-        was = as_large_as(was, (h, w))
+    h, w = restored.full.shape[-2:]
+    after, was = restored.full, as_large_as(restored.photo.pixels, (h, w))
+    if h * w > SIDE * SIDE:  # what is shown needs no more, and is there at once
+        after, was = (working_size(each[None], SIDE * SIDE)[0] for each in (after, was))
+    after = mixed(was, after, restored.strength)
     said = f'<figcaption class="zr-note">{escape(note)}</figcaption>' if note else ""
     return (
         f'<figure class="zr-compare" style="--ratio:{w / h:.5f}">'
