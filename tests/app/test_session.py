@@ -62,7 +62,7 @@ def test_a_list_is_restored_as_the_command_line_does(session: Session, tmp_path:
     session.add([(save_toy(tmp_path / "copy" / name, seed), name) for seed, (_, name) in enumerate(files, 1)])
     list(session.run(Wish(KINDS["dehaze"], (("strength", 0.5),))))
     assert [shot.status for shot in session.shots.values()] == ["restored", "restored"]
-    where = ("--images", *(path for path, _ in files), "--out", tmp_path / "out")
+    where: list[str | Path] = ["--images", *(path for path, _ in files), "--out", tmp_path / "out"]
     outcome = run("restore", "--config", "dehaze", *where, *TOY, "--degradation.strength", "0.5")
     assert outcome.status == 0, outcome.err
     for shot in session.shots.values():

@@ -13,7 +13,7 @@ import numpy as np
 from lightning.pytorch import Callback
 from numpy.typing import NDArray
 
-from zeroair_pl.api import Method
+from zeroair_pl.api import Method, settings_of
 from zeroair_pl.app.kinds import Kind
 from zeroair_pl.errors import InputError
 from zeroair_pl.method.large import is_large, working_size
@@ -64,6 +64,9 @@ class Studio:
         layers: configs on top of each kind's, as ``fast``.
         settings: as for ``Method.from_config``, on top of these.
         most: megapixels of a photo; larger ones are refused.
+
+    Raises:
+        ConfigError: there is no such config, or a setting in it is impossible.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Studio:
     ) -> None:
         self.layers, self.most = layers, most
         self._settings = dict(settings or {})
+        settings_of(["auto", *layers], **self._settings)  # for a mistake in them to be told before any photo
         self._methods: dict[Any, Method] = {}
         # One thread for all fits: they queue, and torch keeps one set of threads below it.
         self._worker = ThreadPoolExecutor(1, "fit")
