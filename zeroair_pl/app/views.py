@@ -34,6 +34,7 @@ _WORDS = {
     "Jpeg": "JPEG blocks and rings",
     "Downscaled": "Too few pixels",
     "Missing": "Missing pixels",
+    "Streaks": "Rain or snow",
 }
 _SHARE = re.compile(r"(\d+)% of (.*?)(?:: (.*))?", re.DOTALL)
 
