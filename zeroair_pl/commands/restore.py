@@ -29,6 +29,7 @@ from zeroair_pl.jobs.outputs import Outputs
 from zeroair_pl.jobs.ranks import Rank
 from zeroair_pl.jobs.records import Row
 from zeroair_pl.jobs.sharing import restore_list
+from zeroair_pl.jobs.showing import Report
 from zeroair_pl.jobs.task import Task
 from zeroair_pl.jobs.workers import end_with_parent
 from zeroair_pl.method.restoration import Modelling
@@ -62,6 +63,7 @@ def restore(
     sampling: Sampling,
     save_maps: bool | Literal["npz"] = False,
     strips: bool = True,
+    report: bool = True,
     tensorboard: bool = True,
     checkpoint_every: Annotated[int, Range(0)] = 0,
     missing: Path | None = None,
@@ -79,7 +81,7 @@ def restore(
 
     Args:
         images: files, folders, globs, or .txt/.csv lists of them (a csv may name a reference to score against).
-        out: folder of the restored files, results.csv, config.yaml, strips/, maps/ and tensorboard/.
+        out: folder of the restored files, results.csv, report.html, config.yaml, strips/, maps/ and tensorboard/.
         seed: with a photo's name it decides all its random numbers.
         overwrite: restore photos again that are finished, and replace results of other photos of the same name. Files
             that this program did not write are never replaced.
@@ -92,6 +94,7 @@ def restore(
         sampling: which noise levels are visited, and how.
         save_maps: write the degradation's maps as pictures; or 'npz' for one file of numpy arrays.
         strips: write a before/after picture of each photo.
+        report: write report.html, a page of all photos to look at, search and sort.
         tensorboard: log each fit for TensorBoard.
         checkpoint_every: timesteps after which the state of a fit is saved, for it to go on from there; 0 never.
         missing: a mask, or a folder of masks by the photos' names: white where a pixel of the photo is missing.
@@ -143,6 +146,7 @@ def restore(
             "maps": save_maps is True,
             "arrays": save_maps == "npz",
             "strips": strips,
+            "report": report,
             "tensorboard": tensorboard,
             "overwrite": overwrite,
         },
@@ -159,7 +163,7 @@ def restore(
             restore_list(job, sources, rank, "", progress, lambda task: None, lambda row: None)
         return Results([], out)
     began = time.perf_counter()
-    refused = False
+    refused, shown = False, Report(outputs, report)
     try:
         with ListProgress(len(sources), io.StringIO() if quiet else None) as progress:
             lock = threading.Lock()
@@ -167,6 +171,7 @@ def restore(
             def finish(row: Row, follow: Follow | None = None) -> None:
                 with lock:
                     outputs.add(row)
+                    shown.update()
                     if row.reason:
                         progress.print(f"error: {one_line(row.reason)}")
                     progress.advance(row.status, row.name, follow)
@@ -189,6 +194,7 @@ def restore(
         if not refused:
             if not outputs.current:
                 outputs.write_table()
+            shown.update(end=True)
             if not quiet:
                 _summarize(outputs, len(sources), time.perf_counter() - began, tensorboard)
     return Results([outputs.rows[name] for name in outputs.names if name in outputs.rows], out, outputs.trouble)

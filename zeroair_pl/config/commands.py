@@ -36,7 +36,7 @@ COMMANDS = {
         "zeroair_pl.commands.restore:restore",
         "restore photos (the main job)",
         lists=("images", "plugins"),
-        flags=("overwrite", "save_maps", "strips", "tensorboard", "quiet"),
+        flags=("overwrite", "save_maps", "strips", "report", "tensorboard", "quiet"),
         configs=True,
     ),
     "redo": Command(
@@ -49,7 +49,7 @@ COMMANDS = {
         "zeroair_pl.commands.evaluate:evaluate",
         "score results against references, or restore photos and score that",
         lists=("results", "images", "references", "seeds", "plugins"),
-        flags=("overwrite", "save_maps", "strips", "tensorboard", "quiet"),
+        flags=("overwrite", "save_maps", "strips", "report", "tensorboard", "quiet"),
         configs=True,
     ),
     "plugins list": Command(

@@ -21,6 +21,7 @@ from zeroair_pl.jobs.choices import Choice, Plans
 from zeroair_pl.jobs.fitting import Fitting
 from zeroair_pl.jobs.outputs import Outputs
 from zeroair_pl.jobs.records import Record, Row, digest, of_photo
+from zeroair_pl.jobs.showing import drawn
 from zeroair_pl.jobs.task import Task, own_fault
 from zeroair_pl.method.checkpoints import Checkpoints
 from zeroair_pl.method.large import is_large
@@ -46,7 +47,7 @@ class Job:
     Args:
         plans: how photos are restored.
         outputs: where the results go.
-        wanted: the switches ``maps``, ``arrays``, ``strips``, ``tensorboard`` and ``overwrite``.
+        wanted: the switches ``maps``, ``arrays``, ``strips``, ``report``, ``tensorboard`` and ``overwrite``.
         trainer: further arguments of ``lightning.Trainer``.
         steps: timesteps of a fit.
         batches: how many photos of one size are fitted together, or ``auto``.
@@ -177,6 +178,8 @@ class Job:
         output = task.path.relative_to(self.outputs.folder).as_posix()
         files = {output: encode_photo(task.path, restored, photo)}
         pictures, notes = self._pictures(source, photo, restored, result)
+        shown, small, trouble = drawn(source, photo.pixels, restored, result) if self.wanted["report"] else ({}, {}, "")
+        pictures, notes = pictures | small, notes + [trouble] * bool(trouble)
         for name, data in pictures.items():
             if reason := self.outputs.foreign(name, source.name, before):
                 notes.append(f"{reason} It stays.")
@@ -184,7 +187,7 @@ class Job:
                 files[name] = data
         digests = {name: [hashlib.sha256(data).hexdigest()] for name, data in files.items()}
         row = replace(task.row, output=output)
-        record = Record(os.path.realpath(source.path), task.depends, row, digests, task.choice.kept())
+        record = Record(os.path.realpath(source.path), task.depends, row, digests, task.choice.kept(), shown)
         self.outputs.claim(record, before)
         for name, data in files.items():
             try:

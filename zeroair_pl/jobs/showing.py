@@ -1,0 +1,170 @@
+"""The page of an output folder, ``report.html``: what it says of each photo, and when it is written.
+
+The small pictures are made when a photo is written, and its record names them, so that any process can write the whole
+page at any time.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from zeroair_pl import console
+from zeroair_pl.errors import InputError, describe
+from zeroair_pl.inspection.pages import NAME, PICTURES, Column, address, page
+from zeroair_pl.jobs.names import side_picture
+from zeroair_pl.jobs.records import Row
+from zeroair_pl.method.settings import Result
+from zeroair_pl.photos.finding import Source
+
+if TYPE_CHECKING:
+    from zeroair_pl.jobs.outputs import Outputs
+
+_PAUSE = 5.0  # seconds between two pages at least
+_SHARE = 20  # and so many times as long as it takes to write one
+
+COLUMNS = (
+    Column("reason", "why it failed", text=True),
+    Column("why", "what was seen", text=True),
+    Column("note", "note", text=True),
+    Column("name", sort="name", least=True),
+    Column("kind", sort="kind", least=True),
+    Column("status", sort="status", least=True),
+    Column("change", "change", sort="change", digits=1, scale=100, unit=" %", card="change {}"),
+    Column("noise_level", "noise", sort="noise", digits=1, scale=255, unit="/255", card="noise {}"),
+    Column("gain", "gain", sort="PSNR gained", digits=2, unit=" dB", card="gain {}"),
+    Column("psnr", "PSNR", sort="PSNR", digits=2, unit=" dB"),
+    Column("psnr_input", "PSNR before", digits=2, unit=" dB"),
+    Column("ssim", "SSIM", sort="SSIM", digits=4),
+    Column("ssim_input", "SSIM before", digits=4),
+    Column("seconds", "time", sort="time", digits=1, unit=" s", card="{}"),
+    Column("nfe", "passes of the prior"),
+    Column("size", "size"),
+    Column("input", "photo"),
+    Column("output", "result"),
+)
+_ELSEWHERE = {"width", "height", "settings"}  # columns of the table that are shown otherwise, or to nobody
+
+
+def draw(source: Source, before: Tensor, after: Tensor, result: Result) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """What the record says for the page, and the pictures by their names in the folder.
+
+    Args:
+        before, after: (3, H, W) in [0, 1].
+    """
+    from zeroair_pl.inspection.thumbnails import small
+
+    drawn, phi = small(before, after, result.diagnostics[0]), result.phi[0]
+    names = {title: side_picture(PICTURES, source, f".{title}.webp") for title in ("before", "after")}
+    files = {names["before"]: drawn.before, names["after"]: drawn.after}
+    maps = []
+    for number, (caption, data) in enumerate(drawn.maps.items(), 1):
+        maps.append([caption, side_picture(PICTURES, source, f".map{number}.webp")])
+        files[maps[-1][1]] = data
+    shown = {
+        "pictures": [[title, name] for title, name in names.items()],
+        "maps": maps,
+        "numbers": drawn.numbers,
+        "ratio": drawn.ratio,
+        "change": drawn.change,
+        "amount": round(float(phi.amount), 3) if phi.reason else None,
+        "why": phi.reason,
+    }
+    return shown, files
+
+
+def drawn(
+    source: Source, before: Tensor, after: Tensor, result: Result
+) -> tuple[dict[str, Any], dict[str, bytes], str]:
+    """As ``draw``, and why nothing could be drawn: the page costs no photo."""
+    try:
+        return *draw(source, before, after, result), ""
+    except Exception as error:
+        return {}, {}, f"{NAME}: no pictures of this photo, {describe(error)}"
+
+
+def entry(row: Row, shown: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page says of one photo."""
+    found = {key: value for key, value in asdict(row).items() if key not in _ELSEWHERE}
+    found["kind"] = _words(row.kind)
+    found["size"] = f"{row.width} × {row.height} px" if row.width and row.height else ""
+    if row.psnr is not None and row.psnr_input is not None:
+        found["gain"] = row.psnr - row.psnr_input
+    if row.status == "failed":  # a result of an earlier run may be there, of which nothing is said here
+        return found
+    found["links"] = [["Open the result", address(row.output)]] if row.output else []
+    for role in ("pictures", "maps"):
+        found[role] = [{"title": title, "src": address(name)} for title, name in shown.get(role, ())]
+    return {**found, **{key: shown.get(key) for key in ("numbers", "ratio", "change", "amount", "why")}}
+
+
+def _words(kind: str) -> str:
+    """``LowLight`` as ``low light``."""
+    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind)
+    return " ".join(word if word.isupper() else word.lower() for word in parted.split(" "))
+
+
+def columns() -> list[Column]:
+    """The columns of the page, those of the table that it does not know included."""
+    known = {column.key for column in COLUMNS} | _ELSEWHERE
+    return [*COLUMNS, *(Column(key, key.replace("_", " ")) for key in Row.__dataclass_fields__ if key not in known)]
+
+
+def summary(rows: Sequence[Row], left: int) -> str:
+    """One line above the photos."""
+    counts = Counter("restored" if row.status == "skipped" else row.status for row in rows)
+    seconds = sum(row.seconds or 0.0 for row in rows)
+    parts = [f"{count:,} {status}" for status, count in counts.most_common()]
+    parts += [f"{left:,} not done yet; load the page again to see more"] if left else []
+    photos = f"{len(rows) + left:,} photo{'s' * (len(rows) + left != 1)}"
+    return f"{photos}: {', '.join(parts)}. {_duration(seconds)} of work." if rows else photos
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 2:
+        return f"{seconds:.0f} seconds"
+    return f"{minutes} minutes" if minutes < 120 else f"{minutes / 60:.1f} hours"
+
+
+class Report:
+    """The page of one output folder.
+
+    Args:
+        outputs: of that folder.
+        wanted: write it.
+    """
+
+    def __init__(self, outputs: Outputs, wanted: bool = True) -> None:
+        self._outputs, self._wanted = outputs, wanted
+        self._next = 0.0
+
+    def update(self, end: bool = False) -> None:
+        """Writes the page if the last was written a while ago, or at the ``end`` of the run.
+
+        What cannot be written is said at the end, and costs nothing else.
+        """
+        if not self._wanted or not (end or time.monotonic() >= self._next):
+            return
+        began = time.monotonic()
+        try:
+            self._outputs.write_page(NAME, self._page)
+        except InputError as error:
+            if end:
+                console.tell(f"note: no page of this run: {error}")
+        now = time.monotonic()
+        self._next = now + max(_PAUSE, _SHARE * (now - began))
+
+    def _page(self, rows: Sequence[Row], shown: Mapping[str, Mapping[str, Any]]) -> bytes:
+        names = {row.name for row in rows}
+        left = sum(name not in names for name in self._outputs.names)
+        heading = os.path.basename(os.path.abspath(self._outputs.folder))
+        entries = [entry(row, shown.get(row.name, {})) for row in rows]
+        return page(heading, summary(rows, left), columns(), entries)
