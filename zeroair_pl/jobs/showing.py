@@ -10,22 +10,20 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from zeroair_pl import console
-from zeroair_pl.errors import InputError, describe
+from zeroair_pl.errors import InputError
 from zeroair_pl.inspection.pages import NAME, PICTURES, Column, address, page
 from zeroair_pl.jobs.names import side_picture
 from zeroair_pl.jobs.records import Row
-from zeroair_pl.method.settings import Result
-from zeroair_pl.photos.finding import Source
 
 if TYPE_CHECKING:
     from zeroair_pl.jobs.outputs import Outputs
+    from zeroair_pl.jobs.task import Task
 
 _PAUSE = 5.0  # seconds between two pages at least
 _SHARE = 20  # and so many times as long as it takes to write one
@@ -53,41 +51,39 @@ COLUMNS = (
 _ELSEWHERE = {"width", "height", "settings"}  # columns of the table that are shown otherwise, or to nobody
 
 
-def draw(source: Source, before: Tensor, after: Tensor, result: Result) -> tuple[dict[str, Any], dict[str, bytes]]:
+def drawn(task: Task, before: Tensor, after: Tensor) -> tuple[dict[str, Any], dict[str, bytes]]:
     """What the record says for the page, and the pictures by their names in the folder.
+
+    Of an earlier fit all is kept but what another strength changes.
 
     Args:
         before, after: (3, H, W) in [0, 1].
     """
     from zeroair_pl.inspection.thumbnails import small
 
-    drawn, phi = small(before, after, result.diagnostics[0]), result.phi[0]
+    source, result = task.source, task.result
+    made = small(before, after, {} if result is None else result.diagnostics[0])
     names = {title: side_picture(PICTURES, source, f".{title}.webp") for title in ("before", "after")}
-    files = {names["before"]: drawn.before, names["after"]: drawn.after}
-    maps = []
-    for number, (caption, data) in enumerate(drawn.maps.items(), 1):
-        maps.append([caption, side_picture(PICTURES, source, f".map{number}.webp")])
-        files[maps[-1][1]] = data
-    shown = {
-        "pictures": [[title, name] for title, name in names.items()],
-        "maps": maps,
-        "numbers": drawn.numbers,
-        "ratio": drawn.ratio,
-        "change": drawn.change,
-        "amount": round(float(phi.amount), 3) if phi.reason else None,
-        "why": phi.reason,
-    }
-    return shown, files
+    files = {names["before"]: made.before, names["after"]: made.after}
+    shown: dict[str, Any] = {} if task.before is None else dict(task.before.shown)
+    if result is not None:
+        phi = result.phi[0]
+        maps = {side_picture(PICTURES, source, f".map{i}.webp"): each for i, each in enumerate(made.maps.items(), 1)}
+        files |= {name: data for name, (_, data) in maps.items()}
+        shown = {
+            "maps": [[caption, name] for name, (caption, _) in maps.items()],
+            "numbers": made.numbers,
+            "amount": round(float(phi.amount), 3) if phi.reason else None,
+            "why": phi.reason,
+        }
+    shown["pictures"] = [[title, name] for title, name in names.items()]
+    return {**shown, "ratio": made.ratio, "change": made.change}, files
 
 
-def drawn(
-    source: Source, before: Tensor, after: Tensor, result: Result
-) -> tuple[dict[str, Any], dict[str, bytes], str]:
-    """As ``draw``, and why nothing could be drawn: the page costs no photo."""
-    try:
-        return *draw(source, before, after, result), ""
-    except Exception as error:
-        return {}, {}, f"{NAME}: no pictures of this photo, {describe(error)}"
+def present(shown: Mapping[str, Any], files: Container[str]) -> dict[str, Any]:
+    """What is shown, without pictures that are none of the photo's ``files``."""
+    lists = {role: [each for each in shown.get(role, ()) if each[1] in files] for role in ("pictures", "maps")}
+    return {**shown, **lists} if shown else {}
 
 
 def entry(row: Row, shown: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,25 +136,27 @@ class Report:
     Args:
         outputs: of that folder.
         wanted: write it.
+
+    Attributes:
+        trouble: why it could not be written the last time, or ``""``.
     """
 
     def __init__(self, outputs: Outputs, wanted: bool = True) -> None:
         self._outputs, self._wanted = outputs, wanted
-        self._next = 0.0
+        self._next, self.trouble = 0.0, ""
 
     def update(self, end: bool = False) -> None:
         """Writes the page if the last was written a while ago, or at the ``end`` of the run.
 
-        What cannot be written is said at the end, and costs nothing else.
+        What keeps it from being written costs nothing else.
         """
         if not self._wanted or not (end or time.monotonic() >= self._next):
             return
-        began = time.monotonic()
+        began, self.trouble = time.monotonic(), ""
         try:
             self._outputs.write_page(NAME, self._page)
         except InputError as error:
-            if end:
-                console.tell(f"note: no page of this run: {error}")
+            self.trouble = str(error)
         now = time.monotonic()
         self._next = now + max(_PAUSE, _SHARE * (now - began))
 
@@ -166,5 +164,4 @@ class Report:
         names = {row.name for row in rows}
         left = sum(name not in names for name in self._outputs.names)
         heading = os.path.basename(os.path.abspath(self._outputs.folder))
-        entries = [entry(row, shown.get(row.name, {})) for row in rows]
-        return page(heading, summary(rows, left), columns(), entries)
+        return page(heading, summary(rows, left), columns(), [entry(row, shown.get(row.name, {})) for row in rows])
