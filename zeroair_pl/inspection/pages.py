@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import json
+import math
 import os
 import urllib.parse
 from collections.abc import Mapping, Sequence
@@ -110,10 +111,12 @@ def address(name: str) -> str:
 
 
 def _given(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """What says something: a page of thousands of photos should be small."""
-    return {
-        key: value for key, value in entry.items() if not (value is None or value is False or value in ("", [], {}))
-    }
+    """What says something: a page of thousands of photos should be small. JSON has no infinite numbers."""
+    return {key: value for key, value in entry.items() if value not in (None, "", [], {}) and _finite(value)}
+
+
+def _finite(value: Any) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _in_script(data: Any) -> str:

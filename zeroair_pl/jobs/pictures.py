@@ -1,4 +1,4 @@
-"""The pictures beside one restored photo: the strip before and after, the maps of its degradation, those of the page."""
+"""The pictures beside one restored photo: the strip, the maps of its degradation, and those of the page."""
 
 from __future__ import annotations
 

@@ -64,6 +64,7 @@ function compare(photo, left, right) {
   frame.style.setProperty("--ratio", photo.ratio ?? 1.5);
   frame.onpointerdown = (event) => {
     if (event.button) return;
+    event.preventDefault(); // or the focus would leave the slider again
     frame.setPointerCapture(event.pointerId);
     slider.focus({ preventScroll: true, focusVisible: false });
     follow(event);
