@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -144,6 +145,11 @@ class Report:
     def __init__(self, outputs: Outputs, wanted: bool = True) -> None:
         self._outputs, self._wanted = outputs, wanted
         self._next, self.trouble = 0.0, ""
+
+    @property
+    def path(self) -> Path | None:
+        """Of the page, where one was written."""
+        return self._outputs.folder / NAME if self._wanted and not self.trouble else None
 
     def update(self, end: bool = False) -> None:
         """Writes the page if the last was written a while ago, or at the ``end`` of the run.
