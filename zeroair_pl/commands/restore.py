@@ -194,7 +194,8 @@ def restore(
                     outputs.add(row)
                     page.update()
                     speech.photo(row, progress, **more)
-                    progress.advance(row.status, row.name, follow)
+                    what = "" if row.status in ("failed", "skipped") else row.said
+                    progress.advance(row.status, row.name, follow, what)
 
             def done(task: Task) -> None:
                 for note in task.notes:
