@@ -205,7 +205,7 @@ def test_results_in_a_folder_are_found_without_the_pictures_of_the_page() -> Non
 def test_columns_and_statuses_that_are_not_known_are_shown_as_they_are() -> None:
     known = {column.key for column in showing.columns()}
     assert {*Row.__dataclass_fields__} <= known | {"width", "height", "settings"}
-    row = Row("a", "in/a.png", "a.png", "unchanged", psnr=float("inf"), psnr_input=20.0)  # type: ignore[arg-type]
+    row = Row("a", "in/a.png", "a.png", "unchanged", psnr=float("inf"), psnr_input=20.0)
     entry = showing.entry(row, {})
     data = json.dumps(entry)
     assert '"unchanged"' in data
