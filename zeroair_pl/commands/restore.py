@@ -189,7 +189,8 @@ def restore(
                 with lock:
                     outputs.add(row)
                     speech.photo(row, progress, **more)
-                    progress.advance(row.status, row.name, follow)
+                    what = "" if row.status in ("failed", "skipped") else row.said
+                    progress.advance(row.status, row.name, follow, what)
 
             def done(task: Task) -> None:
                 for note in task.notes:

@@ -19,7 +19,7 @@ from zeroair_pl.config.files import read_config
 from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.jobs import table
 from zeroair_pl.jobs.names import check_folder, side_picture
-from zeroair_pl.jobs.records import INTERRUPTED, Failure, Record, Row, Sidecars
+from zeroair_pl.jobs.records import FINISHED, INTERRUPTED, Failure, Record, Row, Sidecars
 from zeroair_pl.photos.atomic import clear_leftovers
 from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.ownership import FOLDER, OwnFiles, digest_of, why
@@ -171,7 +171,7 @@ class Outputs:
     def finished(self, record: Record, settings: str) -> bool:
         """Whether the photo was restored with all that ``settings`` is a digest of, and its output is there."""
         row = record.row
-        return row.status == "restored" and row.settings == settings and (self.folder / row.output).is_file()
+        return row.status in FINISHED and row.settings == settings and (self.folder / row.output).is_file()
 
     def foreign(self, name: str, photo: str, record: Record | None) -> str:
         """Why the file ``name`` of the folder is not to be replaced, as a sentence; empty if it may be.
@@ -251,7 +251,7 @@ class Outputs:
         everything = {**self.earlier, **self.rows}
         for name, row in self.rows.items():
             now = self.earlier.get(name, row)
-            if now.status == "restored" and row.status != "failed" and now.settings != row.settings:
+            if now.status in FINISHED and row.status != "failed" and now.settings != row.settings:
                 everything[name] = now  # made anew by a process with other settings
         first = [name for name in self.names if name in self.rows]
         listed = set(first)
