@@ -30,14 +30,14 @@ def write(folder: Path, count: int, shared: bool = False) -> str:
         failed = i % 10 == 9
         row = Row(name, f"in/{name}.png", "" if failed else f"{name}.png", "failed" if failed else "restored",
                   f"in/{name}.png: no photo" if failed else "", width=40, height=30, kind=KINDS[i % 3],
-                  noise_level=(i * 7 % 10) / 255, seconds=float(i))  # fmt: skip
+                  noise_level=(i * 7 % 10) / 255, seconds=float(i), amount=None if failed else 0.5, found="" if failed else f"because of {i}")  # fmt: skip
         key = "one" if shared else name
         files = {"before": made.before, "after": made.after, "map": next(iter(made.maps.values()))}
         shown = {
             "pictures": [[title, f"report_files/{key}.{title}.webp"] for title in ("before", "after")],
             "maps": [["map", f"report_files/{key}.map.webp"]],
             "numbers": [["airlight", "0.9, 0.8, 0.7", "rgb(230 204 179)"]],
-            "ratio": made.ratio, "change": i / count, "amount": 0.5, "why": f"because of {i}",
+            "ratio": made.ratio, "change": (i + 1) / count,
         }  # fmt: skip
         for title, data in files.items():
             path = folder / f"report_files/{key}.{title}.webp"
@@ -144,6 +144,7 @@ def test_search_filters_and_order(opened: Any) -> None:
         "name",
         "kind",
         "status",
+        "how much was corrected",
         "change",
         "noise",
         "time",

@@ -7,7 +7,6 @@ page at any time.
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
@@ -20,7 +19,7 @@ from torch import Tensor
 from zeroair_pl.errors import InputError
 from zeroair_pl.inspection.pages import NAME, PICTURES, Column, address, page
 from zeroair_pl.jobs.names import side_picture
-from zeroair_pl.jobs.records import Row
+from zeroair_pl.jobs.records import Row, in_words
 
 if TYPE_CHECKING:
     from zeroair_pl.jobs.outputs import Outputs
@@ -31,11 +30,12 @@ _SHARE = 20  # and so many times as long as it takes to write one
 
 COLUMNS = (
     Column("reason", "why it failed", text=True),
-    Column("why", "what was seen", text=True),
+    Column("found", "found", text=True),
     Column("note", "note", text=True),
     Column("name", sort="name", least=True),
     Column("kind", sort="kind", least=True),
     Column("status", sort="status", least=True),
+    Column("amount", "corrected", sort="how much was corrected", scale=100, unit=" %"),
     Column("change", "change", sort="change", digits=1, scale=100, unit=" %", card="change {}"),
     Column("noise_level", "noise", sort="noise", digits=1, scale=255, unit="/255", card="noise {}"),
     Column("gain", "gain", sort="PSNR gained", digits=2, unit=" dB", card="gain {}"),
@@ -68,14 +68,11 @@ def drawn(task: Task, before: Tensor, after: Tensor) -> tuple[dict[str, Any], di
     files = {names["before"]: made.before, names["after"]: made.after}
     shown: dict[str, Any] = {} if task.before is None else dict(task.before.shown)
     if result is not None:
-        phi = result.phi[0]
         maps = {side_picture(PICTURES, source, f".map{i}.webp"): each for i, each in enumerate(made.maps.items(), 1)}
         files |= {name: data for name, (_, data) in maps.items()}
         shown = {
             "maps": [[caption, name] for name, (caption, _) in maps.items()],
             "numbers": made.numbers,
-            "amount": round(float(phi.amount), 3) if phi.reason else None,
-            "why": phi.reason,
         }
     shown["pictures"] = [[title, name] for title, name in names.items()]
     return {**shown, "ratio": made.ratio, "change": made.change}, files
@@ -90,7 +87,7 @@ def present(shown: Mapping[str, Any], files: Container[str]) -> dict[str, Any]:
 def entry(row: Row, shown: Mapping[str, Any]) -> dict[str, Any]:
     """What the page says of one photo."""
     found = {key: value for key, value in asdict(row).items() if key not in _ELSEWHERE}
-    found["kind"] = _words(row.kind)
+    found["kind"] = in_words(row.kind)
     found["size"] = f"{row.width} × {row.height} px" if row.width and row.height else ""
     if row.psnr is not None and row.psnr_input is not None:
         found["gain"] = row.psnr - row.psnr_input
@@ -99,13 +96,9 @@ def entry(row: Row, shown: Mapping[str, Any]) -> dict[str, Any]:
     found["links"] = [["Open the result", address(row.output)]] if row.output else []
     for role in ("pictures", "maps"):
         found[role] = [{"title": title, "src": address(name)} for title, name in shown.get(role, ())]
-    return {**found, **{key: shown.get(key) for key in ("numbers", "ratio", "change", "amount", "why")}}
-
-
-def _words(kind: str) -> str:
-    """``LowLight`` as ``low light``."""
-    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind)
-    return " ".join(word if word.isupper() else word.lower() for word in parted.split(" "))
+    if shown.get("change") == 0:  # twice the same
+        found["pictures"] = found["pictures"][:1]
+    return {**found, **{key: shown.get(key) for key in ("numbers", "ratio", "change")}}
 
 
 def columns() -> list[Column]:
