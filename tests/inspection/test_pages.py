@@ -27,10 +27,13 @@ def write(folder: Path, count: int, shared: bool = False) -> str:
     entries = []
     for i in range(count):
         name = BAD if i == 1 else f"a#b/photo {i} 100%"
-        failed = i % 10 == 9
-        row = Row(name, f"in/{name}.png", "" if failed else f"{name}.png", "failed" if failed else "restored",
-                  f"in/{name}.png: no photo" if failed else "", width=40, height=30, kind=KINDS[i % 3],
-                  noise_level=(i * 7 % 10) / 255, seconds=float(i), amount=None if failed else 0.5, found="" if failed else f"because of {i}")  # fmt: skip
+        result: dict[str, Any] = (
+            {"status": "failed", "reason": f"in/{name}.png: no photo"}
+            if i % 10 == 9
+            else {"status": "restored", "output": f"{name}.png", "amount": 0.5, "found": f"because of {i}"}
+        )
+        numbers: dict[str, Any] = {"noise_level": (i * 7 % 10) / 255, "seconds": float(i), "width": 40, "height": 30}
+        row = Row(name, f"in/{name}.png", kind=KINDS[i % 3], **numbers, **result)
         key = "one" if shared else name
         files = {"before": made.before, "after": made.after, "map": next(iter(made.maps.values()))}
         shown = {
