@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,6 +32,14 @@ def browser() -> Iterator[Any]:
         started = playwright.chromium.launch(executable_path=_program(), args=["--no-sandbox"])
         yield started
         started.close()
+
+
+def until(page: Any, expression: str, seconds: float = 30) -> None:
+    """Waits until the expression is true. Playwright's own way is forbidden by a page that runs no text as a script."""
+    end = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, f"never true: {expression}"
+        page.wait_for_timeout(20)
 
 
 def _program() -> str | None:
