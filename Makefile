@@ -2,9 +2,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 PY := $(VENV)/bin/python
+# What an installed copy is made of: it is installed again when one of these has changed.
+SOURCES := pyproject.toml $(shell find zeroair_pl configs plugins -name '*.py' -o -name '*.yaml')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test picture clean
+.PHONY: help demo test docs picture clean
 
 help: ## show this help
 	@echo "make TARGET [PYTHON=python3.11] [VENV=.venv]"
@@ -12,7 +14,7 @@ help: ## show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' Makefile
 
 # pip builds in build/, and would pack whatever an earlier build left there.
-$(VENV)/.run: pyproject.toml
+$(VENV)/.run: $(SOURCES)
 	$(PYTHON) -m venv $(VENV)
 	rm -rf build
 	@echo "Installing into $(VENV); the first time this takes some minutes."
@@ -26,10 +28,17 @@ $(VENV)/.test: pyproject.toml
 	$(PY) -m pip install --quiet ".[test]"
 	touch $@
 
+$(VENV)/.docs: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	rm -rf build
+	@echo "Installing into $(VENV); the first time this takes some minutes."
+	$(PY) -m pip install --quiet ".[docs]"
+	touch $@
+
 demo: $(VENV)/.run ## install, and restore the example photos with the three task configs
-	$(PY) cli.py restore --config dehaze
-	$(PY) cli.py restore --config low_light
-	$(PY) cli.py restore --config denoise
+	$(VENV)/bin/zeroair restore --config dehaze
+	$(VENV)/bin/zeroair restore --config low_light
+	$(VENV)/bin/zeroair restore --config denoise
 	@echo
 	@echo "Restored photos:      restored/dehaze/  restored/low_light/  restored/denoise/"
 	@echo "Before and after:     restored/*/strips/"
@@ -42,9 +51,13 @@ test: $(VENV)/.test ## install, and run the linters, the type checker and all te
 	$(PY) -m mypy .
 	$(PY) -m pytest
 
+docs: $(VENV)/.docs ## install, and build the documentation as a site that needs no network, in site/
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet
+	@echo "Open site/index.html"
+
 picture: $(VENV)/.run ## draw the README's before/after picture again, from what `make demo` restored
 	PYTHONPATH=. $(PY) benchmarks/picture.py
 
 clean: ## remove the environment and what tools left behind; restored photos stay
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

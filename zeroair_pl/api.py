@@ -53,6 +53,7 @@ OF_A_RUN = (
     "missing",
     "kernel",
     "quiet",
+    "json",
 )
 
 

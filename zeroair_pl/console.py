@@ -17,14 +17,14 @@ _SILENT = ContextVar("silent", default=False)
 _LOST: list[OSError] = []
 
 
-def show(text: str, end: str = "\n") -> None:
-    """A line on standard output, for what was asked for. Where it cannot be written, as on a full disk, ``lost`` says
-    so: work that is done stays done.
+def show(text: str, end: str = "\n", flush: bool = False) -> None:
+    """A line on standard output, for what was asked for; with ``flush`` at once, since somebody waits for it. Where it
+    cannot be written, as on a full disk, ``lost`` says so: work that is done stays done.
 
     Raises:
         BrokenPipeError: whoever read it is gone.
     """
-    if error := _print(stream("stdout"), text, end):
+    if error := _print(stream("stdout"), text, end, flush):
         _LOST.append(error)
 
 

@@ -17,8 +17,8 @@ from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.jobs.batches import Batches, batch_size
 from zeroair_pl.jobs.records import Row, digest
 from zeroair_pl.jobs.task import Task, own_fault
+from zeroair_pl.method.blending import share_of
 from zeroair_pl.method.large import is_large
-from zeroair_pl.method.restored import mixed
 from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.formats import SUFFIXES
 from zeroair_pl.photos.reading import decode_photo
@@ -145,11 +145,10 @@ def _encoded(task: Task, path: str, strength: float) -> tuple[Row, bytes]:
     data, name = b"", task.source.path
     with own_fault(task):
         if task.result is not None and task.photo is not None:
-            restored = task.result.restored[0]
-            restored = mixed(task.photo.pixels, restored, strength)
             suffixes = SUFFIXES[task.photo.format]
             output = Path(f"{name.stem}{name.suffix if name.suffix.lower() in suffixes else suffixes[0]}")
-            data = encode_photo(output, restored, task.photo)
+            full = encode_photo(output, task.result.restored[0], task.photo)
+            data = share_of(output, full, task.photo, strength)
             task.row = replace(task.row, status="restored", output=output.name)
     reason = task.row.reason
     if reason.startswith(f"{name}:") or reason.startswith(f"{name} "):

@@ -30,11 +30,11 @@ def crop(path: Path) -> Path:
     return path
 
 
-def test_each_numbered_example_is_in_the_readme() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_each_numbered_example_is_in_the_documentation() -> None:
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
     found = sorted((ROOT / "examples").glob("[0-9]*.py"))
     assert [path.name[:2] for path in found] == [f"{i + 1:02d}" for i in range(len(found))]
-    assert [path.name for path in found if f"examples/{path.name}" not in readme] == []
+    assert [path.name for path in found if f"examples/{path.name}" not in page] == []
 
 
 @scripts("examples/01_restore_a_photo.py")

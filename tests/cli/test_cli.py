@@ -61,6 +61,14 @@ def test_a_command_lists_its_options() -> None:
     assert "[--prior PRIOR]" in " ".join(usage.split()), "optional, since it has a default"
 
 
+def test_help_and_version_are_words_too() -> None:
+    assert run("help") == run("--help")
+    assert run("help", "plugins") == run("plugins", "--help")
+    assert "--plugins" in run("help", "plugins", "list").out
+    assert run("version") == run("--version")
+    assert "Did you mean 'restore'?" in run("help", "restor").error
+
+
 def test_the_options_of_a_class_can_be_asked_for() -> None:
     outcome = run("restore", "--degradation.help", "Haze")
     assert outcome.status == 0

@@ -26,7 +26,8 @@ def test_all_places_name_the_same_versions() -> None:
     assert SETTINGS["tool"]["ruff"]["target-version"] == f"py{oldest.replace('.', '')}"
     assert SETTINGS["tool"]["mypy"]["python_version"] == oldest
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert f"with Python {', '.join(VERSIONS[:-1])} or {VERSIONS[-1]}, pip and make" in readme
+    assert f"Python {VERSIONS[0]}–{VERSIONS[-1]}, pip and make" in readme
+    assert f"Python {', '.join(VERSIONS[:-1])} or {VERSIONS[-1]}." in (ROOT / "docs/index.md").read_text("utf-8")
     script = (ROOT / ".ci/run").read_text(encoding="utf-8")
     assert re.findall(r"python(3\.\d+)", script) == VERSIONS
     assert f"sys.version_info < ({oldest.replace('.', ', ')})" in script
@@ -57,7 +58,7 @@ def test_every_requirement_has_a_release_for_that_python(version: str, tmp_path:
     """One by one, without what they require in turn: the resolver would load gigabytes to know that."""
     if why := no_index():
         pytest.skip(why)
-    extras = {name: needs for name, needs in PROJECT["optional-dependencies"].items() if name != "test"}
+    extras = {name: needs for name, needs in PROJECT["optional-dependencies"].items() if name not in ("test", "docs")}
     needs = [*PROJECT["dependencies"], *(need for each in extras.values() for need in each)]
     try:
         done = resolve(version, "--no-deps", *needs, seconds=240)

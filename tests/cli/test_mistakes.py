@@ -101,7 +101,7 @@ def test_mistakes_in_a_config(folder: Path, text: str, said: list[str]) -> None:
         (["--prior.path", "smal"], "Did you mean 'small'?"),
         (["--trainer.accelerater", "cpu"], "Did you mean 'accelerator'?"),
         (["--trainer.max_epochs", "3"], "trainer.max_epochs: is decided by the fit"),
-        (["extra"], "unexpected argument 'extra'"),
+        (["extra"], "extra does not exist"),
         (["--images"], "--images: expected at least one value"),
         (["--images", "absent/*.png"], "matches nothing"),
         (["--plugins", "absent"], "plugins: 'absent' is not a folder"),

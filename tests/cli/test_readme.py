@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import pytest
 
-from helpers.command import run
+from helpers.command import run, save_toy
 from zeroair_pl.config.commands import prepare, read
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES += [ROOT / "examples" / "photos" / "README.md"]
 FENCE = re.compile(r"^ *```(\w+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)  # those of a list are indented
 
@@ -48,11 +48,13 @@ def words_of(line: str) -> tuple[dict[str, str], list[str]]:
 
 
 def ours(line: str) -> list[str]:
-    """The words after the program, if the line runs it."""
+    """The words after the program, if the line runs it, be it through a launcher."""
     _, words = words_of(line)
-    if words[:1] == ["zeroair"]:
-        return words[1:]
-    return words[2:] if words[1:2] == ["cli.py"] else []
+    if words[:1] == ["srun"]:
+        words = words[1:]
+    if words[:1] == ["torchrun"]:
+        return words[words.index("zeroair_pl") + 1 :]
+    return words[1:] if words and Path(words[0]).name == "zeroair" else []
 
 
 COMMANDS = list(dict.fromkeys(line for line in LINES if ours(line)))
@@ -72,6 +74,24 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_there_is_something_to_check() -> None:
     assert len(COMMANDS) > 15, "or the test below checks nothing"
+
+
+def test_no_other_program_is_named() -> None:
+    """A line with a program that no test here knows would go unchecked."""
+    known = {"zeroair", "torchrun", "srun", "make", "python", "python3", "tensorboard", "lint-imports", ".", "docker"}
+    named = {
+        words_of(line)[1][0].rpartition("/")[2] for line in LINES if words_of(line)[1] and not line.startswith("#")
+    }
+    assert named <= known
+
+
+def test_scripts_that_are_run_take_the_options_that_are_named() -> None:
+    """Options of ``python SCRIPT --option`` are in the text of the script, or of what it imports beside itself."""
+    for line in LINES:
+        _, words = words_of(line)
+        if words[:1] == ["python"] and words[1].endswith(".py"):
+            beside = "".join(path.read_text(encoding="utf-8") for path in (ROOT / words[1]).parent.glob("*.py"))
+            assert [word for word in words[2:] if word.startswith("--") and f'"{word}"' not in beside] == [], line
 
 
 @pytest.mark.parametrize("line", [line for line in COMMANDS if "my_plugins" not in line and "my_" not in line])
@@ -118,6 +138,24 @@ def test_plugins_of_the_documentation(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "block", [block for block in BLOCKS if block.language == "python"], ids=lambda block: block.page.name
+)
+def test_python_is_python(block: Block) -> None:
+    compile(block.text, block.page.name, "exec")
+
+
+@pytest.mark.parametrize("page", ["README.md", "python.md"])
+def test_python_runs(page: str, folder: Path) -> None:
+    """On a small photo, with the shipped prior; what a comment says of a result is so."""
+    for name in ("harbor", "pier"):
+        save_toy(folder / "holiday" / f"{name}.jpg")
+    for block in BLOCKS:
+        if block.page.name == page and block.language == "python":
+            exec(compile(block.text, page, "exec"), {"__name__": "documentation"})
+    assert (folder / "clear" / "harbor.jpg").is_file()
+
+
+@pytest.mark.parametrize(
     "page", PAGES, ids=lambda page: page.name if page.parent != ROOT / "examples/photos" else "photos"
 )
 def test_links_lead_somewhere(page: Path) -> None:
@@ -157,11 +195,11 @@ def test_make_targets_exist() -> None:
 def test_the_commands_spelled_out_are_those_that_make_runs() -> None:
     makefile = (ROOT / "Makefile").read_text()
     recipes = {line.strip().removeprefix("@").removeprefix("PYTHONPATH=. ") for line in makefile.splitlines()}
-    recipes = {line.replace("--quiet ", "") for line in recipes}
-    spelled = [line.replace(".venv/bin/python", "$(PY)") for line in LINES if line.startswith(".venv/bin/python")]
+    recipes = {re.sub("--quiet ", "", line).replace("$(PY)", "$(VENV)/bin/python") for line in recipes}
+    spelled = [line.replace(".venv", "$(VENV)") for line in LINES if line.startswith(".venv/bin/")]
     assert len(spelled) > 7
     assert [line for line in spelled if line not in recipes] == []
-    own = [line for line in recipes if line.startswith("$(PY)") and "picture" not in line]
+    own = [line for line in recipes if line.startswith("$(VENV)/bin/") and not re.search("picture|docs", line)]
     assert [line for line in own if line not in spelled] == []
 
 
@@ -171,10 +209,14 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     assert re.search(r"^make test ", script.read_text(), re.MULTILINE)
 
 
-def test_all_configs_are_in_the_readme() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_all_configs_are_in_the_documentation() -> None:
+    settings = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     configs = (path.relative_to(ROOT / "configs") for path in (ROOT / "configs").rglob("*.yaml"))
-    assert [name for name in (path.with_suffix("").as_posix() for path in configs) if f"`{name}`" not in readme] == []
+    assert [name for name in (path.with_suffix("").as_posix() for path in configs) if f"`{name}`" not in settings] == []
+
+
+def test_the_readme_is_one_screen_and_a_half() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
 
 
 def test_the_picture_is_small() -> None:

@@ -88,11 +88,13 @@ def _command(words: list[str]) -> tuple[str, list[str]]:
         first = name.split()
         if words[: len(first)] == first:
             return name, words[len(first) :]
+    if words[:1] == ["help"]:  # as git and others have it
+        return _command([*words[1:], "--help"])
     groups = {name.split()[0] for name in COMMANDS}
     if not words or words[0] in ("-h", "--help") or (words[0] in groups and words[1:2] in ([], ["-h"], ["--help"])):
         print(_overview(words[0] if words and words[0] in groups else ""))
         return "", []
-    if words[0] == "--version":
+    if words[0] in ("version", "--version"):
         from importlib.metadata import version
 
         print(version("zeroair-pl"))

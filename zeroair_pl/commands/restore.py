@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import os
 import threading
 import time
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ import yaml
 
 from zeroair_pl import console
 from zeroair_pl.api import DEFAULTS, Method
+from zeroair_pl.commands.speaking import MANNERS, Speech
 from zeroair_pl.config.anchoring import anchored
 from zeroair_pl.config.files import as_yaml
 from zeroair_pl.degradations import Auto, Degradation
@@ -67,6 +66,7 @@ def restore(
     missing: Path | None = None,
     kernel: Path | None = None,
     quiet: bool = False,
+    json: bool = False,
     plugins: list[str] | str | None = None,
     trainer: dict[str, Any] | None = None,
     resolved: str = "",
@@ -96,7 +96,8 @@ def restore(
         checkpoint_every: timesteps after which the state of a fit is saved, for it to go on from there; 0 never.
         missing: a mask, or a folder of masks by the photos' names: white where a pixel of the photo is missing.
         kernel: a blur kernel (.npy, or a grey picture), or a folder of kernels by the photos' names.
-        quiet: print nothing; the table has it all.
+        quiet: print errors only.
+        json: print one JSON object a photo on standard output, as soon as it is final, and a summary as the last.
         plugins: further folders with plugin files.
         trainer: further arguments of lightning.Trainer, such as accelerator.
         resolved: all settings as YAML, for config.yaml.
@@ -123,7 +124,7 @@ def restore(
     _keep_originals(found, out)
     outputs = Outputs(out)
     sources = outputs.named(found)
-    settings = anchored(yaml.safe_load(resolved) or {})
+    settings = {k: v for k, v in anchored(yaml.safe_load(resolved) or {}).items() if k not in MANNERS}
     try:
         plans = Plans(method, settings, method.parts())
         chosen, correction = choices_of(sources, outputs, settings)
@@ -158,17 +159,16 @@ def restore(
         with open(os.devnull, "w", encoding="utf-8") as nowhere, ListProgress(len(sources), nowhere) as progress:
             restore_list(job, sources, rank, "", progress, lambda task: None, lambda row: None)
         return Results([], out)
-    began = time.perf_counter()
+    began, speech = time.perf_counter(), Speech(quiet, json)
     refused = False
     try:
-        with ListProgress(len(sources), io.StringIO() if quiet else None) as progress:
+        with speech.progress(len(sources)) as progress:
             lock = threading.Lock()
 
             def finish(row: Row, follow: Follow | None = None) -> None:
                 with lock:
                     outputs.add(row)
-                    if row.reason:
-                        progress.print(f"error: {one_line(row.reason)}")
+                    speech.photo(row, progress)
                     progress.advance(row.status, row.name, follow)
 
             def done(task: Task) -> None:
@@ -189,8 +189,7 @@ def restore(
         if not refused:
             if not outputs.current:
                 outputs.write_table()
-            if not quiet:
-                _summarize(outputs, len(sources), time.perf_counter() - began, tensorboard)
+            speech.summary(outputs, len(sources), time.perf_counter() - began, tensorboard)
     return Results([outputs.rows[name] for name in outputs.names if name in outputs.rows], out, outputs.trouble)
 
 
@@ -248,16 +247,3 @@ def _kept_choices(
         choice = Choice(**record.choice).without(settings) if record is not None else Choice()
         if choice != Choice():
             yield f"note: {source.name} keeps its own choice: {choice}"
-
-
-def _summarize(outputs: Outputs, total: int, seconds: float, board: bool) -> None:
-    counts = Counter(row.status for row in outputs.rows.values())
-    left = total - len(outputs.rows)
-    parts = [f"{counts[status]} {status}" for status in ("restored", "skipped", "failed") if counts[status]]
-    parts += [f"{left} not begun"] if left else []
-    console.show(f"{total} photo{'s' * (total != 1)} in {seconds:.0f} s: {', '.join(parts) or 'nothing to do'}")
-    console.show(f"Results: {outputs.folder} (table: {outputs.results})")
-    if outputs.trouble:
-        console.tell(f"error: {outputs.trouble}")
-    if board and counts["restored"]:
-        console.show(f"Look at the fits: tensorboard --logdir {outputs.board}")

@@ -19,8 +19,8 @@ class Command:
     """A typed function behind one or two words of the command line.
 
     ``lists`` are the options that take several values and ``flags`` those that need none; a command with ``configs``
-    reads YAML files and environment variables. All words after the first that belong to no option are values of the
-    option ``rest``.
+    reads YAML files and environment variables. Words that belong to no option are values of the list ``free``; or, all
+    but the first, of the option ``rest``.
     """
 
     function: str
@@ -28,6 +28,7 @@ class Command:
     lists: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     configs: bool = False
+    free: str = ""
     rest: str = ""
 
 
@@ -36,8 +37,9 @@ COMMANDS = {
         "zeroair_pl.commands.restore:restore",
         "restore photos (the main job)",
         lists=("images", "plugins"),
-        flags=("overwrite", "save_maps", "strips", "tensorboard", "quiet"),
+        flags=("overwrite", "save_maps", "strips", "tensorboard", "quiet", "json"),
         configs=True,
+        free="images",
     ),
     "redo": Command(
         "zeroair_pl.commands.redo:redo",
@@ -83,7 +85,7 @@ def read(name: str, words: Sequence[str], environ: Mapping[str, str]) -> Request
 
     command = COMMANDS[name]
     words = _gathered(words, command.rest) if command.rest else words
-    return Request.of(name, words, environ, command.lists, command.flags, command.configs)
+    return Request.of(name, words, environ, command.lists, command.flags, command.configs, command.free)
 
 
 def _gathered(words: Sequence[str], rest: str) -> list[str]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
 _NOTHING = object()
+_FLAG_VALUES = ("true", "false", "npz", "crop")  # what may follow a flag
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 
 
@@ -47,11 +48,12 @@ class Request:
         lists: Sequence[str] = (),
         flags: Sequence[str] = (),
         configs: bool = True,
+        free: str = "",
     ) -> Request:
         """Sorts the words of a command line; the arguments are as in ``commands.Command``."""
         words = [_underscored(word) for word in words]
         if not configs:
-            return cls([], {}, _joined(words, lists, flags))
+            return cls([], {}, _joined(words, lists, flags, free))
         prefix = f"ZEROAIR_{name.upper().replace(' ', '_')}__"
         variables = {k: v for k, v in environ.items() if k.startswith(prefix)}
         names = [variables.pop(f"{prefix}CONFIG")] if f"{prefix}CONFIG" in variables else []
@@ -68,7 +70,7 @@ class Request:
         shown = "--print_config" in rest
         rest = [word for word in rest if word != "--print_config"]
         layers = [read_config(find_config(name)) for name in names]
-        return cls(layers, variables, _joined(rest, lists, flags), shown)
+        return cls(layers, variables, _joined(rest, lists, flags, free), shown)
 
     def load_plugins(self) -> None:
         """Loads the plugins, for the parser to know their classes, and warns of broken ones."""
@@ -188,24 +190,28 @@ def _underscored(word: str) -> str:
     return f"--{option[2:].replace('-', '_')}{equals}{value}" if word.startswith("--") else word
 
 
-def _joined(words: Sequence[str], lists: Sequence[str], flags: Sequence[str]) -> list[str]:
+def _joined(words: Sequence[str], lists: Sequence[str], flags: Sequence[str], free: str = "") -> list[str]:
     """``--images a b --images c`` as one option with a JSON list, so that shells may expand ``*.jpg``, and
-    ``--overwrite`` as ``--overwrite=true``."""
+    ``--overwrite`` as ``--overwrite=true``. Words that follow no option, or one that has its value, are of the list
+    ``free``."""
     gathered: dict[str, list[str]] = {}
     rest: list[str] = []
-    current = ""
+    current, complete = "", True  # the list that is being read; whether the last option has its value
     for word, following in pairwise([*words, ""]):
         option, equals, value = word.partition("=")
         if not word.startswith("--"):
-            (gathered[current] if current else rest).append(word)
+            of_list = current or (free if complete and not word.startswith("-") else "")
+            (gathered.setdefault(of_list, []) if of_list else rest).append(word)
+            complete = True
             continue
-        current = option[2:] if option[2:] in lists else ""
+        current, complete = option[2:] if option[2:] in lists else "", bool(equals)
         if current:
             gathered.setdefault(current, []).extend([value] if equals else [])
         elif option == "--out" and not (value if equals else following):
             raise ConfigError("--out: expected a folder after it, but it is empty; '--out .' is this folder.")
-        elif option[2:] in flags and not equals and following.lower() not in ("true", "false", "npz"):
+        elif option[2:] in flags and not equals and following.lower() not in _FLAG_VALUES:
             rest.append(f"{word}=true")
+            complete = True
         else:
             rest.append(word)
     for option, values in gathered.items():

@@ -40,6 +40,21 @@ def encode_strip(path: str | Path, before: Tensor, after: Tensor, maps: Mapping[
     return _encoded(path, pictures.strip({"degraded": before, "restored": after}, maps or {}, STRIP_HEIGHT))
 
 
+def redrawn_strip(path: str | Path, before: Tensor, after: Tensor, earlier: bytes) -> bytes:
+    """The strip with another restored photo: the panels of its maps are those of an earlier strip.
+
+    Args:
+        earlier: the bytes of that strip, of the same photo; without any, there are no maps.
+    """
+    photos = pictures.strip({"degraded": before, "restored": after}, {}, STRIP_HEIGHT)
+    if not earlier:
+        return _encoded(path, photos)
+    with Image.open(io.BytesIO(earlier)) as picture:
+        strip = picture.convert("RGB")
+    strip.paste(photos, (0, 0))  # a strip begins with the two photos
+    return _encoded(path, strip)
+
+
 def save_map(path: str | Path, values: Tensor) -> None:
     """Writes one map of a degradation as a picture.
 

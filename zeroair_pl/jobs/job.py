@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,20 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
-from zeroair_pl.errors import ConfigError, InputError, describe
+from zeroair_pl.errors import InputError
 from zeroair_pl.inspection.progress import ListProgress
 from zeroair_pl.jobs.batches import BatchSize, batch_size
 from zeroair_pl.jobs.choices import Choice, Plans
 from zeroair_pl.jobs.fitting import Fitting
 from zeroair_pl.jobs.outputs import Outputs
+from zeroair_pl.jobs.pictures import kept, pictures_of
 from zeroair_pl.jobs.records import Record, Row, digest, of_photo
+from zeroair_pl.jobs.stored import forget, full_of, name_of
 from zeroair_pl.jobs.task import Task, own_fault
+from zeroair_pl.method.blending import share_of
 from zeroair_pl.method.checkpoints import Checkpoints
 from zeroair_pl.method.large import is_large
-from zeroair_pl.method.restored import mixed
-from zeroair_pl.method.settings import Result
 from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.photos.beside import Beside
 from zeroair_pl.photos.finding import Source
@@ -33,7 +33,6 @@ from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.reading import load_photo
 from zeroair_pl.photos.sizes import as_large_as
 from zeroair_pl.photos.writing import encode_photo, output_path
-from zeroair_pl.tensors.arrays import encode_arrays
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback
@@ -86,6 +85,10 @@ class Job:
             task.row = replace(task.row, height=photo.size[0], width=photo.size[1])
             path = output_path(self.outputs.folder, source, photo)
             self._may_write(path, source, depends["sha256"], record)
+            if record is not None and not self.wanted["overwrite"]:
+                task.full = full_of(self.outputs.sidecars, record, depends)
+                if task.full is not None:  # but for its strength, it is finished
+                    task.row = replace(record.row, input=str(source.path), settings=task.row.settings)
             task.depends, task.photo, task.path = depends, photo, path
         return task
 
@@ -123,7 +126,7 @@ class Job:
             with own_fault(task):
                 self.outputs.require_room(task.source)
         fitting = Fitting(self.trainer, partial(self._watched, progress), progress.print, self._forget)
-        fitting.fit([task for task in tasks if task.photo is not None])
+        fitting.fit([task for task in tasks if task.to_fit])
 
     def _forget(self, task: Task) -> None:
         self.outputs.sidecars.checkpoint(task.source.name).unlink(missing_ok=True)
@@ -162,22 +165,24 @@ class Job:
                 path = self.outputs.folder / task.row.output
                 task.row = _scored(task.row, source, load_photo(source.path), path)
                 self.outputs.sidecars.write(replace(task.before, row=replace(task.row, status="restored")))
-            if task.result is not None:
-                self._write(task, task.result)
+            if task.photo is not None and (task.result is not None or task.full is not None):
+                self._write(task, task.photo)
         return task.row
 
-    def _write(self, task: Task, result: Result) -> None:
+    def _write(self, task: Task, photo: Photo) -> None:
         """The output, its pictures and its record. A picture that cannot be written becomes a note."""
-        source, photo, before = task.source, task.photo, task.before
-        assert photo is not None
+        source, before, strength = task.source, task.before, task.plan.strength if task.plan is not None else 1.0
         assert task.path is not None
-        assert task.plan is not None
-        restored, share = result.restored[0], task.plan.strength
-        restored = mixed(photo.pixels, restored, share)
+        full = task.full
+        if full is None:
+            assert task.result is not None
+            full = encode_photo(task.path, task.result.restored[0], photo)
         output = task.path.relative_to(self.outputs.folder).as_posix()
-        files = {output: encode_photo(task.path, restored, photo)}
-        pictures, notes = self._pictures(source, photo, restored, result)
-        for name, data in pictures.items():
+        files = {output: share_of(task.path, full, photo, strength)}
+        others, notes = pictures_of(self.outputs, self.wanted, task, photo, files[output])
+        if strength != 1:
+            others[name_of(self.outputs.sidecars, source.name)] = full
+        for name, data in others.items():
             if reason := self.outputs.foreign(name, source.name, before):
                 notes.append(f"{reason} It stays.")
             else:
@@ -194,36 +199,14 @@ class Job:
                     raise
                 notes.append(str(error))
                 digests.pop(name, None)
-        row = replace(row, status="restored", note="; ".join(filter(None, [row.note, *notes])))
+        digests |= {name: each for name, each in kept(task).items() if name not in digests}
+        row = replace(row, status="restored", note="; ".join(dict.fromkeys(filter(None, [row.note, *notes]))))
         row = _scored(row, source, photo, task.path)
         self.outputs.sidecars.write(replace(record, row=row))
         self.outputs.sidecars.checkpoint(source.name).unlink(missing_ok=True)
+        if strength == 1 and before is not None:
+            forget(self.outputs.sidecars, before)
         task.row, task.notes = row, notes
-
-    def _pictures(
-        self, source: Source, photo: Photo, restored: Tensor, result: Result
-    ) -> tuple[dict[str, bytes], list[str]]:
-        """The pictures beside the output, by name, and what went wrong with others."""
-        from zeroair_pl.inspection.report import encode_map, encode_strip
-
-        makers: dict[str, Callable[[], bytes]] = {}
-        if self.wanted["strips"]:
-            name = self.outputs.strip(source)
-            makers[name] = lambda name=name: encode_strip(name, photo.pixels, restored, result.diagnostics[0])  # type: ignore[misc]
-        for what, values in result.diagnostics[0].items() if self.wanted["maps"] else ():
-            name = self.outputs.map(source, what)
-            makers[name] = lambda name=name, values=values: encode_map(name, values)  # type: ignore[misc]
-        if self.wanted["arrays"] and result.diagnostics[0]:
-            makers[self.outputs.arrays(source)] = lambda: encode_arrays(result.diagnostics[0])
-        made, notes = {}, []
-        for name, maker in makers.items():
-            try:
-                made[name] = maker()
-            except ConfigError:
-                raise
-            except Exception as error:
-                notes.append(f"{name}: not drawn, {describe(error)}")
-        return made, notes
 
 
 def _scored(row: Row, source: Source, photo: Photo, output: Path) -> Row:

@@ -75,9 +75,9 @@ def restore_all(
                     if not tasks:
                         batch = batches.oldest()
                         break
-                    write([task for task in tasks if task.photo is None])  # finished before, or not to be read
+                    write([task for task in tasks if not task.to_fit])  # finished or fitted before, or not to be read
                     for task in tasks:
-                        if task.photo is not None:
+                        if task.to_fit:
                             batches.add(task)
                     del tasks, task
                 if not batch:

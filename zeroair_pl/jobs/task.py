@@ -29,6 +29,7 @@ class Task:
         choice: its own settings, and the plan that they make.
         before: the record of an earlier run.
         result: of its fit.
+        full: the file with all of the correction, where it is known from an earlier fit.
         follow: what watched its fit.
         notes: what went wrong beside its output.
     """
@@ -42,8 +43,14 @@ class Task:
     plan: Plan | None = None
     before: Record | None = None
     result: Result | None = None
+    full: bytes | None = None
     follow: Follow | None = None
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def to_fit(self) -> bool:
+        """It was read, and its fit is to come."""
+        return self.photo is not None and self.full is None
 
     def fitted(self, result: Result, note: str) -> None:
         """Its fit has ended well."""
@@ -81,6 +88,6 @@ def own_fault(task: Task) -> Iterator[None]:
         reason = f"{task.source.path}: {what}"
     if reason:
         task.row = replace(task.row, status="failed", reason=reason)
-        task.photo = task.result = None
+        task.photo = task.result = task.full = None
     if unexpected:
         release()  # what the failed fit held

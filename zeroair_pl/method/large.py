@@ -102,7 +102,7 @@ def last_part(y: Tensor, phi: Degradation, method: Method, generator: torch.Gene
         x0 = prior.denoise(x.to(prior.device), sigma).cpu()
         passes += 1
         if k == len(levels) - 1:  # one further look of those that the sampler takes, for the time that it takes here
-            x0 = cycle_spin(prior, x0, x.to(prior.device), sigma, SHIFTS[-1:]).cpu()
+            cycle_spin(prior, x0, x.to(prior.device), sigma, SHIFTS[-1:])
             passes += 1
         del x
         e2 = float(prior.rmse(sigma)) ** 2

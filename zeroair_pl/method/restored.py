@@ -9,25 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from zeroair_pl.errors import ConfigError, InputError
+from zeroair_pl.method.blending import mixed, share_of
 from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.photos.formats import SUFFIXES
 from zeroair_pl.photos.photo import Photo
-from zeroair_pl.photos.sizes import as_large_as
 from zeroair_pl.photos.writing import encode_photo, samples_of
-
-
-def mixed(photo: Tensor, restored: Tensor, strength: float) -> Tensor:
-    """The share ``strength`` of the correction, (3, H, W): the restored image, and for the rest the photo, enlarged."""
-    if strength == 1:
-        return restored
-    return torch.lerp(as_large_as(photo, (restored.shape[-2], restored.shape[-1])), restored, strength)
-
 
 _ONLY_BYTES = ("JPEG", "WEBP", "BMP")  # formats with 8 bits a sample and no more
 
@@ -80,6 +71,8 @@ class Restored:
     def blend(self, strength: float) -> Restored:
         """The same with another share of the correction: 0 is the photo as it came in, 1 all of the correction.
 
+        In between, the photo's own texture and grain come back first, see ``blending``. Nothing is fitted again.
+
         Raises:
             ConfigError: ``strength`` is not in [0, 1].
         """
@@ -99,7 +92,9 @@ class Restored:
         Raises:
             InputError: the suffix is none of a format that the photo can have, or the file cannot be written.
         """
-        write_atomically(Path(path), encode_photo(path, self.pixels, self._like(Path(path))))
+        like = self._like(Path(path))
+        full = encode_photo(path, self.full, like)
+        write_atomically(Path(path), share_of(path, full, like, self.strength))
         return Path(path)
 
     def _like(self, path: Path) -> Photo:

@@ -54,11 +54,13 @@ class VPPrior(Prior):
     def denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
         t = self.timestep(2 * sigma)
         signal = self.alpha_bar(t).sqrt().to(x)[:, None, None, None]
-        x0 = (self.predict(signal * (2 * x - 1), t).x0 + 1) / 2
+        # In place where it can be: a photo of 12 megapixels has 140 MiB.
+        x0 = (self.predict((2 * x).sub_(1).mul_(signal), t).x0 + 1).div_(2)
         # Below the schedule's first level, Tweedie's formula with that level's score: E[x_0 | x] = x + σ²·score.
-        share = (sigma / self.sigma(t).to(sigma)).square().clamp(max=1).to(x0)[:, None, None, None]
-        below = share < 1 - 1e-6
-        return torch.where(below, torch.lerp(x.to(x0).clamp(0, 1), x0, share), x0) if bool(below.any()) else x0
+        for i, share in enumerate((sigma / self.sigma(t).to(sigma)).square().tolist()):
+            if share < 1 - 1e-6:
+                torch.lerp(x[i].to(x0).clamp(0, 1), x0[i], share, out=x0[i])
+        return x0
 
     @property
     def num_timesteps(self) -> int:

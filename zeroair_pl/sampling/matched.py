@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from zeroair_pl.degradations.base import Observation
@@ -148,13 +147,11 @@ def highest(sigma: Tensor) -> Tensor:
 def cycle_spin(
     prior: Prior, x0: Tensor, x: Tensor, sigma: Tensor, shifts: tuple[tuple[int, int], ...] = SHIFTS
 ) -> Tensor:
-    """The mean of the estimate ``x0`` and of those of shifted images (cycle spinning, Coifman & Donoho, 1995).
+    """Makes ``x0`` the mean of itself and of the estimates of shifted images (cycle spinning, Coifman & Donoho, 1995).
 
     A network that works on blocks and strides leaves a faint pattern of their size, in flat areas above all. It moves
-    with the grid, and the photo does not.
+    with the grid, and the photo does not. A shifted image is the image without its first rows or columns.
     """
-    total = x0.clone()
-    for down, right in shifts:
-        shifted = F.pad(x, (right, 0, down, 0), mode="reflect")
-        total += prior.denoise(shifted, sigma)[..., down:, right:]
-    return total / (len(shifts) + 1)
+    for k, (down, right) in enumerate(shifts, start=1):
+        x0[..., down:, right:].lerp_(prior.denoise(x[..., down:, right:], sigma).to(x0), 1 / (k + 1))
+    return x0

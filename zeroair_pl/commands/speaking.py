@@ -1,0 +1,88 @@
+"""What a run says, and where: news for people on standard error, and with ``--json`` objects for programs on standard
+output."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any, get_args
+
+from zeroair_pl import console
+from zeroair_pl.inspection.progress import ListProgress, one_line
+from zeroair_pl.jobs.outputs import Outputs
+from zeroair_pl.jobs.records import Row, Status
+
+# Settings of restore that decide what is said and none of what is made; the folder's config.yaml has none of them.
+MANNERS = ("json", "verbose", "explain", "dry_run", "preview")
+_ORDER = get_args(Status)
+
+
+@dataclass(frozen=True)
+class Speech:
+    """How a run speaks.
+
+    Args:
+        quiet: errors alone, on standard error.
+        json: one object for each photo on standard output, as soon as it is final, and a summary as the last; what is
+            for people goes to standard error.
+    """
+
+    quiet: bool = False
+    json: bool = False
+
+    def progress(self, total: int) -> ListProgress:
+        """The progress over a list of ``total`` photos; a quiet one shows nothing."""
+        return ListProgress(total, io.StringIO() if self.quiet else None)
+
+    def photo(self, row: Row, progress: ListProgress, **more: Any) -> None:
+        """What became of one photo; ``more`` are further fields of its object."""
+        if row.reason:
+            self.error(row.reason, progress)
+        if self.json:
+            say_object("photo", **asdict(row), **more)
+
+    def error(self, text: str, progress: ListProgress) -> None:
+        """A line on what went wrong, which is said in any case."""
+        (console.tell if self.quiet else progress.print)(f"error: {one_line(text)}")
+
+    def summary(self, outputs: Outputs, total: int, seconds: float, board: bool) -> None:
+        """The last words of a run, of whatever end."""
+        counts = Counter(row.status for row in outputs.rows.values())
+        left = total - len(outputs.rows)
+        if outputs.trouble:
+            console.tell(f"error: {outputs.trouble}")
+        if not self.quiet:
+            say = console.tell if self.json else console.show
+            parts = [f"{counts[status]} {status}" for status in sorted(counts, key=_ORDER.index)]
+            parts += [f"{left} not begun"] if left else []
+            say(f"{total} photo{'s' * (total != 1)} in {seconds:.0f} s: {', '.join(parts) or 'nothing to do'}")
+            say(f"Results: {outputs.folder} (table: {outputs.results})")
+            if board and counts["restored"]:
+                say(f"Look at the fits: tensorboard --logdir {outputs.board}")
+        if self.json:
+            say_object(
+                "summary",
+                photos=total,
+                **{status: counts[status] for status in _ORDER},
+                not_begun=left,
+                seconds=round(seconds, 3),
+                folder=str(outputs.folder),
+                table=str(outputs.results),
+                error=outputs.trouble,
+            )
+
+
+def say_object(kind: str, /, **fields: Any) -> None:
+    """One JSON object in one line of ASCII on standard output; numbers that are not finite are null."""
+    console.show(json.dumps(_finite({"type": kind, **fields}), default=str, allow_nan=False), flush=True)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

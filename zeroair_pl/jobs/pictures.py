@@ -1,0 +1,71 @@
+"""The pictures beside one restored photo: the strip before and after, and the maps of its degradation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from zeroair_pl.errors import ConfigError, describe
+from zeroair_pl.jobs.outputs import Outputs
+from zeroair_pl.jobs.task import Task
+from zeroair_pl.photos.photo import Photo
+from zeroair_pl.photos.reading import decode_photo
+from zeroair_pl.tensors.arrays import encode_arrays
+
+
+def pictures_of(
+    outputs: Outputs, wanted: Mapping[str, bool], task: Task, photo: Photo, output: bytes
+) -> tuple[dict[str, bytes], list[str]]:
+    """The pictures, by their names in the output folder, and what went wrong with others.
+
+    Where the fit is an earlier one, its maps stay as they are, and the strip keeps their panels.
+
+    Args:
+        wanted: ``strips``, ``maps`` and ``arrays``.
+        output: the restored photo's file.
+    """
+    from zeroair_pl.inspection.report import encode_map, encode_strip, redrawn_strip
+
+    source, result = task.source, task.result
+    makers: dict[str, Callable[[], bytes]] = {}
+    if wanted["strips"]:
+        strip = outputs.strip(source)
+
+        def draw() -> bytes:
+            assert task.path is not None
+            after = decode_photo(output, Path(task.path.name)).pixels
+            if result is not None:
+                return encode_strip(strip, photo.pixels, after, result.diagnostics[0])
+            return redrawn_strip(strip, photo.pixels, after, _earlier(outputs, task, strip))
+
+        makers[strip] = draw
+    maps = {} if result is None else result.diagnostics[0]
+    for what, values in maps.items() if wanted["maps"] else ():
+        name = outputs.map(source, what)
+        makers[name] = lambda name=name, values=values: encode_map(name, values)  # type: ignore[misc]
+    if wanted["arrays"] and maps:
+        makers[outputs.arrays(source)] = lambda: encode_arrays(maps)
+    made, notes = {}, []
+    for name, maker in makers.items():
+        try:
+            made[name] = maker()
+        except ConfigError:
+            raise
+        except Exception as error:
+            notes.append(f"{name}: not drawn, {describe(error)}")
+    return made, notes
+
+
+def kept(task: Task) -> dict[str, list[str]]:
+    """The digests of the pictures of an earlier fit, by name, where that is the photo's fit still."""
+    if task.full is None or task.before is None:
+        return {}
+    return {name: each for name, each in task.before.files.items() if name.startswith(("strips/", "maps/"))}
+
+
+def _earlier(outputs: Outputs, task: Task, name: str) -> bytes:
+    """The strip of the fit, if it is ours; else nothing."""
+    path = outputs.folder / name
+    if name not in kept(task) or outputs.foreign(name, task.source.name, task.before) or not path.is_file():
+        return b""
+    return path.read_bytes()
