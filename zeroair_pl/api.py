@@ -54,6 +54,10 @@ OF_A_RUN = (
     "kernel",
     "quiet",
     "json",
+    "verbose",
+    "explain",
+    "dry_run",
+    "preview",
 )
 
 

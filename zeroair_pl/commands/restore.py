@@ -15,6 +15,9 @@ import yaml
 
 from zeroair_pl import console
 from zeroair_pl.api import DEFAULTS, Method
+from zeroair_pl.commands.clocked import Clocked
+from zeroair_pl.commands.forecast import forecast
+from zeroair_pl.commands.preview import folder_of, named, preparation, preview_of
 from zeroair_pl.commands.speaking import MANNERS, Speech
 from zeroair_pl.config.anchoring import anchored
 from zeroair_pl.config.files import as_yaml
@@ -67,6 +70,10 @@ def restore(
     kernel: Path | None = None,
     quiet: bool = False,
     json: bool = False,
+    verbose: bool = False,
+    explain: bool = False,
+    dry_run: bool = False,
+    preview: bool | Literal["crop"] = False,
     plugins: list[str] | str | None = None,
     trainer: dict[str, Any] | None = None,
     resolved: str = "",
@@ -98,6 +105,11 @@ def restore(
         kernel: a blur kernel (.npy, or a grey picture), or a folder of kernels by the photos' names.
         quiet: print errors only.
         json: print one JSON object a photo on standard output, as soon as it is final, and a summary as the last.
+        verbose: say of each photo which way it goes, and the seconds of its parts.
+        explain: say of each photo what speaks for and against each kind that 'auto' knows.
+        dry_run: say what would be done with each photo, and why; write nothing.
+        preview: restore a copy of each photo of at most 0.5 megapixels, or its middle ('crop'), into a folder beside
+            the output folder.
         plugins: further folders with plugin files.
         trainer: further arguments of lightning.Trainer, such as accelerator.
         resolved: all settings as YAML, for config.yaml.
@@ -107,7 +119,8 @@ def restore(
         ConfigError: a setting is impossible, no photo is found, or ``out`` cannot be written.
         KeyboardInterrupt: after the summary; the table holds what was finished.
     """
-    out = at_home(out)
+    out, small = at_home(out), preview_of(preview)
+    out = folder_of(out, small) if small else out
     options = checked_options(trainer)
     method = Method(degradation or Auto, prior, modelling, guidance, sampling, seed, strength)
     options.setdefault("default_root_dir", str(out / "logs"))  # of loggers
@@ -122,22 +135,23 @@ def restore(
         end_with_parent()
     found = _find(images or [], out, quiet=quiet or rank.worker)
     _keep_originals(found, out)
-    outputs = Outputs(out)
+    found = named(found, small) if small else found
+    outputs = Outputs(out, looks=dry_run)
     sources = outputs.named(found)
     settings = {k: v for k, v in anchored(yaml.safe_load(resolved) or {}).items() if k not in MANNERS}
     try:
-        plans = Plans(method, settings, method.parts())
+        plans = Plans(method, {**settings, **({"preview": small} if small else {})}, method.parts())
         chosen, correction = choices_of(sources, outputs, settings)
         if choices is not None:
             chosen, correction = {source.name: choices[source.path] for source in sources}, True
         for choice in chosen.values():
             plans.of(choice)  # what cannot be built is refused here
-        if not rank.worker:
+        if not (rank.worker or dry_run):
             outputs.begin(as_yaml(settings) if settings else "", correction)
     except ConfigError:
         outputs.withdraw()
         raise
-    job = Job(
+    job = (Clocked if verbose else Job)(
         plans,
         outputs,
         {
@@ -154,27 +168,30 @@ def restore(
         checkpoint_every,
         chosen,
         beside,
+        *([preparation(small, kernel)] if small else []),
     )
+    began, speech = time.perf_counter(), Speech(quiet, json, verbose, explain)
+    if dry_run:
+        return Results(forecast(job, sources, speech), out)
     if rank.worker:
         with open(os.devnull, "w", encoding="utf-8") as nowhere, ListProgress(len(sources), nowhere) as progress:
             restore_list(job, sources, rank, "", progress, lambda task: None, lambda row: None)
         return Results([], out)
-    began, speech = time.perf_counter(), Speech(quiet, json)
     refused = False
     try:
         with speech.progress(len(sources)) as progress:
             lock = threading.Lock()
 
-            def finish(row: Row, follow: Follow | None = None) -> None:
+            def finish(row: Row, follow: Follow | None = None, **more: Any) -> None:
                 with lock:
                     outputs.add(row)
-                    speech.photo(row, progress)
+                    speech.photo(row, progress, **more)
                     progress.advance(row.status, row.name, follow)
 
             def done(task: Task) -> None:
                 for note in task.notes:
                     progress.print(f"note: {one_line(note)}")
-                finish(task.row, task.follow)
+                finish(task.row, task.follow, **speech.details(task, job, progress.print))
 
             for line in _kept_choices(sources, outputs, chosen, settings):
                 progress.print(line)

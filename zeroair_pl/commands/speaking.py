@@ -7,17 +7,23 @@ import io
 import json
 import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
 from zeroair_pl import console
+from zeroair_pl.commands.clocked import Clocked, plan_in_words, plan_of, seconds_in_words
+from zeroair_pl.degradations.noise_level import estimate_noise_level
+from zeroair_pl.inspection.evidence import evidence
 from zeroair_pl.inspection.progress import ListProgress, one_line
+from zeroair_pl.jobs.job import Job
 from zeroair_pl.jobs.outputs import Outputs
 from zeroair_pl.jobs.records import Row, Status
+from zeroair_pl.jobs.task import Task
 
 # Settings of restore that decide what is said and none of what is made; the folder's config.yaml has none of them.
 MANNERS = ("json", "verbose", "explain", "dry_run", "preview")
-_ORDER = get_args(Status)
+_ORDER = [status for status in get_args(Status) if status != "planned"]
 
 
 @dataclass(frozen=True)
@@ -28,10 +34,14 @@ class Speech:
         quiet: errors alone, on standard error.
         json: one object for each photo on standard output, as soon as it is final, and a summary as the last; what is
             for people goes to standard error.
+        verbose: of each photo the way it goes, and the seconds of its parts.
+        explain: of each photo what speaks for and against each family of ``auto``.
     """
 
     quiet: bool = False
     json: bool = False
+    verbose: bool = False
+    explain: bool = False
 
     def progress(self, total: int) -> ListProgress:
         """The progress over a list of ``total`` photos; a quiet one shows nothing."""
@@ -43,6 +53,25 @@ class Speech:
             self.error(row.reason, progress)
         if self.json:
             say_object("photo", **asdict(row), **more)
+
+    def details(self, task: Task, job: Job, say: Callable[[str], None]) -> dict[str, Any]:
+        """Says what is asked for beyond what became of the photo, and returns it as fields of its object."""
+        found: dict[str, Any] = {}
+        name = one_line(task.source.name)
+        if self.verbose and (plan := plan_of(task, job.steps)):
+            say(f"plan: {name}: {plan_in_words(plan)}")
+            found["plan"] = plan
+        if self.verbose and isinstance(job, Clocked) and (spent := job.spent.get(task.source.name)):
+            say(f"seconds: {name}: {seconds_in_words(spent)}")
+            found["phases"] = dict(spent)
+        if self.explain and task.photo is not None:
+            heard = evidence(task.photo.pixels[None])
+            found["evidence"] = [asdict(each) for each in heard]
+            for each in heard:
+                say(f"evidence: {name}: {each}")
+            found["estimated_noise"] = estimate_noise_level(task.photo.pixels[None])
+            say(f"evidence: {name}: noise {found['estimated_noise']:.4f} in the flattest parts")
+        return found
 
     def error(self, text: str, progress: ListProgress) -> None:
         """A line on what went wrong, which is said in any case."""

@@ -17,6 +17,7 @@ Config = str | Path | Mapping[str, Any]
 Configs = Config | Sequence[Config]
 
 OWN = ("resolved", "choices")  # arguments of a command's function that are no settings
+NOT_OF = {"evaluate": ("json", "verbose", "explain", "dry_run", "preview")}  # and what a command leaves to another one
 
 
 def layers_of(config: Configs) -> list[Layer]:
@@ -96,7 +97,7 @@ def parser_of(
     parser = ArgumentParser(prog=program, exit_on_error=False, allow_abbrev=False)
     if not positional:
         parser.add_argument("--config", action="config", help="Name or path of a config; may be given several times.")
-    parser.add_function_arguments(function, as_positional=positional, skip=set(OWN))
+    parser.add_function_arguments(function, as_positional=positional, skip={*OWN, *NOT_OF.get(function.__name__, ())})
     parser.set_defaults(dict(defaults))
     for action in parser._actions:
         action.required = action.required and action.dest not in defaults

@@ -154,6 +154,8 @@ class Plans:
         strength = settings.get("strength", 1.0)
         if strength != 1:
             deciding["strength"] = strength
+        if "preview" in settings:
+            deciding["preview"] = settings["preview"]
         depends = dependencies(deciding, self._prior, [built(method.degradation), *self._objects])
         return Plan(method, depends, as_yaml(settings) if settings else "", strength)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from lightning.pytorch import Callback
 
 
+def _as_it_is(photo: Photo) -> Photo:
+    return photo
+
+
 @dataclass(frozen=True)
 class Job:
     """Everything but the photo. The three steps of a photo's way are for three threads; see ``pipeline``.
@@ -53,6 +57,7 @@ class Job:
         checkpoint_every: timesteps between checkpoints in the middle of a fit; 0 makes none.
         chosen: choices of this run, by the photo's name; others have the one in their record.
         beside: where files are that come with the photos.
+        prepare: what becomes of a photo before its fit, for previews.
     """
 
     plans: Plans
@@ -65,6 +70,7 @@ class Job:
     checkpoint_every: int = 0
     chosen: Mapping[str, Choice] = field(default_factory=dict)
     beside: Beside = field(default_factory=Beside)
+    prepare: Callable[[Photo], Photo] = _as_it_is
 
     def read(self, source: Source) -> Task:
         """Finds out whether the photo is finished, and decodes it if not."""
@@ -82,6 +88,7 @@ class Job:
             photo = load_photo(source.path)
             if found := self.beside.read(source, photo):
                 photo = replace(photo, side={**photo.side, **found})
+            photo = self.prepare(photo)
             task.row = replace(task.row, height=photo.size[0], width=photo.size[1])
             path = output_path(self.outputs.folder, source, photo)
             self._may_write(path, source, depends["sha256"], record)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import os
 import shutil
 import tempfile
@@ -39,6 +40,7 @@ class Outputs:
 
     Args:
         folder: the output folder.
+        looks: the folder is only looked at, and not made.
 
     Attributes:
         names: of the photos of this run, in the order of their list, which is the table's.
@@ -51,7 +53,7 @@ class Outputs:
             program did not write.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, looks: bool = False) -> None:
         self.folder, self.results, self.board = folder, folder / TABLE, folder / "tensorboard"
         self.sidecars, self._own = Sidecars(folder), OwnFiles(folder)
         check_folder(folder)
@@ -61,9 +63,12 @@ class Outputs:
         self._before: bytes | None = None
         self.names: list[str] = []
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
+            if looks:
+                _look(folder)
+            else:
+                folder.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryFile(dir=folder):
+                    pass
         except OSError as error:
             self.withdraw()
             raise ConfigError(f"--out {folder}: cannot be written ({error.strerror or error}).") from error
@@ -287,3 +292,12 @@ class Outputs:
             aside = self.folder / f"{stem}.edited-{number}.{suffix}"
         os.rename(self.folder / name, aside)
         console.tell(f"note: {self.folder / name} was changed since it was written; it is now {aside}")
+
+
+def _look(folder: Path) -> None:
+    """Raises OSError where the folder could not be made or written, as far as looking at it tells."""
+    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))

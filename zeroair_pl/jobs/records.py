@@ -25,7 +25,7 @@ from zeroair_pl.photos.ownership import FOLDER
 from zeroair_pl.photos.reading import check_file
 from zeroair_pl.resources import version
 
-Status = Literal["restored", "skipped", "failed"]
+Status = Literal["restored", "skipped", "failed", "planned"]  # the last by a dry run alone
 
 INTERRUPTED = "the run was stopped while its files were written"
 _LONGEST = 240  # bytes of a file's name, which is short of the usual 255 by what the suffix needs

@@ -66,7 +66,7 @@ def fit_large(
     (name,) = names
     began = time.perf_counter()
     small = working_size(y, method.sampling.working_pixels)
-    beside = [_shrunk(side, y, method.sampling.working_pixels) for side in sides or ()]
+    beside = [shrunk_side(side, y, method.sampling.working_pixels) for side in sides or ()]
     result = fit(small, [name], method, callbacks, trainer, beside)
     with torch.no_grad():
         look = FirstLook(method.prior)
@@ -121,7 +121,7 @@ def working_size(y: Tensor, pixels: int) -> Tensor:
     return F.interpolate(y, size=(max(1, int(height * scale)), max(1, int(width * scale))), mode="area")
 
 
-def _shrunk(side: Side, y: Tensor, pixels: int) -> Side:
+def shrunk_side(side: Side, y: Tensor, pixels: int) -> Side:
     """What comes with the photo ``y``, for its working size: maps of the photo's size are shrunk as it is."""
     size = y.shape[-2:]
 

@@ -1,0 +1,158 @@
+"""``restore --dry-run``: what would be done with each photo, and why. Nothing is written."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from zeroair_pl import console
+from zeroair_pl.commands.speaking import Speech, say_object
+from zeroair_pl.degradations import Degradation
+from zeroair_pl.inspection.progress import one_line
+from zeroair_pl.jobs.job import Job
+from zeroair_pl.jobs.records import Row, Status
+from zeroair_pl.jobs.task import Task, own_fault
+from zeroair_pl.method.first_look import FirstLook
+from zeroair_pl.method.large import is_large, shrunk_side, working_size
+from zeroair_pl.photos.finding import Source
+from zeroair_pl.priors.base import Prior
+from zeroair_pl.tensors.modes import own_modes
+from zeroair_pl.tensors.per_image import build_per_image
+
+# The time of a fit, in passes of the prior: those of its levels, of the first and of the last look; what is beside the
+# prior; and the passes at full size of a large photo. Measured on photos of every shipped kind.
+LOOKS, BESIDE, FULL = 3, 1.25, 4
+_WORDS: dict[Status, str] = {"planned": "to restore", "skipped": "finished", "failed": "refused"}
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What would become of one photo.
+
+    Attributes:
+        row: as in the table, with the status ``planned``, ``skipped`` or ``failed``; kind and noise level are those of
+            the start of the fit.
+        output: where the result would go.
+        found: why ``auto`` takes it for that kind, and how much of it.
+        seconds: an estimate for this machine, of the fit.
+        bytes: an estimate of the output's size.
+    """
+
+    row: Row
+    output: str = ""
+    found: str = ""
+    seconds: float | None = None
+    bytes: int | None = None
+
+    def __str__(self) -> str:
+        row = self.row
+        if row.status == "failed":
+            return f"would fail: {row.reason}"
+        if row.status == "skipped":
+            return f"would skip: {row.input} (finished: {row.output})"
+        what = f"{row.kind}{f' ({self.found})' if self.found else ''}, noise {row.noise_level:.3f}"
+        estimate = f"about {self.seconds:.1f} s and {(self.bytes or 0) / 1e6:.1f} MB"
+        return f"would restore: {row.input} -> {self.output}: {row.width}x{row.height} px, {what}; {estimate}"
+
+
+def forecast(job: Job, sources: Sequence[Source], speech: Speech) -> list[Row]:
+    """Looks at each photo as the run would before its fit, and says what would be done."""
+    found: list[Forecast] = []
+    pace: list[float] = []  # seconds of the prior for a pixel
+    for source in sources:
+        task = job.read(source)
+        one, more = Forecast(task.row), dict[str, Any]()
+        if task.photo is not None:
+            more = speech.details(task, job, console.show if not (speech.json or speech.quiet) else _nothing)
+            one = _planned(job, task, pace)
+        found.append(one)
+        if speech.json:
+            estimate = {"found": one.found, "estimated_seconds": one.seconds, "estimated_bytes": one.bytes}
+            say_object("photo", **{**asdict(one.row), "output": one.output or one.row.output, **estimate, **more})
+        elif one.row.status == "failed" or not speech.quiet:
+            (console.tell if speech.quiet else console.show)(one_line(str(one)))
+    _sum_up(found, job.outputs.folder, speech)
+    return [each.row for each in found]
+
+
+def _planned(job: Job, task: Task, pace: list[float]) -> Forecast:
+    photo, plan, path = task.photo, task.plan, task.path
+    assert photo is not None
+    assert plan is not None
+    assert path is not None
+    height, width = photo.size
+    with own_fault(task), own_modes(), torch.no_grad():
+        if job.outputs.folder.exists():
+            job.outputs.require_room(task.source)
+        prior = plan.method.prior.to(job.device)
+        if not pace:
+            pace.append(_pace(prior, job.device))
+        large = is_large(photo.pixels[None], plan.method)
+        pixels = height * width
+        passes = float(job.steps + LOOKS)
+        if large:
+            passes = passes * plan.method.sampling.working_pixels / pixels + FULL
+        phi = _started(job, task, large)
+        row = replace(task.row, kind=phi.kind, noise_level=float(phi.noise_level().mean()))
+        size = round(task.source.path.stat().st_size * (phi.shape(photo.pixels[None])[0] / height) ** 2)
+        return Forecast(
+            replace(row, status="planned"),
+            str(path),
+            phi.reason,
+            passes * pace[0] * pixels * BESIDE,
+            size,
+        )
+    return Forecast(task.row)
+
+
+def _started(job: Job, task: Task, large: bool) -> Degradation:
+    """The photo's degradation at the start of its fit, which is where ``auto`` decides."""
+    photo, plan = task.photo, task.plan
+    assert photo is not None
+    assert plan is not None
+    method, y = plan.method, photo.pixels[None]
+    small = working_size(y, method.sampling.working_pixels) if large else y
+    phi: Degradation = build_per_image(method.degradation, [task.source.path.name], method.seed, "degradation").first
+    side = shrunk_side(photo.side, y, method.sampling.working_pixels) if large else photo.side
+    phi.initialize(small, side, FirstLook(method.prior))
+    return phi
+
+
+def _pace(prior: Prior, device: torch.device) -> float:
+    """Seconds of one pass of the prior for a pixel."""
+    x, sigma = torch.full((1, 3, 128, 128), 0.5, device=device), torch.full((1,), 0.1, device=device)
+    seconds = []
+    for _ in range(4):  # the first is slower, and so is one during which the machine is busy with something else
+        began = time.perf_counter()
+        float(prior.denoise(x, sigma).sum())
+        seconds.append(time.perf_counter() - began)
+    return min(seconds) / x[0, 0].numel()
+
+
+def _sum_up(found: Sequence[Forecast], folder: Path, speech: Speech) -> None:
+    counts = Counter(each.row.status for each in found)
+    seconds, size = sum(each.seconds or 0.0 for each in found), sum(each.bytes or 0 for each in found)
+    if speech.json:
+        say_object(
+            "summary",
+            photos=len(found),
+            **{str(status): counts[status] for status in _WORDS},
+            estimated_seconds=seconds,
+            estimated_bytes=size,
+            folder=str(folder),
+        )
+    if not speech.quiet:
+        parts = [f"{counts[status]} {words}" for status, words in _WORDS.items() if counts[status]]
+        text = f"{len(found)} photo{'s' * (len(found) != 1)}: {', '.join(parts) or 'nothing to do'}"
+        estimate = f"about {seconds:.0f} s and {size / 1e6:.1f} MB"
+        (console.tell if speech.json else console.show)(f"{text}; {estimate}. Nothing was written.")
+
+
+def _nothing(_: str) -> None:
+    pass

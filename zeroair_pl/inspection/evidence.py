@@ -1,0 +1,78 @@
+"""Why ``auto`` takes a photo for what it is: how much of each family it shows, and which statistics say so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from zeroair_pl.degradations.auto import FAMILIES
+from zeroair_pl.degradations.picture import looked_at
+from zeroair_pl.degradations.recognition import MODELS
+from zeroair_pl.degradations.statistics import statistics
+
+MOST = 4  # statistics that are named on either side
+_LEAST = 0.05  # of the log-odds: what adds less says nothing
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """A statistic of the photo.
+
+    Attributes:
+        name: of the statistic.
+        value, usual: in this photo; the mean of many photos.
+        weight: what it adds to the log-odds that the family's work is on the photo.
+    """
+
+    name: str
+    value: float
+    usual: float
+    weight: float
+
+    def __str__(self) -> str:
+        return f"{self.name.replace('_', ' ')} {self.value:.2f} (usually {self.usual:.2f})"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What speaks for and against one family.
+
+    Attributes:
+        family: the class of degradation.
+        severity: 0 is nothing, 1 all that the family's start corrects.
+        speaks_for, speaks_against: the statistics that say most, the strongest first.
+    """
+
+    family: str
+    severity: float
+    speaks_for: list[Spoken]
+    speaks_against: list[Spoken]
+
+    def __str__(self) -> str:
+        sides = ("for it", self.speaks_for), ("against it", self.speaks_against)
+        words = [f"{what}: {', '.join(map(str, spoken))}" for what, spoken in sides if spoken]
+        return f"{self.family} {self.severity:.2f}; {'; '.join(words) or 'no statistic says more'}"
+
+
+def evidence(y: Tensor) -> list[Evidence]:
+    """The evidence for each family of ``auto`` in a photo (1, 3, H, W) in [0, 1], the largest severity first.
+
+    A family with several models is heard through the one that says most.
+    """
+    small = looked_at(y)
+    values = statistics(small)
+    found = []
+    for family in FAMILIES:
+        spoken: list[Spoken] = []
+        odds = float("-inf")
+        for model in MODELS.get(family.__name__, ()):
+            parts = model.parts(values)
+            if (total := model.bias + sum(parts.values())) > odds:
+                odds = total
+                spoken = [Spoken(name, values[name], model.terms[name][0], part) for name, part in parts.items()]
+        spoken.sort(key=lambda each: -abs(each.weight))
+        for_it = [each for each in spoken if each.weight > _LEAST][:MOST]
+        against = [each for each in spoken if each.weight < -_LEAST][:MOST]
+        found.append(Evidence(family.__name__, float(family.severity(small)), for_it, against))
+    return sorted(found, key=lambda each: -each.severity)
