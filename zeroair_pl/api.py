@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from zeroair_pl.config.calling import Configs, arguments, layers_of, statement
 from zeroair_pl.degradations import Degradation
+from zeroair_pl.degradations.downscaled import MOST
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.jobs.choices import Choice, Plan, Plans, built
 from zeroair_pl.jobs.fitting import Fitting
@@ -80,6 +81,7 @@ class Method(settings.Method):
         guidance: what moves the clean estimate.
         sampling: which noise levels are visited, and how.
         seed: with a photo's name it decides all its random numbers.
+        upscale: how many times as wide and as high the restored photo is, from 1 to 8.
         strength: share of the correction, from 0 (the photo as it is) to 1 (all of it).
         trainer: further arguments of ``lightning.Trainer``: ``accelerator``, ``callbacks``, ``logger`` and others.
         stated: the settings as a config states them, where the method comes from a config.
@@ -111,7 +113,7 @@ class Method(settings.Method):
         return cls(**values, stated={key: value for key, value in stated.items() if key != "plugins"})
 
     def __post_init__(self) -> None:
-        built(self.degradation)
+        built(self.fresh)
         self.trainer = checked_options(self.trainer)
 
     def restore(
@@ -213,6 +215,7 @@ def _settings(
     sampling: Sampling,
     seed: Annotated[int, Range(0)] = 0,
     strength: Annotated[float, Range(0, 1)] = 1.0,
+    upscale: Annotated[float, Range(1, MOST)] = 1.0,
     plugins: list[str] | str | None = None,
     trainer: dict[str, Any] | None = None,
 ) -> None:

@@ -118,7 +118,7 @@ def _started(job: Job, task: Task, large: bool) -> Degradation:
     assert plan is not None
     method, y = plan.method, photo.pixels[None]
     small = working_size(y, method.sampling.working_pixels) if large else y
-    phi: Degradation = build_per_image(method.degradation, [task.source.path.name], method.seed, "degradation").first
+    phi: Degradation = build_per_image(method.fresh, [task.source.path.name], method.seed, "degradation").first
     side = shrunk_side(photo.side, y, method.sampling.working_pixels) if large else photo.side
     phi.initialize(small, side, FirstLook(method.prior))
     return phi

@@ -22,6 +22,7 @@ from zeroair_pl.commands.speaking import MANNERS, Speech
 from zeroair_pl.config.anchoring import anchored
 from zeroair_pl.config.files import as_yaml
 from zeroair_pl.degradations import Auto, Degradation
+from zeroair_pl.degradations.downscaled import MOST
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.inspection.progress import Follow, ListProgress, one_line
 from zeroair_pl.jobs.batches import BatchSize
@@ -56,6 +57,7 @@ def restore(
     seed: Annotated[int, Range(0)] = 0,
     overwrite: bool = False,
     strength: Annotated[float, Range(0, 1)] = 1.0,
+    upscale: Annotated[float, Range(1, MOST)] = 1.0,
     batch: Annotated[BatchSize, Range(1)] = "auto",
     degradation: Callable[[], Degradation] | None = None,
     prior: Prior,
@@ -91,6 +93,7 @@ def restore(
         overwrite: restore photos again that are finished, and replace results of other photos of the same name. Files
             that this program did not write are never replaced.
         strength: share of the correction, from 0 (the photo as it is) to 1 (all of it).
+        upscale: how many times as wide and as high the restored photo is, from 1 to 8, such as 2 or 1.5.
         batch: how many photos of one size are fitted at once; 'auto' goes by their size and the free memory.
         degradation: the family of degradation models; 'plugins list' shows all.
         prior: the frozen model of clean photos.
@@ -122,13 +125,13 @@ def restore(
     out, small = at_home(out), preview_of(preview)
     out = folder_of(out, small) if small else out
     options = checked_options(trainer)
-    method = Method(degradation or Auto, prior, modelling, guidance, sampling, seed, strength)
+    method = Method(degradation or Auto, prior, modelling, guidance, sampling, seed, upscale, strength)
     options.setdefault("default_root_dir", str(out / "logs"))  # of loggers
     rank = Rank.of(options, os.environ)
     options = rank.one_device(options)
     device = device_of(options)
     # Built once before any photo is opened: what does not fit together is refused here.
-    built(method.degradation)
+    built(method.fresh)
     beside = Beside(missing and at_home(missing), kernel and at_home(kernel))
     levels = sampling.prepared((sampling.sampler or NoiseMatchedSampler()).fresh(), prior)
     if rank.worker:

@@ -12,6 +12,7 @@ from zeroair_pl.degradations.missing import Missing
 from zeroair_pl.degradations.neural import Neural
 from zeroair_pl.degradations.noise import Noise
 from zeroair_pl.degradations.noise_models import NoiseModel
+from zeroair_pl.degradations.streaks import Streaks
 from zeroair_pl.degradations.underwater import Underwater
 
 __all__ = [
@@ -31,5 +32,6 @@ __all__ = [
     "NoiseModel",
     "Observation",
     "Side",
+    "Streaks",
     "Underwater",
 ]

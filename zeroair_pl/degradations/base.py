@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from zeroair_pl.degradations.noise_level import estimate_noise_level, rounding
 from zeroair_pl.degradations.noise_models import NoiseModel
-from zeroair_pl.degradations.proximal import conjugate_proximal, pointwise_proximal
+from zeroair_pl.degradations.proximal import conjugate_proximal, pointwise_proximal, pointwise_slope
 from zeroair_pl.ranges import Ranged
 
 
@@ -66,6 +66,9 @@ class Degradation(Ranged, nn.Module):
             Jacobian of φ is diagonal and data consistency has a closed form. A contract test holds it to that.
         batched: photos of one size may be computed at once, on devices where that saves time; not where the size of x
             depends on more than the size of y.
+        unsure: above 0 for a family whose own step knows no noise: the root-mean-square error, in units of [0, 1], of
+            what it makes of a photo. In a chain the noise is then that of the link before, and at least of this level.
+        factor: how many times as wide and as high as y the clean image is, without its border.
         noise: the model of n.
         reason: why it was taken, in words; ``Auto`` says so, others are asked for by name.
         amount: a scalar, the share of the family's correction in its start and in what is learned: 1, or what ``Auto``
@@ -74,6 +77,8 @@ class Degradation(Ranged, nn.Module):
 
     pointwise: bool = False
     batched: bool = True
+    unsure: float = 0.0
+    factor: float = 1.0
     reason: str = ""
     amount: Tensor
 
@@ -86,6 +91,11 @@ class Degradation(Ranged, nn.Module):
     def scales(self) -> bool:
         """Whether a large photo's φ may be learned at a smaller size and carried up; here for a pointwise φ."""
         return self.pointwise
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """Rows and columns that x has beyond y on each side, in pixels of y."""
+        return 0, 0
 
     def shape(self, y: Tensor) -> tuple[int, int]:
         """(H, W) of the clean image x, for a photo ``y`` (1, 3, h, w); here that of y."""
@@ -154,6 +164,17 @@ class Degradation(Ranged, nn.Module):
     def first_estimate(self, y: Tensor) -> Tensor:
         """A first clean image in [0, 1], of the size ``shape(y)``, where sampling may start."""
         return self.invert(y).clamp(0, 1)
+
+    def cleared(self, y: Tensor, denoise: Denoise) -> Tensor:
+        """The image that this made y of, as far as it can be told, for the earlier links of a chain to look at."""
+        return self.first_estimate(y)
+
+    def passed(self, x: Tensor, error: Tensor) -> Tensor:
+        """The root-mean-square error of φ(x) where x has ``error``, (1,): for the links of a chain.
+
+        Here the mean slope times the error for a pointwise φ, and the error itself for any other.
+        """
+        return error * pointwise_slope(self, x) if self.pointwise else error
 
     def levels(self) -> tuple[float, float] | None:
         """First and last noise level of annealed sampling for this photo; ``None``, as here, for those of the settings.

@@ -23,6 +23,8 @@ RESPONSES = {"gaussian": spectrum.gaussian, "disc": spectrum.disc}
 SHARP = {"gaussian": 0.7, "disc": 1.1, "line": 2.5}  # px; photos that are not blurred come out below
 FIRST, LAST = 30 / 255, 4 / 255  # noise levels of a photo with noise of USUAL
 USUAL = 2.55 / 255
+DENOISED = 0.22  # cycles per pixel, up to which the spectrum of a photo counts that a later link was denoised for
+PASSED = 0.5  # of an error of x, what a blur leaves of it
 PEAK = 0.35  # of a free kernel; those found for photos that are not blurred have higher ones, of 0.43 and more
 LESS = (1.0, 0.8, 0.63, 0.5, 0.4)  # shares of the first noise level, among which the spectrum chooses
 FILLS = 3  # times that what lies beyond the border is filled in, at each proximal step
@@ -54,6 +56,7 @@ class Blur(Degradation):
 
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
         super().initialize(y, side, denoise)
+        self._highest = DENOISED if "denoised" in side else spectrum.HIGHEST
         if "kernel" in side:
             h = side["kernel"].to(y)
             self._search(y)  # for the noise alone
@@ -70,7 +73,7 @@ class Blur(Degradation):
             kind = "gaussian" if kind == "auto" else kind
         elif kind == "line":
             noise = float(self.noise_level().detach())
-            (size, angle), _ = spectrum.search(Spectrum(y, 60, 36), spectrum.line, noise)
+            (size, angle), _ = spectrum.search(Spectrum(y, 60, 36, self._highest), spectrum.line, noise)
             angle = -angle  # rows run downwards
         else:
             kind, size = self._search(y)
@@ -82,7 +85,7 @@ class Blur(Degradation):
 
     def _search(self, y: Tensor) -> tuple[str, float]:
         """The likelier of Gaussian and disc, and its size, for the likeliest noise level, which becomes the start."""
-        seen, noise = Spectrum(y), float(self.noise_level().detach())
+        seen, noise = Spectrum(y, highest=self._highest), float(self.noise_level().detach())
         names = [name for name in RESPONSES if self._kernel not in RESPONSES or name == self._kernel]
         levels = [noise * share for share in LESS]  # sharp texture may have been taken for noise
         tried = {(name, level): spectrum.search(seen, RESPONSES[name], level) for name in names for level in levels}
@@ -118,6 +121,9 @@ class Blur(Degradation):
         """Rows and columns that x has beyond y on each side."""
         h = self.get_buffer("h")
         return h.shape[0] // 2, h.shape[1] // 2
+
+    def passed(self, x: Tensor, error: Tensor) -> Tensor:
+        return PASSED * error if self.get_buffer("h").numel() > 1 else error
 
     def shape(self, y: Tensor) -> tuple[int, int]:
         down, across = self.reach

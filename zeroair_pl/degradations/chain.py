@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 
 from zeroair_pl.degradations.base import Degradation, Denoise, Moment, Side
+from zeroair_pl.degradations.noise_level import rounding
 from zeroair_pl.errors import ConfigError
 
 
 class Chain(Degradation):
-    """y = φₖ(… φ₂(φ₁(x))) + n, with the noise model of the last link. In a config, ``degradation`` is a list.
+    """y = φₖ(… φ₂(φ₁(x))), with noise after the last link that knows noise. In a config, ``degradation`` is a list.
 
     Each link starts from what the later ones have left: φₖ looks at the photo, φₖ₋₁ at the first estimate of φₖ, and so
     on. All parameters are then learned together, against the photo.
+
+    The proximal step goes from the last link to the first: the step of each finds the image that it had before it,
+    between what the earlier links make of x0 and what the later ones have left. Where the first link is ``Downscaled``
+    and the others are pointwise, that is the exact step of the whole.
 
     Args:
         links: in the order in which it happened to the scene, such as [Haze, Blur, Jpeg].
@@ -26,75 +33,119 @@ class Chain(Degradation):
         if not links:
             raise ConfigError("degradation: a chain without links; expected a list of at least one degradation.")
         self.links = nn.ModuleList([link() for link in links])
-        self.noise = self.links[-1].noise  # type: ignore[assignment]
+        self.noise = self._noisy.noise
+
+    @property
+    def _all(self) -> list[Degradation]:
+        return cast("list[Degradation]", list(self.links))
 
     @property
     def pointwise(self) -> bool:  # type: ignore[override]
-        return all(link.pointwise for link in self.links)
+        return all(link.pointwise for link in self._all)
+
+    @property
+    def _noisy(self) -> Degradation:
+        """The link after which there is noise."""
+        found = [link for link in self._all if not link.unsure]
+        return found[-1] if found else self._all[-1]
+
+    @property
+    def factor(self) -> float:  # type: ignore[override]
+        return math.prod(link.factor for link in self._all)
 
     @property
     def batched(self) -> bool:  # type: ignore[override]
-        return all(link.batched for link in self.links)
+        return all(link.batched for link in self._all)
 
     @property
     def scales(self) -> bool:
-        return all(link.scales for link in self.links)
+        return all(link.scales for link in self._all)
 
     def shape(self, y: Tensor) -> tuple[int, int]:
-        for link in reversed(self.links):
-            y = y.new_empty(1, 3, *link.shape(y))  # type: ignore[operator]
+        for link in reversed(self._all):
+            y = y.new_empty(1, 3, *link.shape(y))
         return y.shape[-2], y.shape[-1]
 
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
-        for link in reversed(self.links):
-            link.initialize(y, side, denoise)  # type: ignore[operator]
-            y = link.first_estimate(y).detach()  # type: ignore[operator]
-        for link in self.links[:-1]:
-            link.noise.requires_grad_(False)
+        for link in reversed(self._all):
+            link.initialize(y, side, denoise)
+            if link is not self._all[0]:
+                y = link.cleared(y, denoise).detach()
+            if link.unsure:
+                side = {**side, "denoised": True}
+        self.noise = self._noisy.noise  # a family may have made another
+        for link in self._all:
+            if link is not self._noisy:
+                link.noise.start(0.0, rounding(y))
+                link.noise.requires_grad_(False)
+        level = float(self.noise_level().detach())
+        self.noise.start(max(level, *(link.unsure for link in self._all)), rounding(y))
+        self.reason = "; ".join(link.reason for link in self._all if link.reason)
 
     def measure_noise(self, y: Tensor, denoise: Denoise) -> None:
-        self.links[-1].measure_noise(y, denoise)  # type: ignore[operator]
+        self._noisy.measure_noise(y, denoise)
 
     def forward(self, x: Tensor) -> Tensor:
-        for link in self.links:
+        for link in self._all:
             x = link(x)
         return x
 
     def invert(self, y: Tensor) -> Tensor:
-        for link in reversed(self.links):
-            y = link.invert(y)  # type: ignore[operator]
+        for link in reversed(self._all):
+            y = link.invert(y)
         return y
 
     def first_estimate(self, y: Tensor) -> Tensor:
-        for link in reversed(self.links):
-            y = link.first_estimate(y)  # type: ignore[operator]
+        for link in reversed(self._all):
+            y = link.first_estimate(y)
         return y
 
+    def proximal(self, x0: Tensor, y: Tensor, error: Tensor) -> Tensor:
+        if self.pointwise:
+            return super().proximal(x0, y, error)
+        seen, errors = [x0], [error]
+        for link in self._all[:-1]:
+            errors.append(torch.hypot(link.passed(seen[-1], errors[-1]), link.noise_level()))
+            seen.append(link(seen[-1]))
+        for link, image, wrong in reversed(list(zip(self._all, seen, errors, strict=True))):
+            y = link.proximal(image, y, wrong)
+        return y
+
+    def levels(self) -> tuple[float, float] | None:
+        own = [levels for link in self._all if (levels := link.levels()) is not None]
+        return (max(high for high, _ in own), max(low for _, low in own)) if own else None
+
+    def result(self, x0: Tensor, z: Tensor) -> Tensor:
+        first, *others = self._all
+        x: Tensor = first.result(x0, z)
+        scale = first.factor
+        for link in others:  # their borders
+            down, across = (round(scale * side) for side in link.reach)
+            x = x[..., down : x.shape[-2] - down, across : x.shape[-1] - across]
+            scale = scale * link.factor
+        return x
+
     def penalty(self) -> Tensor:
-        penalties: list[Tensor] = [link.penalty() for link in self.links]  # type: ignore[operator]
+        penalties: list[Tensor] = [link.penalty() for link in self._all]
         return sum(penalties[1:], penalties[0])
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
-        groups = [group for link in self.links for group in link.parameter_groups(lr)]  # type: ignore[operator]
+        groups = [group for link in self._all for group in link.parameter_groups(lr)]
         groups = [{**group, "params": [p for p in group["params"] if p.requires_grad]} for group in groups]
         return [group for group in groups if group["params"]]
 
     def learn(self, x0: Tensor, y: Tensor, moment: Moment) -> None:
         """Each link learns from what the earlier ones make of x0, and what the later ones have left of y."""
         seen = [y]
-        for link in reversed(self.links[1:]):
-            seen.append(link.invert(seen[-1]))  # type: ignore[operator]
-        for link, target in zip(self.links, reversed(seen), strict=True):
-            link.learn(x0, target, moment)  # type: ignore[operator]
+        for link in reversed(self._all[1:]):
+            seen.append(link.invert(seen[-1]))
+        for link, target in zip(self._all, reversed(seen), strict=True):
+            link.learn(x0, target, moment)
             x0 = link(x0)
 
     @property
     def kind(self) -> str:
-        return " + ".join(str(link.kind) for link in self.links)
+        return " + ".join(link.kind for link in self._all)
 
     def diagnostics(self) -> dict[str, Tensor]:
-        return {
-            f"{link.kind} {name}": value
-            for link in self.links
-            for name, value in link.diagnostics().items()  # type: ignore[operator]
-        }
+        return {f"{link.kind} {name}": value for link in self._all for name, value in link.diagnostics().items()}

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Annotated, Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from zeroair_pl.degradations.base import Degradation, Denoise
+from zeroair_pl.degradations.chain import Chain
 from zeroair_pl.degradations.noise_level import look_at_noise, rounding
 from zeroair_pl.ranges import Range
 
 FIRST, LAST = 0.14, 0.02  # noise levels
+MOST = 8
 
 
 class Downscaled(Degradation):
     """y = means of f×f pixels of x, + n. The restored photo is f times as wide and as high.
 
-    A Aᵀ = I/f² for the means A, so the proximal step is closed: x0 + f²Aᵀ(y − A x0)·v/(σ² + v), v = e²/f².
+    A Aᵀ = I/f² for the means A with a whole f, so the proximal step is closed: x0 + f²Aᵀ(y − A x0)·v/(σ² + v),
+    v = e²/f². For any other f a pixel of y has a share in the pixels of x that it cuts, and conjugate gradients find
+    the step.
 
     Args:
-        factor: f, a whole number from 2 to 8.
+        factor: f, from 1 to 8.
     """
 
-    def __init__(self, factor: Annotated[int, Range(2, 8)] = 2) -> None:
+    def __init__(self, factor: Annotated[float, Range(1, MOST)] = 2) -> None:
         super().__init__()
         self.factor = factor
 
@@ -31,18 +38,25 @@ class Downscaled(Degradation):
         self.noise.start(look_at_noise(y, denoise), rounding(y))
 
     def shape(self, y: Tensor) -> tuple[int, int]:
-        return self.factor * y.shape[-2], self.factor * y.shape[-1]
+        return round(self.factor * y.shape[-2]), round(self.factor * y.shape[-1])
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.avg_pool2d(x, self.factor)
+        if self._whole:
+            return F.avg_pool2d(x, int(self.factor))
+        return _means(_means(x, self.factor, -2), self.factor, -1)
 
     def invert(self, y: Tensor) -> Tensor:
-        return F.interpolate(y, scale_factor=self.factor, mode="bicubic", align_corners=False)
+        return F.interpolate(y, size=self.shape(y), mode="bicubic", align_corners=False)
 
     def proximal(self, x0: Tensor, y: Tensor, error: Tensor) -> Tensor:
+        if not self._whole:
+            return super().proximal(x0, y, error)
         v = error.square().view(1, 1, 1, 1) / self.factor**2
         move = (y - self(x0)) * (v / (v + self.noise_level().square()))
         return x0 + F.interpolate(move, scale_factor=self.factor)
+
+    def passed(self, x: Tensor, error: Tensor) -> Tensor:
+        return error / self.factor
 
     def levels(self) -> tuple[float, float] | None:
         return FIRST * (self.factor / 2) ** 0.5, LAST
@@ -52,3 +66,37 @@ class Downscaled(Degradation):
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
         return []  # the factor is known, and noise is seen better before
+
+    @property
+    def _whole(self) -> bool:
+        return self.factor == int(self.factor)
+
+
+def enlarging(degradation: Callable[[], Degradation], factor: float) -> Callable[[], Degradation]:
+    """Makes degradations that happened after the photo was made smaller; one that is ``Downscaled`` itself has the
+    ``factor`` in the place of its own."""
+
+    def made() -> Degradation:
+        phi = degradation()
+        smaller = Downscaled(factor)
+        if isinstance(phi, Downscaled):
+            return smaller
+        return Chain([lambda: smaller, lambda: phi])
+
+    return degradation if factor == 1 else made
+
+
+def _means(x: Tensor, factor: float, axis: int) -> Tensor:
+    """Means over pieces of ``factor`` pixels along an axis, which may cut pixels."""
+    length = round(x.shape[axis] / factor)
+    factor = x.shape[axis] / length  # about that which was asked for
+    starts = torch.arange(length, dtype=torch.float64) * factor
+    first, out = starts.floor(), None
+    for step in range(math.ceil(factor) + 1):
+        pixel = first + step
+        share = (torch.minimum(pixel + 1, starts + factor) - torch.maximum(pixel, starts)).clamp(min=0) / factor
+        place = pixel.long().clamp(max=x.shape[axis] - 1).to(x.device)
+        part = x.index_select(axis, place) * share.to(x).view([-1] + [1] * (-1 - axis))
+        out = part if out is None else out + part
+    assert out is not None
+    return out

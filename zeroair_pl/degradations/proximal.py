@@ -31,6 +31,13 @@ def pointwise_proximal(forward: Forward, x0: Tensor, y: Tensor, e2: Tensor, vari
     return x
 
 
+def pointwise_slope(forward: Forward, x: Tensor) -> Tensor:
+    """Root-mean-square of ∂φ/∂x over the values of ``x``, for a φ with a diagonal Jacobian."""
+    y_hat, transposed = _vjp(forward, x)
+    (gain,) = transposed(torch.ones_like(y_hat))
+    return gain.square().mean().sqrt()
+
+
 def conjugate_proximal(
     forward: Forward, x0: Tensor, y: Tensor, e2: Tensor, variance: Tensor, steps: int = 1, inner: int = 10
 ) -> Tensor:

@@ -22,6 +22,7 @@ class Spectrum:
     Args:
         y: the photo, (1, 3, H, W).
         rings, sectors: of half of the frequency plane; the other half is the same.
+        highest: in cycles per pixel; frequencies above take no part.
 
     Attributes:
         power: (bins,), mean power of each bin; of white noise it is its variance.
@@ -30,7 +31,7 @@ class Spectrum:
         f: (bins,), its length.
     """
 
-    def __init__(self, y: Tensor, rings: int = 80, sectors: int = 1) -> None:
+    def __init__(self, y: Tensor, rings: int = 80, sectors: int = 1, highest: float = HIGHEST) -> None:
         height, width = y.shape[-2:]
         top, left = max(0, (height - _TAKEN) // 2), max(0, (width - _TAKEN) // 2)
         part = y[..., top : top + _TAKEN, left : left + _TAKEN]
@@ -41,8 +42,8 @@ class Spectrum:
         power = torch.fft.fft2(light * window).abs().square() / window.square().sum()
         fy, fx = torch.meshgrid(torch.fft.fftfreq(height), torch.fft.fftfreq(width), indexing="ij")
         f = torch.hypot(fy, fx)
-        half = (f > LOWEST) & (f < HIGHEST) & ((fx > 0) | ((fx == 0) & (fy > 0)))
-        ring = ((f - LOWEST) / (HIGHEST - LOWEST) * rings).long().clamp(0, rings - 1)
+        half = (f > LOWEST) & (f < highest) & ((fx > 0) | ((fx == 0) & (fy > 0)))
+        ring = ((f - LOWEST) / (highest - LOWEST) * rings).long().clamp(0, rings - 1)
         sector = ((torch.atan2(fy, fx) / math.pi + 0.5) * sectors).long().clamp(0, sectors - 1)
         place = (ring * sectors + sector)[half]
 

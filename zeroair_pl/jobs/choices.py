@@ -151,12 +151,14 @@ class Plans:
         if choice.degradation is not None:
             method = replace(method, degradation=degradation_factory(choice.degradation))
         deciding = {key: value for key, value in settings.items() if key in Method.__dataclass_fields__}
+        if deciding.get("upscale") == 1:  # as if it were not there
+            del deciding["upscale"]
         strength = settings.get("strength", 1.0)
         if strength != 1:
             deciding["strength"] = strength
         if "preview" in settings:
             deciding["preview"] = settings["preview"]
-        depends = dependencies(deciding, self._prior, [built(method.degradation), *self._objects])
+        depends = dependencies(deciding, self._prior, [built(method.fresh), *self._objects])
         return Plan(method, depends, as_yaml(settings) if settings else "", strength)
 
 

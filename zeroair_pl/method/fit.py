@@ -72,7 +72,7 @@ def _fit(
     module = Restoration(
         y,
         names,
-        method.degradation,
+        method.fresh,
         method.modelling,
         [term.loss for term in method.guidance.terms],
         method.guidance.boundaries,

@@ -43,7 +43,7 @@ def is_large(y: Tensor, method: Method) -> bool:
     if y.shape[-2] * y.shape[-1] <= method.sampling.working_pixels:
         return False
     with torch.random.fork_rng(devices=[]):
-        phi = method.degradation()
+        phi = method.fresh()
     sampler = method.sampling.sampler
     return phi.scales and (sampler is None or sampler.scales) and method.guidance.update is None
 

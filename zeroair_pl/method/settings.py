@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from zeroair_pl.degradations.base import Degradation
+from zeroair_pl.degradations.downscaled import MOST, enlarging
 from zeroair_pl.method.restoration import Modelling
 from zeroair_pl.method.sampling import Guidance
 from zeroair_pl.priors.base import Prior
@@ -67,6 +68,11 @@ class Method:
     guidance: Guidance = field(default_factory=Guidance)
     sampling: Sampling = field(default_factory=Sampling)
     seed: Annotated[int, Range(0)] = 0
+    upscale: Annotated[float, Range(1, MOST)] = 1.0
+
+    def fresh(self) -> Degradation:
+        """A degradation for one photo, before it has seen it; with ``upscale``, one that made it smaller."""
+        return enlarging(self.degradation, self.upscale)()
 
 
 @dataclass

@@ -10,16 +10,20 @@ import torch
 from torch import Tensor
 
 from zeroair_pl.degradations.base import Degradation, Side
-from zeroair_pl.errors import DivergenceError
+from zeroair_pl.errors import DivergenceError, InputError
 from zeroair_pl.method.fit import fit
 from zeroair_pl.method.large import fit_large, is_large
 from zeroair_pl.method.settings import Method, Result
+from zeroair_pl.photos.photo import MAX_PIXELS
 from zeroair_pl.photos.sizes import as_large_as
+from zeroair_pl.tensors.memory import free_memory
 from zeroair_pl.tensors.modes import own_modes
 from zeroair_pl.tensors.trainer import device_of
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback
+
+BYTES = 250  # of memory, for each pixel of a photo that is enlarged
 
 
 @own_modes()
@@ -36,6 +40,7 @@ def solve(
     On a CPU, and where they are large, photos are computed one by one: a photo has the same result, to the bit, in any
     batch. Other devices compute them at once, and may round differently there.
     """
+    check_enlarged(y, names[0], method)
     large = is_large(y, method)
     one = fit_large if large else fit
     if len(names) == 1 or not (large or device_of(trainer).type == "cpu" or not _batched(method)):
@@ -67,6 +72,27 @@ def solve(
     )
 
 
+def check_enlarged(y: Tensor, name: str, method: Method) -> None:
+    """Refuses, before any work is done, what would be larger than any photo may be, or than the memory.
+
+    Raises:
+        InputError: the restored photo of ``y`` (B, 3, H, W) would be so.
+    """
+    with torch.random.fork_rng(devices=[]):
+        factor = method.fresh().factor
+    if factor == 1:
+        return
+    height, width = (round(factor * side) for side in y.shape[-2:])
+    what = f"{name}: {factor:g} times as large it has {width}x{height} px"
+    if height * width > MAX_PIXELS:
+        raise InputError(f"{what}, {height * width / 1e6:.0f} megapixels; the limit is {MAX_PIXELS / 1e6:.0f}.")
+    needed, free = BYTES * height * width, free_memory()
+    if needed > free:
+        raise InputError(
+            f"{what}, for which {needed / 2**30:.1f} GiB of memory are needed; {free / 2**30:.1f} are free."
+        )
+
+
 def _batched(method: Method) -> bool:
     with torch.random.fork_rng(devices=[]):
-        return method.degradation().batched
+        return method.fresh().batched

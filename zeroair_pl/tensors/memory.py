@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import math
+from pathlib import Path
 
 import torch
 
@@ -15,6 +17,15 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(phrase in str(error) for phrase in _PHRASES)
+
+
+def free_memory() -> float:
+    """Bytes of this machine's memory that a program may still take; infinite where the system does not tell."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return 1024.0 * int(next(line.split()[1] for line in lines if line.startswith("MemAvailable")))
+    except (OSError, StopIteration, ValueError):
+        return math.inf
 
 
 def release() -> None:

@@ -1,0 +1,59 @@
+"""Rain: its direction is found, its light is taken away, and lines of the scene stay."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from helpers.scenes import crop, psnr
+from zeroair_pl import Method
+from zeroair_pl.degradations import Streaks
+from zeroair_pl.degradations.streaks import direction_of, lines
+
+
+def rain(height: int, width: int, degrees: float, count: int) -> Tensor:
+    """Streaks of light, (1, 1, H, W)."""
+    generator = torch.Generator().manual_seed(0)
+    down, across = torch.meshgrid(torch.arange(height) + 0.0, torch.arange(width) + 0.0, indexing="ij")
+    turn, light = math.radians(degrees), torch.zeros(height, width)
+    for place in torch.rand(count, 3, generator=generator):
+        dy, dx = down - place[0] * height, across - place[1] * width
+        along = dx * math.cos(turn) - dy * math.sin(turn)
+        aside = dx * math.sin(turn) + dy * math.cos(turn)
+        light = torch.maximum(light, (0.2 + 0.4 * place[2]) * torch.exp(-aside.square()) * (along.abs() < 15))
+    return light[None, None]
+
+
+@pytest.mark.parametrize("degrees", [75, 112])
+def test_rain_is_found_and_removed(degrees: float) -> None:
+    clean = crop("haze_workshop", 160)
+    y = (clean + rain(160, 160, degrees, 30)).clamp(0, 1)
+    assert math.degrees(direction_of(y).angle) == pytest.approx(degrees, abs=8)
+    found = Method.from_config("derain").restore(y)
+    assert psnr(found.image, clean) > psnr(y, clean) + 2
+    assert found.diagnostics["streaks"].shape == (160, 160)
+
+
+def test_a_photo_without_rain_is_left_alone() -> None:
+    clean = crop("noise_blossom", 160)
+    assert Streaks.severity(clean) < 0.2
+    assert psnr(Method.from_config("derain").restore(clean).image, clean) > 36
+
+
+def test_dark_lines_are_no_rain() -> None:
+    clean = crop("haze_workshop", 160)
+    y = (clean - rain(160, 160, 75, 60)).clamp(0, 1)
+    phi = Streaks()
+    phi.initialize(y, {}, lambda x, sigma: x)
+    assert float(phi.get_buffer("streaks").mean()) < 0.2 * float((clean - y).mean())
+
+
+def test_a_line_is_found_along_its_direction_alone() -> None:
+    image = torch.zeros(1, 1, 40, 40)
+    image[..., 20, 5:35] = 0.5
+    along, across = lines(image, 0.0, 7, 15), lines(image, math.pi / 2, 7, 15)
+    torch.testing.assert_close(along, image)
+    assert float(across.abs().max()) == 0

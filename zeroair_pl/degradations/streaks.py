@@ -1,0 +1,188 @@
+"""Rain and snow in motion: bright, thin, straight streaks that lie in about one direction."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from zeroair_pl.degradations.base import Degradation, Denoise, Observation, Side, thumbnail
+from zeroair_pl.degradations.noise_level import look_at_noise, rounding
+from zeroair_pl.degradations.noise_models import NoiseModel
+
+LEVELS = 0.2, 0.03  # noise levels
+UNSURE = 1.5  # standard deviation of what is left under a streak, in units of the streak
+PIXELS = 512 * 512  # of the photo in which streaks are looked for: they are a few of its pixels wide
+ANGLES = 24
+WIDE, WIDER = 7, 11  # px, the length over which a streak stands out across its direction
+HEAVY, HEAVIER = 0.012, 0.025  # mean brightness of the streaks; of heavy rain, and where streaks are WIDER
+LONG, SHORT = 17, 9  # px, the length along which single streaks are followed, and those of heavy rain, which cross
+FAN = math.radians(10)  # of heavy rain, to each side
+SURE = 1.0, 3.0  # contrasts from which on the streaks of a photo are trusted, and wholly trusted
+
+
+class StreakNoise(NoiseModel):
+    """White noise, and beside it what is not known of a streak: the variance σ² + (1.5 S)² of each pixel.
+
+    Attributes:
+        streaks: S, (1, 1, H, W).
+    """
+
+    def __init__(self, streaks: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("streaks", streaks)
+
+    def variance(self, y: Tensor, y_hat: Tensor) -> Tensor:
+        return super().variance(y, y_hat) + (UNSURE * self.get_buffer("streaks")).square()
+
+
+class Streaks(Degradation):
+    """y = x + S + n: light S ≥ 0 was added, the same to all channels, in thin streaks of one direction.
+
+    S is what stands out in brightness across the direction and goes on along it (a top-hat and an opening, both by
+    lines). The direction is the one in which most more bright lines are found than dark ones: rain is bright alone, a
+    scene has both. How far a line of some brightness is trusted to be rain follows from the same comparison, the dark
+    lines being the ones that are found without rain. Annealing then fills in what was under the streaks.
+    """
+
+    pointwise = True
+
+    @property
+    def scales(self) -> bool:
+        return False  # thin streaks are gone at a smaller size
+
+    def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
+        small = thumbnail(y, PIXELS)
+        found = direction_of(small)
+        layer = streaks_in(small, found) * self.amount
+        self.register_buffer("angle", y.new_full((1, 1, 1, 1), math.degrees(found.angle)))
+        size = (y.shape[-2], y.shape[-1])
+        if layer.shape[-2:] != size:
+            layer = F.interpolate(layer, size=size, mode="bilinear", align_corners=False)
+        self.register_buffer("streaks", layer)
+        self.noise = StreakNoise(layer)
+        super().initialize(y, side, denoise)
+
+    def measure_noise(self, y: Tensor, denoise: Denoise) -> None:
+        self.noise.start(look_at_noise(y - self.get_buffer("streaks"), denoise), rounding(y))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.get_buffer("streaks")
+
+    def invert(self, y: Tensor) -> Tensor:
+        return y - self.get_buffer("streaks")
+
+    def observe(self, y: Tensor) -> Observation | None:
+        return None  # annealing fills in better: it starts from what is around the streaks
+
+    def levels(self) -> tuple[float, float] | None:
+        return LEVELS
+
+    def result(self, x0: Tensor, z: Tensor) -> Tensor:
+        return z  # where there was no streak, the photo
+
+    def parameter_groups(self, lr: float) -> list[dict[str, object]]:
+        return []  # the noise is best seen where the photo is flat
+
+    @classmethod
+    def severity(cls, y: Tensor) -> float:
+        return _share(direction_of(thumbnail(y, PIXELS)).contrast)
+
+    def diagnostics(self) -> dict[str, Tensor]:
+        streaks = self.get_buffer("streaks")
+        return {"streaks": streaks.clamp(0, 1), "angle": self.get_buffer("angle")}
+
+
+class Direction(NamedTuple):
+    """Of the streaks.
+
+    Attributes:
+        angle: in radians, counterclockwise from the right, 0 to π.
+        brightness: mean of what stands out bright along it, in units of [0, 1].
+        contrast: by how much that is more than what stands out dark, over what does in other directions.
+    """
+
+    angle: float
+    brightness: float
+    contrast: float
+
+
+def direction_of(y: Tensor) -> Direction:
+    """The direction in which ``y`` (1, 3, H, W) has most more bright lines than dark ones."""
+    bright, dark = _both(y)
+    angles = [math.pi * k / ANGLES for k in range(ANGLES)]
+    found = torch.tensor([[float(lines(part, a, WIDE, LONG).mean()) for part in (bright, dark)] for a in angles])
+    more = found[:, 0] - found[:, 1]
+    best = int(more.argmax())
+    apart = (torch.arange(ANGLES) - best).remainder(ANGLES)
+    others = found[torch.minimum(apart, ANGLES - apart) > 3].mean()
+    return Direction(angles[best], float(found[best, 0]), float(more[best] / (others + 2e-4)))
+
+
+def streaks_in(y: Tensor, found: Direction) -> Tensor:
+    """S, (1, 1, H, W), of a photo ``y`` (1, 3, H, W) whose streaks have the direction ``found``."""
+    heavy = min(1.0, found.brightness / HEAVY)
+    length = 2 * round((LONG - (LONG - SHORT) * heavy) / 2) - 1
+    wide = WIDE if found.brightness < HEAVIER else WIDER
+    fan = [found.angle + turn * FAN * heavy for turn in (-1, -0.5, 0, 0.5, 1)]
+    bright, dark = (
+        torch.stack([lines(part, angle, wide, length) for angle in fan]).amax(0) for part in _both(y)
+    )  # fmt: skip
+    trust = _share(found.contrast)
+    return bright * torch.lerp(_likely(bright, dark), torch.ones_like(bright), trust)
+
+
+def lines(image: Tensor, angle: float, wide: int, length: int) -> Tensor:
+    """What is brighter than its surroundings across ``angle`` and goes on along it, (1, 1, H, W), at least 0.
+
+    Args:
+        image: (1, 1, H, W).
+        angle: in radians, counterclockwise from the right.
+        wide: px, in which it is no brighter at both ends.
+        length: px, along which it is.
+    """
+    return _opened(image - _opened(image, angle + math.pi / 2, wide), angle, length)
+
+
+def _both(y: Tensor) -> tuple[Tensor, Tensor]:
+    """Images for bright lines that are so in all channels, and, turned to bright ones, for dark lines."""
+    return y.amin(1, keepdim=True), -y.amax(1, keepdim=True)
+
+
+def _opened(image: Tensor, angle: float, length: int) -> Tensor:
+    """The largest of the smallest values along the lines of ``length`` px that go through a pixel at ``angle``."""
+    along = range(-(length // 2), length // 2 + 1)
+    steps = sorted({(round(-t * math.sin(angle)), round(t * math.cos(angle))) for t in along})
+    return _over(_over(image, steps, torch.minimum), steps, torch.maximum)
+
+
+def _over(image: Tensor, steps: list[tuple[int, int]], choose: object) -> Tensor:
+    height, width = image.shape[-2:]
+    reach = max(max(abs(down), abs(across)) for down, across in steps)
+    padded = F.pad(image, [reach] * 4, mode="replicate")
+    shifted = (
+        padded[..., reach + down : reach + down + height, reach + across : reach + across + width]
+        for down, across in steps
+    )
+    result = next(shifted).clone()
+    for each in shifted:
+        choose(result, each, out=result)  # type: ignore[operator]
+    return result
+
+
+def _likely(bright: Tensor, dark: Tensor) -> Tensor:
+    """The share of the lines at least as bright as each that there would not be without rain: 1 − N_dark/N_bright."""
+    heights = torch.cat([bright.new_zeros(1), 0.01 * 1.25 ** torch.arange(20, dtype=bright.dtype)])
+    above = [(part.flatten() >= heights[:, None]).float().mean(1) + 1e-5 for part in (bright, dark)]
+    share = (1 - above[1] / above[0]).clamp(0, 1).cummax(0).values
+    place = torch.bucketize(bright, heights).clamp(1, len(heights) - 1)
+    low, high = heights[place - 1], heights[place]
+    return torch.lerp(share[place - 1], share[place], ((bright - low) / (high - low)).clamp(0, 1))
+
+
+def _share(contrast: float) -> float:
+    low, high = SURE
+    return min(1.0, max(0.0, (contrast - low) / (high - low)))
