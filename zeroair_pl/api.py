@@ -151,10 +151,11 @@ class Method(settings.Method):
             nfe=task.row.nfe or 0,
             seconds=task.row.seconds or 0.0,
             note=task.row.note,
-            reason=task.result.phi[0].reason,
+            reason=task.row.found,
+            unchanged=task.unchanged,
             strength=self.strength,
             back=back,
-            from_file=of_file,
+            file=Path(photo) if of_file else None,
         )
 
     def fitting(self, callbacks: Sequence[Callback] = (), strict: bool = False) -> Fitting:

@@ -17,7 +17,7 @@ from zeroair_pl.config.files import as_yaml, find_config, read_config
 from zeroair_pl.degradations import Degradation
 from zeroair_pl.errors import ConfigError, did_you_mean
 from zeroair_pl.jobs.outputs import Outputs
-from zeroair_pl.jobs.records import dependencies
+from zeroair_pl.jobs.records import FINISHED, dependencies
 from zeroair_pl.method.settings import Method
 from zeroair_pl.photos.finding import Source
 from zeroair_pl.plugins import classes
@@ -182,7 +182,7 @@ def choices_of(
         record = outputs.sidecars.read(source.name)
         choice = Choice(**record.choice) if record is not None else Choice()
         where = f"the list's row of {source.path}"
-        as_before = record is not None and record.row.status == "restored" and same_kind(source.kind, record.row.kind)
+        as_before = record is not None and record.row.status in FINISHED and same_kind(source.kind, record.row.kind)
         if source.kind and not as_before:
             choice = replace(choice, degradation=degradation_named(source.kind, where))
         if source.strength:

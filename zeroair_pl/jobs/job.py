@@ -21,6 +21,7 @@ from zeroair_pl.jobs.fitting import Fitting
 from zeroair_pl.jobs.outputs import Outputs
 from zeroair_pl.jobs.pictures import kept, pictures_of
 from zeroair_pl.jobs.records import Record, Row, digest, of_photo
+from zeroair_pl.jobs.showing import present
 from zeroair_pl.jobs.stored import forget, full_of, name_of
 from zeroair_pl.jobs.task import Task, own_fault
 from zeroair_pl.method.blending import share_of
@@ -29,6 +30,7 @@ from zeroair_pl.method.large import is_large
 from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.photos.beside import Beside
 from zeroair_pl.photos.finding import Source
+from zeroair_pl.photos.original import original
 from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.reading import load_photo
 from zeroair_pl.photos.sizes import as_large_as
@@ -49,7 +51,7 @@ class Job:
     Args:
         plans: how photos are restored.
         outputs: where the results go.
-        wanted: the switches ``maps``, ``arrays``, ``strips``, ``tensorboard`` and ``overwrite``.
+        wanted: the switches ``maps``, ``arrays``, ``strips``, ``report``, ``tensorboard`` and ``overwrite``.
         trainer: further arguments of ``lightning.Trainer``.
         steps: timesteps of a fit.
         batches: how many photos of one size are fitted together, or ``auto``.
@@ -95,6 +97,7 @@ class Job:
             if record is not None and not self.wanted["overwrite"]:
                 task.full = full_of(self.outputs.sidecars, record, depends)
                 if task.full is not None:  # but for its strength, it is finished
+                    task.unchanged = record.row.status == "unchanged"
                     task.row = replace(record.row, input=str(source.path), settings=task.row.settings)
             task.depends, task.photo, task.path = depends, photo, path
         return task
@@ -171,7 +174,7 @@ class Job:
             if task.row.status == "skipped" and task.before is not None and source.reference is not None:
                 path = self.outputs.folder / task.row.output
                 task.row = _scored(task.row, source, load_photo(source.path), path)
-                self.outputs.sidecars.write(replace(task.before, row=replace(task.row, status="restored")))
+                self.outputs.sidecars.write(replace(task.before, row=replace(task.row, status=task.before.row.status)))
             if task.photo is not None and (task.result is not None or task.full is not None):
                 self._write(task, task.photo)
         return task.row
@@ -180,14 +183,17 @@ class Job:
         """The output, its pictures and its record. A picture that cannot be written becomes a note."""
         source, before, strength = task.source, task.before, task.plan.strength if task.plan is not None else 1.0
         assert task.path is not None
-        full = task.full
+        own = original(source.path, task.depends["sha256"]) if task.unchanged or strength == 0 else None
+        full = task.full or (own if task.unchanged else None)
         if full is None:
             assert task.result is not None
             full = encode_photo(task.path, task.result.restored[0], photo)
         output = task.path.relative_to(self.outputs.folder).as_posix()
-        files = {output: share_of(task.path, full, photo, strength)}
+        files = {output: full if task.unchanged else share_of(task.path, full, photo, strength, own)}
         others, notes = pictures_of(self.outputs, self.wanted, task, photo, files[output])
-        if strength != 1:
+        if task.unchanged and full != own:
+            task.row = replace(task.row, note="; ".join(filter(None, [task.row.note, task.no_copy()])))
+        if strength != 1 and not task.unchanged:
             others[name_of(self.outputs.sidecars, source.name)] = full
         for name, data in others.items():
             if reason := self.outputs.foreign(name, source.name, before):
@@ -196,7 +202,7 @@ class Job:
                 files[name] = data
         digests = {name: [hashlib.sha256(data).hexdigest()] for name, data in files.items()}
         row = replace(task.row, output=output)
-        record = Record(os.path.realpath(source.path), task.depends, row, digests, task.choice.kept())
+        record = Record(os.path.realpath(source.path), task.depends, row, digests, task.choice.kept(), task.shown)
         self.outputs.claim(record, before)
         for name, data in files.items():
             try:
@@ -207,11 +213,15 @@ class Job:
                 notes.append(str(error))
                 digests.pop(name, None)
         digests |= {name: each for name, each in kept(task).items() if name not in digests}
-        row = replace(row, status="restored", note="; ".join(dict.fromkeys(filter(None, [row.note, *notes]))))
+        row = replace(
+            row,
+            status="unchanged" if task.unchanged else "restored",
+            note="; ".join(dict.fromkeys(filter(None, [row.note, *notes]))),
+        )
         row = _scored(row, source, photo, task.path)
-        self.outputs.sidecars.write(replace(record, row=row))
+        self.outputs.sidecars.write(replace(record, row=row, shown=present(task.shown, digests)))
         self.outputs.sidecars.checkpoint(source.name).unlink(missing_ok=True)
-        if strength == 1 and before is not None:
+        if (strength == 1 or task.unchanged) and before is not None:
             forget(self.outputs.sidecars, before)
         task.row, task.notes = row, notes
 

@@ -71,7 +71,7 @@ def _explained(change: Tensor, x: Tensor) -> Tensor:
     return found[:, 0]
 
 
-def share_of(path: str | Path, full: bytes, photo: Photo, strength: float) -> bytes:
+def share_of(path: str | Path, full: bytes, photo: Photo, strength: float, own: bytes | None = None) -> bytes:
     """The file with a share of the correction, from the file with all of it.
 
     It is mixed from what is in that file, so that a strength that is changed later, when nothing else is left of the
@@ -82,10 +82,13 @@ def share_of(path: str | Path, full: bytes, photo: Photo, strength: float) -> by
         full: the file with all of the correction.
         photo: the photo.
         strength: from 0 to 1.
+        own: the photo's own file, where it can be copied: the result at strength 0, if the photo keeps its size.
     """
     if strength == 1:
         return full
     restored = decode_photo(full, Path(path))
+    if strength == 0 and own is not None and restored.size == photo.size:
+        return own
     pixels = restored.pixels
     if restored.white != photo.white:  # what counts as 1 was found from other values
         pixels = (pixels * (_top(restored) / _top(photo))).clamp(0, 1)
