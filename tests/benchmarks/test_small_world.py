@@ -6,6 +6,7 @@ import json
 import math
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -95,7 +96,7 @@ def test_the_comparison_runs_in_little(
     assert script.main(["--prior", str(tmp_path / "world"), "--scenes", "2"]) == 2
 
 
-def script_pairs(kind: str, size: int) -> list[object]:
+def script_pairs(kind: str, size: int) -> list[Any]:
     from pairs import pair
 
     return [pair(kind, 0, size)]

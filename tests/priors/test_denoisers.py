@@ -206,3 +206,10 @@ def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "spandrel", None)
     with pytest.raises(ConfigError, match=r"needs the package spandrel.*zeroair-pl\[denoisers\]"):
         UNetPrior(str(tmp_path / "unknown.pth"))
+
+
+def test_info_describes_a_denoiser(tmp_path: Path) -> None:
+    done = run("prior", "info", drunet(tmp_path / "drunet.pth"))
+    assert done.status == 0, done.err
+    assert "DRUNet, a checkpoint" in done.out
+    assert "dB at 25" in done.out
