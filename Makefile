@@ -52,6 +52,7 @@ test: $(VENV)/.test ## install, and run the linters, the type checker and all te
 	$(PY) -m pytest
 
 docs: $(VENV)/.docs ## install, and build the documentation as a site that needs no network, in site/
+	$(PY) docs/draw_benchmarks.py
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet
 	@echo "Open site/index.html"
 

@@ -15,12 +15,13 @@ from zeroair_pl.api import Method
 from zeroair_pl.config.calling import Configs
 from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.jobs.batches import Batches, batch_size
-from zeroair_pl.jobs.records import Row, digest
+from zeroair_pl.jobs.records import Row, Status, digest
 from zeroair_pl.jobs.task import Task, own_fault
 from zeroair_pl.method.blending import share_of
 from zeroair_pl.method.large import is_large
 from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.formats import SUFFIXES
+from zeroair_pl.photos.original import writable
 from zeroair_pl.photos.reading import decode_photo
 from zeroair_pl.photos.writing import encode_photo
 from zeroair_pl.tensors.trainer import device_of
@@ -88,7 +89,7 @@ class Restorer:
         paths = ["" if path is None else str(path) for path in batch["path"]]
         done: list[tuple[Row, bytes]] = [(Row("", path), b"") for path in paths]
         for i, task in self._fitted(paths, batch["bytes"]):
-            done[i] = _encoded(task, paths[i], self._plan.strength)
+            done[i] = _encoded(task, paths[i], batch["bytes"][i], self._plan.strength)
         columns = {name: v if isinstance(v, np.ndarray) else _objects(list(v)) for name, v in batch.items()}
         columns["bytes"] = _objects([data for _, data in done])
         rows = [row for row, _ in done]
@@ -140,16 +141,23 @@ class Restorer:
         return batch_size("auto", task.photo.pixels[0].numel(), self._device)
 
 
-def _encoded(task: Task, path: str, strength: float) -> tuple[Row, bytes]:
+def _encoded(task: Task, path: str, content: bytes, strength: float) -> tuple[Row, bytes]:
     """The row and the restored file."""
     data, name = b"", task.source.path
     with own_fault(task):
         if task.result is not None and task.photo is not None:
             suffixes = SUFFIXES[task.photo.format]
             output = Path(f"{name.stem}{name.suffix if name.suffix.lower() in suffixes else suffixes[0]}")
-            full = encode_photo(output, task.result.restored[0], task.photo)
-            data = share_of(output, full, task.photo, strength)
-            task.row = replace(task.row, status="restored", output=output.name)
+            own = bytes(content) if writable(content) else None
+            if task.unchanged and own is not None:
+                data = own
+            else:
+                full = encode_photo(output, task.result.restored[0], task.photo)
+                data = full if task.unchanged else share_of(output, full, task.photo, strength, own)
+            if task.unchanged and own is None:
+                task.row = replace(task.row, note="; ".join(filter(None, [task.row.note, task.no_copy()])))
+            status: Status = "unchanged" if task.unchanged else "restored"
+            task.row = replace(task.row, status=status, output=output.name)
     reason = task.row.reason
     if reason.startswith(f"{name}:") or reason.startswith(f"{name} "):
         reason = path + reason.removeprefix(str(name))

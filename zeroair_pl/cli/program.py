@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 
 from zeroair_pl import console
-from zeroair_pl.cli import process
+from zeroair_pl.cli import everyday, process
 from zeroair_pl.cli.signals import clean_stop
 from zeroair_pl.config.commands import COMMANDS, prepare, read
 from zeroair_pl.errors import ConfigError, ZeroAIRError, debug, did_you_mean, show, typed
@@ -65,6 +65,10 @@ def _run(words: list[str]) -> int:
         name, words = _command(words)
         if not name:
             return 0
+        if name in everyday.PAGES and {"-h", "--help"} & set(words):
+            print(everyday.page(name), end="")
+            return 0
+        words = ["--help" if word in ("--help-all", "--help_all") else word for word in words]
         request = read(name, words, os.environ)
         function, values = prepare(name, request)
         with clean_stop():
@@ -116,7 +120,7 @@ def _overview(group: str) -> str:
             "",
             *lines,
             "",
-            f"{typed('COMMAND --help')} lists a command's options; --debug shows tracebacks of errors.",
-            f"To begin: {typed('restore --images photo.jpg')}",
+            f"{typed('help COMMAND')} lists a command's options; --debug shows tracebacks of errors.",
+            f"To begin: {typed('restore photo.jpg')}",
         ]
     )

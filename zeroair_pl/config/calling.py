@@ -94,7 +94,12 @@ def parser_of(
 
     # What ``trainer`` describes is built for each fit, not here and once.
     set_parsing_settings(instantiate_subclass_spec_in_any=False)
-    parser = ArgumentParser(prog=program, exit_on_error=False, allow_abbrev=False)
+    from zeroair_pl.config.readable import ReadableHelp
+
+    usage = None if positional else f"{program} [options]"
+    parser = ArgumentParser(
+        prog=program, usage=usage, exit_on_error=False, allow_abbrev=False, formatter_class=ReadableHelp
+    )
     if not positional:
         parser.add_argument("--config", action="config", help="Name or path of a config; may be given several times.")
     parser.add_function_arguments(function, as_positional=positional, skip={*OWN, *NOT_OF.get(function.__name__, ())})

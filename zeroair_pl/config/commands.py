@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from zeroair_pl import console
 
 if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser
+
     from zeroair_pl.config.request import Request
 
 
@@ -41,6 +43,7 @@ COMMANDS = {
             "overwrite",
             "save_maps",
             "strips",
+            "report",
             "tensorboard",
             "quiet",
             *("json", "verbose", "explain", "dry_run", "preview"),
@@ -54,11 +57,17 @@ COMMANDS = {
         lists=("names", "plugins"),
         rest="names",
     ),
+    "app": Command(
+        "zeroair_pl.commands.app:app",
+        "show a page in the browser, for people without a command line",
+        lists=("layers",),
+        flags=("open",),
+    ),
     "evaluate": Command(
         "zeroair_pl.commands.evaluate:evaluate",
         "score results against references, or restore photos and score that",
         lists=("results", "images", "references", "seeds", "plugins"),
-        flags=("overwrite", "save_maps", "strips", "tensorboard", "quiet"),
+        flags=("overwrite", "save_maps", "strips", "report", "tensorboard", "quiet"),
         configs=True,
     ),
     "plugins list": Command(
@@ -83,6 +92,12 @@ COMMANDS = {
     "prior list": Command("zeroair_pl.commands.prior:list_", "show the priors that are here, and those to fetch"),
     "prior info": Command("zeroair_pl.commands.prior:info", "show what a prior is: network, schedule, sizes, errors"),
     "prior sample": Command("zeroair_pl.commands.prior_sample:sample", "draw images from a prior, from pure noise"),
+    "doctor": Command(
+        "zeroair_pl.commands.doctor:doctor",
+        "check that this installation works: devices, extras, prior",
+        flags=("json",),
+    ),
+    "completion": Command("zeroair_pl.commands.completion:completion", "print a script for bash, zsh or fish"),
 }
 
 
@@ -117,16 +132,13 @@ def prepare(name: str, request: Request) -> tuple[Any, dict[str, Any]]:
         ConfigError: a setting is unknown, ill-typed or impossible.
         SystemExit: help or the settings were asked for, and are printed.
     """
-    from zeroair_pl.config.calling import parser_of, values_of
+    from zeroair_pl.config.calling import values_of
     from zeroair_pl.config.files import as_yaml
     from zeroair_pl.config.request import resolved
 
-    module, _, attribute = COMMANDS[name].function.partition(":")
     request.load_plugins()
-    function = getattr(importlib.import_module(module), attribute)
+    function, parser = parser_for(name)
     configs = COMMANDS[name].configs
-    defaults = getattr(sys.modules[module], "DEFAULTS", {}) if configs else {}
-    parser = parser_of(function, defaults, f"zeroair {name}", not configs)
     settings = request.parse(parser)
     if not configs:
         return function, values_of(parser, settings)
@@ -135,3 +147,14 @@ def prepare(name: str, request: Request) -> tuple[Any, dict[str, Any]]:
         console.show(text, end="")
         raise SystemExit(0)
     return function, {**values_of(parser, settings), "resolved": text}
+
+
+def parser_for(name: str) -> tuple[Any, ArgumentParser]:
+    """The function of the command ``name``, and the parser of its arguments."""
+    from zeroair_pl.config.calling import parser_of
+
+    module, _, attribute = COMMANDS[name].function.partition(":")
+    function = getattr(importlib.import_module(module), attribute)
+    configs = COMMANDS[name].configs
+    defaults = getattr(sys.modules[module], "DEFAULTS", {}) if configs else {}
+    return function, parser_of(function, defaults, f"zeroair {name}", not configs)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
@@ -48,7 +47,7 @@ def find_config(name: str) -> Path:
         for candidate in (wanted, *(wanted.with_name(wanted.name + suffix) for suffix in SUFFIXES)):
             if (path := folder / candidate).is_file():
                 return path
-    known = list(_known())
+    known = known_configs()
     near = did_you_mean(name, known) or did_you_mean(wanted.name, known)
     raise ConfigError(f"--config {name}: there is no such file.{near} Known names: {', '.join(known)}.")
 
@@ -93,14 +92,11 @@ def _folders() -> list[Path]:
     return [Path("configs"), shipped("configs")]
 
 
-def _known() -> Iterator[str]:
-    seen = set()
-    for folder in _folders():
-        for path in sorted(folder.rglob("*.yaml")) if folder.is_dir() else []:
-            name = path.relative_to(folder).with_suffix("").as_posix()
-            if name not in seen:
-                seen.add(name)
-                yield name
+def known_configs() -> list[str]:
+    """The names that ``--config`` knows: of ``configs/`` in the working folder, and of those that came with us."""
+    folders = [folder for folder in _folders() if folder.is_dir()]
+    names = [path.relative_to(folder) for folder in folders for path in sorted(folder.rglob("*.yaml"))]
+    return list(dict.fromkeys(name.with_suffix("").as_posix() for name in names))
 
 
 class _Loader(yaml.SafeLoader):

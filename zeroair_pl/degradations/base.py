@@ -227,6 +227,11 @@ class Degradation(Ranged, nn.Module):
         """What the table of results says happened to the photo: the name of the family."""
         return type(self).__name__
 
+    @property
+    def untouched(self) -> bool:
+        """Whether the photo is to stay as it is, after the fit; here not, since this was asked for by name."""
+        return False
+
     def diagnostics(self) -> dict[str, Tensor]:
         """What a person would look at, by name: (1, C, H, W) images in [0, 1], or (1, C, 1, 1) numbers."""
         return {}

@@ -89,7 +89,11 @@ class ListProgress:
         return Follow(self, steps, fit)
 
     def advance(
-        self, status: str = "restored", name: str | None = None, fit: Follow | Literal["last"] | None = "last"
+        self,
+        status: str = "restored",
+        name: str | None = None,
+        fit: Follow | Literal["last"] | None = "last",
+        what: str = "",
     ) -> None:
         """One image is finished, in whatever way; says so in a line of its own.
 
@@ -97,6 +101,7 @@ class ListProgress:
             status: one or two words: restored, skipped, failed.
             name: of that image; unless given, the name of the fit that has ended.
             fit: its fit, where another may have begun meanwhile; ``None`` if it had none.
+            what: happened to the image.
         """
         with self._lock:
             ended = self._fit if fit == "last" else fit.fit if isinstance(fit, Follow) else None
@@ -111,7 +116,8 @@ class ListProgress:
                     self._past_images += ended.images
                     if ended is self._fit:
                         self._fit = None
-            self.print(" ".join(word for word in words if word))
+            line = " ".join(word for word in words if word)
+            self.print(f"{line}: {one_line(what)}" if what else line)
             if self._bars is not None:
                 if self._fit is None and self._image_bar is not None:
                     self._bars.remove_task(self._image_bar)

@@ -21,6 +21,7 @@ from zeroair_pl.jobs.fitting import Fitting
 from zeroair_pl.jobs.outputs import Outputs
 from zeroair_pl.jobs.pictures import kept, pictures_of
 from zeroair_pl.jobs.records import Record, Row, digest, of_photo
+from zeroair_pl.jobs.showing import present
 from zeroair_pl.jobs.stored import forget, full_of, name_of
 from zeroair_pl.jobs.task import Task, own_fault
 from zeroair_pl.method.blending import share_of
@@ -29,6 +30,7 @@ from zeroair_pl.method.large import is_large
 from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.photos.beside import Beside
 from zeroair_pl.photos.finding import Source
+from zeroair_pl.photos.original import original
 from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.reading import load_photo
 from zeroair_pl.photos.sizes import as_large_as
@@ -49,7 +51,7 @@ class Job:
     Args:
         plans: how photos are restored.
         outputs: where the results go.
-        wanted: the switches ``maps``, ``arrays``, ``strips``, ``tensorboard`` and ``overwrite``.
+        wanted: the switches ``maps``, ``arrays``, ``strips``, ``report``, ``tensorboard`` and ``overwrite``.
         trainer: further arguments of ``lightning.Trainer``.
         steps: timesteps of a fit.
         batches: how many photos of one size are fitted together, or ``auto``.
@@ -80,13 +82,13 @@ class Job:
             task.choice = self._choice(source, record)
             task.plan = self.plans.of(task.choice)
             # Before decoding: if the file changes meanwhile, the record has the old bytes, and the next run sees that.
-            depends = {**of_photo(source.path, task.plan.depends), **self._beside(source)}
+            depends = {**of_photo(source.path, task.plan.depends), **self._beside(source, task.choice)}
             task.row = replace(task.row, settings=digest(depends))
             if record is not None and self.outputs.finished(record, task.row.settings) and not self.wanted["overwrite"]:
                 task.row = replace(record.row, input=str(source.path), status="skipped", reason="")
                 return task
             photo = load_photo(source.path)
-            if found := self.beside.read(source, photo):
+            if found := self.beside.of(task.choice.mask).read(source, photo):
                 photo = replace(photo, side={**photo.side, **found})
             photo = self.prepare(photo)
             task.row = replace(task.row, height=photo.size[0], width=photo.size[1])
@@ -95,19 +97,21 @@ class Job:
             if record is not None and not self.wanted["overwrite"]:
                 task.full = full_of(self.outputs.sidecars, record, depends)
                 if task.full is not None:  # but for its strength, it is finished
+                    task.unchanged = record.row.status == "unchanged"
                     task.row = replace(record.row, input=str(source.path), settings=task.row.settings)
             task.depends, task.photo, task.path = depends, photo, path
         return task
 
     def settings_of(self, source: Source, record: Record) -> str:
         """What the settings of this run make of the bytes that the record is of, as a digest; see ``Row.settings``."""
-        depends = self.plans.of(self._choice(source, record)).depends
+        choice = self._choice(source, record)
+        depends = self.plans.of(choice).depends
         own = {"file": source.path.name, "sha256": record.depends.get("sha256")}
-        return digest({**own, **depends, **self._beside(source)})
+        return digest({**own, **depends, **self._beside(source, choice)})
 
-    def _beside(self, source: Source) -> dict[str, Any]:
+    def _beside(self, source: Source, choice: Choice) -> dict[str, Any]:
         """What the result of the photo depends on in files beside it."""
-        found = self.beside.digests(source)
+        found = self.beside.of(choice.mask).digests(source)
         return {"side": found} if found else {}
 
     def _choice(self, source: Source, record: Record | None) -> Choice:
@@ -171,7 +175,7 @@ class Job:
             if task.row.status == "skipped" and task.before is not None and source.reference is not None:
                 path = self.outputs.folder / task.row.output
                 task.row = _scored(task.row, source, load_photo(source.path), path)
-                self.outputs.sidecars.write(replace(task.before, row=replace(task.row, status="restored")))
+                self.outputs.sidecars.write(replace(task.before, row=replace(task.row, status=task.before.row.status)))
             if task.photo is not None and (task.result is not None or task.full is not None):
                 self._write(task, task.photo)
         return task.row
@@ -180,14 +184,18 @@ class Job:
         """The output, its pictures and its record. A picture that cannot be written becomes a note."""
         source, before, strength = task.source, task.before, task.plan.strength if task.plan is not None else 1.0
         assert task.path is not None
-        full = task.full
+        whole = self.prepare is _as_it_is
+        own = original(source.path, task.depends["sha256"]) if whole and (task.unchanged or strength == 0) else None
+        full = task.full or (own if task.unchanged else None)
         if full is None:
             assert task.result is not None
             full = encode_photo(task.path, task.result.restored[0], photo)
         output = task.path.relative_to(self.outputs.folder).as_posix()
-        files = {output: share_of(task.path, full, photo, strength)}
+        files = {output: full if task.unchanged else share_of(task.path, full, photo, strength, own)}
         others, notes = pictures_of(self.outputs, self.wanted, task, photo, files[output])
-        if strength != 1:
+        if task.unchanged and full != own:
+            task.row = replace(task.row, note="; ".join(filter(None, [task.row.note, task.no_copy()])))
+        if strength != 1 and not task.unchanged:
             others[name_of(self.outputs.sidecars, source.name)] = full
         for name, data in others.items():
             if reason := self.outputs.foreign(name, source.name, before):
@@ -196,7 +204,7 @@ class Job:
                 files[name] = data
         digests = {name: [hashlib.sha256(data).hexdigest()] for name, data in files.items()}
         row = replace(task.row, output=output)
-        record = Record(os.path.realpath(source.path), task.depends, row, digests, task.choice.kept())
+        record = Record(os.path.realpath(source.path), task.depends, row, digests, task.choice.kept(), task.shown)
         self.outputs.claim(record, before)
         for name, data in files.items():
             try:
@@ -207,11 +215,15 @@ class Job:
                 notes.append(str(error))
                 digests.pop(name, None)
         digests |= {name: each for name, each in kept(task).items() if name not in digests}
-        row = replace(row, status="restored", note="; ".join(dict.fromkeys(filter(None, [row.note, *notes]))))
+        row = replace(
+            row,
+            status="unchanged" if task.unchanged else "restored",
+            note="; ".join(dict.fromkeys(filter(None, [row.note, *notes]))),
+        )
         row = _scored(row, source, photo, task.path)
-        self.outputs.sidecars.write(replace(record, row=row))
+        self.outputs.sidecars.write(replace(record, row=row, shown=present(task.shown, digests)))
         self.outputs.sidecars.checkpoint(source.name).unlink(missing_ok=True)
-        if strength == 1 and before is not None:
+        if (strength == 1 or task.unchanged) and before is not None:
             forget(self.outputs.sidecars, before)
         task.row, task.notes = row, notes
 

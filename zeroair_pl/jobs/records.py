@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
@@ -25,8 +26,9 @@ from zeroair_pl.photos.ownership import FOLDER
 from zeroair_pl.photos.reading import check_file
 from zeroair_pl.resources import version
 
-Status = Literal["restored", "skipped", "failed", "planned"]  # the last by a dry run alone
+Status = Literal["restored", "unchanged", "skipped", "failed", "planned"]  # the last by a dry run alone
 
+_APART = re.compile(r"(?<=[a-z])(?=[A-Z])")
 INTERRUPTED = "the run was stopped while its files were written"
 _LONGEST = 240  # bytes of a file's name, which is short of the usual 255 by what the suffix needs
 # Packages whose versions come with ours, in the place of their files.
@@ -40,7 +42,9 @@ class Row:
     Attributes:
         reason: why it failed, or why it could not be scored.
         note: what was done otherwise than the settings say, for it to succeed.
-        kind: what happened to it, as ``Auto`` found or as the settings say.
+        kind: what happened to it, as ``Auto`` found or as the settings say; nothing if it is unchanged.
+        amount: share of that which is corrected, 0 to 1, where it was found and not asked for.
+        found: what was found and what speaks for it, in words.
         noise_level: learned standard deviation of its noise, in units of [0, 1].
         nfe: images that the prior was shown, number of function evaluations.
         seconds: of the fit.
@@ -58,6 +62,8 @@ class Row:
     width: int | None = None
     height: int | None = None
     kind: str = ""
+    amount: float | None = None
+    found: str = ""
     noise_level: float | None = None
     nfe: int | None = None
     seconds: float | None = None
@@ -67,8 +73,23 @@ class Row:
     ssim: float | None = None
     settings: str = ""
 
+    @property
+    def said(self) -> str:
+        """What happened to the photo, in a few words: ``haze, 64 % corrected``."""
+        if self.amount is not None:
+            return f"{in_words(self.kind)}, {self.amount:.0%} corrected".replace("%", " %")
+        return in_words(self.kind) if self.kind not in ("", "Noise") else self.found
+
 
 COLUMNS = [f.name for f in fields(Row)]
+
+
+FINISHED: tuple[Status, ...] = ("restored", "unchanged")  # there is a result
+
+
+def in_words(kind: str) -> str:
+    """``LowLight + Noise`` as ``low light + noise``; what is all capitals stays so."""
+    return " ".join(word if word.isupper() else _APART.sub(" ", word).lower() for word in kind.split(" "))
 
 
 @dataclass(frozen=True)
@@ -82,6 +103,7 @@ class Record:
         files: digests of what this program wrote for the photo, by the file's name in the output folder. An
             announcement has what is there and what is about to be.
         choice: the photo's own settings, as ``choices.Choice`` has them.
+        shown: what the page of the folder shows of it; see ``showing``.
     """
 
     photo: str
@@ -89,6 +111,7 @@ class Record:
     row: Row
     files: dict[str, list[str]] = field(default_factory=dict)
     choice: dict[str, Any] = field(default_factory=dict)
+    shown: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -191,8 +214,8 @@ def _row(values: dict[str, Any]) -> Row:
 def _read(path: Path) -> Record | None:
     try:
         content = json.loads(path.read_bytes())
-        row, files = _row(content["row"]), content.get("files", {})
-        return Record(content["photo"], content["depends"], row, files, content.get("choice", {}))
+        row, own = _row(content["row"]), [content.get(key, {}) for key in ("files", "choice", "shown")]
+        return Record(content["photo"], content["depends"], row, *own)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # lost with the power, or not ours: the photo counts as unfinished
 

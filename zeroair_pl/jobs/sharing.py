@@ -210,7 +210,7 @@ class Share:
         made = os.stat(self._outputs.folder / record.row.output).st_ctime_ns > began
         if self._job.wanted["overwrite"] and not made:
             return None
-        return replace(record.row, input=str(source.path), status="restored" if made else "skipped")
+        return replace(record.row, input=str(source.path), status=record.row.status if made else "skipped")
 
     def _watch(self) -> None:
         try:

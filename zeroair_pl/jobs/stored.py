@@ -1,8 +1,8 @@
 """The restoration with all of its correction, kept in the output folder: another strength needs no new fit.
 
-At strength 1 it is the output itself, and nothing more is stored. At any other strength it is beside the record, as
-``.zeroair/NAME.full``: the file that strength 1 would have written. Every share is mixed from the pixels in that file
-(see ``blending``), so that it makes no difference when a strength was chosen.
+At strength 1, and where the photo was left as it is, it is the output itself, and nothing more is stored. At any other
+strength it is beside the record, as ``.zeroair/NAME.full``: the file that strength 1 would have written. Every share is
+mixed from the pixels in that file (see ``blending``), so that it makes no difference when a strength was chosen.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from zeroair_pl.jobs.records import Record, Sidecars, digest
+from zeroair_pl.jobs.records import FINISHED, Record, Sidecars, digest
 from zeroair_pl.photos.ownership import digest_of
 
 
@@ -32,11 +32,11 @@ def full_of(sidecars: Sidecars, record: Record, depends: dict[str, Any]) -> byte
     Args:
         record: of the photo.
     """
-    if record.row.status != "restored" or fit_of(record.depends) != fit_of(depends):
+    if record.row.status not in FINISHED or fit_of(record.depends) != fit_of(depends):
         return None
     own = name_of(sidecars, record.row.name)
     name = own if own in record.files else record.row.output
-    if name != own and record.depends.get("settings", {}).get("strength", 1) != 1:
+    if name != own and record.row.status != "unchanged" and record.depends.get("settings", {}).get("strength", 1) != 1:
         return None  # lost, and the output has but a share
     try:
         data = Path(sidecars.folder.parent, name).read_bytes()

@@ -12,7 +12,7 @@ from typing import Any
 from zeroair_pl.jobs.records import COLUMNS, Row
 
 _WHOLE = ("width", "height", "nfe")
-_DIGITS = {"noise_level": 5, "seconds": 2, "psnr_input": 3, "psnr": 3, "ssim_input": 4, "ssim": 4}
+_DIGITS = {"amount": 3, "noise_level": 5, "seconds": 2, "psnr_input": 3, "psnr": 3, "ssim_input": 4, "ssim": 4}
 _NEEDED = ("name", "input", "output", "status")
 
 

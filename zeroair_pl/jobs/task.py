@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from zeroair_pl.degradations import Degradation
 from zeroair_pl.errors import ConfigError, DivergenceError, InputError, describe, show
 from zeroair_pl.inspection.progress import Follow
 from zeroair_pl.jobs.choices import Choice, Plan
@@ -30,8 +31,10 @@ class Task:
         before: the record of an earlier run.
         result: of its fit.
         full: the file with all of the correction, where it is known from an earlier fit.
+        unchanged: nothing was found, and the photo stays as it is.
         follow: what watched its fit.
         notes: what went wrong beside its output.
+        shown: what the page of the folder shows of it.
     """
 
     source: Source
@@ -44,8 +47,10 @@ class Task:
     before: Record | None = None
     result: Result | None = None
     full: bytes | None = None
+    unchanged: bool = False
     follow: Follow | None = None
     notes: list[str] = field(default_factory=list)
+    shown: dict[str, Any] = field(default_factory=dict)
 
     @property
     def to_fit(self) -> bool:
@@ -54,20 +59,40 @@ class Task:
 
     def fitted(self, result: Result, note: str) -> None:
         """Its fit has ended well."""
+        phi = result.phi[0]
+        self.unchanged = phi.untouched
+        if self.unchanged and self.photo is not None:
+            result = replace(result, restored=self.photo.pixels[None])
         self.result = result
+        sigma = float(result.noise_level[0])
         self.row = replace(
             self.row,
-            note="; ".join(filter(None, [note, self._lost()])),
-            kind=result.phi[0].kind,
-            noise_level=float(result.noise_level[0]),
+            note="; ".join(filter(None, [note, "" if self.unchanged else self._lost()])),
+            kind="" if self.unchanged else phi.kind,
+            amount=float(phi.amount) if phi.reason and not self.unchanged else None,
+            found=_found(phi, sigma),
+            noise_level=sigma,
             nfe=result.nfe[0],
             seconds=result.seconds,
         )
+
+    def no_copy(self) -> str:
+        """Why the file of an unchanged photo is no copy, and what it has lost."""
+        assert self.photo is not None
+        return "; ".join(filter(None, [f"no copy: written as {self.photo.format}", self._lost()]))
 
     def _lost(self) -> str:
         """What of the file its result does not have."""
         lost = self.photo.metadata.lost if self.photo is not None else ()
         return f"not kept: {', '.join(lost)}" if lost else ""
+
+
+def _found(phi: Degradation, sigma: float) -> str:
+    """What was found, in words."""
+    noise = f"noise of {255 * sigma:.1f} of 255"
+    if phi.untouched:
+        return f"nothing but {noise}, which cannot be seen"
+    return phi.reason or noise
 
 
 @contextmanager

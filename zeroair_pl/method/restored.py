@@ -17,6 +17,8 @@ from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.method.blending import mixed, share_of
 from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.photos.formats import SUFFIXES
+from zeroair_pl.photos.masking import weights
+from zeroair_pl.photos.original import original
 from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.writing import encode_photo, samples_of
 
@@ -36,7 +38,8 @@ class Restored:
         noise_level: learned standard deviation of its noise, in units of [0, 1].
         nfe: forward passes of the prior.
         seconds: of the fit.
-        reason: why ``Auto`` took it for that kind, and how much of it it found.
+        reason: what was found and what speaks for it, in words.
+        unchanged: nothing was found that is worth a change: ``full`` is the photo.
         note: what was done otherwise than the method says, for it to succeed.
         strength: share of the correction in ``image``.
     """
@@ -53,12 +56,13 @@ class Restored:
     reason: str = ""
     strength: float = 1.0
     back: Callable[[Tensor], Any] = field(default=lambda pixels: pixels, repr=False)
-    from_file: bool = field(default=False, repr=False)
+    file: Path | None = field(default=None, repr=False)
+    unchanged: bool = False
 
     @property
     def pixels(self) -> Tensor:
         """(3, H, W) in [0, 1], upright, on the CPU; larger than the photo where resolution was restored."""
-        return mixed(self.photo.pixels, self.full, self.strength)
+        return mixed(self.photo.pixels, self.full, self.strength, weights(self.photo))
 
     @property
     def image(self) -> Any:
@@ -84,7 +88,8 @@ class Restored:
         """Writes the restored photo. The suffix decides the format.
 
         A photo that was read from a file keeps its format (or becomes a PNG), bit depth, transparency, profile and
-        metadata, as the command line writes it. Any other photo can go to all formats. Missing folders are made.
+        metadata, as the command line writes it: one that is unchanged, or of strength 0, as a copy of its file. Any
+        other photo can go to all formats. Missing folders are made.
 
         Returns:
             The path.
@@ -93,19 +98,24 @@ class Restored:
             InputError: the suffix is none of a format that the photo can have, or the file cannot be written.
         """
         like = self._like(Path(path))
-        full = encode_photo(path, self.full, like)
-        write_atomically(Path(path), share_of(path, full, like, self.strength))
+        copied = self.file is not None and Path(path).suffix.lower() in SUFFIXES[self.photo.format]
+        own = original(self.file) if self.file is not None and copied else None
+        if self.unchanged:
+            data = own or encode_photo(path, self.full, like)
+        else:
+            data = share_of(path, encode_photo(path, self.full, like), like, self.strength, own)
+        write_atomically(Path(path), data)
         return Path(path)
 
     def _like(self, path: Path) -> Photo:
         """The photo that the written file is to be like."""
         photo, suffix = self.photo, path.suffix.lower()
         fmt = next((fmt for fmt, suffixes in SUFFIXES.items() if suffix in suffixes), None)
-        known = [f for f in SUFFIXES if not self.from_file or f in (photo.format, "PNG")]
+        known = [f for f in SUFFIXES if self.file is None or f in (photo.format, "PNG")]
         if fmt not in known:
             suffixes = ", ".join(each for f in known for each in SUFFIXES[f])
             raise InputError(f"{path}: the photo can be saved with one of these suffixes: {suffixes}.")
-        if self.from_file or fmt == photo.format or (fmt == "PNG" and photo.dtype.startswith("float")):
+        if self.file is not None or fmt == photo.format or (fmt == "PNG" and photo.dtype.startswith("float")):
             return photo
         changed: dict[str, Any] = {"format": fmt}
         if fmt in _ONLY_BYTES and photo.dtype != "uint8":

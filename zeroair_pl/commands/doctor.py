@@ -1,0 +1,182 @@
+"""``zeroair doctor``: whether this installation works, and what is there to work with."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from zeroair_pl import console
+from zeroair_pl.api import Method
+from zeroair_pl.commands.speaking import say_object
+from zeroair_pl.errors import describe
+from zeroair_pl.priors.hub.catalogue import home
+from zeroair_pl.resources import version
+
+LIBRARIES = ("torch", "torchvision", "lightning", "diffusers", "kornia", "numpy", "pillow", "jsonargparse")
+SIDE, NOISE = 96, 0.1  # of the test picture: pixels, and standard deviation of its noise
+LITTLE = 2e9  # bytes of memory or disk, below which it is said
+
+
+@dataclass(frozen=True)
+class Health:
+    """What was found; ``problems`` are what keeps the program from working, ``hints`` what is worth knowing."""
+
+    found: dict[str, Any]
+    problems: list[str]
+    hints: list[str]
+
+    @property
+    def exit_status(self) -> int:
+        """0 if a photo can be restored, else 1."""
+        return int(bool(self.problems))
+
+
+def doctor(json: bool = False) -> Health:
+    """Check that this installation works: versions, devices, extras, memory, disk, the prior, and a small restoration.
+
+    Args:
+        json: print one JSON object in the place of lines.
+
+    Returns:
+        What was found; the exit status is 1 if photos cannot be restored.
+    """
+    problems: list[str] = []
+    found: dict[str, Any] = {
+        "version": version(),
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "libraries": {name: _version_of(name) for name in LIBRARIES},
+        "devices": _devices(),
+        "extras": _extras(),
+        "memory_free_bytes": _free_memory(),
+        "disk_free_bytes": {str(place): shutil.disk_usage(_there(place)).free for place in (Path.cwd(), home())},
+    }
+    problems += [f"the library {name} is missing" for name, its in found["libraries"].items() if not its]
+    found |= _restoration(problems)
+    hints = [f"{name}: {state}" for name, state in found["extras"].items() if state.startswith("pip ")]
+    if found["memory_free_bytes"] is not None and found["memory_free_bytes"] < LITTLE:
+        hints.append(
+            f"only {found['memory_free_bytes'] / 1e9:.1f} GB of memory are free; a photo of 12 megapixels takes 3"
+        )
+    hints += [f"{place}: {free / 1e9:.1f} GB free" for place, free in found["disk_free_bytes"].items() if free < LITTLE]
+    health = Health(found, problems, hints)
+    if json:
+        say_object("doctor", **found, problems=problems, hints=hints)
+    else:
+        _show(health)
+    return health
+
+
+def _version_of(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _devices() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = [{"name": "cpu", "cores": os.cpu_count(), "threads": torch.get_num_threads()}]
+    for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
+        free, total = torch.cuda.mem_get_info(index)
+        name = torch.cuda.get_device_name(index)
+        found.append({"name": f"cuda:{index}", "model": name, "free_bytes": free, "total_bytes": total})
+    if torch.backends.mps.is_available():
+        found.append({"name": "mps"})
+    return found
+
+
+def _extras() -> dict[str, str]:
+    """For each extra the versions of what it brings, or the command that installs it."""
+    from packaging.requirements import Requirement
+
+    try:
+        stated = [Requirement(line) for line in metadata.requires("zeroair-pl") or []]
+        names = metadata.metadata("zeroair-pl").get_all("Provides-Extra") or []
+    except metadata.PackageNotFoundError:  # a checkout that is not installed
+        return {}
+    found = {}
+    for extra in names:
+        wanted = [each for each in stated if each.marker is not None and each.marker.evaluate({"extra": extra})]
+        wanted = [each for each in wanted if not each.marker or not each.marker.evaluate({"extra": ""})]
+        versions = {each.name: _version_of(each.name) for each in wanted if each.name != "zeroair-pl"}
+        complete = all(versions.values())
+        installed = ", ".join(f"{name} {its}" for name, its in versions.items())
+        found[extra] = installed if complete else f"pip install 'zeroair-pl[{extra}]'"
+    return found
+
+
+def _free_memory() -> int | None:
+    """Bytes that programs can still have; ``None`` where the system does not say."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _there(path: Path) -> Path:
+    """The nearest folder above that exists."""
+    return next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+
+
+def _restoration(problems: list[str]) -> dict[str, Any]:
+    """Loads the prior, and restores a small noisy picture with it."""
+    began = time.perf_counter()
+    try:
+        method = Method.from_config("denoise", sampling={"steps": 4})
+    except Exception as error:
+        problems.append(f"the prior cannot be loaded: {describe(error)}")
+        return {"prior": "", "prior_seconds": None, "restoration_seconds": None, "noise_left": None}
+    loaded = time.perf_counter()
+    found = {"prior": method.prior.name, "prior_seconds": round(loaded - began, 3)}
+    clean = np.linspace(0.3, 0.7, SIDE, dtype=np.float32)[None, :, None].repeat(SIDE, 0).repeat(3, 2)
+    noise = np.random.default_rng(0).normal(0, NOISE, clean.shape).astype(np.float32)
+    try:
+        image = method.restore((clean + noise).clip(0, 1), "doctor").image
+    except Exception as error:
+        problems.append(f"a photo cannot be restored: {describe(error)}")
+        return {**found, "restoration_seconds": None, "noise_left": None}
+    left = float(np.sqrt(np.mean((image - clean) ** 2))) / NOISE
+    if not left < 0.5:
+        problems.append(f"a noisy picture kept {left:.0%} of its noise; less than half was expected")
+    return {**found, "restoration_seconds": round(time.perf_counter() - loaded, 3), "noise_left": round(left, 3)}
+
+
+def _show(health: Health) -> None:
+    found = health.found
+    libraries = ", ".join(f"{name} {its or 'missing'}" for name, its in found["libraries"].items())
+    devices = "; ".join(
+        " ".join([each["name"], *(f"{key} {value}" for key, value in each.items() if key != "name")])
+        for each in found["devices"]
+    )
+    memory = found["memory_free_bytes"]
+    lines = {
+        "zeroair-pl": f"{found['version']}, Python {found['python']}, {found['platform']}",
+        "libraries": libraries,
+        "devices": devices,
+        "memory": "not known" if memory is None else f"{memory / 1e9:.1f} GB free",
+        "disk": ", ".join(f"{free / 1e9:.1f} GB free in {place}" for place, free in found["disk_free_bytes"].items()),
+        "prior": f"{found['prior'] or 'not loaded'} ({found['prior_seconds']} s)",
+        "restoration": f"{found['restoration_seconds']} s, {found['noise_left']} of the noise left",
+        **{f"extra {name}": state for name, state in found["extras"].items()},
+    }
+    width = max(map(len, lines))
+    for name, text in lines.items():
+        console.show(f"{name:{width}}  {text}")
+    for hint in (hint for hint in health.hints if "pip " not in hint):  # those are in the lines above
+        console.show(f"note: {hint}")
+    for problem in health.problems:
+        console.show(f"problem: {problem}")
+    console.show("This installation works." if not health.problems else "This installation does not work.")
