@@ -57,6 +57,12 @@ COMMANDS = {
         lists=("names", "plugins"),
         rest="names",
     ),
+    "app": Command(
+        "zeroair_pl.commands.app:app",
+        "show a page in the browser, for people without a command line",
+        lists=("layers",),
+        flags=("open",),
+    ),
     "evaluate": Command(
         "zeroair_pl.commands.evaluate:evaluate",
         "score results against references, or restore photos and score that",
