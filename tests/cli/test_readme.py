@@ -106,8 +106,8 @@ def test_a_command_is_understood(line: str, folder: Path, monkeypatch: pytest.Mo
         at_hand = ["small" if word == "adm-256x256-uncond" else word for word in words[2:]]
         prepare(name, read(name, at_hand, os.environ))
         return
-    if words[0] == "redo":  # all but the folder
-        prepare("redo", read("redo", words[1:], os.environ))
+    if words[0] in ("redo", "app"):  # all but the folder, or the server
+        prepare(words[0], read(words[0], words[1:], os.environ))
         return
     if words[:2] == ["prior", "train"]:
         words = [*words, "--print_config"]

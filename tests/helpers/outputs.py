@@ -20,6 +20,10 @@ def content(out: str) -> dict[str, Any]:
         elif path.suffix == ".json":
             record = json.loads(path.read_bytes())
             found[name] = {**record, "row": {**record["row"], "seconds": 0}}
-        elif path.is_file() and name != "config.yaml" and not name.startswith(("tensorboard/", ".zeroair/written/")):
+        elif (
+            path.is_file()
+            and name not in ("config.yaml", "report.html")
+            and not name.startswith(("tensorboard/", ".zeroair/written/"))
+        ):
             found[name] = path.read_bytes()
     return found

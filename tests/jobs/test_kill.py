@@ -50,7 +50,7 @@ def content(folder: Path) -> dict[str, object]:
         elif path.suffix == ".json":
             record = json.loads(path.read_bytes())
             found[name] = {**record, "photo": "", "row": {**record["row"], "seconds": 0}}
-        elif path.is_file() and path.suffix != ".sha256":
+        elif path.is_file() and path.suffix not in (".sha256", ".html"):  # the page says how long the fits took
             found[name] = path.read_bytes().replace(str(folder).encode(), b"")  # config.yaml has absolute paths
     return found
 

@@ -36,7 +36,7 @@ What is said and drawn
   --quiet, --verbose      errors only; each photo's way and seconds
   --json                  an object for each photo on standard output
   --save-maps [npz]       write what was learned, as pictures or arrays
-  --strips false, --tensorboard false    no before/after pictures; no logs
+  --report false, --strips false, --tensorboard false    no page of all photos; no before/after pictures; no logs
 
 Examples
   {restore} night.jpg holiday/ --out clear

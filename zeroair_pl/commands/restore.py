@@ -32,6 +32,7 @@ from zeroair_pl.jobs.outputs import Outputs
 from zeroair_pl.jobs.ranks import Rank
 from zeroair_pl.jobs.records import Row
 from zeroair_pl.jobs.sharing import restore_list
+from zeroair_pl.jobs.showing import Report
 from zeroair_pl.jobs.task import Task
 from zeroair_pl.jobs.workers import end_with_parent
 from zeroair_pl.method.restoration import Modelling
@@ -66,6 +67,7 @@ def restore(
     sampling: Sampling,
     save_maps: bool | Literal["npz"] = False,
     strips: bool = True,
+    report: bool = True,
     tensorboard: bool = True,
     checkpoint_every: Annotated[int, Range(0)] = 0,
     missing: Path | None = None,
@@ -88,7 +90,7 @@ def restore(
 
     Args:
         images: files, folders, globs, or .txt/.csv lists of them (a csv may name a reference to score against).
-        out: folder of the restored files, results.csv, config.yaml, strips/, maps/ and tensorboard/.
+        out: folder of the restored files, results.csv, report.html, config.yaml, strips/, maps/ and tensorboard/.
         seed: with a photo's name it decides all its random numbers.
         overwrite: restore photos again that are finished, and replace results of other photos of the same name. Files
             that this program did not write are never replaced.
@@ -102,6 +104,7 @@ def restore(
         sampling: which noise levels are visited, and how.
         save_maps: write the degradation's maps as pictures; or 'npz' for one file of numpy arrays.
         strips: write a before/after picture of each photo.
+        report: write report.html, a page of all photos to look at, search and sort.
         tensorboard: log each fit for TensorBoard.
         checkpoint_every: timesteps after which the state of a fit is saved, for it to go on from there; 0 never.
         missing: a mask, or a folder of masks by the photos' names: white where a pixel of the photo is missing.
@@ -161,6 +164,7 @@ def restore(
             "maps": save_maps is True,
             "arrays": save_maps == "npz",
             "strips": strips,
+            "report": report,
             "tensorboard": tensorboard,
             "overwrite": overwrite,
         },
@@ -180,7 +184,7 @@ def restore(
         with open(os.devnull, "w", encoding="utf-8") as nowhere, ListProgress(len(sources), nowhere) as progress:
             restore_list(job, sources, rank, "", progress, lambda task: None, lambda row: None)
         return Results([], out)
-    refused = False
+    page, refused = Report(outputs, report), False
     try:
         with speech.progress(len(sources)) as progress:
             lock = threading.Lock()
@@ -188,6 +192,7 @@ def restore(
             def finish(row: Row, follow: Follow | None = None, **more: Any) -> None:
                 with lock:
                     outputs.add(row)
+                    page.update()
                     speech.photo(row, progress, **more)
                     what = "" if row.status in ("failed", "skipped") else row.said
                     progress.advance(row.status, row.name, follow, what)
@@ -210,7 +215,10 @@ def restore(
         if not refused:
             if not outputs.current:
                 outputs.write_table()
-            speech.summary(outputs, len(sources), time.perf_counter() - began, tensorboard)
+            page.update(end=True)
+            if page.trouble and not quiet:
+                console.tell(f"note: {page.trouble}")
+            speech.summary(outputs, len(sources), time.perf_counter() - began, tensorboard, page.path)
     return Results([outputs.rows[name] for name in outputs.names if name in outputs.rows], out, outputs.trouble)
 
 

@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, get_args
 
 from zeroair_pl import console
@@ -77,7 +78,7 @@ class Speech:
         """A line on what went wrong, which is said in any case."""
         (console.tell if self.quiet else progress.print)(f"error: {one_line(text)}")
 
-    def summary(self, outputs: Outputs, total: int, seconds: float, board: bool) -> None:
+    def summary(self, outputs: Outputs, total: int, seconds: float, board: bool, page: Path | None = None) -> None:
         """The last words of a run, of whatever end."""
         counts = Counter(row.status for row in outputs.rows.values())
         left = total - len(outputs.rows)
@@ -88,7 +89,7 @@ class Speech:
             parts = [f"{counts[status]} {status}" for status in sorted(counts, key=_ORDER.index)]
             parts += [f"{left} not begun"] if left else []
             say(f"{total} photo{'s' * (total != 1)} in {seconds:.0f} s: {', '.join(parts) or 'nothing to do'}")
-            say(f"Results: {outputs.folder} (table: {outputs.results})")
+            say(f"Results: {outputs.folder} ({f'to look at: {page}, ' if page else ''}table: {outputs.results})")
             if board and counts["restored"]:
                 say(f"Look at the fits: tensorboard --logdir {outputs.board}")
         if self.json:

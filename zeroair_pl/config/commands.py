@@ -43,6 +43,7 @@ COMMANDS = {
             "overwrite",
             "save_maps",
             "strips",
+            "report",
             "tensorboard",
             "quiet",
             *("json", "verbose", "explain", "dry_run", "preview"),
@@ -56,11 +57,17 @@ COMMANDS = {
         lists=("names", "plugins"),
         rest="names",
     ),
+    "app": Command(
+        "zeroair_pl.commands.app:app",
+        "show a page in the browser, for people without a command line",
+        lists=("layers",),
+        flags=("open",),
+    ),
     "evaluate": Command(
         "zeroair_pl.commands.evaluate:evaluate",
         "score results against references, or restore photos and score that",
         lists=("results", "images", "references", "seeds", "plugins"),
-        flags=("overwrite", "save_maps", "strips", "tensorboard", "quiet"),
+        flags=("overwrite", "save_maps", "strips", "report", "tensorboard", "quiet"),
         configs=True,
     ),
     "plugins list": Command(

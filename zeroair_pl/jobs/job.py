@@ -21,6 +21,7 @@ from zeroair_pl.jobs.fitting import Fitting
 from zeroair_pl.jobs.outputs import Outputs
 from zeroair_pl.jobs.pictures import kept, pictures_of
 from zeroair_pl.jobs.records import Record, Row, digest, of_photo
+from zeroair_pl.jobs.showing import present
 from zeroair_pl.jobs.stored import forget, full_of, name_of
 from zeroair_pl.jobs.task import Task, own_fault
 from zeroair_pl.method.blending import share_of
@@ -50,7 +51,7 @@ class Job:
     Args:
         plans: how photos are restored.
         outputs: where the results go.
-        wanted: the switches ``maps``, ``arrays``, ``strips``, ``tensorboard`` and ``overwrite``.
+        wanted: the switches ``maps``, ``arrays``, ``strips``, ``report``, ``tensorboard`` and ``overwrite``.
         trainer: further arguments of ``lightning.Trainer``.
         steps: timesteps of a fit.
         batches: how many photos of one size are fitted together, or ``auto``.
@@ -201,7 +202,7 @@ class Job:
                 files[name] = data
         digests = {name: [hashlib.sha256(data).hexdigest()] for name, data in files.items()}
         row = replace(task.row, output=output)
-        record = Record(os.path.realpath(source.path), task.depends, row, digests, task.choice.kept())
+        record = Record(os.path.realpath(source.path), task.depends, row, digests, task.choice.kept(), task.shown)
         self.outputs.claim(record, before)
         for name, data in files.items():
             try:
@@ -218,7 +219,7 @@ class Job:
             note="; ".join(dict.fromkeys(filter(None, [row.note, *notes]))),
         )
         row = _scored(row, source, photo, task.path)
-        self.outputs.sidecars.write(replace(record, row=row))
+        self.outputs.sidecars.write(replace(record, row=row, shown=present(task.shown, digests)))
         self.outputs.sidecars.checkpoint(source.name).unlink(missing_ok=True)
         if (strength == 1 or task.unchanged) and before is not None:
             forget(self.outputs.sidecars, before)

@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from zeroair_pl import console
 from zeroair_pl.config.files import read_config
 from zeroair_pl.errors import ConfigError, InputError
+from zeroair_pl.inspection.pages import PICTURES
 from zeroair_pl.jobs import table
 from zeroair_pl.jobs.names import check_folder, side_picture
 from zeroair_pl.jobs.records import FINISHED, INTERRUPTED, Failure, Record, Row, Sidecars
@@ -73,6 +74,7 @@ class Outputs:
             self.withdraw()
             raise ConfigError(f"--out {folder}: cannot be written ({error.strerror or error}).") from error
         self._names_of: dict[str, str] = {}
+        self._shown: dict[str, dict[str, Any]] = {}
         self.earlier = self._read()
         self._refresh()
         self.rows: dict[str, Row] = {}
@@ -86,6 +88,7 @@ class Outputs:
             self.earlier[found.row.name] = found.row
             if isinstance(found, Record):
                 self._names_of[found.photo] = found.row.name
+                self._shown[found.row.name] = found.shown
 
     def named(self, sources: Sequence[Source]) -> list[Source]:
         """The photos of this run, those that the folder knows under the names that it knows them by.
@@ -134,7 +137,7 @@ class Outputs:
         """Removes what killed processes left where this run may write; ``--out .`` is not searched as a whole."""
         parents = {name.rpartition("/")[0] for name in self.names}
         clear_leftovers(self.folder / FOLDER / "written")
-        for root in ("", "strips", "maps", FOLDER):
+        for root in ("", "strips", "maps", PICTURES, FOLDER):
             for parent in parents | {""}:
                 clear_leftovers(self.folder / root / parent)
 
@@ -247,7 +250,18 @@ class Outputs:
             self._refresh()
             self._write_table()
 
-    def _write_table(self) -> None:
+    def write_page(self, name: str, page: Callable[[list[Row], Mapping[str, dict[str, Any]]], bytes]) -> None:
+        """Writes a file that is made of all rows and what their records have ``shown``, by name.
+
+        Raises:
+            InputError: a file of somebody else has that name, or it cannot be written.
+        """
+        with self._own.turn():
+            self._refresh()
+            self._keep_aside(name)
+            self._own.write(name, page(self._all_rows(), self._shown))
+
+    def _all_rows(self) -> list[Row]:
         everything = {**self.earlier, **self.rows}
         for name, row in self.rows.items():
             now = self.earlier.get(name, row)
@@ -255,10 +269,12 @@ class Outputs:
                 everything[name] = now  # made anew by a process with other settings
         first = [name for name in self.names if name in self.rows]
         listed = set(first)
-        rows = [everything[name] for name in (*first, *(name for name in everything if name not in listed))]
+        return [everything[name] for name in (*first, *(name for name in everything if name not in listed))]
+
+    def _write_table(self) -> None:
         try:
             self._keep_aside(TABLE)
-            self._own.write(TABLE, table.written(rows))
+            self._own.write(TABLE, table.written(self._all_rows()))
             self.current, self.trouble = True, ""
         except InputError as error:  # a full disk costs what cannot be written, not what can still be done
             self.trouble = str(error)

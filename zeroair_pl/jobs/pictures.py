@@ -1,12 +1,17 @@
-"""The pictures beside one restored photo: the strip before and after, and the maps of its degradation."""
+"""The pictures beside one restored photo: the strip, the maps of its degradation, and those of the page."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 
+from torch import Tensor
+
 from zeroair_pl.errors import ConfigError, describe
+from zeroair_pl.inspection.pages import PICTURES
 from zeroair_pl.jobs.outputs import Outputs
+from zeroair_pl.jobs.showing import drawn
 from zeroair_pl.jobs.task import Task
 from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.reading import decode_photo
@@ -18,25 +23,30 @@ def pictures_of(
 ) -> tuple[dict[str, bytes], list[str]]:
     """The pictures, by their names in the output folder, and what went wrong with others.
 
-    Where the fit is an earlier one, its maps stay as they are, and the strip keeps their panels.
+    Where the fit is an earlier one, its maps stay as they are, and the strip keeps their panels. What the page shows
+    becomes ``task.shown``.
 
     Args:
-        wanted: ``strips``, ``maps`` and ``arrays``.
+        wanted: ``strips``, ``maps``, ``arrays`` and ``report``.
         output: the restored photo's file.
     """
     from zeroair_pl.inspection.report import encode_map, encode_strip, redrawn_strip
 
     source, result = task.source, task.result
     makers: dict[str, Callable[[], bytes]] = {}
+
+    @lru_cache
+    def after() -> Tensor:
+        assert task.path is not None
+        return decode_photo(output, Path(task.path.name)).pixels
+
     if wanted["strips"]:
         strip = outputs.strip(source)
 
         def draw() -> bytes:
-            assert task.path is not None
-            after = decode_photo(output, Path(task.path.name)).pixels
             if result is not None:
-                return encode_strip(strip, photo.pixels, after, result.diagnostics[0])
-            return redrawn_strip(strip, photo.pixels, after, _earlier(outputs, task, strip))
+                return encode_strip(strip, photo.pixels, after(), result.diagnostics[0])
+            return redrawn_strip(strip, photo.pixels, after(), _earlier(outputs, task, strip))
 
         makers[strip] = draw
     maps = {} if result is None else result.diagnostics[0]
@@ -53,6 +63,12 @@ def pictures_of(
             raise
         except Exception as error:
             notes.append(f"{name}: not drawn, {describe(error)}")
+    if wanted["report"]:
+        try:
+            task.shown, small = drawn(task, photo.pixels, after())
+            made |= small
+        except Exception as error:
+            notes.append(f"{PICTURES}: no pictures of this photo, {describe(error)}")
     return made, notes
 
 
@@ -60,7 +76,9 @@ def kept(task: Task) -> dict[str, list[str]]:
     """The digests of the pictures of an earlier fit, by name, where that is the photo's fit still."""
     if task.full is None or task.before is None:
         return {}
-    return {name: each for name, each in task.before.files.items() if name.startswith(("strips/", "maps/"))}
+    return {
+        name: each for name, each in task.before.files.items() if name.startswith(("strips/", "maps/", f"{PICTURES}/"))
+    }
 
 
 def _earlier(outputs: Outputs, task: Task, name: str) -> bytes:

@@ -103,6 +103,7 @@ class Record:
         files: digests of what this program wrote for the photo, by the file's name in the output folder. An
             announcement has what is there and what is about to be.
         choice: the photo's own settings, as ``choices.Choice`` has them.
+        shown: what the page of the folder shows of it; see ``showing``.
     """
 
     photo: str
@@ -110,6 +111,7 @@ class Record:
     row: Row
     files: dict[str, list[str]] = field(default_factory=dict)
     choice: dict[str, Any] = field(default_factory=dict)
+    shown: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -212,8 +214,8 @@ def _row(values: dict[str, Any]) -> Row:
 def _read(path: Path) -> Record | None:
     try:
         content = json.loads(path.read_bytes())
-        row, files = _row(content["row"]), content.get("files", {})
-        return Record(content["photo"], content["depends"], row, files, content.get("choice", {}))
+        row, own = _row(content["row"]), [content.get(key, {}) for key in ("files", "choice", "shown")]
+        return Record(content["photo"], content["depends"], row, *own)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # lost with the power, or not ours: the photo counts as unfinished
 

@@ -34,6 +34,7 @@ class Task:
         unchanged: nothing was found, and the photo stays as it is.
         follow: what watched its fit.
         notes: what went wrong beside its output.
+        shown: what the page of the folder shows of it.
     """
 
     source: Source
@@ -49,6 +50,7 @@ class Task:
     unchanged: bool = False
     follow: Follow | None = None
     notes: list[str] = field(default_factory=list)
+    shown: dict[str, Any] = field(default_factory=dict)
 
     @property
     def to_fit(self) -> bool:

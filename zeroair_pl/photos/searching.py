@@ -16,7 +16,7 @@ from zeroair_pl.photos.formats import SUPPORTED
 from zeroair_pl.photos.missing import near, why_missing
 from zeroair_pl.photos.ownership import written_by_runs
 
-_PICTURES = ("strips/", "maps/")  # of a photo beside its result
+_PICTURES = ("strips/", "maps/", "report_files/")  # of a photo beside its result
 
 
 @dataclass

@@ -21,7 +21,7 @@ from zeroair_pl.photos.missing import why_missing
 Specs = Sequence[str] | str
 
 # Pictures for people in the output folder of `restore`; its table tells such a folder from others.
-_BESIDE, _TABLE = ("strips/", "maps/"), "results.csv"
+_BESIDE, _TABLE = ("strips/", "maps/", "report_files/"), "results.csv"
 
 
 @dataclass(frozen=True)

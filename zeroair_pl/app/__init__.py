@@ -1,0 +1,1 @@
+"""The page of ``zeroair app``: photos dropped into a browser, restored on this machine."""

@@ -1,0 +1,141 @@
+"""The kinds that the page offers, and the few numbers of each that people understand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from zeroair_pl.config.files import find_config, read_config
+from zeroair_pl.errors import ConfigError
+from zeroair_pl.plugins import classes, load_plugins, options
+from zeroair_pl.ranges import ranges_of
+
+
+@dataclass(frozen=True)
+class Control:
+    """One number of a family, as a slider shows it.
+
+    Attributes:
+        name: of the family's argument.
+        words: what it does, for people.
+        low, high, step, default: of the slider; the family's own range and default where they are finite.
+    """
+
+    name: str
+    words: str
+    low: float
+    high: float
+    step: float
+    default: float
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way of restoring.
+
+    Attributes:
+        name: the config's; without one, the family's.
+        title: for people.
+        hint: a sentence on what it does.
+        controls: its own numbers.
+        needs_missing: it works where a painted mask says that something is missing.
+    """
+
+    name: str
+    title: str
+    hint: str
+    controls: tuple[Control, ...] = ()
+    needs_missing: bool = False
+
+    def settings(self, values: Mapping[str, float]) -> dict[str, Any]:
+        """What ``Method.from_config`` takes beside the config: the numbers that differ from their defaults."""
+        own = {each.name: each for each in self.controls}
+        changed = {name: value for name, value in values.items() if name in own and value != own[name].default}
+        family = family_of(self.name)
+        if not changed and _config(self.name):
+            return {}
+        # A whole number for an argument such as a factor, which takes no other.
+        numbers = {name: int(value) if isinstance(own[name].default, int) else value for name, value in changed.items()}
+        return {"degradation": {"class_path": family, "init_args": {**_stated(self.name), **numbers}}}
+
+
+# The families' numbers that the page shows: argument, words, and the end of the slider where the range has none.
+_SHOWN: dict[str, list[tuple[str, str, float | None]]] = {
+    "Haze": [
+        ("strength", "How much of the haze to take away", None),
+        ("sky_floor", "How much of the sky to leave alone", None),
+    ],
+    "LowLight": [
+        ("mean", "How bright a dark photo becomes", None),
+        ("flatten", "How much to even out the light", None),
+    ],
+    "Underwater": [
+        ("veil", "How much of the water's veil to take away", None),
+        ("cast", "How much of the color cast to take away", None),
+    ],
+    "Blur": [("size", "Width of the blur in pixels (0: found from the photo)", 12.0)],
+    "Jpeg": [("quality", "Quality of the JPEG (0: found from the photo)", None)],
+    "Downscaled": [("factor", "How many times as large", 4.0)],
+}
+
+_KINDS: tuple[tuple[str, str, str], ...] = (
+    ("auto", "Find out by itself", "Haze, too little light, water or noise. Where it is not sure, it changes little."),
+    ("dehaze", "Haze, fog or smoke", "Takes away the veil that grows with the distance."),
+    ("low_light", "Too little light", "Opens the shadows and calms the noise that comes with the dark."),
+    ("denoise", "Noise", "Grain of a sensor or of a camera; its strength is found."),
+    ("deblur", "Blur", "A lens out of focus or a soft one; its width is found."),
+    ("deblur_free", "Blur of any form", "A shaken camera, for example. Takes long, and may be wrong."),
+    ("dejpeg", "JPEG blocks and rings", "Of a file that was stored too small."),
+    ("upscale", "Too few pixels", "A larger photo with what the missing pixels probably were."),
+    ("inpaint", "Something is missing", "Fills what you paint with the brush."),
+    ("despeckle", "Specks and scratches", "Found by themselves, and filled."),
+    ("derain", "Rain or snow", "Streaks of rain and falling snow; their direction is found."),
+    ("Underwater", "Under water", "Takes away the water's veil and its colors."),
+)
+
+
+def kinds() -> list[Kind]:
+    """All kinds, ``auto`` first; those whose config or family is not there are left out."""
+    load_plugins()
+    found = []
+    for name, title, hint in _KINDS:
+        if _config(name) or name in classes("family"):
+            found.append(Kind(name, title, hint, _controls(name), name == "inpaint"))
+    return found
+
+
+def family_of(name: str) -> str:
+    """The class of degradations that a kind's config names, or the kind itself."""
+    stated = _config(name).get("degradation", name)
+    return str(stated["class_path"] if isinstance(stated, dict) else stated).rpartition(".")[2]
+
+
+def _stated(name: str) -> dict[str, Any]:
+    """What a config says of its family's arguments."""
+    stated = _config(name).get("degradation")
+    return dict(stated.get("init_args") or {}) if isinstance(stated, dict) else {}
+
+
+def _config(name: str) -> dict[str, Any]:
+    try:
+        return read_config(find_config(name)).values
+    except ConfigError:
+        return {}
+
+
+def _controls(name: str) -> tuple[Control, ...]:
+    if name == "deblur_free":  # its kernel has no width
+        return ()
+    cls = classes("family").get(family_of(name))
+    found = []
+    for argument, words, end in _SHOWN.get(family_of(name), []):
+        if cls is None or argument not in (ranges := ranges_of(cls)):
+            continue
+        default = _stated(name).get(argument, options(cls)[argument])
+        low, high = ranges[argument].low, ranges[argument].high if end is None else end
+        whole = isinstance(default, int)
+        step = 1 if whole else 0.5 if high > 10 else 0.01
+        low = step if ranges[argument].above else low
+        found.append(Control(argument, words, low, high, step, default))
+    return tuple(found)

@@ -1,0 +1,61 @@
+"""Pictures on their way to the page and back, as data URIs: nothing has to be kept in a file for them."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from zeroair_pl.method.large import working_size
+
+SIDE = 1600  # pixels of the longer side of a picture in the page; the download has all
+SMALL = 96  # of a thumbnail
+_LONGEST = 20_000_000  # letters of a mask from the page
+
+
+def picture(pixels: Tensor, side: int = SIDE, quality: int = 92) -> str:
+    """Pixels (3, H, W) in [0, 1] as a data URI of at most ``side`` pixels a side."""
+    height, width = pixels.shape[-2:]
+    scale = min(1.0, side / max(height, width))
+    if scale < 1:
+        pixels = working_size(pixels[None], int(height * width * scale * scale))[0]
+    array = (pixels * 255).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
+    return data_uri(Image.fromarray(np.ascontiguousarray(array)), "JPEG", quality=quality, subsampling=0)
+
+
+def data_uri(image: Image.Image, form: str, **options: int) -> str:
+    """An image as a data URI: nothing has to be kept in a file for the page to show it."""
+    data = io.BytesIO()
+    image.save(data, form, **options)
+    return f"data:image/{form.lower()};base64,{base64.b64encode(data.getvalue()).decode()}"
+
+
+def thumbnail(path: Path) -> str:
+    """A small picture of a file; nothing where that takes a decoder of its own, or the file cannot be read."""
+    try:
+        with Image.open(path) as image:
+            image.draft("RGB", (2 * SMALL, 2 * SMALL))  # a JPEG is decoded at a fraction of its size
+            small = ImageOps.exif_transpose(image)
+            small.thumbnail((SMALL, SMALL))
+            return data_uri(small.convert("RGB"), "JPEG", quality=80)
+    except Exception:  # as decoders raise for damaged files; what is wrong is said when the photo is opened
+        return ""
+
+
+def painted(uri: str) -> NDArray[np.bool_] | None:
+    """The mask (h, w) that the canvas sent, True where the brush was; ``None`` if it is no picture of such a size."""
+    head, _, data = str(uri).partition(",")
+    if head != "data:image/png;base64" or len(data) > _LONGEST:
+        return None
+    try:
+        image = Image.open(io.BytesIO(base64.b64decode(data)), formats=["PNG"])
+        if max(image.size) > SIDE:
+            return None
+        return np.asarray(image.convert("RGBA"))[..., 3] > 127
+    except (OSError, ValueError):
+        return None

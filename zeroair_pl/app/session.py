@@ -1,0 +1,220 @@
+"""What one user of the page has: a list of photos, which of them is shown, and a run over those that wait."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zeroair_pl.app.pictures import thumbnail
+from zeroair_pl.app.shots import Shot
+from zeroair_pl.app.studio import News, Stopped, Studio, Wish
+from zeroair_pl.errors import ZeroAIRError, describe
+from zeroair_pl.photos.photo import Photo
+from zeroair_pl.photos.searching import searched
+from zeroair_pl.tensors.memory import is_out_of_memory
+
+
+class Session:
+    """The photos of one user.
+
+    Args:
+        studio: restores them.
+        folder: for files of this session alone; ``close`` removes it.
+        most: photos in the list.
+    """
+
+    def __init__(self, studio: Studio, folder: Path, most: int = 500) -> None:
+        self.studio, self.folder, self.most = studio, folder, most
+        self.shots: dict[str, Shot] = {}
+        self.current: Shot | None = None
+        self.running: Shot | None = None
+        self.progress = News()
+        self.began = 0.0
+        self.fills = False  # the chosen kind fills what is painted
+        self.drawn: tuple[Shot | None, bool] = None, False  # what the brush has in front of it
+        self._stop = threading.Event()
+        self._count = 0
+        folder.mkdir(parents=True)
+
+    def add(self, files: list[tuple[Path, str]]) -> str:
+        """Takes uploaded files into the list.
+
+        Args:
+            files: each with the name that it had where it came from. The files are moved.
+
+        Returns:
+            A sentence on those that were left out, or nothing.
+        """
+        known, full, first = searched(), 0, None
+        others: list[str] = []
+        for path, name in files:
+            if Path(name).suffix.lower() not in known or name.startswith("."):
+                others.append(name)
+                continue
+            if len(self.shots) >= self.most:
+                full += 1
+                continue
+            self._count += 1
+            key = f"{self._count:04d}"
+            kept = self.folder / f"{key}{Path(name).suffix.lower()}"
+            shutil.move(path, kept)
+            self.shots[key] = shot = Shot(key, kept, name, thumbnail=thumbnail(kept))
+            first = first or shot
+        if first is not None and self.running is None:
+            self.current = first
+        said = []
+        if others:
+            said.append(f"{_some(others)} left out: no photo of a kind that is read here.")
+        if full:
+            said.append(f"{full} left out: the list takes {self.most} photos.")
+        return " ".join(said)
+
+    def pick(self, key: str) -> None:
+        """Shows another photo."""
+        self.current = self.shots.get(key, self.current)
+
+    def photo(self, shot: Shot) -> Photo | None:
+        """A photo to look at; one that cannot be read has failed."""
+        if shot.restored is not None:
+            return shot.restored.photo
+        try:
+            photo = self.studio.load(shot.path, shot.name)
+        except ZeroAIRError as error:
+            shot.failed(_plain(str(error), shot))
+            return None
+        shot.size = photo.size
+        return photo
+
+    def paint(self, mask: NDArray[np.bool_] | None) -> None:
+        """Where the brush was on the photo that is shown."""
+        if self.current is not None:
+            self.current.mask = mask if mask is not None and mask.any() else None
+
+    @property
+    def waiting(self) -> list[Shot]:
+        """The photos that a run would restore, in their order."""
+        return [shot for shot in self.shots.values() if shot.status == "waiting"]
+
+    def run(self, wish: Wish, only: Shot | None = None) -> Iterator[Shot]:
+        """Restores the photos that wait, or one of them. Gives a photo whenever there is something new of it.
+
+        ``stop`` ends the run at the next step of the fit; its photo waits again, and another run goes on with it.
+        """
+        if self.running is not None:
+            return
+        self._stop = threading.Event()
+        followed = self.current
+        for shot in [only] if only is not None else iter(self._next, None):
+            if self.current is followed:  # nobody has picked another: show what is being done
+                self.current = followed = shot
+            yield from self._one(shot, wish)
+            if self._stop.is_set():
+                return
+
+    def _next(self) -> Shot | None:
+        return next(iter(self.waiting), None)
+
+    def _one(self, shot: Shot, wish: Wish) -> Iterator[Shot]:
+        news: SimpleQueue[News] = SimpleQueue()
+        self.running, self.progress, self.began = shot, News(), time.monotonic()
+        shot.status, shot.preview = "running", None
+        own = replace(wish, mask=shot.mask)
+        result = self.studio.restore(shot.path, shot.name, own, news.put, self._stop)
+        try:
+            yield shot
+            while not result.done():
+                try:
+                    self.progress = news.get(timeout=0.2)
+                except Empty:
+                    continue
+                if self.progress.preview is not None:
+                    shot.preview = self.progress.preview
+                yield shot
+            try:
+                shot.keep(result.result())
+                shot.seconds = time.monotonic() - self.began
+            except Stopped:
+                shot.status = "restored" if shot.restored is not None else "waiting"
+            except Exception as error:
+                shot.failed(_plain(_reason(error), shot))
+        finally:
+            if shot.status == "running":  # whoever listened is gone
+                self._stop.set()
+                shot.status = "waiting"
+            self.running, self.progress = None, News()
+        yield shot
+
+    def stop(self) -> None:
+        """Ends the run."""
+        self._stop.set()
+
+    def save(self, shot: Shot) -> Path:
+        """The result of one photo, as a file to download.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        return shot.save(self.folder / "out")
+
+    def save_all(self) -> Path:
+        """All results in one file; photos of one name are told apart by a number.
+
+        Raises:
+            InputError: one of them cannot be written.
+        """
+        path = self.folder / "out" / "restored.zip"
+        path.parent.mkdir(exist_ok=True)
+        used: set[str] = set()
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:  # photos are compressed already
+            for shot in self.shots.values():
+                if shot.restored is None:
+                    continue
+                name, count = Path(shot.output()), 1
+                while str(name).casefold() in used:
+                    count += 1
+                    name = Path(f"{Path(shot.output()).stem} ({count}){name.suffix}")
+                used.add(str(name).casefold())
+                file = self.save(shot)
+                archive.write(file, str(name))
+                file.unlink()
+        return path
+
+    def clear(self) -> None:
+        """Empties the list and removes its files."""
+        self.stop()
+        for shot in self.shots.values():
+            shot.forget()
+        shutil.rmtree(self.folder / "out", ignore_errors=True)
+        self.shots, self.current = {}, None
+
+    def close(self) -> None:
+        """The user is gone."""
+        self.clear()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ZeroAIRError):
+        return str(error)
+    what: Any = describe(error)
+    return f"memory ran out ({what})" if is_out_of_memory(error) else what
+
+
+def _plain(reason: str, shot: Shot) -> str:
+    """With the photo's own name in the place of where its file lies here."""
+    return reason.replace(str(shot.path), shot.name)
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:3])
+    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown

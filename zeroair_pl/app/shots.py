@@ -1,0 +1,113 @@
+"""One photo in the list of the page, and where its result is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from zeroair_pl.photos.formats import SUFFIXES
+
+if TYPE_CHECKING:
+    from zeroair_pl.method.restored import Restored
+
+MAP = 800  # values a side
+
+Status = Literal["waiting", "running", "restored", "failed"]
+
+
+@dataclass
+class Shot:
+    """One photo of a user.
+
+    Attributes:
+        key: names it among the photos of its user.
+        path: the uploaded file, in the session's folder.
+        name: that the file had where it came from.
+        status, reason: how far it is, and why it failed.
+        restored: its result.
+        preview: a first look at the result, of a large photo.
+        strength: share of the correction that is shown and downloaded, 0 to 1.
+        mask: (h, w), True where the brush was, of any size in the photo's form; ``None`` if it was nowhere.
+        thumbnail: a small picture for the list, as a data URI.
+        seconds: of its fit, with reading and writing.
+        size: (height, width), when it is known.
+    """
+
+    key: str
+    path: Path
+    name: str
+    status: Status = "waiting"
+    reason: str = ""
+    restored: Restored | None = None
+    preview: Restored | None = None
+    strength: float = 1.0
+    mask: NDArray[np.bool_] | None = field(default=None, repr=False)
+    thumbnail: str = field(default="", repr=False)
+    seconds: float = 0.0
+    size: tuple[int, int] | None = None
+
+    @property
+    def shown(self) -> Restored | None:
+        """The result, or its preview, at the strength that was chosen."""
+        found = self.restored or self.preview
+        return found.blend(self.strength) if found is not None else None
+
+    def keep(self, restored: Restored) -> None:
+        """Takes a result, with its pixels in files beside the photo: a long list needs no more memory than a short."""
+        beside = self.path.parent / self.key
+        pixels = on_disk(restored.photo.pixels, beside.with_suffix(".photo"))
+        self.restored = replace(
+            restored,
+            photo=replace(restored.photo, pixels=pixels, side={}),
+            full=on_disk(restored.full, beside.with_suffix(".full")),
+            diagnostics={name: _thinned(values) for name, values in restored.diagnostics.items()},
+        )
+        self.preview, self.status, self.reason = None, "restored", ""
+
+    def failed(self, reason: str) -> None:
+        """It cannot be restored."""
+        self.restored = self.preview = None
+        self.status, self.reason = "failed", reason
+
+    def output(self) -> str:
+        """The name of the downloaded file: that of the photo, with the suffix that its result is written with."""
+        assert self.restored is not None
+        suffixes = SUFFIXES[self.restored.photo.format]
+        path = Path(self.name)
+        return self.name if path.suffix.lower() in suffixes else f"{path.stem}{suffixes[0]}"
+
+    def save(self, folder: Path) -> Path:
+        """Writes the result into a folder of its own there, as the command line would write it.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        assert self.restored is not None
+        return self.restored.blend(self.strength).save(folder / self.key / self.output())
+
+    def forget(self) -> None:
+        """Removes its files."""
+        for path in (self.path, *self.path.parent.glob(f"{self.key}.*")):
+            path.unlink(missing_ok=True)
+
+
+def _thinned(values: NDArray[Any]) -> NDArray[Any]:
+    """A map with at most ``MAP`` values a side: it is only looked at."""
+    step = -(-max(values.shape[:2]) // MAP) if values.ndim >= 2 else 1
+    return values if step == 1 else values[::step, ::step].copy()
+
+
+def on_disk(values: Tensor, path: Path) -> Tensor:
+    """The same values, in a file that the system reads when they are needed."""
+    path.unlink(missing_ok=True)  # an earlier result may still be read
+    kept = np.memmap(path, np.float32, "w+", shape=tuple(values.shape))
+    kept[:] = values.numpy()
+    kept.flush()
+    del kept
+    return torch.from_numpy(np.memmap(path, np.float32, "c", shape=tuple(values.shape)))

@@ -1,0 +1,269 @@
+"""Pieces of the page as HTML: pictures with a divider, the list, what was found, what was learned."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable
+from html import escape
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from zeroair_pl.app.pictures import SIDE, data_uri, picture
+from zeroair_pl.app.session import Session
+from zeroair_pl.app.shots import Shot
+from zeroair_pl.inspection.pictures import map_panels
+from zeroair_pl.method.blending import mixed
+from zeroair_pl.method.large import working_size
+from zeroair_pl.method.restored import Restored
+from zeroair_pl.photos.sizes import as_large_as
+
+MAPS = 260  # height of a map
+
+_WORDS = {
+    "Haze": "Haze",
+    "LowLight": "Too little light",
+    "Underwater": "Under water",
+    "Noise": "Noise",
+    "Blur": "Blur",
+    "Jpeg": "JPEG blocks and rings",
+    "Downscaled": "Too few pixels",
+    "Missing": "Missing pixels",
+    "Streaks": "Rain or snow",
+}
+_SHARE = re.compile(r"(\d+)% of (.*?)(?:: (.*))?", re.DOTALL)
+
+
+def start() -> str:
+    """What the page shows before there is a photo."""
+    steps = ("Drop photos, or choose a folder.", "Say what happened to them, or let it be found.", "Press Restore.")
+    rows = "".join(f"<li>{step}</li>" for step in steps)
+    return f'<div class="zr-start"><h2>Bring a photo back</h2><ol>{rows}</ol></div>'
+
+
+def before(pixels: Tensor, name: str, note: str = "") -> str:
+    """A photo that has no result."""
+    h, w = pixels.shape[-2:]
+    said = f'<figcaption class="zr-note">{escape(note)}</figcaption>' if note else ""
+    return (
+        f'<figure class="zr-compare" style="--ratio:{w / h:.5f}">'
+        f'<img class="zr-after" alt="{escape(name)}, as it came" src="{picture(pixels)}">{said}</figure>'
+    )
+
+
+def compare(restored: Restored, name: str, note: str = "") -> str:
+    """A photo before and after, with a divider to be moved by the mouse, a finger or the arrow keys."""
+    h, w = restored.full.shape[-2:]
+    after, was = restored.full, as_large_as(restored.photo.pixels, (h, w))
+    if h * w > SIDE * SIDE:  # what is shown needs no more, and is there at once
+        after, was = (working_size(each[None], SIDE * SIDE)[0] for each in (after, was))
+    after = mixed(was, after, restored.strength)
+    said = f'<figcaption class="zr-note">{escape(note)}</figcaption>' if note else ""
+    return (
+        f'<figure class="zr-compare" style="--ratio:{w / h:.5f}">'
+        f'<img class="zr-after" alt="{escape(name)}, restored" src="{picture(after)}">'
+        f'<img class="zr-before" alt="{escape(name)}, as it came" src="{picture(was)}">'
+        '<span class="zr-line"></span><span class="zr-tag zr-left">before</span>'
+        '<span class="zr-tag zr-right">after</span>'
+        '<input class="zr-divider" type="range" min="0" max="100" step="0.1" value="50" '
+        f'aria-label="Divider between before and after">{said}</figure>'
+    )
+
+
+# Keeps the divider where it is when the picture changes, as under the strength slider.
+COMPARE_JS = """
+let at = 50;
+const place = () => {
+  const figure = element.querySelector('.zr-compare'), divider = element.querySelector('.zr-divider');
+  if (!divider) return;
+  figure.style.setProperty('--at', at + '%');
+  divider.value = at;
+};
+element.addEventListener('input', (event) => {
+  if (event.target.classList.contains('zr-divider')) { at = event.target.value; place(); }
+});
+watch('value', place);
+place();
+"""
+
+
+def listing(session: Session) -> str:
+    """The photos, with how far each is; a click picks one."""
+    if not session.shots:
+        return ""
+    rows = "".join(_row(shot, shot is session.current) for shot in session.shots.values())
+    return f'<div class="zr-list" role="listbox" aria-label="Photos">{rows}</div>'
+
+
+LIST_JS = """
+element.addEventListener('click', (event) => {
+  const row = event.target.closest('[data-key]');
+  if (row) trigger('pick', {key: row.dataset.key});
+});
+"""
+
+
+def _row(shot: Shot, chosen: bool) -> str:
+    said = {
+        "waiting": "waiting",
+        "running": "at work",
+        "restored": f"restored in {shot.seconds:.1f} s",
+        "failed": shot.reason.removeprefix(f"{shot.name}: "),
+    }[shot.status]
+    picture = f'<img alt="" src="{shot.thumbnail}">' if shot.thumbnail else '<span class="zr-blank"></span>'
+    return (
+        f'<button type="button" role="option" aria-selected="{str(chosen).lower()}" data-key="{shot.key}" '
+        f'class="zr-row zr-{shot.status}" title="{escape(said)}">{picture}<span class="zr-name">{escape(shot.name)}'
+        f"<small>{escape(said)}</small></span></button>"
+    )
+
+
+def progress(session: Session) -> str:
+    """How far the run is."""
+    shot, news = session.running, session.progress
+    if shot is None:
+        return ""
+    done = sum(each.status in ("restored", "failed") for each in session.shots.values())
+    count = f"{done + 1} of {done + 1 + len(session.waiting)} · " if len(session.shots) > 1 else ""
+    share = news.done / news.total if news.total else 0.0
+    if not news.total:
+        said = "waiting for its turn"
+    elif news.done == news.total:
+        said = "last touches"
+    else:
+        left = (time.monotonic() - session.began) * (1 - share) / share
+        said = f"step {news.done} of {news.total}" + (f", about {left:.0f} s left" if left >= 2 else "")
+    return (
+        f'<div class="zr-progress" role="progressbar" aria-valuenow="{100 * share:.0f}" aria-valuemin="0" '
+        f'aria-valuemax="100"><p>{count}{escape(shot.name)} · {said}</p>'
+        f'<span><i style="width:{100 * share:.1f}%"></i></span></div>'
+    )
+
+
+def found(shot: Shot | None) -> str:
+    """What happened to a photo, in words, and how sure that is."""
+    if shot is None:
+        return ""
+    if shot.status == "failed":
+        return f'<div class="zr-error" role="alert">{escape(shot.reason)}</div>'
+    if (result := shot.restored or shot.preview) is None:
+        return ""
+    title, why, share = _WORDS.get(result.kind, result.kind), result.reason, ""
+    if match := _SHARE.fullmatch(result.reason):
+        what, why = match[2], match[3] or ""
+        title = f"{title}: {what}"
+        share = (
+            f'<span class="zr-share" title="how much of it is corrected"><i style="width:{match[1]}%"></i></span>'
+            f"<b>{match[1]} %</b>"
+        )
+    elif result.kind == "Noise":
+        title = "Nothing but noise" if not why else title
+    noise = f"noise: {255 * result.noise_level:.1f} of 255 levels"
+    parts = [noise, f"{result.nfe} looks of the model", f"{result.seconds:.1f} s"]
+    notes = [f"<p>{escape(text)}</p>" for text in (why, result.note) if text]
+    return (
+        f'<div class="zr-found"><h3>{escape(title)}{share}</h3>{"".join(notes)}'
+        f'<p class="zr-facts">{" · ".join(parts)}</p></div>'
+    )
+
+
+def learned(shot: Shot | None) -> str:
+    """The maps and numbers that were learned."""
+    result = (shot.restored or shot.preview) if shot is not None else None
+    if result is None:
+        return '<p class="zr-quiet">What was learned from a photo is shown here when it is restored.</p>'
+    maps = {name: _as_map(values) for name, values in result.diagnostics.items()}
+    sigma = torch.tensor([255 * result.noise_level]).view(1, 1, 1, 1)
+    panels = map_panels({**maps, "noise level (of 255)": sigma}, MAPS, 3 * MAPS)
+    return f'<div class="zr-maps">{"".join(_figures((p.caption, p.picture) for p in panels))}</div>'
+
+
+def _figures(panels: Iterable[tuple[str, Image.Image]]) -> Iterable[str]:
+    for caption, image in panels:
+        yield f'<figure><img alt="{escape(caption)}" src="{data_uri(image, "PNG")}"><figcaption>{escape(caption)}'
+        yield "</figcaption></figure>"
+
+
+def _as_map(values: NDArray[Any]) -> Tensor:
+    """A diagnostic array as (1, C, H, W) or (1, C, 1, 1)."""
+    tensor = torch.from_numpy(np.asarray(values, np.float32))
+    if tensor.ndim < 2:
+        return tensor.reshape(1, -1, 1, 1)
+    return tensor[None, None] if tensor.ndim == 2 else tensor.permute(2, 0, 1)[None]
+
+
+def brush(shot: Shot | None, pixels: Tensor | None, hint: str) -> str:
+    """The photo with a canvas above it, to paint on."""
+    if shot is None or pixels is None:
+        return '<p class="zr-quiet">Choose a photo first.</p>'
+    h, w = pixels.shape[-2:]
+    scale = min(1.0, SIDE / max(h, w))
+    size = f'width="{max(1, round(w * scale))}" height="{max(1, round(h * scale))}"'
+    mask = ""
+    if shot.mask is not None:
+        drawn = np.zeros((*shot.mask.shape, 4), np.uint8)
+        drawn[shot.mask] = (*PAINT, 255)
+        mask = f'<img class="zr-mask" hidden alt="" src="{data_uri(Image.fromarray(drawn), "PNG")}">'
+    return (
+        f'<p class="zr-quiet">{escape(hint)}</p>'
+        f'<figure class="zr-compare zr-paint" style="--ratio:{w / h:.5f}"><img class="zr-after" '
+        f'alt="{escape(shot.name)}, to paint on" src="{picture(pixels)}"><canvas {size}></canvas>{mask}</figure>'
+        '<div class="zr-tools"><label>Size <input class="zr-width" type="range" min="1" max="30" value="8"></label>'
+        '<label><input class="zr-erase" type="checkbox"> Erase</label>'
+        '<button type="button" class="zr-clear">Clear</button></div>'
+    )
+
+
+PAINT = (255, 77, 109)
+
+BRUSH_JS = """
+let last = null;
+const canvas = () => element.querySelector('canvas');
+const told = () => trigger('paint', {mask: canvas().toDataURL('image/png')});
+const spot = (event) => {
+  const box = canvas().getBoundingClientRect();
+  return [(event.clientX - box.left) * canvas().width / box.width,
+          (event.clientY - box.top) * canvas().height / box.height];
+};
+const draw = (event) => {
+  const pen = canvas().getContext('2d'), here = spot(event);
+  pen.globalCompositeOperation = element.querySelector('.zr-erase').checked ? 'destination-out' : 'source-over';
+  pen.strokeStyle = 'rgb(255, 77, 109)';
+  pen.lineCap = pen.lineJoin = 'round';
+  pen.lineWidth = element.querySelector('.zr-width').value / 100 * Math.min(canvas().width, canvas().height);
+  pen.beginPath();
+  pen.moveTo(...(last || here));
+  pen.lineTo(...here);
+  pen.stroke();
+  last = here;
+};
+element.addEventListener('pointerdown', (event) => {
+  if (event.target !== canvas()) return;
+  event.preventDefault();
+  canvas().setPointerCapture(event.pointerId);
+  last = null;
+  draw(event);
+});
+element.addEventListener('pointermove', (event) => { if (last) draw(event); });
+element.addEventListener('pointerup', () => { if (last) { last = null; told(); } });
+element.addEventListener('pointercancel', () => { last = null; });
+element.addEventListener('click', (event) => {
+  if (!event.target.classList.contains('zr-clear')) return;
+  canvas().getContext('2d').clearRect(0, 0, canvas().width, canvas().height);
+  told();
+});
+const again = () => {
+  const mask = element.querySelector('.zr-mask');
+  last = null;
+  if (!mask || !canvas()) return;
+  const put = () => canvas().getContext('2d').drawImage(mask, 0, 0, canvas().width, canvas().height);
+  if (mask.complete) put(); else mask.addEventListener('load', put);
+};
+watch('value', again);
+again();
+"""

@@ -1,0 +1,166 @@
+"""The page of an output folder, ``report.html``: what it says of each photo, and when it is written.
+
+The small pictures are made when a photo is written, and its record names them, so that any process can write the whole
+page at any time.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from zeroair_pl.errors import InputError
+from zeroair_pl.inspection.pages import NAME, PICTURES, Column, address, page
+from zeroair_pl.jobs.names import side_picture
+from zeroair_pl.jobs.records import Row, in_words
+
+if TYPE_CHECKING:
+    from zeroair_pl.jobs.outputs import Outputs
+    from zeroair_pl.jobs.task import Task
+
+_PAUSE = 5.0  # seconds between two pages at least
+_SHARE = 20  # and so many times as long as it takes to write one
+
+COLUMNS = (
+    Column("reason", "why it failed", text=True),
+    Column("found", "found", text=True),
+    Column("note", "note", text=True),
+    Column("name", sort="name", least=True),
+    Column("kind", sort="kind", least=True),
+    Column("status", sort="status", least=True),
+    Column("amount", "corrected", sort="how much was corrected", scale=100, unit=" %"),
+    Column("change", "change", sort="change", digits=1, scale=100, unit=" %", card="change {}"),
+    Column("noise_level", "noise", sort="noise", digits=1, scale=255, unit="/255", card="noise {}"),
+    Column("gain", "gain", sort="PSNR gained", digits=2, unit=" dB", card="gain {}"),
+    Column("psnr", "PSNR", sort="PSNR", digits=2, unit=" dB"),
+    Column("psnr_input", "PSNR before", digits=2, unit=" dB"),
+    Column("ssim", "SSIM", sort="SSIM", digits=4),
+    Column("ssim_input", "SSIM before", digits=4),
+    Column("seconds", "time", sort="time", digits=1, unit=" s", card="{}"),
+    Column("nfe", "passes of the prior"),
+    Column("size", "size"),
+    Column("input", "photo"),
+    Column("output", "result"),
+)
+_ELSEWHERE = {"width", "height", "settings"}  # columns of the table that are shown otherwise, or to nobody
+
+
+def drawn(task: Task, before: Tensor, after: Tensor) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """What the record says for the page, and the pictures by their names in the folder.
+
+    Of an earlier fit all is kept but what another strength changes.
+
+    Args:
+        before, after: (3, H, W) in [0, 1].
+    """
+    from zeroair_pl.inspection.thumbnails import small
+
+    source, result = task.source, task.result
+    made = small(before, after, {} if result is None else result.diagnostics[0])
+    names = {title: side_picture(PICTURES, source, f".{title}.webp") for title in ("before", "after")}
+    files = {names["before"]: made.before, names["after"]: made.after}
+    shown: dict[str, Any] = {} if task.before is None else dict(task.before.shown)
+    if result is not None:
+        maps = {side_picture(PICTURES, source, f".map{i}.webp"): each for i, each in enumerate(made.maps.items(), 1)}
+        files |= {name: data for name, (_, data) in maps.items()}
+        shown = {
+            "maps": [[caption, name] for name, (caption, _) in maps.items()],
+            "numbers": made.numbers,
+        }
+    shown["pictures"] = [[title, name] for title, name in names.items()]
+    return {**shown, "ratio": made.ratio, "change": made.change}, files
+
+
+def present(shown: Mapping[str, Any], files: Container[str]) -> dict[str, Any]:
+    """What is shown, without pictures that are none of the photo's ``files``."""
+    lists = {role: [each for each in shown.get(role, ()) if each[1] in files] for role in ("pictures", "maps")}
+    return {**shown, **lists} if shown else {}
+
+
+def entry(row: Row, shown: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page says of one photo."""
+    found = {key: value for key, value in asdict(row).items() if key not in _ELSEWHERE}
+    found["kind"] = in_words(row.kind)
+    found["size"] = f"{row.width} × {row.height} px" if row.width and row.height else ""
+    if row.psnr is not None and row.psnr_input is not None:
+        found["gain"] = row.psnr - row.psnr_input
+    if row.status == "failed":  # a result of an earlier run may be there, of which nothing is said here
+        return found
+    found["links"] = [["Open the result", address(row.output)]] if row.output else []
+    for role in ("pictures", "maps"):
+        found[role] = [{"title": title, "src": address(name)} for title, name in shown.get(role, ())]
+    if shown.get("change") == 0:  # twice the same
+        found["pictures"] = found["pictures"][:1]
+    return {**found, **{key: shown.get(key) for key in ("numbers", "ratio", "change")}}
+
+
+def columns() -> list[Column]:
+    """The columns of the page, those of the table that it does not know included."""
+    known = {column.key for column in COLUMNS} | _ELSEWHERE
+    return [*COLUMNS, *(Column(key, key.replace("_", " ")) for key in Row.__dataclass_fields__ if key not in known)]
+
+
+def summary(rows: Sequence[Row], left: int) -> str:
+    """One line above the photos."""
+    counts = Counter("restored" if row.status == "skipped" else row.status for row in rows)
+    seconds = sum(row.seconds or 0.0 for row in rows)
+    parts = [f"{count:,} {status}" for status, count in counts.most_common()]
+    parts += [f"{left:,} not done yet; load the page again to see more"] if left else []
+    photos = f"{len(rows) + left:,} photo{'s' * (len(rows) + left != 1)}"
+    return f"{photos}: {', '.join(parts)}. {_duration(seconds)} of work." if rows else photos
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 2:
+        return f"{seconds:.0f} seconds"
+    return f"{minutes} minutes" if minutes < 120 else f"{minutes / 60:.1f} hours"
+
+
+class Report:
+    """The page of one output folder.
+
+    Args:
+        outputs: of that folder.
+        wanted: write it.
+
+    Attributes:
+        trouble: why it could not be written the last time, or ``""``.
+    """
+
+    def __init__(self, outputs: Outputs, wanted: bool = True) -> None:
+        self._outputs, self._wanted = outputs, wanted
+        self._next, self.trouble = 0.0, ""
+
+    @property
+    def path(self) -> Path | None:
+        """Of the page, where one was written."""
+        return self._outputs.folder / NAME if self._wanted and not self.trouble else None
+
+    def update(self, end: bool = False) -> None:
+        """Writes the page if the last was written a while ago, or at the ``end`` of the run.
+
+        What keeps it from being written costs nothing else.
+        """
+        if not self._wanted or not (end or time.monotonic() >= self._next):
+            return
+        began, self.trouble = time.monotonic(), ""
+        try:
+            self._outputs.write_page(NAME, self._page)
+        except InputError as error:
+            self.trouble = str(error)
+        now = time.monotonic()
+        self._next = now + max(_PAUSE, _SHARE * (now - began))
+
+    def _page(self, rows: Sequence[Row], shown: Mapping[str, Mapping[str, Any]]) -> bytes:
+        names = {row.name for row in rows}
+        left = sum(name not in names for name in self._outputs.names)
+        heading = os.path.basename(os.path.abspath(self._outputs.folder))
+        return page(heading, summary(rows, left), columns(), [entry(row, shown.get(row.name, {})) for row in rows])
