@@ -17,7 +17,7 @@ from zeroair_pl.degradations import Degradation
 from zeroair_pl.inspection.progress import one_line
 from zeroair_pl.jobs.job import Job
 from zeroair_pl.jobs.records import Row, Status
-from zeroair_pl.jobs.task import Task, own_fault
+from zeroair_pl.jobs.task import Task, found_in_words, own_fault
 from zeroair_pl.method.first_look import FirstLook
 from zeroair_pl.method.large import is_large, shrunk_side, working_size
 from zeroair_pl.photos.finding import Source
@@ -39,14 +39,12 @@ class Forecast:
         row: as in the table, with the status ``planned``, ``skipped`` or ``failed``; kind and noise level are those of
             the start of the fit.
         output: where the result would go.
-        found: why ``auto`` takes it for that kind, and how much of it.
         seconds: an estimate for this machine, of the fit.
         bytes: an estimate of the output's size.
     """
 
     row: Row
     output: str = ""
-    found: str = ""
     seconds: float | None = None
     bytes: int | None = None
 
@@ -56,7 +54,7 @@ class Forecast:
             return f"would fail: {row.reason}"
         if row.status == "skipped":
             return f"would skip: {row.input} (finished: {row.output})"
-        what = f"{row.kind}{f' ({self.found})' if self.found else ''}, noise {row.noise_level:.3f}"
+        what = f"{row.kind or 'unchanged'} ({row.found}), noise {row.noise_level or 0:.3f}"
         estimate = f"about {self.seconds:.1f} s and {(self.bytes or 0) / 1e6:.1f} MB"
         return f"would restore: {row.input} -> {self.output}: {row.width}x{row.height} px, {what}; {estimate}"
 
@@ -73,7 +71,7 @@ def forecast(job: Job, sources: Sequence[Source], speech: Speech) -> list[Row]:
             one = _planned(job, task, pace)
         found.append(one)
         if speech.json:
-            estimate = {"found": one.found, "estimated_seconds": one.seconds, "estimated_bytes": one.bytes}
+            estimate = {"estimated_seconds": one.seconds, "estimated_bytes": one.bytes}
             say_object("photo", **{**asdict(one.row), "output": one.output or one.row.output, **estimate, **more})
         elif one.row.status == "failed" or not speech.quiet:
             (console.tell if speech.quiet else console.show)(one_line(str(one)))
@@ -90,6 +88,8 @@ def _planned(job: Job, task: Task, pace: list[float]) -> Forecast:
     with own_fault(task), own_modes(), torch.no_grad():
         if job.outputs.folder.exists():
             job.outputs.require_room(task.source)
+        if not task.to_fit:  # only its strength is another one
+            return Forecast(replace(task.row, status="planned"), str(path), 0.0, task.source.path.stat().st_size)
         prior = plan.method.prior.to(job.device)
         if not pace:
             pace.append(_pace(prior, job.device))
@@ -99,12 +99,18 @@ def _planned(job: Job, task: Task, pace: list[float]) -> Forecast:
         if large:
             passes = passes * plan.method.sampling.working_pixels / pixels + FULL
         phi = _started(job, task, large)
-        row = replace(task.row, kind=phi.kind, noise_level=float(phi.noise_level().mean()))
+        sigma = float(phi.noise_level().mean())
+        row = replace(
+            task.row,
+            kind="" if phi.untouched else phi.kind,
+            amount=float(phi.amount) if phi.reason and not phi.untouched else None,
+            found=found_in_words(phi, sigma),
+            noise_level=sigma,
+        )
         size = round(task.source.path.stat().st_size * (phi.shape(photo.pixels[None])[0] / height) ** 2)
         return Forecast(
             replace(row, status="planned"),
             str(path),
-            phi.reason,
             passes * pace[0] * pixels * BESIDE,
             size,
         )
