@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from zeroair_pl import console
-from zeroair_pl.commands.speaking import Speech, say_object
+from zeroair_pl.commands.speaking import Speech, say_object, seen
 from zeroair_pl.degradations import Degradation
 from zeroair_pl.inspection.progress import one_line
 from zeroair_pl.jobs.job import Job
@@ -20,7 +20,9 @@ from zeroair_pl.jobs.records import Row, Status
 from zeroair_pl.jobs.task import Task, found_in_words, own_fault
 from zeroair_pl.method.first_look import FirstLook
 from zeroair_pl.method.large import is_large, shrunk_side, working_size
+from zeroair_pl.method.settings import Method
 from zeroair_pl.photos.finding import Source
+from zeroair_pl.photos.photo import Photo
 from zeroair_pl.priors.base import Prior
 from zeroair_pl.tensors.modes import own_modes
 from zeroair_pl.tensors.per_image import build_per_image
@@ -84,7 +86,6 @@ def _planned(job: Job, task: Task, pace: list[float]) -> Forecast:
     assert photo is not None
     assert plan is not None
     assert path is not None
-    height, width = photo.size
     with own_fault(task), own_modes(), torch.no_grad():
         if job.outputs.folder.exists():
             job.outputs.require_room(task.source)
@@ -93,12 +94,13 @@ def _planned(job: Job, task: Task, pace: list[float]) -> Forecast:
         prior = plan.method.prior.to(job.device)
         if not pace:
             pace.append(_pace(prior, job.device))
-        large = is_large(photo.pixels[None], plan.method)
-        pixels = height * width
+        part = seen(photo)
+        large = is_large(part.pixels[None], plan.method)
+        pixels = part.pixels[0].numel()
         passes = float(job.steps + LOOKS)
         if large:
             passes = passes * plan.method.sampling.working_pixels / pixels + FULL
-        phi = _started(job, task, large)
+        phi = _started(plan.method, part, task.source.path.name, large)
         sigma = float(phi.noise_level().mean())
         row = replace(
             task.row,
@@ -107,7 +109,7 @@ def _planned(job: Job, task: Task, pace: list[float]) -> Forecast:
             found=found_in_words(phi, sigma),
             noise_level=sigma,
         )
-        size = round(task.source.path.stat().st_size * (phi.shape(photo.pixels[None])[0] / height) ** 2)
+        size = round(task.source.path.stat().st_size * (phi.shape(photo.pixels[None])[0] / photo.size[0]) ** 2)
         return Forecast(
             replace(row, status="planned"),
             str(path),
@@ -117,16 +119,12 @@ def _planned(job: Job, task: Task, pace: list[float]) -> Forecast:
     return Forecast(task.row)
 
 
-def _started(job: Job, task: Task, large: bool) -> Degradation:
+def _started(method: Method, photo: Photo, name: str, large: bool) -> Degradation:
     """The photo's degradation at the start of its fit, which is where ``auto`` decides."""
-    photo, plan = task.photo, task.plan
-    assert photo is not None
-    assert plan is not None
-    method, y = plan.method, photo.pixels[None]
-    small = working_size(y, method.sampling.working_pixels) if large else y
-    phi: Degradation = build_per_image(method.fresh, [task.source.path.name], method.seed, "degradation").first
-    side = shrunk_side(photo.side, y, method.sampling.working_pixels) if large else photo.side
-    phi.initialize(small, side, FirstLook(method.prior))
+    y, pixels = photo.pixels[None], method.sampling.working_pixels
+    phi: Degradation = build_per_image(method.fresh, [name], method.seed, "degradation").first
+    side = shrunk_side(photo.side, y, pixels) if large else photo.side
+    phi.initialize(working_size(y, pixels) if large else y, side, FirstLook(method.prior))
     return phi
 
 
