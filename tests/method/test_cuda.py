@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def images(count: int = 1, side: int = 64) -> Tensor:
     return (smooth + 20 / 255 * torch.randn(count, 3, side, side, generator=g)).clamp(0, 1)
 
 
-def loaded(precision: str, device: str) -> UNetPrior:
+def loaded(precision: Any, device: str) -> UNetPrior:
     prior = UNetPrior(precision=precision)
     prior.to(device)
     return prior
