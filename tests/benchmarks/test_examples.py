@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from PIL import Image
@@ -34,6 +37,24 @@ def test_each_numbered_example_is_in_the_documentation() -> None:
     found = sorted((ROOT / "examples").glob("[0-9]*.py"))
     assert [path.name[:2] for path in found] == [f"{i + 1:02d}" for i in range(len(found))]
     assert [path.name for path in found if f"examples/{path.name}" not in page] == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("[0-9]*.py")), ids=lambda path: path.name[:2])
+def test_each_example_is_a_notebook(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cells in the percent format, as Jupytext, VS Code and others open them; all but the last are run as one would run
+    them there: in the folder of the notebook, without a file."""
+    monkeypatch.chdir(path.parent)
+    cells = path.read_text(encoding="utf-8").split("\n# %%\n")
+    assert len(cells) >= 3
+    assert cells[-1].startswith('if __name__ == "__main__":')
+    module = sys.modules["a_notebook"] = ModuleType("a_notebook")
+    try:
+        for cell in cells[:-1]:
+            exec(compile(cell, "<cell>", "exec", dont_inherit=True), vars(module))
+    finally:
+        del sys.modules["a_notebook"]
+    default = next(iter(inspect.signature(vars(module)["main"]).parameters.values())).default
+    assert Path(default).exists(), "what it restores is found"
 
 
 @scripts("examples/01_restore_a_photo.py")
@@ -141,3 +162,21 @@ def test_the_split_adds_up(script: ModuleType, tmp_path: Path, monkeypatch: pyte
         parts = sum(seconds[part] for part in ("prior", "TDM", "TDG", "rest"))
         assert parts == pytest.approx(seconds["total"], abs=0.01)
         assert min(seconds.values()) > 0
+
+
+@scripts("examples/07_a_denoiser_of_my_own.py")
+def test_a_denoiser_of_my_own(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ZEROAIR_HOME", str(tmp_path / "home"))
+    photo = crop(tmp_path / "noisy.png")
+    restored = script.main(photo, tmp_path / "out", sampling={"steps": 4})
+    assert "error of the filter by noise level" in capsys.readouterr().out
+    clean = Image.open(ROOT / "examples" / "clean" / "noise_blossom.png").crop((100, 100, 148, 148))
+    assert distance(Image.open(restored), clean) < 0.8 * distance(Image.open(photo), clean)
+
+
+def distance(one: Image.Image, other: Image.Image) -> float:
+    """RMSE of two pictures, out of 255."""
+    a, b = (np.asarray(each.convert("RGB"), dtype=float) for each in (one, other))
+    return float(((a - b) ** 2).mean() ** 0.5)

@@ -95,9 +95,9 @@ def test_each_kind_of_noise_is_told_from_the_others(kind: str) -> None:
         assert 255 * found.level == pytest.approx(20, rel=0.12)
 
 
-def test_a_grey_photo_has_common_noise() -> None:
-    grey = scene().mean(1, keepdim=True).expand(1, 3, -1, -1)
-    found = kind_of_noise(with_noise(grey, "luma"), FirstLook(bundled()))
+def test_a_gray_photo_has_common_noise() -> None:
+    gray = scene().mean(1, keepdim=True).expand(1, 3, -1, -1)
+    found = kind_of_noise(with_noise(gray, "luma"), FirstLook(bundled()))
     assert found.common > 0.9
     assert 255 * found.level == pytest.approx(20, rel=0.12)
 
@@ -105,14 +105,14 @@ def test_a_grey_photo_has_common_noise() -> None:
 # ---- what comes out --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("grey", [True, False])
-def test_noise_of_brightness_is_removed(grey: bool) -> None:
+@pytest.mark.parametrize("gray", [True, False])
+def test_noise_of_brightness_is_removed(gray: bool) -> None:
     """22 dB at the input; with the noise taken for independent 24."""
-    x = scene().mean(1, keepdim=True).expand(1, 3, -1, -1) if grey else scene()
+    x = scene().mean(1, keepdim=True).expand(1, 3, -1, -1) if gray else scene()
     y = with_noise(x, "luma")
     out = restored(y)
     assert psnr(out, x) > psnr(y, x) + 5
-    if not grey:  # the colors, which have no noise, are those of the photo
+    if not gray:  # the colors, which have no noise, are those of the photo
         color, own = (v - v.mean(1, keepdim=True) for v in (out, y))
         assert float((color - own).square().mean().sqrt()) < 2 / 255
 

@@ -25,7 +25,7 @@ TILE = 16  # details of 2×2 pixels on a side
 BINS = 12  # of brightness
 WORTH = 0.03  # mean gain in log-variance, up to which a slope is not believed
 FAINT = 0.05  # what is common to the channels up to this is not looked at again
-GREY = 1e-4  # by which channels may differ
+GRAY = 1e-4  # by which channels may differ
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class NoiseKind:
 def kind_of_noise(y: Tensor, denoise: Denoise) -> NoiseKind:
     """The noise of a photo (1, 3, H, W) that has about a clean one's contrast.
 
-    As ``look_at_noise``, and where the first look shows noise that is the same in all channels (a grey photo, or noise
+    As ``look_at_noise``, and where the first look shows noise that is the same in all channels (a gray photo, or noise
     of brightness), or that is stronger where it is bright, a second one that allows for it. Both are told from
     texture and from what a camera's processing leaves by the fourth moment of the residual and its correlation between
     neighbors, see ``matched_noise_level``.
@@ -48,14 +48,14 @@ def kind_of_noise(y: Tensor, denoise: Denoise) -> NoiseKind:
     flat = max(estimate_noise_level(y), rounding(y))
     if flat < EIGHT_BITS:
         return NoiseKind(flat)
-    seen, grey = parts(y), is_grey(y)
-    told = max(flat * (3**0.5 if grey else 1.0), LOOK)
+    seen, gray = parts(y), is_gray(y)
+    told = max(flat * (3**0.5 if gray else 1.0), LOOK)
     clean = denoise(seen, told)
     residual = seen - clean
     first = NoiseKind(matched_noise_level(residual))
     strength, moment, neighbors = signs(residual)
     white = step((0.15 - neighbors) / 0.03)
-    if grey:
+    if gray:
         return NoiseKind(first.level, white * step((3.45 - moment) / 0.05))
     # Common noise that is told too little is left in part, the fine more than the coarse; texture the other way around.
     found = step((-0.03 - neighbors) / 0.008) * _ramp(_share_in_common(residual), 0.6, 0.75)
@@ -72,9 +72,9 @@ def kind_of_noise(y: Tensor, denoise: Denoise) -> NoiseKind:
     return NoiseKind(max(first.level, 1e-6) ** (1 - share) * max(own, 1e-6) ** share, slope=share * slope)
 
 
-def is_grey(y: Tensor) -> bool:
+def is_gray(y: Tensor) -> bool:
     """Whether all channels of ``y`` (1, 3, H, W) are the same."""
-    return float((y.amax(1) - y.amin(1)).max()) < GREY
+    return float((y.amax(1) - y.amin(1)).max()) < GRAY
 
 
 def channel_correlation(y: Tensor) -> float:

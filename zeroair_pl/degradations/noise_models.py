@@ -62,7 +62,7 @@ class CameraNoise(NoiseModel):
     """Gaussian noise that grows with the light, and may be the same in all channels: n ~ N(0, σ²·(1 + s·(ŷ − ½))).
 
     Attributes:
-        common: correlation of the noise between the channels, 0 to 1. All noise of a grey photo is common.
+        common: correlation of the noise between the channels, 0 to 1. All noise of a gray photo is common.
         slope: s, 0 to ``STEEPEST``; σ is the noise of a value of ½.
     """
 
