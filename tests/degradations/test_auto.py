@@ -16,6 +16,7 @@ from zeroair_pl.degradations import Auto, Denoise, Haze, LowLight, Noise, Underw
 from zeroair_pl.degradations.auto import trusted
 from zeroair_pl.degradations.noise_level import estimate_noise_level, matched_noise_level
 from zeroair_pl.degradations.picture import picture
+from zeroair_pl.degradations.recognition import steep
 from zeroair_pl.method.first_look import FirstLook
 from zeroair_pl.method.fit import fit
 
@@ -221,3 +222,33 @@ def test_a_dark_scene_with_a_bright_light_in_it_is_meant_so() -> None:
     lamp[..., 90:102, 90:110] = 0.9
     assert LowLight.severity(dark) > 0.9
     assert LowLight.severity(lamp) < 0.1
+
+
+def test_dark_things_under_a_bright_sky_are_meant_so() -> None:
+    """With the same dark things under a dim sky, they are not."""
+    dark = 0.12 * clean("dark_tulips", 200) ** 1.2
+    dim, bright = dark.clone(), dark.clone()
+    dim[..., :70, :] = 0.3
+    bright[..., :70, :] = 0.93
+    assert LowLight.severity(dim) > 0.5
+    assert LowLight.severity(bright) < 0.05
+
+
+def test_a_high_key_photo_is_not_veiled() -> None:
+    x = clean("haze_workshop", 200)
+    veiled = 0.45 * x + 0.45
+    white = veiled.clone()
+    white[..., :60, :] = 0.97
+    assert Haze.severity(veiled) > 0.9
+    assert Haze.severity(white) < 0.05
+
+
+def test_what_is_doubtful_changes_little_and_what_is_likely_nearly_all() -> None:
+    ways = [-0.1, 0.0, 0.2, 0.5, 0.8, 1.0, 1.5]
+    found = [steep(way) for way in ways]
+    assert found == sorted(found)
+    assert found[:2] == [0, 0]
+    assert found[2] < 0.02
+    assert found[3] == 0.5
+    assert found[4] > 0.98
+    assert found[5:] == [1, 2.25]

@@ -1,9 +1,9 @@
 """How much haze, darkness or water a photo shows, from its statistics.
 
 For each family a logistic model: z = b + Σ w·(value − usual)/spread over statistics of the photo, the log-odds that the
-family's work is on it. The severity is the square of how far z is on the way from ``zero`` to ``full``: what is
-doubtful changes a photo little. Haze has two models: fog that grows with the distance, and a veil that is the same
-everywhere.
+family's work is on it. The severity follows how far z is on the way from ``zero`` to ``full``, steeply in the middle:
+what is doubtful changes a photo little, and what is likely is corrected nearly in full. Haze has two models: fog that
+grows with the distance, and a veil that is the same everywhere.
 
 The numbers below were fit once to photos of these kinds and to composed ones; docs/method.md says how.
 Nothing here is learned when a photo is restored.
@@ -20,6 +20,7 @@ from zeroair_pl.degradations.picture import looked_at
 from zeroair_pl.degradations.statistics import statistics
 
 MOST = 3  # statistics that are named
+STEEP = 3
 FAR = 4.0  # spreads from the usual, beyond which a statistic says no more: none decides alone
 
 
@@ -69,8 +70,10 @@ def look_for(family: str, y: Tensor) -> Finding:
     """How much of a family's work (``Haze``, ``LowLight``, ``Underwater``) the photo ``y`` (1, 3, H, W) shows."""
     values = statistics(looked_at(y))
     found = [_find(model, values) for model in MODELS[family]]
+    if family == "Haze":
+        found = [replace(each, severity=each.severity * (1 - _high_key(values))) for each in found]
     if family == "LowLight":
-        meant = _meant_dark(values)
+        meant = max(_meant_dark(values), _bright_sky(values))
         found = [replace(each, severity=each.severity * (1 - meant)) for each in [*found, _underexposed(values)]]
     return max(found, key=lambda finding: finding.severity)
 
@@ -79,6 +82,17 @@ def _meant_dark(values: dict[str, float]) -> float:
     """0 to 1: nearly everything is dark, and yet a light or a glint is bright, as in a photo of a dark thing or of the
     night that is exposed as it is meant to be. Of a photo that got too little light, its lights tell too."""
     return _ramp(values["bright_95"], 0.30, 0.25) * _ramp(values["bright_999"], 0.55, 0.70)
+
+
+def _high_key(values: dict[str, float]) -> float:
+    """0 to 1: a quarter of the photo is nearly white, which is snow, an overexposed sky or a wall; fog is darker."""
+    return _ramp(values["luminance_75"], 0.87, 0.93)
+
+
+def _bright_sky(values: dict[str, float]) -> float:
+    """0 to 1: most of the upper third is bright and without a shadow, so that the exposure is right for the sky, and
+    the dark things below it are a silhouette."""
+    return _ramp(values["dark_top"], 0.48, 0.57)
 
 
 def _underexposed(values: dict[str, float]) -> Finding:
@@ -93,14 +107,23 @@ def _ramp(value: float, zero: float, full: float) -> float:
     return min(1.0, max(0.0, (value - zero) / (full - zero)))
 
 
+def steep(way: float) -> float:
+    """The severity for a share of the way from ``zero`` to ``full``: w³/(w³ + (1 − w)³), a Hill curve, ½ in the middle;
+    from ``full`` on the square of the way, 1 and more."""
+    if way >= 1:
+        return way * way
+    w = max(0.0, way)
+    return w**STEEP / (w**STEEP + (1 - w) ** STEEP)
+
+
 def _find(model: Model, values: dict[str, float]) -> Finding:
     parts = model.parts(values)
-    share = max(0.0, (model.bias + sum(parts.values()) - model.zero) / (model.full - model.zero))
+    share = steep((model.bias + sum(parts.values()) - model.zero) / (model.full - model.zero))
     if model.colored:
         share *= _ramp(values["tones"], *model.colored)
     told = [name for name in sorted(parts, key=lambda name: -parts[name])[:MOST] if parts[name] > 0]
     words = [f"{name.replace('_', ' ')} {values[name]:.2f} (usually {model.terms[name][0]:.2f})" for name in told]
-    return Finding(share * share, f"{model.what}: {', '.join(words)}" if share > 0 else "")
+    return Finding(share, f"{model.what}: {', '.join(words)}" if share > 0 else "")
 
 
 FOG = Model(
@@ -123,20 +146,22 @@ FOG = Model(
     },
 )  # fmt: skip
 VEIL = Model(
-    what="an even veil", colored=(0.006, 0.016), bias=-5.65, zero=-0.8, full=1.3,
+    what="an even veil", colored=(0.006, 0.016), bias=-5.62, zero=-0.5, full=0.5,
     terms={
-        "lifted_range": (0.161, 0.518, 1.70),
-        "saturation_25": (0.223, 0.185, -1.26),
-        "red_50": (0.997, 0.327, 0.94),
-        "relative_25": (0.0671, 0.051, -0.90),
-        "dark_75": (0.341, 0.213, -0.86),
-        "dark_upwards": (0.122, 0.377, 0.85),
-        "in_shadow": (0.104, 0.149, -0.84),
-        "darkest_middle": (0.147, 0.119, 0.75),
-        "darkest_bottom": (0.159, 0.137, -0.73),
-        "contrast_25": (0.0285, 0.021, -0.51),
-        "dark_with_relative": (-0.535, 0.235, 0.45),
-        "green_of_edges": (0.0252, 0.0755, -0.22),
+        "dark_textured_10": (0.0602, 0.0668, 1.32),
+        "lifted_range": (0.164, 0.491, 1.13),
+        "darkest_bottom": (0.159, 0.134, -0.90),
+        "saturation_25": (0.216, 0.175, -0.90),
+        "dark_75": (0.343, 0.21, -0.77),
+        "dark_with_saturation_textured": (-0.433, 0.241, -0.75),
+        "red_50": (1.0, 0.311, 0.74),
+        "relative_25": (0.067, 0.0501, -0.70),
+        "dark_upwards": (0.131, 0.374, 0.66),
+        "contrast_25": (0.0287, 0.0212, -0.58),
+        "in_shadow": (0.1, 0.146, -0.44),
+        "dark_with_relative": (-0.538, 0.226, 0.21),
+        "green_of_edges": (0.0277, 0.0751, -0.20),
+        "darkest_middle": (0.146, 0.114, 0.15),
     },
 )  # fmt: skip
 DARK = Model(
