@@ -53,6 +53,7 @@ OF_A_RUN = (
     "checkpoint_every",
     "missing",
     "kernel",
+    "mask",
     "quiet",
     "json",
     "verbose",
@@ -117,7 +118,12 @@ class Method(settings.Method):
         self.trainer = checked_options(self.trainer)
 
     def restore(
-        self, photo: Any, name: str = "", callbacks: Sequence[Callback] = (), side: Mapping[str, Any] | None = None
+        self,
+        photo: Any,
+        name: str = "",
+        callbacks: Sequence[Callback] = (),
+        side: Mapping[str, Any] | None = None,
+        mask: Any = None,
     ) -> Restored:
         """Restores one photo, in memory.
 
@@ -128,6 +134,8 @@ class Method(settings.Method):
             callbacks: of Lightning, which watch the fit.
             side: what comes with the photo, for its degradation: ``missing``, an array (H, W) that is above ½ where a
                 pixel is missing; ``kernel``, the blur's (h, w); or what else a degradation takes.
+            mask: where to work: a path, a Pillow image, an array or a tensor (H, W), of truth values, uint8, or numbers
+                in [0, 1]. Where it is 0 the photo stays as it is, and has no influence.
 
         Raises:
             InputError: the photo cannot be read, or is of a shape, type or range that is not accepted.
@@ -137,7 +145,8 @@ class Method(settings.Method):
         of_file = isinstance(photo, str | Path)
         name = name or (Path(photo).name if of_file else "photo")
         source, back = as_photo(photo, name)
-        source = replace(source, side={**source.side, **checked_side(side or {}, source)})
+        beside = {**(side or {}), **({} if mask is None else {"mask": mask})}
+        source = replace(source, side={**source.side, **checked_side(beside, source)})
         task = Task(Source(Path(name), Path(name).stem), Row(name, name), photo=source, plan=Plan(self, {}, ""))
         self.fitting(callbacks, strict=True).fit([task])
         assert task.result is not None

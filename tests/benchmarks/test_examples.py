@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from PIL import Image
@@ -141,3 +142,21 @@ def test_the_split_adds_up(script: ModuleType, tmp_path: Path, monkeypatch: pyte
         parts = sum(seconds[part] for part in ("prior", "TDM", "TDG", "rest"))
         assert parts == pytest.approx(seconds["total"], abs=0.01)
         assert min(seconds.values()) > 0
+
+
+@scripts("examples/07_a_denoiser_of_my_own.py")
+def test_a_denoiser_of_my_own(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ZEROAIR_HOME", str(tmp_path / "home"))
+    photo = crop(tmp_path / "noisy.png")
+    restored = script.main(photo, tmp_path / "out", sampling={"steps": 4})
+    assert "error of the filter by noise level" in capsys.readouterr().out
+    clean = Image.open(ROOT / "examples" / "clean" / "noise_blossom.png").crop((100, 100, 148, 148))
+    assert distance(Image.open(restored), clean) < 0.8 * distance(Image.open(photo), clean)
+
+
+def distance(one: Image.Image, other: Image.Image) -> float:
+    """RMSE of two pictures, out of 255."""
+    a, b = (np.asarray(each.convert("RGB"), dtype=float) for each in (one, other))
+    return float(((a - b) ** 2).mean() ** 0.5)

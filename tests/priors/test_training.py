@@ -98,6 +98,17 @@ def test_a_finished_training_is_left_as_it_is(trained: Path, folder: Path) -> No
     assert all(torch.equal(value, before[name]) for name, value in weights(trained).items())
 
 
+def test_a_training_begins_with_the_weights_of_another(trained: Path, folder: Path, tmp_path: Path) -> None:
+    words: list[str | Path] = ["prior", "train", *SHORT, "--data.photos", folder, "--start", trained]
+    still = ("--optimization.lr", "1e-12", "--optimization.weight_decay", "0")
+    assert run(*words, "--out", tmp_path / "on", *still).status == 0
+    for name, value in weights(trained).items():
+        torch.testing.assert_close(weights(tmp_path / "on")[name], value, atol=1e-3, rtol=1e-2)
+    other = run(*words, "--out", tmp_path / "other", "--network.widths", "[16, 16]")
+    assert other.status == 2
+    assert other.error.startswith("start: the network of ")
+
+
 def test_two_devices_train_one_network(folder: Path, tmp_path: Path) -> None:
     words = ["prior", "train", *SHORT, "--data.photos", str(folder), "--out", str(tmp_path / "two"),
              "--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp"]  # fmt: skip

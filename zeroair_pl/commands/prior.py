@@ -105,12 +105,16 @@ def info(prior: str) -> None:
     """Show what a prior is: network, schedule, precision, sizes, measured errors, and the beginning of its model card.
 
     Args:
-        prior: as for --prior.path: a name, a folder, or a hub id; a name that is not fetched yet is only described.
+        prior: as for --prior.path: a name, a folder, a hub id or a denoiser; a name that is not fetched yet is
+            only described.
     """
+    from zeroair_pl.priors.denoisers.finding import is_denoiser
     from zeroair_pl.priors.hub.facts import card, facts
 
     entry = known(prior)
-    if entry is not None and entry.kind != "bundled" and not Path(prior).is_dir() and fetched(prior) is None:
+    if is_denoiser(prior):
+        shown, lines = _denoiser(prior), list[str]()
+    elif entry is not None and entry.kind != "bundled" and not Path(prior).is_dir() and fetched(prior) is None:
         shown, lines = _described(entry), []
     else:
         folder = locate(prior)
@@ -122,6 +126,17 @@ def info(prior: str) -> None:
         console.show(f"{what:{width}}  {value}")
     for line in ["", *lines] if lines else []:
         console.show(line)
+
+
+def _denoiser(path: str) -> dict[str, str]:
+    from zeroair_pl.priors.denoiser import DenoiserNetwork
+    from zeroair_pl.priors.hub.facts import errors
+
+    prior = DenoiserNetwork(path)
+    network = prior.found.network
+    size = f"{sum(each.numel() for each in network.parameters()):,}" if network is not None else "unknown"
+    shown = {"name": prior.name, "denoiser": prior.found.kind, "parameters": size}
+    return {**shown, "calibration": errors(prior.calibration)}
 
 
 def _described(entry: Entry) -> dict[str, str]:

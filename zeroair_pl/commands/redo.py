@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +15,7 @@ from zeroair_pl.errors import ConfigError, did_you_mean
 from zeroair_pl.jobs.choices import Choice, degradation_named
 from zeroair_pl.jobs.outputs import CONFIG, Outputs
 from zeroair_pl.paths import at_home
+from zeroair_pl.photos.beside import Beside
 from zeroair_pl.ranges import Range, ranged
 
 _ALONE = ("devices", "num_nodes", "strategy")  # a few photos are restored by one process
@@ -26,9 +28,10 @@ def redo(
     names: list[str] | None = None,
     kind: str = "",
     strength: Annotated[float | None, Range(0, 1)] = None,
+    mask: Path | None = None,
     plugins: list[str] | str | None = None,
 ) -> Results:
-    """Restore photos of an output folder once more, as another kind or less strongly. The choice lasts.
+    """Restore photos of an output folder once more, as another kind, less strongly or in part. The choice lasts.
 
     Later runs into the folder keep it: redo clear trip/harbor --kind haze
 
@@ -38,6 +41,7 @@ def redo(
         kind: a degradation (haze, low light, …; 'plugins list' shows all) or a config such as dehaze; 'folder' takes
             the choice back.
         strength: share of the correction, from 0 (the photo as it is) to 1 (all of it).
+        mask: where to work, white; or a folder of masks by the photos' names.
         plugins: further folders with plugin files.
 
     Raises:
@@ -48,8 +52,9 @@ def redo(
     out = at_home(out)
     if not (out / CONFIG).is_file():
         raise ConfigError(f"{out}: no output folder of restore; there is no {CONFIG} in it.")
-    if not kind and strength is None:
-        raise ConfigError("redo: say what is to be different, as in --kind haze or --strength 0.6.")
+    if not kind and strength is None and mask is None:
+        raise ConfigError("redo: say what is to be different, as in --kind haze, --strength 0.6 or --mask face.png.")
+    where = Beside(mask=mask and at_home(mask)).checked().mask
     choices: dict[Path, Choice] = {}
     outputs = Outputs(out)
     for name in names:
@@ -64,6 +69,8 @@ def redo(
             choice = replace(choice, degradation=degradation_named(kind, "--kind"))
         if strength is not None:
             choice = replace(choice, strength=strength)
+        if where is not None:
+            choice = replace(choice, mask=os.path.abspath(where))
         choices[Path(record.photo)] = choice
     settings = {"images": [str(photo) for photo in choices], "out": out, **({"plugins": plugins} if plugins else {})}
     values, stated = arguments(restore, out / CONFIG, settings, DEFAULTS)

@@ -72,6 +72,7 @@ def restore(
     checkpoint_every: Annotated[int, Range(0)] = 0,
     missing: Path | None = None,
     kernel: Path | None = None,
+    mask: Path | None = None,
     quiet: bool = False,
     json: bool = False,
     verbose: bool = False,
@@ -108,6 +109,8 @@ def restore(
         tensorboard: log each fit for TensorBoard.
         checkpoint_every: timesteps after which the state of a fit is saved, for it to go on from there; 0 never.
         missing: a mask, or a folder of masks by the photos' names: white where a pixel of the photo is missing.
+        mask: where to work, or a folder of masks by the photos' names: white where, gray in part. Where it is black, a
+            photo stays as it is and has no influence.
         kernel: a blur kernel (.npy, or a grey picture), or a folder of kernels by the photos' names.
         quiet: print errors only.
         json: print one JSON object a photo on standard output, as soon as it is final, and a summary as the last.
@@ -135,7 +138,7 @@ def restore(
     device = device_of(options)
     # Built once before any photo is opened: what does not fit together is refused here.
     built(method.fresh)
-    beside = Beside(missing and at_home(missing), kernel and at_home(kernel))
+    beside = Beside(missing and at_home(missing), kernel and at_home(kernel), mask and at_home(mask)).checked()
     levels = sampling.prepared((sampling.sampler or NoiseMatchedSampler()).fresh(), prior)
     if rank.worker:
         end_with_parent()

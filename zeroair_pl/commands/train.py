@@ -45,6 +45,7 @@ def train(
     optimization: Optimisation,
     seed: Annotated[int, Range(0)] = 0,
     overwrite: bool = False,
+    start: str | None = None,
     trainer: dict[str, Any] | None = None,
     resolved: str = "",
 ) -> Path:
@@ -61,6 +62,7 @@ def train(
         optimization: how the weights are found.
         seed: of everything random.
         overwrite: forget an earlier training in OUT and begin anew.
+        start: a prior whose weights are trained on, a name or a folder; its network must be as large as ``network``.
         trainer: further arguments of lightning.Trainer: accelerator, devices, strategy, precision.
         resolved: all settings as YAML.
 
@@ -92,7 +94,7 @@ def train(
         _compare(out / MARK, resolved)
     if resolved and first:
         OwnFiles(out).write(MARK, resolved.encode())
-    fit_prior(data, asdict(network), optimization, out, seed, options, draw, resume=not overwrite)
+    fit_prior(data, asdict(network), optimization, out, seed, options, draw, resume=not overwrite, start=start)
     console.show(f"The prior is in {out}; use it with: --prior.path {out}")
     return out
 

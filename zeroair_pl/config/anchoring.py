@@ -12,7 +12,10 @@ from zeroair_pl.paths import at_home
 from zeroair_pl.plugins import PACKAGE
 from zeroair_pl.resources import shipped
 
-FILES = ("images", "out", "plugins", "default_root_dir", "save_dir", "photos")  # settings that name files or folders
+FILES = (  # settings that name files or folders
+    *("images", "out", "missing", "kernel", "mask", "plugins"),
+    *("default_root_dir", "save_dir", "photos"),
+)
 
 
 def anchored(settings: Mapping[str, Any]) -> dict[str, Any]:

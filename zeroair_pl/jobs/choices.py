@@ -30,10 +30,12 @@ class Choice:
     Attributes:
         degradation: as a config states it, ``{"class_path": "Haze", "init_args": {…}}``; ``None`` for the folder's.
         strength: share of the correction, 0 to 1; ``None`` for the folder's.
+        mask: a file or folder of masks that say where to work; ``None`` for the folder's.
     """
 
     degradation: dict[str, Any] | None = None
     strength: float | None = None
+    mask: str | None = None
 
     def kept(self) -> dict[str, Any]:
         """For the record: what is chosen, by name."""
@@ -49,11 +51,13 @@ class Choice:
         kind, strength = self.degradation, self.strength
         if kind and settings.get("degradation") and stated(kind) == stated(settings["degradation"]):
             kind = None
-        return Choice(kind, None if strength == settings.get("strength", 1.0) else strength)
+        mask = None if self.mask == settings.get("mask") else self.mask
+        return Choice(kind, None if strength == settings.get("strength", 1.0) else strength, mask)
 
     def __str__(self) -> str:
         words = [kind_of(self.degradation)] if self.degradation else []
-        return ", ".join(words + ([] if self.strength is None else [f"strength {self.strength:g}"]))
+        words += [] if self.strength is None else [f"strength {self.strength:g}"]
+        return ", ".join(words + ([] if self.mask is None else [f"mask {self.mask}"]))
 
 
 def kind_of(degradation: Any) -> str:
@@ -192,7 +196,7 @@ def choices_of(
     named = [source.name for source in sources if source.single and source.name in outputs.earlier]
     if not folder.get("degradation") or len(named) < len(sources) or len(named) == len(outputs.earlier):
         return chosen, False
-    own = Choice(settings["degradation"], settings.get("strength")).without(folder)
+    own = Choice(settings["degradation"], settings.get("strength"), settings.get("mask")).without(folder)
     return {name: own for name in named}, own != Choice()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,6 +14,7 @@ from zeroair_pl.jobs.retry import safer
 from zeroair_pl.jobs.task import Task, own_fault
 from zeroair_pl.method.settings import Method, Result
 from zeroair_pl.method.solve import solve
+from zeroair_pl.photos.masking import view_of, weights
 from zeroair_pl.tensors.memory import is_out_of_memory, release
 
 if TYPE_CHECKING:
@@ -56,9 +57,13 @@ class Fitting:
         Raises:
             ConfigError: a setting proved wrong.
         """
-        if len(tasks) < 2:
-            for task in tasks:
-                self._alone(task)
+        masked = [task.photo is not None and weights(task.photo) is not None for task in tasks]
+        if len(tasks) < 2 or any(masked):  # what is seen of a masked photo has a size of its own
+            for task, alone in zip(tasks, masked, strict=True):
+                if alone or len(tasks) < 2:
+                    self._alone(task)
+            if others := [task for task, alone in zip(tasks, masked, strict=True) if not alone and len(tasks) > 1]:
+                self.fit(others)
             return
         reason = ""
         lost: dict[int, str] = {}
@@ -112,15 +117,20 @@ class Fitting:
         plan = tasks[0].plan
         assert plan is not None
         method = other or plan.method
-        photos = [task.photo.pixels for task in tasks if task.photo is not None]
+        whole = [task.photo for task in tasks if task.photo is not None]
+        view = view_of(whole[0]) if len(whole) == 1 else None
+        photos = whole if view is None else [view.photo]
         prior, tiling = method.prior, method.prior.tiling
         with self.watch(tasks, other is not None) as callbacks:
             try:
                 # The files' own names, which are the same however they were listed: they decide the random numbers.
                 files = [task.source.path.name for task in tasks]
-                y = photos[0][None] if len(photos) == 1 else torch.stack(photos)  # no copy of a large photo
-                sides = [task.photo.side for task in tasks if task.photo is not None]
-                result = solve(y, files, method, callbacks, self.trainer, sides)
+                one = len(photos) == 1  # no copy of a large photo
+                y = photos[0].pixels[None] if one else torch.stack([photo.pixels for photo in photos])
+                result = solve(y, files, method, callbacks, self.trainer, [photo.side for photo in photos])
+                if view is not None:
+                    maps = [view.maps(result.diagnostics[0])]
+                    result = replace(result, restored=view.over(result.restored), diagnostics=maps)
                 now = prior.tiling
                 if (
                     tiling is None

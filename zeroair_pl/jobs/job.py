@@ -82,13 +82,13 @@ class Job:
             task.choice = self._choice(source, record)
             task.plan = self.plans.of(task.choice)
             # Before decoding: if the file changes meanwhile, the record has the old bytes, and the next run sees that.
-            depends = {**of_photo(source.path, task.plan.depends), **self._beside(source)}
+            depends = {**of_photo(source.path, task.plan.depends), **self._beside(source, task.choice)}
             task.row = replace(task.row, settings=digest(depends))
             if record is not None and self.outputs.finished(record, task.row.settings) and not self.wanted["overwrite"]:
                 task.row = replace(record.row, input=str(source.path), status="skipped", reason="")
                 return task
             photo = load_photo(source.path)
-            if found := self.beside.read(source, photo):
+            if found := self.beside.of(task.choice.mask).read(source, photo):
                 photo = replace(photo, side={**photo.side, **found})
             photo = self.prepare(photo)
             task.row = replace(task.row, height=photo.size[0], width=photo.size[1])
@@ -104,13 +104,14 @@ class Job:
 
     def settings_of(self, source: Source, record: Record) -> str:
         """What the settings of this run make of the bytes that the record is of, as a digest; see ``Row.settings``."""
-        depends = self.plans.of(self._choice(source, record)).depends
+        choice = self._choice(source, record)
+        depends = self.plans.of(choice).depends
         own = {"file": source.path.name, "sha256": record.depends.get("sha256")}
-        return digest({**own, **depends, **self._beside(source)})
+        return digest({**own, **depends, **self._beside(source, choice)})
 
-    def _beside(self, source: Source) -> dict[str, Any]:
+    def _beside(self, source: Source, choice: Choice) -> dict[str, Any]:
         """What the result of the photo depends on in files beside it."""
-        found = self.beside.digests(source)
+        found = self.beside.of(choice.mask).digests(source)
         return {"side": found} if found else {}
 
     def _choice(self, source: Source, record: Record | None) -> Choice:
@@ -183,7 +184,8 @@ class Job:
         """The output, its pictures and its record. A picture that cannot be written becomes a note."""
         source, before, strength = task.source, task.before, task.plan.strength if task.plan is not None else 1.0
         assert task.path is not None
-        own = original(source.path, task.depends["sha256"]) if task.unchanged or strength == 0 else None
+        whole = self.prepare is _as_it_is
+        own = original(source.path, task.depends["sha256"]) if whole and (task.unchanged or strength == 0) else None
         full = task.full or (own if task.unchanged else None)
         if full is None:
             assert task.result is not None

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zeroair_pl.photos.masking import weight_of_size, weights
 from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.reading import decode_photo
 from zeroair_pl.photos.sizes import as_large_as
@@ -33,13 +34,14 @@ EPS = 1e-5  # variance of a window, in units of [0, 1], below which it counts as
 BAND = 512  # rows that are split at a time: the memory does not grow with the photo
 
 
-def mixed(photo: Tensor, restored: Tensor, strength: float) -> Tensor:
+def mixed(photo: Tensor, restored: Tensor, strength: float, weight: Tensor | None = None) -> Tensor:
     """The photo with a share of its correction, as the equation above has it.
 
     Args:
         photo: y, (3, h, w) in [0, 1]; enlarged (bicubic) where the restoration is larger.
         restored: x, (3, H, W) in [0, 1].
         strength: s, from 0, the photo's very values, to 1, the restoration's.
+        weight: (1, h, w), 0 where the photo's values stay; see ``masking``.
 
     Returns:
         (3, H, W) in [0, 1].
@@ -59,7 +61,10 @@ def mixed(photo: Tensor, restored: Tensor, strength: float) -> Tensor:
         broad = _explained(change, x)
         found = y + strength * broad + strength**2 * (change - broad)
         out[:, top:bottom] = found[:, rows]
-    return out.clamp_(0, 1)
+    out.clamp_(0, 1)
+    if weight is not None:  # the split has spread over its edge
+        out = torch.where(weight_of_size(weight, (height, out.shape[-1])) > 0, out, photo)
+    return out
 
 
 def _explained(change: Tensor, x: Tensor) -> Tensor:
@@ -92,7 +97,7 @@ def share_of(path: str | Path, full: bytes, photo: Photo, strength: float, own: 
     pixels = restored.pixels
     if restored.white != photo.white:  # what counts as 1 was found from other values
         pixels = (pixels * (_top(restored) / _top(photo))).clamp(0, 1)
-    return encode_photo(path, mixed(photo.pixels, pixels, strength), photo)
+    return encode_photo(path, mixed(photo.pixels, pixels, strength, weights(photo)), photo)
 
 
 def _top(photo: Photo) -> float:

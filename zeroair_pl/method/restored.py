@@ -17,6 +17,7 @@ from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.method.blending import mixed, share_of
 from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.photos.formats import SUFFIXES
+from zeroair_pl.photos.masking import weights
 from zeroair_pl.photos.original import original
 from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.writing import encode_photo, samples_of
@@ -61,7 +62,7 @@ class Restored:
     @property
     def pixels(self) -> Tensor:
         """(3, H, W) in [0, 1], upright, on the CPU; larger than the photo where resolution was restored."""
-        return mixed(self.photo.pixels, self.full, self.strength)
+        return mixed(self.photo.pixels, self.full, self.strength, weights(self.photo))
 
     @property
     def image(self) -> Any:

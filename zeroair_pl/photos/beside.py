@@ -1,15 +1,16 @@
-"""What comes with a photo in files of its own: a mask of missing pixels, a blur kernel."""
+"""What comes with a photo in files of its own: where to work, a mask of missing pixels, a blur kernel."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from zeroair_pl.errors import ConfigError, InputError, did_you_mean
@@ -17,7 +18,8 @@ from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.reading import load_photo
 
-_WORDS = {"missing": "mask", "kernel": "kernel"}
+_WORDS = {"missing": "mask", "kernel": "kernel", "mask": "mask"}
+_NEAR = 0.02  # of black or white counts as it: a JPEG does not hold them exactly
 _KERNEL = 255  # px, the longest side of a kernel
 
 
@@ -28,15 +30,27 @@ class Beside:
     Args:
         missing: masks, white where a pixel is missing.
         kernel: blur kernels: a .npy file (h, w), or a grey picture of one.
+        mask: masks, white where a photo is to be worked on; see ``masking``.
     """
 
     missing: Path | None = None
     kernel: Path | None = None
+    mask: Path | None = None
 
-    def __post_init__(self) -> None:
+    def checked(self) -> Beside:
+        """The same, if all of it is there.
+
+        Raises:
+            ConfigError: a file or folder does not exist.
+        """
         for name, path in self._stated().items():
             if not path.exists():
                 raise ConfigError(f"{name}: {path} does not exist; expected a file, or a folder with one per photo.")
+        return self
+
+    def of(self, mask: str | None) -> Beside:
+        """The same for a photo with a mask of its own."""
+        return self if mask is None else replace(self, mask=Path(mask))
 
     def digests(self, source: Source) -> dict[str, str]:
         """SHA-256 of the photo's files, by what they are; missing ones are left out, since reading them fails later."""
@@ -48,7 +62,7 @@ class Beside:
         return found
 
     def read(self, source: Source, photo: Photo) -> dict[str, Any]:
-        """The photo's side information: ``missing`` (1, 1, H, W), ``kernel`` (h, w).
+        """The photo's side information: ``missing`` and ``mask`` (1, 1, H, W), ``kernel`` (h, w).
 
         Raises:
             InputError: there is no file for it, or it is not what it should be.
@@ -62,7 +76,11 @@ class Beside:
                     f"{path}: has no {_WORDS[what]} for {source.name}; expected {source.path.stem}.png or the like."
                     f"{did_you_mean(source.path.stem, known)}"
                 )
-            side[what] = _missing(file, photo) if what == "missing" else _kernel(file)
+            if what == "kernel":
+                side[what] = _kernel(file)
+            else:
+                mask = _mask(file, photo)
+                side[what] = (mask > 0.5).float() if what == "missing" else _weight(mask, str(file))
         return side
 
     def _stated(self) -> dict[str, Path]:
@@ -83,6 +101,8 @@ def checked_side(side: Mapping[str, Any], photo: Photo) -> dict[str, Any]:
         if tuple(mask.shape) != photo.size:
             raise InputError(f"missing: a mask of shape {tuple(mask.shape)}; expected {photo.size}, that of the photo.")
         found["missing"] = (mask > 0.5).float()[None, None]
+    if "mask" in found:
+        found["mask"] = checked_mask(found["mask"], photo)
     return found
 
 
@@ -99,12 +119,40 @@ def _match(path: Path, source: Source) -> Path | None:
     return None
 
 
-def _missing(file: Path, photo: Photo) -> Tensor:
+def checked_mask(mask: Any, photo: Photo) -> Tensor:
+    """Where to work, (1, 1, H, W) in [0, 1], from a path, a Pillow image, an array or a tensor (H, W) or
+    (1, H, W): truth values, uint8, or numbers in [0, 1].
+
+    Raises:
+        InputError: it is none of these, of another size than the photo, or black everywhere.
+    """
+    if isinstance(mask, str | Path):
+        return _weight(_mask(Path(mask), photo), str(mask))
+    if isinstance(mask, Image.Image):
+        mask = np.asarray(mask.convert("L"))
+    values = np.asarray(mask.detach().cpu() if isinstance(mask, Tensor) else mask)
+    values = values.reshape(values.shape[-2:]) if values.shape[:-2] in ((1,), (1, 1)) else values
+    if values.shape != photo.size:
+        raise InputError(f"mask: of shape {values.shape}; expected {photo.size}, that of the photo.")
+    found = torch.from_numpy(np.ascontiguousarray(values, np.float32)) / (255 if values.dtype == np.uint8 else 1)
+    if not (float(found.min()) >= 0 and float(found.max()) <= 1):
+        raise InputError(f"mask: numbers from {float(found.min()):g} to {float(found.max()):g}; expected [0, 1].")
+    return _weight(found[None, None], "mask")
+
+
+def _weight(mask: Tensor, where: str) -> Tensor:
+    weight = mask.where(mask < 1 - _NEAR, 1.0).where(mask > _NEAR, 0.0)
+    if not bool(weight.any()):
+        raise InputError(f"{where}: the mask is black everywhere; expected white where the photo is to be worked on.")
+    return weight
+
+
+def _mask(file: Path, photo: Photo) -> Tensor:
     mask = load_photo(file)
     if mask.size != photo.size:
         (h, w), (height, width) = mask.size, photo.size
         raise InputError(f"{file}: the mask is {w}x{h} px, the photo {width}x{height} px; expected the same size.")
-    return (mask.pixels.mean(0, keepdim=True) > 0.5).float()[None]
+    return mask.pixels.mean(0, keepdim=True)[None]
 
 
 def _kernel(file: Path) -> Tensor:

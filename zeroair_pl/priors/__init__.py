@@ -1,8 +1,18 @@
 """Priors: what is known of clean photos before any photo is seen."""
 
 from zeroair_pl.priors.base import Calibration, DenoiserPrior, Prior
+from zeroair_pl.priors.denoiser import DenoiserNetwork
 from zeroair_pl.priors.hub.locating import bundled_priors
 from zeroair_pl.priors.unet import UNetPrior
 from zeroair_pl.priors.vp import Prediction, VPPrior
 
-__all__ = ["Calibration", "DenoiserPrior", "Prediction", "Prior", "UNetPrior", "VPPrior", "bundled_priors"]
+__all__ = [
+    "Calibration",
+    "DenoiserNetwork",
+    "DenoiserPrior",
+    "Prediction",
+    "Prior",
+    "UNetPrior",
+    "VPPrior",
+    "bundled_priors",
+]

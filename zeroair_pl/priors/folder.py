@@ -1,12 +1,14 @@
-"""Reads the small files of a prior's folder: what its schedule is, and what was measured of it."""
+"""Reads a prior's folder: its network, what its schedule is, and what was measured of it."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.priors.base import Calibration
@@ -51,3 +53,31 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ConfigError(f"prior.path: {path} holds a {type(content).__name__}, expected an object")
     return content
+
+
+def load_network(folder: Path) -> Any:
+    """The network in ``folder`` or its ``unet/``: a ``UNet2DModel`` of diffusers, or the one of ``prior train``.
+
+    Raises:
+        ConfigError: it cannot be loaded.
+    """
+    where = folder / "unet" if (folder / "unet").is_dir() else folder
+    kind: Any
+    if read_json(where / "config.json").get("_class_name") == "DenoisingUNet":
+        from zeroair_pl.priors.network import DenoisingUNet as kind
+    else:
+        from diffusers.models.unets.unet_2d import UNet2DModel as kind
+    try:
+        # The first option needs another package otherwise, and would say so on every load.
+        return kind.from_pretrained(where, local_files_only=True, low_cpu_mem_usage=False)
+    except Exception as error:
+        raise ConfigError(f"prior.path: the network in {folder} cannot be loaded: {error}") from error
+
+
+def weights_digest(network: nn.Module) -> str:
+    """sha256 of the names and values of a network's weights."""
+    found = hashlib.sha256()
+    for name, weights in sorted(network.state_dict().items()):
+        found.update(name.encode())
+        found.update(weights.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return found.hexdigest()

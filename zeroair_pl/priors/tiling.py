@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from zeroair_pl.errors import ConfigError
+from zeroair_pl.tensors.memory import is_out_of_memory, release
 
 SIDE = 768  # of automatic tiles of networks that take any size; larger ones save little
 OVERLAP = 96  # at most, by default
@@ -176,6 +177,33 @@ class Tiling:
         for _, same in groupby(sorted(places, key=_size), key=_size):
             equal = list(same)
             yield from (equal[i : i + at_once] for i in range(0, len(equal), at_once))
+
+
+def within_memory(
+    prior: Any, function: Callable[[Tensor, Tensor], Sequence[Tensor]], x: Tensor, t: Tensor
+) -> list[Tensor]:
+    """``prior.tiling.predict``; where memory runs out, the prior goes on with a smaller tiling, if there is one."""
+    while True:
+        try:
+            found: list[Tensor] = prior.tiling.predict(function, x, t)
+            return found
+        except Exception as error:
+            smaller = prior.tiling.smaller(prior.tiling.seen_at_once(x)) if is_out_of_memory(error) else None
+            if smaller is None:
+                raise
+        release()
+        prior.tiling = smaller
+
+
+def padded(x: Tensor, multiple: int, least: int = 1) -> Tensor:
+    """Images (B, C, H, W) with H and W up to a multiple, and to ``least``, by reflection: a network never sees an
+    artificial edge."""
+    for dim in (-2, -1):
+        length = x.shape[dim]
+        wanted = -(-max(length, least) // multiple) * multiple
+        if wanted > length:
+            x = x.index_select(dim, reflected(length, wanted).to(x.device))
+    return x
 
 
 def reflected(length: int, padded: int) -> Tensor:

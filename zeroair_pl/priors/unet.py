@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
@@ -14,17 +13,15 @@ from torch import Tensor, nn
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.priors.base import Prior
 from zeroair_pl.priors.compiled import Compiled
-from zeroair_pl.priors.folder import read_calibration, read_json, read_schedule
+from zeroair_pl.priors.denoiser import DTYPES, OrDenoiser
+from zeroair_pl.priors.folder import load_network, read_calibration, read_json, read_schedule, weights_digest
 from zeroair_pl.priors.hub.locating import locate
-from zeroair_pl.priors.tiling import LEAST_PIXELS, Tiling, reflected, trained_size
+from zeroair_pl.priors.tiling import LEAST_PIXELS, Tiling, padded, trained_size, within_memory
 from zeroair_pl.priors.vp import Prediction, VPPrior
 from zeroair_pl.ranges import Range
-from zeroair_pl.tensors.memory import is_out_of_memory, release
-
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-class UNetPrior(VPPrior):
+class UNetPrior(OrDenoiser, VPPrior):
     """A diffusers ``UNet2DModel``, or the ``DenoisingUNet`` of ``prior train``, behind the ``Prior`` contract.
 
     ε, v or x0 prediction, 3 or 6 output channels, with or without a space-to-depth stem, at any image size.
@@ -34,6 +31,8 @@ class UNetPrior(VPPrior):
     Args:
         path: the name of a bundled prior (``small``) or of a fetched one, a folder with ``unet/``, ``scheduler/`` and
             optionally ``prior.json`` (as ``prior convert`` writes it), a folder or hub id of a diffusers pipeline.
+            Where it names a denoiser of another make, a file, a flow-matching or EDM folder or a function
+            ``module:name``, a ``DenoiserNetwork`` is made in its place.
         precision: arithmetic of the network. ``bfloat16`` halves its time on recent CPUs and GPUs; ``float16`` is for
             GPUs, and much slower than either on most CPUs.
         channels_last: memory layout of the convolutions; faster nearly everywhere.
@@ -70,7 +69,7 @@ class UNetPrior(VPPrior):
         self.precision = DTYPES[precision]
         self.alphas_cumprod, self.prediction_type = read_schedule(folder)
         self.calibration = read_calibration(facts, folder)
-        unet = _network(folder)
+        unet = load_network(folder)
         channels = 3 * self.stem**2
         if unet.config.in_channels != channels or unet.config.out_channels not in (channels, 2 * channels):
             raise ConfigError(
@@ -85,7 +84,7 @@ class UNetPrior(VPPrior):
         self.learned_variance = unet.config.out_channels == 2 * channels
         unet.requires_grad_(False).eval()
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
-        self._weights = _digest(unet)
+        self._weights = weights_digest(unet)
         self.unet = _cast(unet.to(memory_format=self.memory_format), self.precision)
         self.run = Compiled(self.unet) if compile else self.unet
         own = getattr(unet, "multiple", None)
@@ -106,16 +105,8 @@ class UNetPrior(VPPrior):
         return UNetPrior(precision="float32", **self._settings)
 
     def predict(self, x_t: Tensor, t: Tensor) -> Prediction:
-        while True:
-            try:
-                with torch.no_grad():
-                    return Prediction(*self.tiling.predict(self._estimate, x_t, t))
-            except Exception as error:
-                smaller = self.tiling.smaller(self.tiling.seen_at_once(x_t)) if is_out_of_memory(error) else None
-                if smaller is None:
-                    raise
-            release()
-            self.tiling = smaller
+        with torch.no_grad():
+            return Prediction(*within_memory(self, self._estimate, x_t, t))
 
     def _estimate(self, x_t: Tensor, t: Tensor) -> list[Tensor]:
         """The clean estimate, and the learned variance where there is one, of images that the network sees whole."""
@@ -165,26 +156,12 @@ class UNetPrior(VPPrior):
             return self.unet.conv_in(x), self.unet.time_embedding(self.unet.time_proj(t))
 
     def _pad(self, x: Tensor, least: int = 1) -> Tensor:
-        # Reflection, so that the network never sees an artificial edge.
-        for dim in (-2, -1):
-            length = x.shape[dim]
-            padded = -(-max(length, least) // self.multiple) * self.multiple
-            if padded > length:
-                x = x.index_select(dim, reflected(length, padded).to(x.device))
-        return x
+        return padded(x, self.multiple, least)
 
     def _autocast(self, x: Tensor) -> AbstractContextManager[Any]:
         if self.precision is torch.float32:
             return nullcontext()
         return torch.autocast(x.device.type, dtype=self.precision)
-
-
-def _digest(network: nn.Module) -> str:
-    found = hashlib.sha256()
-    for name, weights in sorted(network.state_dict().items()):
-        found.update(name.encode())
-        found.update(weights.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return found.hexdigest()
 
 
 def _cast(network: Any, precision: torch.dtype) -> Any:
@@ -193,17 +170,3 @@ def _cast(network: Any, precision: torch.dtype) -> Any:
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             module.to(precision)
     return network
-
-
-def _network(folder: Path) -> Any:
-    where = folder / "unet" if (folder / "unet").is_dir() else folder
-    kind: Any
-    if read_json(where / "config.json").get("_class_name") == "DenoisingUNet":
-        from zeroair_pl.priors.network import DenoisingUNet as kind
-    else:
-        from diffusers.models.unets.unet_2d import UNet2DModel as kind
-    try:
-        # The first option needs another package otherwise, and would say so on every load.
-        return kind.from_pretrained(where, local_files_only=True, low_cpu_mem_usage=False)
-    except Exception as error:
-        raise ConfigError(f"prior.path: the network in {folder} cannot be loaded: {error}") from error

@@ -53,7 +53,7 @@ def facts(folder: Path) -> dict[str, str]:
         shown["classes"] = f"{classes}; no prior until one is fixed, with prior convert … --class_label N"
     elif "class_label" in own:
         shown["class"] = str(own["class_label"])
-    shown["calibration"] = _errors(read_calibration(own, folder)) if "calibration" in own else "none of its own"
+    shown["calibration"] = errors(read_calibration(own, folder)) if "calibration" in own else "none of its own"
     return shown
 
 
@@ -85,7 +85,7 @@ def _size(network: dict[str, Any], own: dict[str, Any], stem: int) -> str:
     return f"any; sides are padded to multiples of {multiple}"
 
 
-def _errors(calibration: Calibration) -> str:
+def errors(calibration: Calibration) -> str:
     """Denoising PSNR at some noise levels: −20 log10(rmse)."""
     errors = calibration.error(torch.tensor([sigma / 255 for sigma in SIGMAS]))
     return (

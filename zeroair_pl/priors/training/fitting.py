@@ -18,6 +18,8 @@ from torch.utils.data import DataLoader
 from zeroair_pl import console
 from zeroair_pl.errors import ConfigError, did_you_mean
 from zeroair_pl.priors.base import Prior
+from zeroair_pl.priors.folder import load_network
+from zeroair_pl.priors.hub.locating import locate
 from zeroair_pl.priors.network import DenoisingUNet
 from zeroair_pl.priors.training.export import describe, export, schedule
 from zeroair_pl.priors.training.module import Optimisation, PriorTraining
@@ -135,20 +137,23 @@ class Measuring(Callback):
 
 def fit_prior(
     data: Data, network: dict[str, Any], optimization: Optimisation, out: Path, seed: int, options: dict[str, Any],
-    draw: Callable[..., Tensor], resume: bool = True,
+    draw: Callable[..., Tensor], resume: bool = True, start: str | None = None,
 ) -> None:  # fmt: skip
     """Trains a prior into ``out``, from the last measurement of an earlier run where there is one. ``draw`` makes the
-    samples that TensorBoard shows, as ``sampling.unconditional.draw`` does.
+    samples that TensorBoard shows, as ``sampling.unconditional.draw`` does; ``start`` names a prior to begin with.
 
     Raises:
-        ConfigError: the data or an option is impossible.
+        ConfigError: the data or an option is impossible, or ``start`` has another network.
         DivergenceError: the loss stopped being finite.
         KeyboardInterrupt: what was measured last is kept.
     """
     place = out / "training"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        module = PriorTraining(DenoisingUNet(**network), schedule().alphas_cumprod, optimization, out.resolve().name)
+        unet = DenoisingUNet(**network)
+    if start is not None:
+        _begin_with(unet, start)
+    module = PriorTraining(unet, schedule().alphas_cumprod, optimization, out.resolve().name)
     photos = PhotoData(data, optimization, place / "photos", seed)
     averaging = Averaging(optimization.average)
     keeping = ModelCheckpoint(place, filename="last", every_n_epochs=1, save_on_train_epoch_end=True,
@@ -174,6 +179,15 @@ def fit_prior(
         last = place / "last.ckpt"
         with plain_interrupt():
             engine.fit(module, datamodule=photos, ckpt_path=last if resume and last.is_file() else None)
+
+
+def _begin_with(network: DenoisingUNet, start: str) -> None:
+    """Gives ``network`` the weights of the prior that ``start`` names."""
+    weights = load_network(locate(start)).float().state_dict()
+    own = network.state_dict()
+    if {name: each.shape for name, each in weights.items()} != {name: each.shape for name, each in own.items()}:
+        raise ConfigError(f"start: the network of {start} is another than network.widths and network.blocks make")
+    network.load_state_dict(weights)
 
 
 def checked(options: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from zeroair_pl.ranges import Range, ranged
 # Noise on a clean image, in units of [-1, 1]: 1/255 of the [0, 1] range is 2/255 here.
 LEVELS = (0.01, 0.02, 0.0392, 0.0784, 0.1176, 0.196, 0.392, 0.784, 1.569, 5.0, 15.0, 60.0, 150.0)
 LOWEST, HIGHEST = 0.01, 150.0  # the ends of the linear schedule
-USUAL_LOWEST, USUAL_HIGHEST, USUAL = 0.01, 2.0, 0.75  # where restoration works, and the share of steps spent there
+USUAL_LOWEST, USUAL_HIGHEST = 0.01, 2.0  # where restoration works
 BINS = 16
 
 
@@ -36,6 +36,8 @@ class Optimisation:
         average: decay of the exponential moving average of the weights, which is what is measured and kept.
         weight_decay: of AdamW.
         clip: largest norm of the gradient.
+        restoring: share of the crops with noise of the levels at which restoration works, 0.01 to 2 in units of
+            [-1, 1]; the others have any level. Smaller for a prior that is to draw whole pictures.
         validate_every: steps between two measurements; each ends an epoch, and a training resumes at the last one.
     """
 
@@ -46,6 +48,7 @@ class Optimisation:
     average: Annotated[float, Range(0, 0.999999)] = 0.999
     weight_decay: Annotated[float, Range(0)] = 1e-4
     clip: Annotated[float, Range(0, above=True)] = 1.0
+    restoring: Annotated[float, Range(0, 1)] = 0.75
     validate_every: Annotated[int, Range(1)] = 500
 
 
@@ -75,11 +78,11 @@ class Step(NamedTuple):
 class PriorTraining(LightningModule):
     """Learns v = sqrt(ᾱ)·ε − sqrt(1−ᾱ)·x_0 from x_t = sqrt(ᾱ)·x_0 + sqrt(1−ᾱ)·ε (Salimans & Ho, ICLR 2022).
 
-    The noise level sqrt((1−ᾱ)/ᾱ) is drawn evenly on a logarithmic scale, three quarters of the time between 0.01 and 2,
-    where restoration works, else over the whole schedule. Drawn evenly in t, as is usual, a linear schedule would spend
-    1 % of its steps on noise of up to 5/255. The loss of each level is divided by its own running mean, so that a
-    percent of improvement counts the same at every level (the optimum of the learned uncertainty of Kendall, Gal &
-    Cipolla, CVPR 2018, per level as in Karras et al., CVPR 2024).
+    The noise level sqrt((1−ᾱ)/ᾱ) is drawn evenly on a logarithmic scale, by default three quarters of the time between
+    0.01 and 2, where restoration works, else over the whole schedule. Drawn evenly in t, as is usual, a linear schedule
+    would spend 1 % of its steps on noise of up to 5/255. The loss of each level is divided by its own running mean, so
+    that a percent of improvement counts the same at every level (the optimum of the learned uncertainty of Kendall,
+    Gal & Cipolla, CVPR 2018, per level as in Karras et al., CVPR 2024).
 
     Args:
         network: what learns.
@@ -104,7 +107,7 @@ class PriorTraining(LightningModule):
 
     def noisy(self, clean: Tensor, noise: Tensor, uniform: Tensor) -> Step:
         """x_t (B, 3, H, W) for clean images in [-1, 1], unit noise, and (B, 2) uniform numbers for the level."""
-        usual = uniform[:, 0] < USUAL
+        usual = uniform[:, 0] < self.optimization.restoring
         low = torch.where(usual, math.log(USUAL_LOWEST), math.log(LOWEST))
         high = torch.where(usual, math.log(USUAL_HIGHEST), math.log(HIGHEST))
         t = self.prior.timestep((low + (high - low) * uniform[:, 1]).exp())

@@ -39,6 +39,7 @@ class Data:
         smallest_scale: crops are taken at random scales from this to 1. A shrunken photo is sharper than it was, and
             has lost the traces of its compression.
         full_scale: share of the crops that is taken at scale 1.
+        turned: lay half of the crops on their side. Off for a prior of whole scenes, where up and down matter.
         held_out: photographs that are not trained on, but measured with.
         workers: processes that prepare crops; 0 does it in between the steps, which is enough for a CPU.
         late_crop: side of the crops in the second half of the steps, in fewer of them at a time, so that a step sees as
@@ -52,6 +53,7 @@ class Data:
     short_side: Annotated[int, Range(1)] = 512
     smallest_scale: Annotated[float, Range(0.05, 1)] = 0.4
     full_scale: Annotated[float, Range(0, 1)] = 0.3
+    turned: bool = True
     held_out: Annotated[int, Range(1)] = 8
     workers: Annotated[int, Range(0)] = 0
     late_crop: Annotated[int | None, Range(1)] = None
@@ -207,7 +209,7 @@ class Crops(Dataset[tuple[Tensor, Tensor, Tensor]]):
             crop = np.asarray(region.resize((side, side), Image.Resampling.BICUBIC, box=box))
         if rng.random() < 0.5:
             crop = crop[:, ::-1]
-        if rng.random() < 0.5:
+        if self.data.turned and rng.random() < 0.5:
             crop = crop.swapaxes(0, 1)
         return crop
 

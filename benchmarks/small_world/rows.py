@@ -1,0 +1,104 @@
+"""What is compared in the small world: each row is the paper's preset, at this size, with one thing changed.
+
+parts    the preset; no TDM, no TDG, no stages, each stage left out, the boundaries moved; one noise map
+gan      the six forms of the adversarial game, and a plain squared error to the photo in its place
+physics  a family with physics in the place of the free network; today's preset for the kind, with the prior of this
+         world, with the bundled one and with one that has learned nothing
+nfe      25 to 1000 steps
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ablations import Row, at_hand, gan_forms, on_top, resolved, with_part, with_settings, without_parts
+from sets import Preset
+
+PAPER = {"haze": "paper/dehaze", "low light": "paper/low_light", "noise": "paper/denoise"}
+TODAY = {"haze": "dehaze", "low light": "low_light", "noise": "denoise", "blur": "deblur_free"}
+FAMILY = {"haze": "Haze", "low light": "LowLight", "noise": "Noise"}
+WIDTHS = [16, 32, 64]  # of the free network: a quarter of the paper's, as the photos have a quarter of the side
+GROUPS = ("parts", "gan", "physics", "nfe")
+BASE = "paper's preset"
+STEPS = (25, 50, 100, 250, 1000)
+
+
+def rows_of(kind: str, prior: str, groups: list[str], steps: int) -> Iterator[Row]:
+    """The rows of these groups for a kind of degradation, with the prior in the folder ``prior``."""
+    if kind in PAPER:
+        base = paper(kind, prior, steps)
+        yield BASE, base
+        if "parts" in groups:
+            yield from parts(base)
+        if "gan" in groups:
+            yield from ((title.partition(", ")[2], row) for title, row in gan_forms(BASE, base))
+            yield "L2 for the GAN", _without_game(base)
+        if "physics" in groups:
+            yield "physics in the preset", with_settings(base, degradation=FAMILY[kind])
+        if "nfe" in groups:
+            yield from nfe(base)
+    if "physics" in groups:
+        yield from today(kind, prior)
+
+
+def paper(kind: str, prior: str, steps: int) -> Preset:
+    """The published preset with this world's prior and its features, and a smaller φ."""
+    published = Preset((PAPER[kind],))
+    settings = at_hand(resolved(published))
+    settings["degradation"] = {"class_path": "Neural", "init_args": {"widths": WIDTHS}}
+    settings["prior"] = _prior(prior)
+    settings["sampling"]["steps"] = steps
+    # Not on top of the published file: a change would bring back what its prior can do and this one cannot.
+    return Preset((), {**settings, "seed": resolved(published)["seed"]})
+
+
+def parts(base: Preset) -> Iterator[Row]:
+    settings = resolved(base)
+    modelling, guidance = settings["modelling"], settings["guidance"]
+    yield "no TDM: φ stays as it began", with_part(base, settings, "modelling", terms=[])
+    yield "no TDM: φ is the identity", with_settings(base, degradation="Noise", modelling={**modelling, "terms": []})
+    yield "no TDG", with_part(base, settings, "guidance", terms=[])
+    squared = [{"loss": {"class_path": "Fidelity"}, "weight": 1.0}]
+    yield "no stages", with_part(base, settings, "guidance", terms=squared)
+    wanted = ("without stage", "one noise map", "without modelling")
+    yield from ((title, row) for title, row in without_parts(base, settings) if title.startswith(wanted))
+    for name, value in (
+        ("global_content", 0.8),
+        ("global_content", 0.6),
+        ("content_detail", 0.1),
+        ("content_detail", 0.02),
+    ):
+        moved = {**guidance["boundaries"], name: value}
+        yield f"{name} at {value:g}", with_part(base, settings, "guidance", boundaries=moved)
+
+
+def _without_game(base: Preset) -> Preset:
+    settings = resolved(base)
+    terms = []
+    for term in settings["modelling"]["terms"]:
+        game = term["loss"]["class_path"] == "Adversarial"
+        terms.append({**term, "loss": {"class_path": "Fidelity"}} if game else term)  # between φ(x0) and y
+    return with_part(base, settings, "modelling", terms=terms)
+
+
+def today(kind: str, prior: str) -> Iterator[Row]:
+    """Today's preset for the kind, with what is known of clean photos growing from nothing to this world."""
+    preset = Preset((TODAY[kind],))
+    yield "today's preset", with_settings(preset, prior=_prior(prior))
+    yield "today's, bundled prior", preset
+    yield "today's, cosine prior", on_top(preset, "cosine_prior")
+
+
+def nfe(base: Preset) -> Iterator[Row]:
+    """The clean estimate is moved, as a step on the mean grows with fewer of them until it diverges."""
+    settings = resolved(base)
+    update = settings["guidance"]["update"]
+    moved = {**update, "init_args": {**update["init_args"], "on": "estimate"}}
+    base = with_part(base, settings, "guidance", update=moved)
+    for steps in STEPS:
+        yield f"{steps} steps, estimate moved", with_part(base, settings, "sampling", steps=steps)
+
+
+def _prior(path: str) -> dict[str, Any]:
+    return {"class_path": "UNetPrior", "init_args": {"path": path, "precision": "bfloat16"}}

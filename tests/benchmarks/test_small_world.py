@@ -1,0 +1,114 @@
+"""The small world: its scenes are what they say, its pairs are exact, and the comparison runs in little."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from helpers.command import run, scripts
+
+WORLD = Path(__file__).parents[2] / "benchmarks" / "small_world"
+
+
+@pytest.fixture(autouse=True)
+def beside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(WORLD.parent))
+
+
+@scripts("benchmarks/small_world/scenes.py")
+def test_a_scene_depends_on_its_number_alone(script: ModuleType) -> None:
+    one, again, other = script.scene(3), script.scene(3), script.scene(4)
+    assert torch.equal(one.clean, again.clean)
+    assert not torch.equal(one.clean, other.clean)
+    large = script.scene(3, 64)
+    torch.testing.assert_close(torch.nn.functional.avg_pool2d(large.clean, 2), one.clean, atol=1e-5, rtol=0)
+    for number in range(8):
+        found = script.scene(number)
+        assert found.clean.shape == (1, 3, 32, 32)
+        assert 0 <= float(found.clean.min()) < float(found.clean.max()) <= 1
+        assert 0 < float(found.depth.min()) < float(found.depth.max()) <= 1
+        assert float(found.depth[..., -1, :].mean()) < float(found.depth[..., 14:18, :].mean()), "the ground is near"
+
+
+@scripts("benchmarks/small_world/pairs.py")
+def test_a_pair_is_exact(script: ModuleType) -> None:
+    from scenes import scene
+
+    hazy = script.pair("haze", 0)
+    t, airlight = hazy.parameters["transmission"], hazy.parameters["airlight"]
+    depth = scene(script.FIRST).depth
+    beta = -t.log() / depth
+    assert float(beta.std()) < 1e-4
+    assert 0.8 < float(beta.mean()) < 1.8
+    torch.testing.assert_close(hazy.without_noise, t * hazy.clean + airlight * (1 - t))
+    dark = script.pair("low light", 1)
+    light, gamma = dark.parameters["illumination"], float(dark.parameters["gamma"])
+    torch.testing.assert_close(dark.without_noise, (light * dark.clean) ** gamma)
+    noisy = script.pair("noise", 2)
+    assert float((noisy.y - noisy.clean).std()) == pytest.approx(noisy.sigma, rel=0.15)
+    kernel = script.pair("blur", 3).parameters["kernel"]
+    assert float(kernel.sum()) == pytest.approx(1, abs=1e-5)
+    assert torch.equal(hazy.y, script.pair("haze", 0).y)
+
+
+@scripts("benchmarks/small_world/world.py")
+def test_the_comparison_runs_in_little(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A prior that has hardly begun, made by the recipe itself, and one scene of 16 pixels."""
+    import rows
+    import scenes
+
+    scenes.write_photos(tmp_path / "scenes", 4, size=16)
+    recipe = yaml.safe_load((WORLD.parents[1] / "configs" / "prior" / "world.yaml").read_text())
+    assert recipe["data"]["turned"] is False
+    few = ("--data.crop", "16", "--data.short_side", "16", "--data.batch", "2", "--data.held_out", "1")
+    steps = ("--optimization.steps", "2", "--optimization.validate_every", "2", "--optimization.warmup", "0")
+    done = run("prior", "train", "--config", "prior/world", "--data.photos", tmp_path / "scenes",
+               "--out", tmp_path / "world", *few, *steps)  # fmt: skip
+    assert done.status == 0, done.err
+    monkeypatch.setattr(script.machine, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(rows, "WIDTHS", [4, 4, 4])
+    words = ["--prior", str(tmp_path / "world"), "--scenes", "1", "--size", "16", "--steps", "6"]
+    assert script.main([*words, "--groups", "parts", "--kinds", "noise"]) == 0
+    found = json.loads((tmp_path / "results" / "small_world.json").read_text())
+    entry = found["kinds"]["noise"]
+    titles = list(entry["rows"])
+    assert titles[0] == rows.BASE
+    assert {"no TDG", "no stages", "without stage I", "one noise map", "global_content at 0.8"} <= set(titles)
+    row = entry["rows"]["no TDM: φ is the identity"]
+    (truth,) = script_pairs("noise", 16)
+    if "distance" in row:  # the identity is the true degradation of noise
+        assert row["distance"] == [100.0]
+    assert entry["input"] == [pytest.approx(-10 * math.log10(float((truth.y - truth.clean).square().mean())), abs=1e-2)]
+    assert all(len(each["fractions"]) == len(each["distances"]) for each in entry["rows"].values() if "psnr" in each)
+    assert str(tmp_path) not in json.dumps(found)
+    capsys.readouterr()
+    assert script.main([*words, "--groups", "parts", "--kinds", "noise"]) == 0
+    assert capsys.readouterr().out.splitlines()[:-1] == [], "nothing is measured twice"
+    assert script.main(["--prior", str(tmp_path / "world"), "--scenes", "2"]) == 2
+
+
+def script_pairs(kind: str, size: int) -> list[Any]:
+    from pairs import pair
+
+    return [pair(kind, 0, size)]
+
+
+@pytest.mark.parametrize("group", ["gan", "physics", "nfe"])
+def test_every_row_is_a_method(group: str) -> None:
+    import rows
+
+    from zeroair_pl.api import settings_of
+
+    found = dict(rows.rows_of("haze", "small", [group], 250))
+    assert len(found) >= 4
+    for preset in found.values():
+        assert settings_of(preset.configs, **preset.settings)["sampling"]["steps"] > 0

@@ -1,0 +1,114 @@
+"""Any Gaussian denoiser as a prior: a file of a network, a folder of diffusers that is no VP model, a function."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import AbstractContextManager, nullcontext
+from typing import Annotated, Any, Literal
+
+import torch
+from torch import Tensor
+
+from zeroair_pl.errors import ConfigError
+from zeroair_pl.priors.base import Prior
+from zeroair_pl.priors.compiled import Compiled
+from zeroair_pl.priors.denoisers.calibrating import calibrated
+from zeroair_pl.priors.denoisers.finding import find_denoiser, is_denoiser
+from zeroair_pl.priors.tiling import LEAST_PIXELS, Tiling, padded, within_memory
+from zeroair_pl.ranges import Range
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class DenoiserNetwork(Prior):
+    """A denoiser with an input for the noise level, at any image size. ``UNetPrior`` makes one where its path is one.
+
+        x0 = f(x, σ)
+
+    Its error at each noise level, by which the method weighs it against the photo, is measured when it is first used.
+
+    Args:
+        path: a file: a checkpoint of a network that takes a map of the noise level, such as DRUNet; TorchScript or ONNX
+            with its convention in ``NAME.json`` beside it; a folder of diffusers with a flow-matching or an EDM
+            scheduler; or a function ``function(x, sigma)`` as ``package.module:name`` or ``file.py:name``.
+        precision: arithmetic of a network of torch; ONNX and functions have their own.
+        channels_last: memory layout of the convolutions; faster nearly everywhere.
+        compile: put a network of torch through ``torch.compile`` at its first use.
+        tile: largest side in pixels of the tiles that large images are predicted in.
+        overlap: of neighboring tiles, in pixels; by default a quarter of the tile, at most 96.
+        pixels_at_once: how many pixels go through the network at once, which bounds its memory.
+        photos: clean photos to measure its error with; by default pieces of the example photos.
+
+    Raises:
+        ConfigError: it is not there, lacks a package or a convention, or takes no noise level.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        precision: Literal["float32", "bfloat16", "float16"] = "bfloat16",
+        channels_last: bool = True,
+        compile: bool = False,
+        tile: Annotated[int | None, Range(1)] = None,
+        overlap: Annotated[int | None, Range(0)] = None,
+        pixels_at_once: Annotated[int, Range(LEAST_PIXELS)] = 2**20,
+        photos: str | None = None,
+    ) -> None:
+        self._settings: dict[str, Any] = {
+            "path": path, "channels_last": channels_last, "compile": compile, "tile": tile, "overlap": overlap,
+            "pixels_at_once": pixels_at_once, "photos": photos,
+        }  # fmt: skip
+        self.found = found = find_denoiser(path)
+        self.name, self.path, self.precision = found.name, path, DTYPES[precision]
+        if found.network is not None and channels_last:
+            found.network.to(memory_format=torch.channels_last)
+        self.run = Compiled(found.function) if compile and found.network is not None else found.function
+        self.tiling: Tiling = Tiling(tile, overlap, pixels_at_once, found.multiple, found.size)
+        decides = f"{found.digest} {self.precision}" if found.digest else ""
+        self.calibration = calibrated(self.denoise, self.name, decides, photos)
+
+    def to(self, device: torch.device | str) -> Prior:
+        if self.found.network is not None:
+            self.found.network.to(device)
+        return super().to(device)
+
+    def fingerprint(self) -> str:
+        return hashlib.sha256(f"{super().fingerprint()} {self.found.digest}".encode()).hexdigest()
+
+    def to_float32(self) -> Prior | None:
+        if self.precision is torch.float32 or self.found.network is None:
+            return None
+        return DenoiserNetwork(precision="float32", **self._settings)
+
+    def denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
+        with torch.no_grad():
+            return within_memory(self, self._estimate, x, sigma)[0]
+
+    def _estimate(self, x: Tensor, sigma: Tensor) -> list[Tensor]:
+        height, width = x.shape[-2:]
+        shown = padded(x, self.found.multiple, self.tiling.least)
+        with self._autocast(x):
+            found = self.run(shown, sigma.to(x))
+        if not isinstance(found, Tensor) or found.shape != shown.shape:
+            got = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+            raise ConfigError(f"prior.path: {self.path} made {got} of {tuple(shown.shape)}; expected the same shape")
+        return [found.float()[..., :height, :width].clamp(0, 1)]
+
+    def _autocast(self, x: Tensor) -> AbstractContextManager[Any]:
+        if self.precision is torch.float32 or self.found.network is None:
+            return nullcontext()
+        return torch.autocast(x.device.type, dtype=self.precision)
+
+
+class OrDenoiser:
+    """For a class of priors with a ``path``: where that names a denoiser, a ``DenoiserNetwork`` is made in its place.
+
+    One setting, ``prior.path``, is then enough for whatever there is. It stands in a class of its own because tools
+    that read a constructor's arguments would take those of a ``__new__`` beside it.
+    """
+
+    def __new__(cls, *args: Any, **options: Any) -> Any:
+        path = args[0] if args else options.get("path")
+        if isinstance(path, str) and is_denoiser(path):
+            return DenoiserNetwork(*args, **options)
+        return super().__new__(cls)
