@@ -91,6 +91,7 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
     ("inpaint", "Something is missing", "Fills what you paint with the brush."),
     ("despeckle", "Specks and scratches", "Found by themselves, and filled."),
     ("derain", "Rain or snow", "Streaks of rain and falling snow; their direction is found."),
+    ("devignette", "Dark corners", "The falloff of a lens toward the corners."),
     ("Underwater", "Under water", "Takes away the water's veil and its colors."),
 )
 

@@ -96,11 +96,12 @@ element.addEventListener('click', (event) => {
 
 
 def _row(shot: Shot, chosen: bool) -> str:
-    same = shot.restored is not None and shot.restored.unchanged
+    result = shot.restored
+    kind = "left as it is" if result is None or result.unchanged else f"restored: {in_words(result.kind)}"
     said = {
         "waiting": "waiting",
         "running": "at work",
-        "restored": "left as it is" if same else f"restored in {shot.seconds:.1f} s",
+        "restored": kind,
         "failed": shot.reason.removeprefix(f"{shot.name}: "),
     }[shot.status]
     picture = f'<img alt="" src="{shot.thumbnail}">' if shot.thumbnail else '<span class="zr-blank"></span>'
