@@ -1,4 +1,4 @@
-"""The table of operators: blur, JPEG, low resolution, holes and specks, with what is known of them and without.
+"""The table of operators: blur, JPEG, low resolution, holes, specks and rain, with what is known of them and without.
 
     python benchmarks/operators.py --sets FOLDER [--only KIND ...] [--limit N]
 
@@ -40,6 +40,7 @@ class Kind(NamedTuple):
     of_file: bool = False  # the photo's own file says what is known
 
 
+BLUR_JPEG = [{"class_path": "Blur", "init_args": {"kernel": "gaussian"}}, {"class_path": "Jpeg"}]
 KINDS = {
     "blur-motion": Kind("deblur_free", side="kernel"),
     "blur": Kind("deblur", side="kernel"),
@@ -49,6 +50,8 @@ KINDS = {
     "holes": Kind("inpaint", side="missing"),
     "impulse": Kind("despeckle"),
     "noise": Kind("denoise"),
+    "rain": Kind("derain"),
+    "mixed-blur-noise-jpeg": Kind("deblur", {"degradation": BLUR_JPEG}, of_file=True),
 }
 
 

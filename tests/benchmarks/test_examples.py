@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -35,6 +37,24 @@ def test_each_numbered_example_is_in_the_documentation() -> None:
     found = sorted((ROOT / "examples").glob("[0-9]*.py"))
     assert [path.name[:2] for path in found] == [f"{i + 1:02d}" for i in range(len(found))]
     assert [path.name for path in found if f"examples/{path.name}" not in page] == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("[0-9]*.py")), ids=lambda path: path.name[:2])
+def test_each_example_is_a_notebook(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cells in the percent format, as Jupytext, VS Code and others open them; all but the last are run as one would run
+    them there: in the folder of the notebook, without a file."""
+    monkeypatch.chdir(path.parent)
+    cells = path.read_text(encoding="utf-8").split("\n# %%\n")
+    assert len(cells) >= 3
+    assert cells[-1].startswith('if __name__ == "__main__":')
+    module = sys.modules["a_notebook"] = ModuleType("a_notebook")
+    try:
+        for cell in cells[:-1]:
+            exec(compile(cell, "<cell>", "exec", dont_inherit=True), vars(module))
+    finally:
+        del sys.modules["a_notebook"]
+    default = next(iter(inspect.signature(vars(module)["main"]).parameters.values())).default
+    assert Path(default).exists(), "what it restores is found"
 
 
 @scripts("examples/01_restore_a_photo.py")

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from zeroair_pl import console
 from zeroair_pl.api import DEFAULTS as OF_METHOD
+from zeroair_pl.commands.gallery import REFERENCE, Gallery
 from zeroair_pl.commands.restore import Results, restore
 from zeroair_pl.config.files import as_yaml
 from zeroair_pl.errors import ConfigError, InputError
@@ -58,7 +59,7 @@ def evaluate(
         results: folders of results to score; or lists, in whose columns 'image' is a result and 'reference' its own.
         images: the degraded photos, as for restore; a csv list may name their references.
         references: the clean photos; or a csv list with columns 'image' and 'reference'. Only scores see them.
-        out: folder of scores.csv, summary.csv, scores.json, and of what is restored, in a folder for each seed.
+        out: folder of scores.csv, summary.csv, scores.json, report.html, and of what is restored, a folder a seed.
         seed: of a restoration.
         seeds: restore with each of these in turn.
         resolved: all settings as YAML.
@@ -84,7 +85,7 @@ def evaluate(
     chosen, errors = cases(photos, Files(references) if references else None, list(sets.values()))
     if any(case.reference for case in chosen):
         _look_for_lpips()
-    job = Evaluation(out, errors=errors)
+    job = Evaluation(out, errors=errors, gallery=Gallery(out, settings.get("report", True)))
     for error in errors:
         _print_error(error)
     if restores:
@@ -101,8 +102,13 @@ def evaluate(
     if not job.scored:
         raise ConfigError("Nothing could be scored; the lines above say why.")
     tables.write(out, job.scored, job.errors)
+    job.gallery.write(job.scored, job.errors)
+    if job.gallery.trouble:
+        console.tell(f"note: {job.gallery.trouble}")
     console.show(tables.shown(job.scored))
     console.show(f"Scores: {out / 'scores.csv'}, {out / 'summary.csv'}, {out / 'scores.json'}")
+    if job.gallery.path:
+        console.show(f"Look at them: {job.gallery.path}")
     return job
 
 
@@ -115,12 +121,14 @@ class Evaluation:
         scored: one entry for each image of each set of results and each seed.
         errors: one line for each file that could not be scored.
         restored: what was restored, by seed.
+        gallery: their page.
     """
 
     folder: Path
     scored: list[Scored] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     restored: dict[int, Results] = field(default_factory=dict)
+    gallery: Gallery = field(default_factory=lambda: Gallery(Path(), wanted=False))
 
     @property
     def exit_status(self) -> int:
@@ -153,6 +161,8 @@ class Evaluation:
                 if case.reference is not None and truth is not None:
                     _compare(case.image, degraded, "its reference", case.reference, truth)
                 self.scored.append(Scored(DEGRADED, case.name, score(degraded, truth)))
+            self.gallery.add(case.name, DEGRADED, degraded, case.image)
+            self.gallery.add(case.name, REFERENCE, truth, case.reference)
         except InputError as error:  # without them there is nothing to say about any result
             self._fail(str(error))
             return
@@ -170,6 +180,7 @@ class Evaluation:
                 self._fail(str(error))
             else:
                 self.scored.append(Scored(title, case.name, found | facts, seed))
+                self.gallery.add(case.name, title, pixels, path, seed)
 
     def _files(self, case: Case, sets: dict[str, Files]) -> Iterator[tuple[str, int | None, Path, dict[str, float]]]:
         """Set, seed, file and further facts of each result for one image."""

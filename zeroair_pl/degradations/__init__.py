@@ -14,6 +14,7 @@ from zeroair_pl.degradations.noise import Noise
 from zeroair_pl.degradations.noise_models import NoiseModel
 from zeroair_pl.degradations.streaks import Streaks
 from zeroair_pl.degradations.underwater import Underwater
+from zeroair_pl.degradations.vignette import Vignette
 
 __all__ = [
     "Auto",
@@ -34,4 +35,5 @@ __all__ = [
     "Side",
     "Streaks",
     "Underwater",
+    "Vignette",
 ]

@@ -214,6 +214,7 @@ function systems({ head, rows, best }) {
 
 function begin() {
   document.body.className = data.layout;
+  if (wide) $("search").placeholder = "Search names";
   $("summary").textContent = data.summary;
   if (data.systems) systems(data.systems);
   const failed = data.photos.filter((photo) => photo.status === "failed").length;
