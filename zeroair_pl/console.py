@@ -10,10 +10,8 @@ import io
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Literal, TextIO
 
-_SILENT = ContextVar("silent", default=False)
 _LOST: list[OSError] = []
 
 
@@ -66,19 +64,9 @@ def _shown(file: TextIO, text: str) -> str:
 
 
 def stream(name: Literal["stdout", "stderr"]) -> TextIO:
-    """That stream of the process; one that forgets everything where there is none, or in ``silence``."""
+    """That stream of the process; one that forgets everything where there is none."""
     found: TextIO | None = getattr(sys, name)
-    return _Nowhere() if found is None or found.closed or _SILENT.get() else found
-
-
-@contextmanager
-def silence() -> Iterator[None]:
-    """Within it, in this thread, nothing is said. Streams of the process stay as they are."""
-    token = _SILENT.set(True)
-    try:
-        yield
-    finally:
-        _SILENT.reset(token)
+    return _Nowhere() if found is None or found.closed else found
 
 
 class _Nowhere(io.StringIO):

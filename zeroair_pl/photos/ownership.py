@@ -115,14 +115,11 @@ def why(known: bool) -> str:
 
 def digest_of(path: Path) -> str:
     """SHA-256 of a file's bytes; empty for what is no file, or cannot be read."""
-    found = hashlib.sha256()
     try:
         with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                found.update(block)
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return ""
-    return found.hexdigest()
 
 
 def written_by_runs(folder: Path) -> frozenset[str]:
