@@ -66,6 +66,7 @@ def said(site: Path, folder: Path, commands: list[str]) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_nobody_is_sent_to_files_that_are_not_there(site: Path, tmp_path: Path) -> None:
     save_toy(tmp_path / "photo.png")
     text = said(site, tmp_path, COMMANDS)
