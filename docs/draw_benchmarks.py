@@ -27,7 +27,7 @@ SETS = {
     "noise-real": "noise of cameras (PolyU)",
     "underwater-euvp": "underwater (EUVP)",
     "underwater-funie": "underwater (FUnIE)",
-    "rain-100": "rain (Rain100), which has no model",
+    "rain-100": "rain (Rain100), which `auto` does not look for",
     "clean-noise-kodak256": "clean photos (Kodak), to themselves",
     "clean-haze-hsts": "clean photos (HSTS), to themselves",
 }
@@ -81,7 +81,7 @@ def quality(measured: dict[str, Any]) -> Figure:
         axes.scatter([auto], [at], color=BLUE, label=None if at else "auto")
         if "task" in rows:
             axes.scatter([rows["task"]["psnr"]], [at], color=GREEN, marker="x", label=None if at != 1 else "task")
-    axes.set_yticks(range(len(names)), [SETS[name].removesuffix(", which has no model") for name in names])
+    axes.set_yticks(range(len(names)), [SETS[name].partition(", which")[0] for name in names])
     axes.set_xlabel("mean PSNR in dB")
     axes.legend(loc="upper right", frameon=False)
     return figure

@@ -11,9 +11,12 @@ from typing import Any
 
 import zeroair_pl
 
-HERE = Path(__file__).parent
+# In a notebook there is no file, the working folder is that of the notebook, and the arguments are the kernel's.
+HERE = Path(globals().get("__file__", "notebook")).parent
+WORDS = [] if "ipykernel" in sys.modules else sys.argv[1:]
 
 
+# %%
 def main(
     photo: str | Path = HERE / "photos" / "noise_blossom.png",
     folder: str | Path = "restored/example_01",
@@ -34,5 +37,6 @@ def main(
     return restored
 
 
+# %%
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(*WORDS)

@@ -19,9 +19,12 @@ from zeroair_pl.degradations import Degradation, Denoise, Side
 from zeroair_pl.photos.reading import load_photo
 from zeroair_pl.photos.writing import save_photo
 
-HERE = Path(__file__).parent
+# In a notebook there is no file, the working folder is that of the notebook, and the arguments are the kernel's.
+HERE = Path(globals().get("__file__", "notebook")).parent
+WORDS = [] if "ipykernel" in sys.modules else sys.argv[1:]
 
 
+# %%
 class Faded(Degradation):
     """An old print, y_c = b_c + (w_c − b_c)·x_c + n: black turned grey and white turned yellow, each channel its own.
 
@@ -64,6 +67,7 @@ class Faded(Degradation):
         return {"black": black, "white": white}
 
 
+# %%
 def main(
     clean: str | Path = HERE / "clean" / "haze_workshop.png",
     folder: str | Path = "restored/example_02",
@@ -89,5 +93,6 @@ def main(
     return [row.psnr_input, row.psnr]
 
 
+# %%
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(*WORDS)

@@ -18,9 +18,12 @@ from zeroair_pl.guidance import GuidanceLoss, GuidanceState
 from zeroair_pl.guidance.base import per_image_mean
 from zeroair_pl.photos.reading import load_photo
 
-HERE = Path(__file__).parent
+# In a notebook there is no file, the working folder is that of the notebook, and the arguments are the kernel's.
+HERE = Path(globals().get("__file__", "notebook")).parent
+WORDS = [] if "ipykernel" in sys.modules else sys.argv[1:]
 
 
+# %%
 class Calm(GuidanceLoss):
     """Total variation, mean √(|∇x0|² + ε²): flat areas become flatter, edges stay (Rudin, Osher & Fatemi, 1992).
 
@@ -36,6 +39,7 @@ class Calm(GuidanceLoss):
         return roughness(state.x0, self.epsilon)
 
 
+# %%
 def roughness(x: Tensor, epsilon: float = 0.0) -> Tensor:
     """(B,): mean length of the gradient of (B, 3, H, W)."""
     down = (x[..., 1:, :-1] - x[..., :-1, :-1]).square()
@@ -43,6 +47,7 @@ def roughness(x: Tensor, epsilon: float = 0.0) -> Tensor:
     return per_image_mean((down + right + epsilon**2).sqrt())  # one value for each image, never mixed over the batch
 
 
+# %%
 def main(
     photo: str | Path = HERE / "photos" / "noise_blossom.png",
     folder: str | Path = "restored/example_03",
@@ -62,5 +67,6 @@ def main(
     return found
 
 
+# %%
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(*WORDS)

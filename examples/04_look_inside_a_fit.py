@@ -19,9 +19,12 @@ from zeroair_pl.inspection.report import contact_sheet
 from zeroair_pl.photos.reading import load_photo
 from zeroair_pl.priors import Prior, UNetPrior
 
-HERE = Path(__file__).parent
+# In a notebook there is no file, the working folder is that of the notebook, and the arguments are the kernel's.
+HERE = Path(globals().get("__file__", "notebook")).parent
+WORDS = [] if "ipykernel" in sys.modules else sys.argv[1:]
 
 
+# %%
 class Watch(Callback):
     """Notes the state of the fit after each timestep: one batch of the fit is one timestep."""
 
@@ -43,6 +46,7 @@ class Watch(Callback):
         self.seen.append((f"σ = {float(state.noise):.3f}", state.x0[0].clone()))
 
 
+# %%
 def main(
     photo: str | Path = HERE / "photos" / "haze_workshop.png",
     folder: str | Path = "restored/example_04",
@@ -70,5 +74,6 @@ def main(
     return sheet
 
 
+# %%
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    main(*WORDS[:2])

@@ -17,9 +17,12 @@ import zeroair_pl
 from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.photos.formats import SUPPORTED
 
-HERE = Path(__file__).parent
+# In a notebook there is no file, the working folder is that of the notebook, and the arguments are the kernel's.
+HERE = Path(globals().get("__file__", "notebook")).parent
+WORDS = [] if "ipykernel" in sys.modules else sys.argv[1:]
 
 
+# %%
 def main(
     photos: str | Path = HERE / "photos", folder: str | Path = "restored/example_05", **settings: Any
 ) -> list[dict[str, Any]]:
@@ -54,7 +57,7 @@ def main(
     )
 
     # The files go from the workers to their place, and only the rows come here. The table of a long list may go to a
-    # place of its own as well, by write_parquet or write_csv in the place of iter_rows.
+    # place of its own as well, by write_parquet or write_csv instead of iter_rows.
     files, root = FileSystem.from_uri(_uri(photos))
     if files.get_file_info(root).type == FileType.File:
         root = str(PurePosixPath(root).parent)
@@ -67,6 +70,7 @@ def main(
     return rows
 
 
+# %%
 def write(batch: dict[str, Any], root: str, folder: str) -> dict[str, Any]:
     """Writes each restored file where its photo lies below ``root``, now below ``folder``; leaves the rows."""
     from pyarrow.fs import FileSystem
@@ -84,9 +88,11 @@ def write(batch: dict[str, Any], root: str, folder: str) -> dict[str, Any]:
     return batch
 
 
+# %%
 def _uri(place: str | Path) -> str:
     return str(place) if "://" in str(place) else os.path.abspath(place)
 
 
+# %%
 if __name__ == "__main__":
-    raise SystemExit(int(any(row["status"] == "failed" for row in main(*sys.argv[1:]))))
+    raise SystemExit(int(any(row["status"] == "failed" for row in main(*WORDS))))

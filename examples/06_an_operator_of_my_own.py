@@ -19,9 +19,12 @@ import zeroair_pl
 from zeroair_pl.degradations import Degradation, Denoise, NoiseModel, Observation, Side
 from zeroair_pl.photos.reading import load_photo
 
-HERE = Path(__file__).resolve().parent
+# In a notebook there is no file, the working folder is that of the notebook, and the arguments are the kernel's.
+HERE = Path(globals().get("__file__", "notebook")).resolve().parent
+WORDS = [] if "ipykernel" in sys.modules else sys.argv[1:]
 
 
+# %%
 def seen(y: Tensor) -> Tensor:
     """(1, 3, H, W): 1 where a Bayer sensor (R G / G B) has looked, 0 elsewhere."""
     mask = torch.zeros_like(y)
@@ -29,6 +32,7 @@ def seen(y: Tensor) -> Tensor:
     return mask
 
 
+# %%
 class OneColorEach(NoiseModel):
     """Says nothing of the colors that were not seen."""
 
@@ -36,6 +40,7 @@ class OneColorEach(NoiseModel):
         return super().variance(y, y_hat).where(seen(y) > 0, torch.inf)
 
 
+# %%
 class Bayer(Degradation):
     """y = x + n in one color of each pixel, and nothing in the other two."""
 
@@ -60,6 +65,7 @@ class Bayer(Degradation):
         return 0.15, 0.01
 
 
+# %%
 def main(
     clean: str | Path = HERE / "clean" / "haze_workshop.png",
     folder: str | Path = "restored/example_06",
@@ -74,5 +80,6 @@ def main(
     return [float(-10 * (image - truth).square().mean().log10()) for image in (start, restored.pixels)]
 
 
+# %%
 if __name__ == "__main__":
-    print("PSNR {:.2f} dB by the neighbors' means, {:.2f} dB restored".format(*main(*sys.argv[1:])))
+    print("PSNR {:.2f} dB by the neighbors' means, {:.2f} dB restored".format(*main(*WORDS)))

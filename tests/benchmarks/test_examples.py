@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -37,6 +39,24 @@ def test_each_numbered_example_is_in_the_documentation() -> None:
     assert [path.name for path in found if f"examples/{path.name}" not in page] == []
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("[0-9]*.py")), ids=lambda path: path.name[:2])
+def test_each_example_is_a_notebook(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cells in the percent format, as Jupytext, VS Code and others open them; all but the last are run as one would run
+    them there: in the folder of the notebook, without a file."""
+    monkeypatch.chdir(path.parent)
+    cells = path.read_text(encoding="utf-8").split("\n# %%\n")
+    assert len(cells) >= 3
+    assert cells[-1].startswith('if __name__ == "__main__":')
+    module = sys.modules["a_notebook"] = ModuleType("a_notebook")
+    try:
+        for cell in cells[:-1]:
+            exec(compile(cell, "<cell>", "exec", dont_inherit=True), vars(module))
+    finally:
+        del sys.modules["a_notebook"]
+    default = next(iter(inspect.signature(vars(module)["main"]).parameters.values())).default
+    assert Path(default).exists(), "what it restores is found"
+
+
 @scripts("examples/01_restore_a_photo.py")
 def test_restore_a_photo(script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     photo = crop(tmp_path / "holiday.png")
@@ -60,6 +80,12 @@ def test_an_operator_of_my_own(script: ModuleType, tmp_path: Path) -> None:
     Image.open(ROOT / "examples" / "clean" / "haze_workshop.png").crop((60, 60, 188, 188)).save(tmp_path / "clean.png")
     start, restored = script.main(tmp_path / "clean.png", tmp_path / "out")
     assert restored > start + 3
+
+
+@scripts("examples/08_how_sure.py")
+def test_how_sure(script: ModuleType, tmp_path: Path) -> None:
+    assert 0.001 < script.main(crop(tmp_path / "crop.png"), tmp_path / "out", 2) < 0.1
+    assert Image.open(tmp_path / "out" / "unsure.png").size == (96, 96)
 
 
 @scripts("examples/02_a_degradation_of_my_own.py")

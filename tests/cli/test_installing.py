@@ -53,6 +53,7 @@ def no_index() -> str:
     return "" if done.returncode == 0 else f"no package index can be asked: {done.stderr.strip()[-200:]}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", dict.fromkeys([VERSIONS[0], VERSIONS[-1]]))
 def test_every_requirement_has_a_release_for_that_python(version: str, tmp_path: Path) -> None:
     """One by one, without what they require in turn: the resolver would load gigabytes to know that."""

@@ -103,6 +103,11 @@ def test_what_auto_goes_by_is_explained(folder: Path) -> None:
         assert all(spoken["weight"] > 0 for spoken in each["speaks_for"])
         assert all(spoken["weight"] < 0 for spoken in each["speaks_against"])
     assert photo["estimated_noise"] == 0, "of a smooth picture"
+    mask = np.zeros((48, 64), np.uint8)
+    mask[:, :20] = 255
+    Image.fromarray(mask).save("left.png")
+    words = ("--mask", "left.png", "--dry-run", "--explain", "--json")
+    assert objects(run(*RESTORE, "in/a.png", *words).out)[0]["evidence"] != photo["evidence"], "of what is seen"
     told = run(*RESTORE, "in/a.png", "--explain").err
     assert "evidence: a: Haze" in told
     assert "usually" in told

@@ -121,6 +121,7 @@ def test_a_command_is_understood(line: str, folder: Path, monkeypatch: pytest.Mo
         assert outcome.err == ""
 
 
+@pytest.mark.slow
 def test_plugins_of_the_documentation(folder: Path) -> None:
     """In a process of their own: a class, once defined, would be found by all later tests."""
     lines = [line for line in COMMANDS if "my_" in line]

@@ -35,12 +35,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_every_page_is_there_and_can_be_found(site: Path) -> None:
     pages = {path.relative_to(ROOT / "docs").with_suffix(".html") for path in (ROOT / "docs").rglob("*.md")}
     front = (site / "index.html").read_text(encoding="utf-8")
     assert [page for page in pages if not (site / page).is_file() or str(page) not in front] == []
 
 
+@pytest.mark.slow
 def test_nothing_is_loaded_from_a_network(site: Path) -> None:
     loaded = {
         next(filter(None, found.groups()))
@@ -51,6 +53,7 @@ def test_nothing_is_loaded_from_a_network(site: Path) -> None:
     assert [name for name in loaded if "//" in name and not name.strip("\"'").startswith("data:")] == []
 
 
+@pytest.mark.slow
 def test_the_reference_shows_docstrings(site: Path) -> None:
     page = (site / "reference" / "degradations.html").read_text(encoding="utf-8")
     for text in ("proximal", "initialize", "Haze", "The contract"):

@@ -13,9 +13,8 @@ import pytest
 from PIL import Image
 
 from helpers.command import TOY, save_toy
-from zeroair_pl import console, restore
+from zeroair_pl import restore
 from zeroair_pl.cli import main
-from zeroair_pl.inspection.progress import ListProgress
 
 ROOT = Path(__file__).parents[2]
 posix = pytest.mark.skipif(os.name != "posix", reason="a shell closes the streams")
@@ -110,15 +109,3 @@ def test_in_a_script_too(photo: Path, name: str, stream: str, monkeypatch: pytes
     rows = restore("in", "denoise", out="ö", **settings).rows
     assert [row.status for row in rows] == ["restored"]
     assert getattr(sys, name) is given
-
-
-def test_silence_is_this_threads_alone(capsys: pytest.CaptureFixture[str]) -> None:
-    before = sys.stdout, sys.stderr
-    with console.silence():
-        console.show("nothing")
-        console.tell("nothing")
-        with ListProgress(1) as progress:
-            progress.print("nothing")
-        assert (sys.stdout, sys.stderr) == before
-    console.show("something")
-    assert capsys.readouterr() == ("something\n", "")

@@ -19,6 +19,8 @@ from zeroair_pl.errors import ConfigError
 from zeroair_pl.jobs.ranks import Rank
 from zeroair_pl.jobs.workers import Workers
 
+pytestmark = pytest.mark.slow  # processes that load torch
+
 ROOT = Path(__file__).parents[2]
 WORDS = ["--images", "in", "--degradation", "Noise", "--prior", "helpers.company.Company", "--sampling.steps", "2"]
 WORDS += ["--strips", "false", "--tensorboard", "false", "--trainer.accelerator", "cpu"]

@@ -29,6 +29,7 @@ def open_files() -> int:
     return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Truncated File Read")  # of Pillow, on how the test looks at the files
 def test_the_hostile_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -20,7 +20,7 @@ from helpers.reports import Page
 WORDS = ["--images", "in", "--out", "out", "--degradation", "Haze", "--prior", "helpers.toys.ToyPrior"]
 WORDS += ["--sampling.steps", "2", "--tensorboard", "false", "--save_maps"]
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="runs are forked")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reason="runs are forked")]
 
 
 @pytest.fixture(scope="module")

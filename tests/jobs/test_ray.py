@@ -16,6 +16,8 @@ import pytest
 import zeroair_pl
 from helpers.command import save_toy, scripts
 
+pytestmark = pytest.mark.slow  # processes that load torch
+
 ROOT = Path(__file__).parents[2]
 EXAMPLE = "examples/05_map_over_ray_data.py"
 TOY: dict[str, Any] = {"prior": "helpers.toys.ToyPrior", "sampling": {"steps": 2}}

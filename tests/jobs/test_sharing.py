@@ -30,6 +30,8 @@ from zeroair_pl.jobs.records import Row
 from zeroair_pl.jobs.sharing import Share
 from zeroair_pl.photos.finding import Source
 
+pytestmark = pytest.mark.slow  # processes that load torch
+
 ROOT = Path(__file__).parents[2]
 WORDS = ["--images", "in", "--degradation", "Noise", "--trainer.accelerator", "cpu", "--batch", "1", *TOY]
 WORDS += ["--prior", "helpers.company.Company"]

@@ -22,6 +22,7 @@ What happened to the photos
                           or a file; several are layered. Without one it is auto.
   --degradation KIND      a kind by itself: Haze, LowLight, ...; 'plugins list' shows all
   --strength S            share of the correction, from 0 (none) to 1 (default: 1.0)
+  --mask FILE             where to work: white; elsewhere a photo stays; or a folder of masks
   --missing FILE          a mask, white where a pixel is missing; or a folder of masks
   --kernel FILE           a blur kernel; or a folder of kernels
   --sampling.steps N      noise levels; fewer are faster (default: 16)
@@ -36,7 +37,8 @@ What is said and drawn
   --quiet, --verbose      errors only; each photo's way and seconds
   --json                  an object for each photo on standard output
   --save-maps [npz]       write what was learned, as pictures or arrays
-  --report false, --strips false, --tensorboard false    no page of all photos; no before/after pictures; no logs
+  --report false, --strips false, --tensorboard false
+                          no page of all photos, no before/after pictures, no logs
 
 Examples
   {restore} night.jpg holiday/ --out clear

@@ -12,15 +12,17 @@ from typing import Any
 import torch
 
 from zeroair_pl import console
-from zeroair_pl.commands.speaking import Speech, say_object
+from zeroair_pl.commands.speaking import Speech, say_object, seen
 from zeroair_pl.degradations import Degradation
 from zeroair_pl.inspection.progress import one_line
 from zeroair_pl.jobs.job import Job
 from zeroair_pl.jobs.records import Row, Status
-from zeroair_pl.jobs.task import Task, own_fault
+from zeroair_pl.jobs.task import Task, found_in_words, own_fault
 from zeroair_pl.method.first_look import FirstLook
 from zeroair_pl.method.large import is_large, shrunk_side, working_size
+from zeroair_pl.method.settings import Method
 from zeroair_pl.photos.finding import Source
+from zeroair_pl.photos.photo import Photo
 from zeroair_pl.priors.base import Prior
 from zeroair_pl.tensors.modes import own_modes
 from zeroair_pl.tensors.per_image import build_per_image
@@ -39,14 +41,12 @@ class Forecast:
         row: as in the table, with the status ``planned``, ``skipped`` or ``failed``; kind and noise level are those of
             the start of the fit.
         output: where the result would go.
-        found: why ``auto`` takes it for that kind, and how much of it.
         seconds: an estimate for this machine, of the fit.
         bytes: an estimate of the output's size.
     """
 
     row: Row
     output: str = ""
-    found: str = ""
     seconds: float | None = None
     bytes: int | None = None
 
@@ -56,7 +56,7 @@ class Forecast:
             return f"would fail: {row.reason}"
         if row.status == "skipped":
             return f"would skip: {row.input} (finished: {row.output})"
-        what = f"{row.kind}{f' ({self.found})' if self.found else ''}, noise {row.noise_level:.3f}"
+        what = f"{row.kind or 'unchanged'} ({row.found}), noise {row.noise_level or 0:.3f}"
         estimate = f"about {self.seconds:.1f} s and {(self.bytes or 0) / 1e6:.1f} MB"
         return f"would restore: {row.input} -> {self.output}: {row.width}x{row.height} px, {what}; {estimate}"
 
@@ -73,7 +73,7 @@ def forecast(job: Job, sources: Sequence[Source], speech: Speech) -> list[Row]:
             one = _planned(job, task, pace)
         found.append(one)
         if speech.json:
-            estimate = {"found": one.found, "estimated_seconds": one.seconds, "estimated_bytes": one.bytes}
+            estimate = {"estimated_seconds": one.seconds, "estimated_bytes": one.bytes}
             say_object("photo", **{**asdict(one.row), "output": one.output or one.row.output, **estimate, **more})
         elif one.row.status == "failed" or not speech.quiet:
             (console.tell if speech.quiet else console.show)(one_line(str(one)))
@@ -86,41 +86,45 @@ def _planned(job: Job, task: Task, pace: list[float]) -> Forecast:
     assert photo is not None
     assert plan is not None
     assert path is not None
-    height, width = photo.size
     with own_fault(task), own_modes(), torch.no_grad():
         if job.outputs.folder.exists():
             job.outputs.require_room(task.source)
+        if not task.to_fit:  # only its strength is another one
+            return Forecast(replace(task.row, status="planned"), str(path), 0.0, task.source.path.stat().st_size)
         prior = plan.method.prior.to(job.device)
         if not pace:
             pace.append(_pace(prior, job.device))
-        large = is_large(photo.pixels[None], plan.method)
-        pixels = height * width
+        part = seen(photo)
+        large = is_large(part.pixels[None], plan.method)
+        pixels = part.pixels[0].numel()
         passes = float(job.steps + LOOKS)
         if large:
             passes = passes * plan.method.sampling.working_pixels / pixels + FULL
-        phi = _started(job, task, large)
-        row = replace(task.row, kind=phi.kind, noise_level=float(phi.noise_level().mean()))
-        size = round(task.source.path.stat().st_size * (phi.shape(photo.pixels[None])[0] / height) ** 2)
+        phi = _started(plan.method, part, task.source.path.name, large)
+        sigma = float(phi.noise_level().mean())
+        row = replace(
+            task.row,
+            kind="" if phi.untouched else phi.kind,
+            amount=float(phi.amount) if phi.reason and not phi.untouched else None,
+            found=found_in_words(phi, sigma),
+            noise_level=sigma,
+        )
+        size = round(task.source.path.stat().st_size * (phi.shape(photo.pixels[None])[0] / photo.size[0]) ** 2)
         return Forecast(
             replace(row, status="planned"),
             str(path),
-            phi.reason,
             passes * pace[0] * pixels * BESIDE,
             size,
         )
     return Forecast(task.row)
 
 
-def _started(job: Job, task: Task, large: bool) -> Degradation:
+def _started(method: Method, photo: Photo, name: str, large: bool) -> Degradation:
     """The photo's degradation at the start of its fit, which is where ``auto`` decides."""
-    photo, plan = task.photo, task.plan
-    assert photo is not None
-    assert plan is not None
-    method, y = plan.method, photo.pixels[None]
-    small = working_size(y, method.sampling.working_pixels) if large else y
-    phi: Degradation = build_per_image(method.fresh, [task.source.path.name], method.seed, "degradation").first
-    side = shrunk_side(photo.side, y, method.sampling.working_pixels) if large else photo.side
-    phi.initialize(small, side, FirstLook(method.prior))
+    y, pixels = photo.pixels[None], method.sampling.working_pixels
+    phi: Degradation = build_per_image(method.fresh, [name], method.seed, "degradation").first
+    side = shrunk_side(photo.side, y, pixels) if large else photo.side
+    phi.initialize(working_size(y, pixels) if large else y, side, FirstLook(method.prior))
     return phi
 
 

@@ -35,6 +35,7 @@ from zeroair_pl.jobs.sharing import restore_list
 from zeroair_pl.jobs.showing import Report
 from zeroair_pl.jobs.task import Task
 from zeroair_pl.jobs.workers import end_with_parent
+from zeroair_pl.method.display import table_html
 from zeroair_pl.method.restoration import Modelling
 from zeroair_pl.method.sampling import Guidance
 from zeroair_pl.method.settings import Sampling
@@ -240,6 +241,12 @@ class Results:
     def exit_status(self) -> int:
         """0, or 1 if a photo could not be restored, or not be scored, or the table not be written."""
         return int(bool(self.trouble) or any(row.status == "failed" or row.reason for row in self.rows))
+
+    def _repr_html_(self) -> str:
+        """The table, for notebooks."""
+        columns = ("name", "status", "kind", "found", "noise_level", "seconds", "psnr", "output", "reason", "note")
+        used = [name for name in columns if any(getattr(row, name) not in (None, "") for row in self.rows)]
+        return table_html(used, ([getattr(row, name) for name in used] for row in self.rows), str(self.folder))
 
 
 def _never_finished(sources: list[Source], outputs: Outputs) -> list[Row]:

@@ -21,6 +21,8 @@ from zeroair_pl.jobs.job import Job
 from zeroair_pl.jobs.outputs import Outputs
 from zeroair_pl.jobs.records import Row, Status
 from zeroair_pl.jobs.task import Task
+from zeroair_pl.photos.masking import view_of
+from zeroair_pl.photos.photo import Photo
 
 # Settings of restore that decide what is said and none of what is made; the folder's config.yaml has none of them.
 MANNERS = ("json", "verbose", "explain", "dry_run", "preview")
@@ -66,11 +68,12 @@ class Speech:
             say(f"seconds: {name}: {seconds_in_words(spent)}")
             found["phases"] = dict(spent)
         if self.explain and task.photo is not None:
-            heard = evidence(task.photo.pixels[None])
+            y = seen(task.photo).pixels[None]
+            heard = evidence(y)
             found["evidence"] = [asdict(each) for each in heard]
             for each in heard:
                 say(f"evidence: {name}: {each}")
-            found["estimated_noise"] = estimate_noise_level(task.photo.pixels[None])
+            found["estimated_noise"] = estimate_noise_level(y)
             say(f"evidence: {name}: noise {found['estimated_noise']:.4f} in the flattest parts")
         return found
 
@@ -103,6 +106,12 @@ class Speech:
                 table=str(outputs.results),
                 error=outputs.trouble,
             )
+
+
+def seen(photo: Photo) -> Photo:
+    """What a fit sees of a photo: of one with a mask, a part."""
+    view = view_of(photo)
+    return photo if view is None else view.photo
 
 
 def say_object(kind: str, /, **fields: Any) -> None:

@@ -193,7 +193,7 @@ class Job:
         output = task.path.relative_to(self.outputs.folder).as_posix()
         files = {output: full if task.unchanged else share_of(task.path, full, photo, strength, own)}
         others, notes = pictures_of(self.outputs, self.wanted, task, photo, files[output])
-        if task.unchanged and full != own:
+        if task.unchanged and full != own and self.prepare is _as_it_is:
             task.row = replace(task.row, note="; ".join(filter(None, [task.row.note, task.no_copy()])))
         if strength != 1 and not task.unchanged:
             others[name_of(self.outputs.sidecars, source.name)] = full

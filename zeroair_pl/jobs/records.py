@@ -260,8 +260,5 @@ def digest(depends: dict[str, Any]) -> str:
 
 def hash_file(path: Path) -> str:
     """SHA-256 of a file's bytes."""
-    found = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            found.update(block)
-    return found.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -70,7 +70,7 @@ class Task:
             note="; ".join(filter(None, [note, "" if self.unchanged else self._lost()])),
             kind="" if self.unchanged else phi.kind,
             amount=float(phi.amount) if phi.reason and not self.unchanged else None,
-            found=_found(phi, sigma),
+            found=found_in_words(phi, sigma),
             noise_level=sigma,
             nfe=result.nfe[0],
             seconds=result.seconds,
@@ -87,7 +87,7 @@ class Task:
         return f"not kept: {', '.join(lost)}" if lost else ""
 
 
-def _found(phi: Degradation, sigma: float) -> str:
+def found_in_words(phi: Degradation, sigma: float) -> str:
     """What was found, in words."""
     noise = f"noise of {255 * sigma:.1f} of 255"
     if phi.untouched:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.method.blending import mixed, share_of
+from zeroair_pl.method.display import restored_html
 from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.photos.formats import SUFFIXES
 from zeroair_pl.photos.masking import weights
@@ -133,3 +134,18 @@ class Restored:
         data = io.BytesIO()
         picture.save(data, "PNG")
         return data.getvalue()
+
+    def _repr_html_(self) -> str:
+        """The photo before and after, with a divider to drag, and what was learned, for notebooks."""
+        return restored_html(self.photo.pixels, self.pixels, self._facts(), self.diagnostics)
+
+    def _facts(self) -> dict[str, str]:
+        return {
+            self.name: self.kind or "unchanged",
+            "found": self.reason,
+            "strength": f"{self.strength:g}",
+            "noise": f"{255 * self.noise_level:.1f}/255",
+            "passes of the prior": str(self.nfe),
+            "seconds": f"{self.seconds:.1f}",
+            "note": self.note,
+        }

@@ -130,14 +130,11 @@ def _verify(source: Path, checksum: str | None) -> str:
     size, expected = (size, known) if checksum is None else (None, checksum.strip().lower())
     if size not in (None, source.stat().st_size):  # a partial download, found without reading it
         raise ConfigError(f"{source} has {source.stat().st_size:,} bytes, expected {size:,}; download it again")
-    digest = hashlib.sha256()
     try:
         with source.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
+            found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ConfigError(f"{source} cannot be read: {error}") from error
-    found = digest.hexdigest()
     if expected not in (None, found):
         raise ConfigError(
             f"{source} has sha256 {found}, expected {expected}; it is damaged or another file of that name"

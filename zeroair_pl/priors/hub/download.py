@@ -139,14 +139,12 @@ def _verify(part: Path, url: str, size: int | None, sha256: str | None) -> None:
         raise ConfigError(f"{url} gave {found:,} bytes, expected {size:,}; they are deleted")
     if sha256 is None:
         return
-    digest = hashlib.sha256()
     with part.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    if digest.hexdigest() != sha256:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != sha256:
         part.unlink()
         raise ConfigError(
-            f"{url} has sha256 {digest.hexdigest()}, expected {sha256}. What was downloaded is damaged or another "
+            f"{url} has sha256 {digest}, expected {sha256}. What was downloaded is damaged or another "
             "file, and is deleted; the same command downloads it again"
         )
 
