@@ -57,7 +57,7 @@ def main(
     )
 
     # The files go from the workers to their place, and only the rows come here. The table of a long list may go to a
-    # place of its own as well, by write_parquet or write_csv in the place of iter_rows.
+    # place of its own as well, by write_parquet or write_csv instead of iter_rows.
     files, root = FileSystem.from_uri(_uri(photos))
     if files.get_file_info(root).type == FileType.File:
         root = str(PurePosixPath(root).parent)

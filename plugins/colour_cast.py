@@ -1,4 +1,4 @@
-"""The colour of the light: photos that are too yellow, too blue or too green all over."""
+"""The color of the light: photos that are too yellow, too blue or too green all over."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ColourCast(Degradation):
     stays as it is.
 
     Args:
-        trust: share of the colour of the photo's mean that is taken for the light's, 0 to 1.
+        trust: share of the color of the photo's mean that is taken for the light's, 0 to 1.
     """
 
     pointwise = True
@@ -29,7 +29,7 @@ class ColourCast(Degradation):
 
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
         super().initialize(y, side, denoise)
-        mean = y.mean((2, 3), keepdim=True) + 1e-3  # black, too, has a colour then
+        mean = y.mean((2, 3), keepdim=True) + 1e-3  # black, too, has a color then
         self.register_buffer("log_gain_start", self.trust * (mean / mean.mean()).clamp(0.2, 5).log())
         self.log_gain = nn.Parameter(self.log_gain_start.clone())
 

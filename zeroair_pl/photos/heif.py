@@ -1,6 +1,6 @@
 """HEIC, AVIF and JPEG XL: read, and written as a JPEG, or as a PNG where a JPEG could not hold the photo.
 
-Few programs open them, and nothing that is at hand writes all of them without loss. A JPEG holds what a phone's HEIC
+Few programs open them, and no available library writes all of them without loss. A JPEG holds what a phone's HEIC
 has (8 bits, profile, EXIF, XMP). A PNG takes more than 8 bits, alpha, colors that only its chunk cICP can tell, and
 all of JPEG XL, which may have been lossless.
 """

@@ -1,7 +1,7 @@
 """Which files of a folder this program wrote: no other file there is ever replaced or removed.
 
 ``FOLDER/.zeroair/written/NAME.sha256`` holds the digest of what this program last wrote to ``FOLDER/NAME``. A file with
-another content belongs to somebody else: it was there before, or was edited since. The files of a photo are remembered
+other content belongs to the user: it was there before, or was edited since. The files of a photo are remembered
 in its own record (see ``sidecars``), by the same rule.
 """
 
@@ -44,7 +44,7 @@ class OwnFiles:
                 self._depth -= 1
 
     def check(self, names: Iterable[str]) -> None:
-        """Refuses to begin where a file of somebody else has one of these names.
+        """Refuses to begin if a file of the user has one of these names.
 
         Raises:
             ConfigError: naming the file, and what to do.
@@ -58,7 +58,7 @@ class OwnFiles:
         return self._note(name).is_file()
 
     def ours(self, name: str) -> bool:
-        """Whether the file may be replaced: there is none, or it is what this program wrote."""
+        """Whether the file may be replaced: it does not exist, or has the content that this program wrote."""
         path = self.folder / name
         return not os.path.lexists(path) or digest_of(path) in self._digests(name)
 
@@ -66,7 +66,7 @@ class OwnFiles:
         """Writes the file in one step, and remembers it.
 
         Raises:
-            InputError: a file of somebody else has that name, or it cannot be written.
+            InputError: a file of the user has that name, or it cannot be written.
         """
         with self.turn():
             try:
