@@ -16,7 +16,6 @@ from zeroair_pl.degradations import Auto, Denoise, Haze, LowLight, Noise, Underw
 from zeroair_pl.degradations.auto import trusted
 from zeroair_pl.degradations.noise_level import estimate_noise_level, matched_noise_level
 from zeroair_pl.degradations.picture import picture
-from zeroair_pl.degradations.recognition import steep
 from zeroair_pl.method.first_look import FirstLook
 from zeroair_pl.method.fit import fit
 
@@ -68,7 +67,7 @@ def test_a_little_more_of_it_changes_a_little(name: str, kind: str) -> None:
         y = torch.lerp(x, DONE_TO[kind](x), float(share))
         phi = started(y)
         now = phi.invert(y).clamp(0, 1).detach()
-        assert before is None or psnr(now, before) > (14 if kind == "LowLight" else 22)  # a flip: 7 to 12
+        assert before is None or psnr(now, before) > (14 if kind == "LowLight" else 17)  # a flip: 7 to 12
         before = now
         amounts.append(float(phi.amount) if phi.kind == kind else 0.0)
     assert amounts[0] < 0.1
@@ -241,14 +240,3 @@ def test_a_high_key_photo_is_not_veiled() -> None:
     white[..., :60, :] = 0.97
     assert Haze.severity(veiled) > 0.9
     assert Haze.severity(white) < 0.05
-
-
-def test_what_is_doubtful_changes_little_and_what_is_likely_nearly_all() -> None:
-    ways = [-0.1, 0.0, 0.2, 0.5, 0.8, 1.0, 1.5]
-    found = [steep(way) for way in ways]
-    assert found == sorted(found)
-    assert found[:2] == [0, 0]
-    assert found[2] < 0.02
-    assert found[3] == 0.5
-    assert found[4] > 0.98
-    assert found[5:] == [1, 2.25]

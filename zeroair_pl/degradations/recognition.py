@@ -1,9 +1,9 @@
 """How much haze, darkness or water a photo shows, from its statistics.
 
 For each family a logistic model: z = b + Σ w·(value − usual)/spread over statistics of the photo, the log-odds that the
-family's work is on it. The severity follows how far z is on the way from ``zero`` to ``full``, steeply in the middle:
-what is doubtful changes a photo little, and what is likely is corrected nearly in full. Haze has two models: fog that
-grows with the distance, and a veil that is the same everywhere.
+family's work is on it. The severity is the square of how far z is on the way from ``zero`` to ``full``: what is
+doubtful changes a photo little. Haze has two models: fog that grows with the distance, and a veil that is the same
+everywhere, of which half the way counts for half.
 
 The numbers below were fit once to photos of these kinds and to composed ones; docs/method.md says how.
 Nothing here is learned when a photo is restored.
@@ -20,7 +20,6 @@ from zeroair_pl.degradations.picture import looked_at
 from zeroair_pl.degradations.statistics import statistics
 
 MOST = 3  # statistics that are named
-STEEP = 3
 FAR = 4.0  # spreads from the usual, beyond which a statistic says no more: none decides alone
 
 
@@ -36,6 +35,7 @@ class Model:
         terms: for each statistic its usual value, its spread among photos, and w.
         colored: ``tones`` up to which a photo counts as grey or toned, which is meant and left alone, and from which on
             as one in colors. Without them, color is not asked for.
+        even: the severity is ½ in the middle of the way, not ¼.
     """
 
     what: str
@@ -44,6 +44,7 @@ class Model:
     full: float
     terms: dict[str, tuple[float, float, float]]
     colored: tuple[float, float] | None = None
+    even: bool = False
 
     def parts(self, values: dict[str, float]) -> dict[str, float]:
         """What each statistic adds to z."""
@@ -107,18 +108,16 @@ def _ramp(value: float, zero: float, full: float) -> float:
     return min(1.0, max(0.0, (value - zero) / (full - zero)))
 
 
-def steep(way: float) -> float:
-    """The severity for a share of the way from ``zero`` to ``full``: w³/(w³ + (1 − w)³), a Hill curve, ½ in the middle;
-    from ``full`` on the square of the way, 1 and more."""
-    if way >= 1:
-        return way * way
-    w = max(0.0, way)
-    return w**STEEP / (w**STEEP + (1 - w) ** STEEP)
+def _share(way: float, even: bool) -> float:
+    """The severity for a share of the way from ``zero`` to ``full``: its square, or a smooth step up to 1."""
+    way = max(0.0, way)
+    return way * way * (3 - 2 * way) if even and way < 1 else way * way
 
 
 def _find(model: Model, values: dict[str, float]) -> Finding:
     parts = model.parts(values)
-    share = steep((model.bias + sum(parts.values()) - model.zero) / (model.full - model.zero))
+    z = model.bias + sum(parts.values())
+    share = _share((z - model.zero) / (model.full - model.zero), model.even)
     if model.colored:
         share *= _ramp(values["tones"], *model.colored)
     told = [name for name in sorted(parts, key=lambda name: -parts[name])[:MOST] if parts[name] > 0]
@@ -146,7 +145,7 @@ FOG = Model(
     },
 )  # fmt: skip
 VEIL = Model(
-    what="an even veil", colored=(0.006, 0.016), bias=-5.62, zero=-0.5, full=0.5,
+    what="an even veil", colored=(0.006, 0.016), even=True, bias=-5.62, zero=-0.7, full=0.7,
     terms={
         "dark_textured_10": (0.0602, 0.0668, 1.32),
         "lifted_range": (0.164, 0.491, 1.13),
