@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
+import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
+import yaml
 
 from helpers.command import run, save_toy
 from zeroair_pl.config.commands import prepare, read
@@ -143,6 +147,13 @@ def test_plugins_of_the_documentation(folder: Path) -> None:
 )
 def test_python_is_python(block: Block) -> None:
     compile(block.text, block.page.name, "exec")
+
+
+def test_other_blocks_are_well_formed() -> None:
+    read: dict[str, Callable[[str], Any]] = {"yaml": yaml.safe_load, "toml": tomllib.loads, "json": json.loads}
+    for block in BLOCKS:
+        assert block.language in {"sh", "python", "bibtex", *read}, f"{block.page.name}: {block.language}"
+        read.get(block.language, str)(block.text)
 
 
 @pytest.mark.parametrize("page", ["README.md", "python.md"])
