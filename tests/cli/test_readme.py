@@ -184,7 +184,7 @@ def test_files_in_commands_exist() -> None:
 
 def test_make_targets_exist() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     assert {"help", "demo", "test", "clean"} <= targets
     named = {words[1] for words in map(str.split, LINES) if words[:1] == ["make"]}
     assert {"demo", "test"} <= named <= targets
