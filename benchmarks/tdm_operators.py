@@ -4,8 +4,8 @@
 
 Clean photos, by default those of the examples, are blurred, compressed, rained on, specked, or darkened in the corners.
 Of each operator, the error of what is found is printed when φ has only looked at the photo (start) and at the end of
-the fit, and the PSNR of the photo as it is, restored, and restored with what the start says (no step of ``learn``). Where
-start and end are the same, nothing is learned by the passes of the prior. Writes benchmarks/results/tdm_operators.json.
+the fit, and the PSNR of the photo as it is, restored, and restored without a step of ``learn``. Where start and end are
+the same, nothing is learned by the passes of the prior. Writes benchmarks/results/tdm_operators.json.
 """
 
 from __future__ import annotations
