@@ -46,7 +46,7 @@ def main(
 
     # Each worker builds its Restorer once, with the prior, and keeps it for all its batches. A GPU has one worker; on
     # CPUs each worker computes with one core. Only half of it is reserved: reading and writing need a share too, and
-    # would wait for ever if workers held all there is.
+    # would wait forever if workers reserved all cores.
     restored = found.map_batches(
         zeroair_pl.Restorer,
         fn_constructor_kwargs={"config": "auto", "sampling": {"steps": 8}, **settings},
@@ -57,7 +57,7 @@ def main(
     )
 
     # The files go from the workers to their place, and only the rows come here. The table of a long list may go to a
-    # place of its own as well, by write_parquet or write_csv in the place of iter_rows.
+    # place of its own as well, by write_parquet or write_csv instead of iter_rows.
     files, root = FileSystem.from_uri(_uri(photos))
     if files.get_file_info(root).type == FileType.File:
         root = str(PurePosixPath(root).parent)

@@ -19,9 +19,13 @@ from torch import Tensor
 
 import zeroair_pl
 
-PHOTO = Path(__file__).resolve().parent / "photos" / "noise_blossom.png"
+# In a notebook there is no file, the working folder is that of the notebook, and the arguments are the kernel's.
+FILE = Path(globals().get("__file__", "07_a_denoiser_of_my_own.py")).resolve()
+PHOTO = FILE.parent / "photos" / "noise_blossom.png"
+WORDS = [] if "ipykernel" in sys.modules else sys.argv[1:]
 
 
+# %%
 def wiener(x: Tensor, sigma: Tensor) -> Tensor:
     """m + v/(v + σ²)·(x − m) with the mean m and the variance v of the clean photo around each pixel.
 
@@ -40,13 +44,15 @@ def wiener(x: Tensor, sigma: Tensor) -> Tensor:
     return found
 
 
+# %%
 def around(x: Tensor, side: int) -> Tensor:
     """The mean over a square window."""
     return F.avg_pool2d(F.pad(x, [side // 2] * 4, mode="replicate"), side, stride=1)
 
 
+# %%
 def main(photo: Path = PHOTO, out: Path = Path("restored/my_denoiser"), **settings: Any) -> Path:
-    prior = {"class_path": "UNetPrior", "init_args": {"path": f"{Path(__file__).resolve()}:wiener"}}
+    prior = {"class_path": "UNetPrior", "init_args": {"path": f"{FILE}:wiener"}}
     method = zeroair_pl.Method.from_config("denoise", prior=prior, **settings)
     levels = torch.tensor([5.0, 25.0, 50.0]) / 255
     pairs = zip(method.prior.rmse(levels).tolist(), levels.tolist(), strict=True)
@@ -56,5 +62,6 @@ def main(photo: Path = PHOTO, out: Path = Path("restored/my_denoiser"), **settin
     return restored.save(out / f"{photo.stem}.png")
 
 
+# %%
 if __name__ == "__main__":
-    print(f"restored: {main(*(Path(word) for word in sys.argv[1:]))}")
+    print(f"restored: {main(*(Path(word) for word in WORDS))}")

@@ -1,4 +1,4 @@
-"""The colour of the light: photos that are too yellow, too blue or too green all over."""
+"""The color of the light: photos that are too yellow, too blue or too green all over."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from zeroair_pl.ranges import Range
 class ColourCast(Degradation):
     """A wrong white balance, y_c = g_c·x_c + n, with one gain g_c for each channel (von Kries, 1902).
 
-    Starts from a grey world (Buchsbaum, 1980), trusted in part, since photos of lawns are green; the mean brightness
+    Starts from a gray world (Buchsbaum, 1980), trusted in part, since photos of lawns are green; the mean brightness
     stays as it is.
 
     Args:
-        trust: share of the colour of the photo's mean that is taken for the light's, 0 to 1.
+        trust: share of the color of the photo's mean that is taken for the light's, 0 to 1.
     """
 
     pointwise = True
@@ -29,7 +29,7 @@ class ColourCast(Degradation):
 
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
         super().initialize(y, side, denoise)
-        mean = y.mean((2, 3), keepdim=True) + 1e-3  # black, too, has a colour then
+        mean = y.mean((2, 3), keepdim=True) + 1e-3  # black, too, has a color then
         self.register_buffer("log_gain_start", self.trust * (mean / mean.mean()).clamp(0.2, 5).log())
         self.log_gain = nn.Parameter(self.log_gain_start.clone())
 

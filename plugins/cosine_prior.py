@@ -22,10 +22,10 @@ MEASURED = Calibration(
 
 
 class CosinePrior(Prior):
-    """Denoising by cosines (Yu & Sapiro, "DCT image denoising", IPOL 2011), with the noise level that it is told.
+    """Denoising by cosines (Yu & Sapiro, "DCT image denoising", IPOL 2011), with the given noise level.
 
     The channels are decorrelated by the cosine transform of their three values. Every 8×8 patch loses its cosine
-    coefficients below 3 standard deviations of the noise, but for its mean; what is left is drawn to mid-grey by the
+    coefficients below 3 standard deviations of the noise, except its mean; the rest is drawn to mid-gray by the
     rule of Wiener; and each pixel is the average of the 64 patches that it lies in.
     """
 
@@ -48,9 +48,9 @@ class CosinePrior(Prior):
 
 def _denoised(x: Tensor, noise: Tensor) -> Tensor:
     """The clean estimate of (1, 3, H, W) with white noise of the standard deviation ``noise``, (1, 1, 1, 1)."""
-    colours, basis = cosines(3).to(x), cosines(SIDE).to(x)
+    colors, basis = cosines(3).to(x), cosines(SIDE).to(x)
     edge = SIDE - 1
-    rotated = F.pad(torch.einsum("ij,bjhw->bihw", colours, x), [edge] * 4, mode="reflect")[0]
+    rotated = F.pad(torch.einsum("ij,bjhw->bihw", colors, x), [edge] * 4, mode="reflect")[0]
     total, weight = torch.zeros_like(rotated), torch.zeros_like(rotated[:1])
     believed = 1 / (1 + (noise[0] / (BRIGHTNESS * SIDE)).square())
     for top in range(SIDE):
@@ -66,7 +66,7 @@ def _denoised(x: Tensor, noise: Tensor) -> Tensor:
             total[place] += (basis.T @ kept @ basis).transpose(2, 3).reshape(3, rows * SIDE, columns * SIDE)
             weight[place] += 1
     inner = (believed * total / weight)[:, edge:-edge, edge:-edge]
-    return torch.einsum("ji,jhw->ihw", colours, inner)[None]
+    return torch.einsum("ji,jhw->ihw", colors, inner)[None]
 
 
 def cosines(side: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""What is said to a person, on whatever streams there are; and a progress bar for one long job.
+"""Text for people, on the streams that exist; and a progress bar for one long job.
 
 A stream may be missing (a service, ``pythonw``, ``2>&-``), closed, or unable to show a letter. None of these is a
 reason to fail: what matters is in files.
@@ -16,8 +16,8 @@ _LOST: list[OSError] = []
 
 
 def show(text: str, end: str = "\n", flush: bool = False) -> None:
-    """A line on standard output, for what was asked for; with ``flush`` at once, since somebody waits for it. Where it
-    cannot be written, as on a full disk, ``lost`` says so: work that is done stays done.
+    """A line on standard output, for results; with ``flush`` it appears at once. If it cannot be written, as on a full
+    disk, ``lost`` returns the error: the work itself is done.
 
     Raises:
         BrokenPipeError: whoever read it is gone.
@@ -58,13 +58,13 @@ def _print(file: TextIO, text: str, end: str = "\n", flush: bool = False) -> OSE
 
 
 def _shown(file: TextIO, text: str) -> str:
-    """With escapes in the place of letters that the stream cannot show."""
+    """The text with escapes for letters that the stream cannot show."""
     encoding = getattr(file, "encoding", None) or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def stream(name: Literal["stdout", "stderr"]) -> TextIO:
-    """That stream of the process; one that forgets everything where there is none."""
+    """That stream of the process; if there is none, one that drops all text."""
     found: TextIO | None = getattr(sys, name)
     return _Nowhere() if found is None or found.closed else found
 

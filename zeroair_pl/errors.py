@@ -58,7 +58,7 @@ def show(error: BaseException) -> None:
 
 
 def describe(error: Exception) -> str:
-    """One line on an error nobody expected, with the place in the innermost file that is not a library's: a plugin's,
+    """One line on an unexpected error, with its place in the innermost file that is not a library's: a plugin's,
     most often."""
     show(error)
     frames = traceback.extract_tb(error.__traceback__)

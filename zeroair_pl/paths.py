@@ -9,7 +9,7 @@ from pathlib import Path
 def at_home(name: str | Path) -> Path:
     """``~/x`` and ``~user/x`` in the home folder of this person or of that user, everything else as it is.
 
-    A name may also begin with ``~``: what exists under this very name is meant, and so is a name that begins with
+    A name may also begin with ``~``: a file with exactly that name comes first, and so does a name that begins with
     ``./``, or with a user who is not known, as in a shell.
     """
     path = Path(name)
@@ -17,7 +17,7 @@ def at_home(name: str | Path) -> Path:
         return path
     try:
         return path.expanduser()
-    except RuntimeError:  # no such user, or nobody knows where home is
+    except RuntimeError:  # no such user, or the home folder is unknown
         return path
 
 

@@ -1,4 +1,4 @@
-"""Ranges of settings, declared where a parameter is defined and checked whoever calls.
+"""Ranges of settings, declared where a parameter is defined, and checked in every call.
 
     class Haze(Degradation):
         def __init__(self, strength: Annotated[float, Range(0, 1)] = 0.88) -> None: ...
@@ -26,7 +26,7 @@ Checked = TypeVar("Checked", bound=Callable[..., Any])
 class Range:
     """The finite numbers from ``low`` to ``high``; ``above`` leaves ``low`` itself out.
 
-    Of a list or a dataclass, each number is meant; what is no number, such as ``None``, passes.
+    In a list or a dataclass each number is checked; what is not a number, such as ``None``, passes.
     """
 
     low: float

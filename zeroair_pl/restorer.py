@@ -1,4 +1,4 @@
-"""Restores photos that are no files: encoded photos in memory in, encoded photos and their rows out."""
+"""Restores photos in memory: encoded photos in, encoded photos and their rows out."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NEEDED = ("path", "bytes")
 _COLUMNS = {
     name: kind for name, kind in get_type_hints(Row).items() if name != "input" and name[:4] not in ("psnr", "ssim")
 }
-# A column has one type whatever becomes of its photos: the parts of a data set could not be joined otherwise.
+# A column has one type, also if photos fail: the parts of a data set could not be joined otherwise.
 _UNKNOWN: dict[Any, tuple[type, float]] = {int | None: (np.int64, 0), float | None: (np.float64, np.nan)}
 
 
@@ -96,7 +96,7 @@ class Restorer:
         return {**columns, **{name: _column([getattr(r, name) for r in rows], _COLUMNS[name]) for name in _COLUMNS}}
 
     def _fitted(self, paths: list[str], contents: Sequence[Any] | NDArray[Any]) -> Iterator[tuple[int, Task]]:
-        """The photos by their place, as soon as each has come to its end."""
+        """The photos by their place, each as soon as it is done."""
         places: dict[int, int] = {}
         waiting = Batches(self._batch)
 

@@ -58,29 +58,34 @@ class ZeroAIRRestore:
             config: one of ``choices``.
             strength: share of the correction, 0 to 1.
             seed: of the random numbers.
-            mask: (B, H, W) or (1, H, W) in [0, 1]: the restoration is put where it is 1. With ``inpaint``, what is
-                above ½ is missing.
+            mask: (B, H, W) or (1, H, W) in [0, 1]: where to work; elsewhere an image stays as it is, and has no
+                influence. With ``inpaint``, what is above ½ is missing.
 
         Returns:
-            The restored images (B, H', W', 3), and where they differ from the input, (B, H', W').
+            The restored images (B, H', W', 3), and where work was done, (B, H', W').
         """
         method = _method(config, seed)
         images, masks = [], []
         for i, one in enumerate(image):
             photo = one[..., :3].expand(*one.shape[:2], 3).permute(2, 0, 1).float().cpu().clamp(0, 1)
-            here = None if mask is None else mask[min(i, len(mask) - 1)].float().cpu()
-            side = {"missing": here.numpy()} if config == MISSING and here is not None else None
-            restored = method.restore(photo, f"image {i}", side=side).blend(strength).pixels
-            if here is None or config == MISSING:
-                masks.append(torch.ones(restored.shape[-2:]) if here is None else here)
+            here = None if mask is None else _mask_of(mask[min(i, len(mask) - 1)], (one.shape[0], one.shape[1]))
+            if here is not None and not bool((here > 0).any()):  # nothing is to be done
+                restored = photo
+            elif here is None or config == MISSING:
+                side = {"missing": here} if here is not None else None
+                restored = method.restore(photo, f"image {i}", side=side).blend(strength).pixels
             else:
-                size = (restored.shape[-2], restored.shape[-1])
-                share = F.interpolate(here[None, None], size, mode="bilinear")[0]
-                before = F.interpolate(photo[None], size, mode="bilinear")[0]
-                restored = torch.lerp(before, restored, share)
-                masks.append(share[0])
+                restored = method.restore(photo, f"image {i}", mask=here).blend(strength).pixels
+            size = (restored.shape[-2], restored.shape[-1])
+            masks.append(torch.ones(size) if here is None else _mask_of(here, size))
             images.append(restored.permute(1, 2, 0))
         return torch.stack(images), torch.stack(masks)
+
+
+def _mask_of(mask: Tensor, size: tuple[int, int]) -> Tensor:
+    """A mask (H, W) in another size, if it has another: ComfyUI gives images without one an empty one of 64×64."""
+    mask = mask.float().cpu().clamp(0, 1)
+    return mask if tuple(mask.shape) == size else F.interpolate(mask[None, None], size, mode="bilinear")[0, 0]
 
 
 @lru_cache(maxsize=4)

@@ -82,6 +82,12 @@ def test_an_operator_of_my_own(script: ModuleType, tmp_path: Path) -> None:
     assert restored > start + 3
 
 
+@scripts("examples/08_how_sure.py")
+def test_how_sure(script: ModuleType, tmp_path: Path) -> None:
+    assert 0.001 < script.main(crop(tmp_path / "crop.png"), tmp_path / "out", 2) < 0.1
+    assert Image.open(tmp_path / "out" / "unsure.png").size == (96, 96)
+
+
 @scripts("examples/02_a_degradation_of_my_own.py")
 def test_a_degradation_of_my_own(script: ModuleType, tmp_path: Path) -> None:
     before, after = script.main(save_toy(tmp_path / "clean.png", 3, 48, 48), tmp_path / "out", **QUICK)

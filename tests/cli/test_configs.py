@@ -199,6 +199,18 @@ def test_the_package_list_is_complete() -> None:
     assert folders <= listed, "an installed copy would lack these"
 
 
+def test_the_data_files_of_the_package_are_listed() -> None:
+    tomllib = pytest.importorskip("tomllib")
+    data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    own = [package for package in data if (ROOT / package.replace(".", "/")).is_dir()]
+    listed = {
+        path for package in own for each in data[package] for path in (ROOT / package.replace(".", "/")).glob(each)
+    }
+    files = {path for path in (ROOT / "zeroair_pl").rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    assert {path.name for path in files} >= {"report.html", "report.css", "report.js"}
+    assert files - listed == set(), "an installed copy would lack these"
+
+
 def test_the_settings_page_shows_the_values_that_dehaze_has(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "settings.md").read_text()
     block = page[page.index("# anatomy.yaml") :].partition("```")[0]

@@ -85,6 +85,13 @@ def test_a_mask_says_where(node: type[Any]) -> None:
     assert not torch.allclose(image[:, :16], y[:, :16], atol=0.01)
 
 
+def test_the_empty_mask_of_an_image_without_one(node: type[Any]) -> None:
+    y = batch()
+    image, out = node().restore(y, "denoise", 1.0, 0, torch.zeros(1, 64, 64))
+    assert torch.equal(image, y)
+    assert out.shape == (2, 32, 32)
+
+
 def test_a_mask_of_what_is_missing(node: type[Any]) -> None:
     y, mask = batch(1), torch.zeros(1, 32, 32)
     y[:, 10:14, 10:14] = 0

@@ -15,6 +15,7 @@ import pytest
 
 from helpers.command import save_toy
 from helpers.killing import Ended, Killer
+from helpers.reports import Page
 
 WORDS = ["--images", "in", "--out", "out", "--degradation", "Haze", "--prior", "helpers.toys.ToyPrior"]
 WORDS += ["--sampling.steps", "2", "--tensorboard", "false", "--save_maps"]
@@ -92,7 +93,7 @@ def test_twenty_kills_at_random_moments(killer: Killer, tmp_path: Path, batch: i
     draw = random.Random(5)
     done: set[str] = set()
     for kill in range(20):
-        if kill % 2:  # while files are written, of which a photo has 28
+        if kill % 2:  # while files are written, of which a photo has 40
             ended = killer.run(words, folder, "files", draw.randrange(1, 40))
         else:
             ended = killer.run(words, folder, "calls", draw.randrange(overhead + (1 + batch) * each))
@@ -107,6 +108,9 @@ def test_twenty_kills_at_random_moments(killer: Killer, tmp_path: Path, batch: i
     assert set(last.fits).isdisjoint(done)
     assert len(last.fits) == 12 - len(done)
     assert content(folder) == expected
+    page = Page(folder / "out/report.html")
+    assert len(page.photos) == 12
+    assert all(len(entry["pictures"]) == 2 for entry in page.photos.values()), "those made before a kill, too"
 
 
 def test_a_kill_before_each_file_operation_of_a_photo(killer: Killer, tmp_path: Path) -> None:
@@ -118,7 +122,8 @@ def test_a_kill_before_each_file_operation_of_a_photo(killer: Killer, tmp_path: 
     assert other["sub/00.png"] != expected["sub/00.png"]
     folder = Path(shutil.copytree(before, tmp_path / "killed"))
     operations = undisturbed(killer, folder, "files").events
-    assert operations == 4 * 10, "settings, claim, photo, strip, two maps, record, table; digests of settings and table"
+    files = "settings, claim, photo, strip, two maps, three pictures of the page, record, table, page"
+    assert operations == 4 * 15, f"{files}; digests of settings, table and page"
     for kill in range(1, operations + 1):
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(before, folder)

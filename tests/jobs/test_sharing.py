@@ -20,6 +20,7 @@ import pytest
 from helpers.command import TOY, run, save_toy, table
 from helpers.company import PATIENCE
 from helpers.outputs import content
+from helpers.reports import Page
 from zeroair_pl.jobs import sharing
 from zeroair_pl.jobs.claims import Claims
 from zeroair_pl.jobs.fitting import Fitting
@@ -107,6 +108,8 @@ def test_of_two_shells_one_is_killed_halfway(folder: Path) -> None:
     assert [row["status"] for row in rows()] == ["restored"] * 20
     assert rows() == rows("alone")
     assert content("out") == content("alone"), "and neither a claim nor a half-written file is left"
+    page = Page("out/report.html")
+    assert [entry["status"] for entry in page.photos.values()] == ["restored"] * 20, "one page, with what each has done"
 
 
 def test_two_shells_share_a_list_and_its_failures(folder: Path) -> None:

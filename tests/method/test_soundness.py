@@ -192,7 +192,7 @@ def test_a_prior(part: str, family: type[Degradation], says: str, bad: float) ->
     ("part", "says"),
     [
         ("x", "the prior's clean estimate is not finite"),
-        ("sigma", "Sampler: the noise level that the prior is to be told is not finite"),
+        ("sigma", "Sampler: the noise level for the prior is not finite"),
         ("error", "the sampler's error of the clean estimate is not finite"),
         ("fraction", "the sampler's fraction is not finite"),
         ("restored", "an estimate is not finite"),

@@ -205,7 +205,7 @@ def independent(family: Any) -> None:
 
 
 def stored_whole(family: Any) -> None:
-    """state_dict has all that is learned, so that an interrupted fit goes on"""
+    """state_dict has all that is learned, so that an interrupted fit continues"""
     y = degraded(24, 24)
     learned = fitted_to(family, y)
     with torch.no_grad():

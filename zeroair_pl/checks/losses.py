@@ -56,7 +56,7 @@ def free_of_size(kind: Any) -> None:
 
 
 def learns_nothing(kind: Any) -> None:
-    """has no parameters of its own, which nobody would train or store"""
+    """has no parameters of its own, since they would be neither trained nor stored"""
     loss = kind()
     loss(_state(loss, *_images()))
     learned = [name for name, p in loss.named_parameters() if p.requires_grad]

@@ -53,7 +53,7 @@ def _is_path(key: str, value: str) -> bool:
 
 
 def _folders_of_plugins(settings: Mapping[str, Any]) -> list[str]:
-    """Of the plugin files that define a class which the settings name, but for those that came with the program."""
+    """Folders of the plugin files that define a class named in the settings, without the program's own."""
     names, folders = set(_names(settings)), []
     for module, loaded in sys.modules.copy().items():  # another thread may import something meanwhile
         file = getattr(loaded, "__file__", None)

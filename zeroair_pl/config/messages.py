@@ -1,4 +1,4 @@
-"""Turns the parser's messages, which describe its own workings, into one sentence about the user's setting."""
+"""Turns messages of the parser about itself into one sentence about the user's setting."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TYPES = {
 
 _CLASSES = ("degradation", "links", "loss", "prior", "sampler", "scheduler", "update")  # settings that name a class
 _NOT_KEYS = ("config", "print_config", "print_shtab", "help")
-_MANY = 60  # names of classes, of which no more are listed
+_MANY = 60  # most names of classes that are listed
 
 
 def explain(message: str, parser: ArgumentParser) -> tuple[str, str]:
@@ -69,7 +69,7 @@ def _without_union(text: str) -> str:
     if not match:
         return text
     head, kinds, complaints, value = match.groups()
-    # A word in the place of a number is no class, although the parser tries it as one.
+    # A word instead of a number is no class, although the parser tries it as one.
     meant = r"is not accepted|Parser key|named '|attribute '|subclass of"
     meant += r"|path string" if re.search(rf'"(.*\.)?({"|".join(_CLASSES)})": $', head) else ""
     for complaint in complaints.split(" - "):

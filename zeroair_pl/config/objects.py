@@ -1,4 +1,4 @@
-"""Objects in the place of settings: what a config would call them, and how they are handed to the parser."""
+"""Objects instead of settings: how a config would name them, and how they are passed to the parser."""
 
 from __future__ import annotations
 

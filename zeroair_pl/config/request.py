@@ -95,7 +95,7 @@ class Request:
         words = [f"--{self._key(name)}={value}" for name, value in self.variables.items()]
         try:
             layered = self._layered(parser)
-            if layered is not None:  # before options of a group take the place of what is none
+            if layered is not None:  # before options of a group replace what is none
                 self._check_groups(layered, parser)
             settings = parser.parse_args([*words, *_chained(self.options)], namespace=layered)
         except ArgumentError as error:
@@ -127,7 +127,7 @@ class Request:
         return settings
 
     def _check_groups(self, settings: Namespace, parser: ArgumentParser) -> None:
-        """A single value in the place of a group such as ``sampling``, which jsonargparse believes."""
+        """A single value instead of a group such as ``sampling``, which jsonargparse would accept."""
         dests = [action.dest for action in parser._actions if not action.dest.endswith(".help")]
         for group in sorted({dest.rpartition(".")[0] for dest in dests if "." in dest}):
             value = settings.get(group, _NOTHING)
@@ -139,7 +139,7 @@ class Request:
         return variable.partition("__")[2].lower().replace("__", ".")
 
     def _place(self, word: str) -> str:
-        """Where the user wrote ``word``: nothing for an option, which speaks for itself."""
+        """Where the user wrote ``word``: nothing for an option, since the user sees it."""
         if not word or any(word in option for option in self.options):
             return ""
         for name, value in self.variables.items():
@@ -196,7 +196,7 @@ def _joined(words: Sequence[str], lists: Sequence[str], flags: Sequence[str], fr
     ``free``."""
     gathered: dict[str, list[str]] = {}
     rest: list[str] = []
-    current, complete = "", True  # the list that is being read; whether the last option has its value
+    current, complete = "", True  # the list being read; whether the last option has its value
     for word, following in pairwise([*words, ""]):
         option, equals, value = word.partition("=")
         if not word.startswith("--"):

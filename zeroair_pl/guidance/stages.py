@@ -17,7 +17,7 @@ class Boundaries:
     """Where one stage ends and the next begins, as fractions of the prior's schedule (1 is pure noise, 0 is clean).
 
     Args:
-        global_content: between stage I (global layout and colour) and stage II (perceptual content).
+        global_content: between stage I (global layout and color) and stage II (perceptual content).
         content_detail: between stage II and stage III (detail).
     """
 

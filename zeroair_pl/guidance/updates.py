@@ -27,7 +27,7 @@ class Guided(NamedTuple):
         x0_auxiliary: the same for the auxiliary map, where there is one.
         shift, shift_auxiliary: what to add to x_{t−1} after the sampler's step, on the [-1, 1] scale.
         observation: the photo seen through φ⁻¹, if the update has looked.
-        losses: the value of each loss that acted, (B,), unweighted, for whoever logs.
+        losses: the value of each loss that acted, (B,), unweighted, for logs.
     """
 
     x0: Tensor

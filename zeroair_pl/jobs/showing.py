@@ -137,7 +137,7 @@ class Report:
 
     def __init__(self, outputs: Outputs, wanted: bool = True) -> None:
         self._outputs, self._wanted = outputs, wanted
-        self._next, self.trouble = 0.0, ""
+        self._next, self.trouble = time.monotonic() + _PAUSE, ""  # a short run writes it once
 
     @property
     def path(self) -> Path | None:

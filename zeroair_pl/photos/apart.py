@@ -1,4 +1,4 @@
-"""Decoding in a process of its own: where a damaged file crashes its decoder, this photo fails and the run goes on."""
+"""Decoding in a separate process: if a damaged file crashes its decoder, this photo fails and the run continues."""
 
 from __future__ import annotations
 

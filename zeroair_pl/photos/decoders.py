@@ -7,7 +7,7 @@ object, and the bytes whose lengths are in it under "blobs", in that order.
 import sys
 
 if __name__ == "__main__":
-    sys.path.pop(0)  # this folder, whose modules are none of the program's
+    sys.path.pop(0)  # this folder, whose modules must not hide others of the same name
 
 import json
 import struct

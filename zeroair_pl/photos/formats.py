@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# The first suffix of a format is the one a file gets whose own suffix is none of them.
+# A file whose own suffix is not one of its format's gets the first one.
 SUFFIXES: dict[str, tuple[str, ...]] = {
     "PNG": (".png",),
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),

@@ -1,6 +1,6 @@
 """HEIC, AVIF and JPEG XL: read, and written as a JPEG, or as a PNG where a JPEG could not hold the photo.
 
-Few programs open them, and nothing that is at hand writes all of them without loss. A JPEG holds what a phone's HEIC
+Few programs open them, and no available library writes all of them without loss. A JPEG holds what a phone's HEIC
 has (8 bits, profile, EXIF, XMP). A PNG takes more than 8 bits, alpha, colors that only its chunk cICP can tell, and
 all of JPEG XL, which may have been lossless.
 """
@@ -97,7 +97,7 @@ def _jxl(path: Path, file: IO[bytes]) -> Photo:
         array = np.asarray(imagecodecs.jpegxl_decode(file.read()))
         if array.dtype != np.uint8:
             raise InputError(f"{path}: JPEG XL of more than 8 bits is not supported; convert it to a PNG or TIFF.")
-        exif, _ = read_exif(image)  # its orientation does not count: that of the pixels is applied
+        exif, _ = read_exif(image)  # its orientation is ignored: that of the pixels is applied
         return _photo(array, exif, 1, image.info.get("icc_profile"), image.info.get("xmp"), None, [], png=True)
 
 

@@ -29,7 +29,7 @@ class JpegFile:
 
 
 def jpeg_file(image: Image.Image, orientation: int) -> JpegFile | None:
-    """The compression of an open JPEG; ``None`` for CMYK, or where it cannot be told.
+    """The compression of an open JPEG; ``None`` for CMYK, or if it is unknown.
 
     Args:
         orientation: EXIF 1..8, by which the pixels are turned upright.

@@ -127,7 +127,7 @@ def _delimiter(text: str) -> tuple[str, str]:
         return rest, stated[1]
     if re.fullmatch(r"sep=\t\r?", first, re.IGNORECASE):
         return rest, "\t"
-    return text, max(_DELIMITERS, key=first.count)  # the first of them where there is none
+    return text, max(_DELIMITERS, key=first.count)  # the first one if the line has none
 
 
 def _fitted(path: Path, row: list[str], columns: list[str], delimiter: str, number: int) -> list[str]:
@@ -145,7 +145,7 @@ def _fitted(path: Path, row: list[str], columns: list[str], delimiter: str, numb
 
 
 def _meant(list_file: Path, entry: str) -> Path:
-    """The file that an entry names: the first reading of it that there is, and else the plainest, which is missing."""
+    """The file that an entry names: the first reading of the entry whose file exists, else the plainest one."""
     readings = list(_readings(entry))
     for reading in readings:
         if found := _there(list_file, reading):

@@ -1,4 +1,4 @@
-"""Locks of files, which the system drops when their process ends, however it ends."""
+"""File locks. The system drops them when their process ends in any way."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def held(path: Path, patience: float) -> Iterator[None]:
         locked = lock(file)
         if locked is None or (locked and same(path, file)) or time.monotonic() > until:
             break
-        os.close(file)  # somebody has it, or has just removed it
+        os.close(file)  # another process holds it, or has just removed it
         time.sleep(0.005)
     try:
         yield

@@ -107,7 +107,7 @@ def jpeg_segments(metadata: Metadata) -> bytes:
 
 
 def without_thumbnails(resources: bytes) -> bytes:
-    """Photoshop's image resources but for the thumbnails; what cannot be parsed is left as it is."""
+    """Photoshop's image resources without the thumbnails; what cannot be parsed stays as it is."""
     kept, at = b"", 0
     while at + 12 <= len(resources):
         signature, number, name = struct.unpack_from(">4sHB", resources, at)

@@ -1,7 +1,7 @@
 """Which files of a folder this program wrote: no other file there is ever replaced or removed.
 
 ``FOLDER/.zeroair/written/NAME.sha256`` holds the digest of what this program last wrote to ``FOLDER/NAME``. A file with
-another content belongs to somebody else: it was there before, or was edited since. The files of a photo are remembered
+other content belongs to the user: it was there before, or was edited since. The files of a photo are remembered
 in its own record (see ``sidecars``), by the same rule.
 """
 
@@ -20,7 +20,7 @@ from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.photos.locks import held
 
 FOLDER = ".zeroair"
-PATIENCE = 10.0  # seconds that one process waits for another to write a file, which takes milliseconds
+PATIENCE = 10.0  # seconds to wait until another process has written a file; that takes milliseconds
 
 
 class OwnFiles:
@@ -35,7 +35,7 @@ class OwnFiles:
         """Until its end no other process writes these files, if the file system has locks. Turns may be nested."""
         with self._mutex, contextlib.ExitStack() as stack:
             if not self._depth:
-                with contextlib.suppress(OSError):  # a full disk: what is written next will say so
+                with contextlib.suppress(OSError):  # a full disk: the next write reports it
                     stack.enter_context(held(self.folder / FOLDER / "written" / ".lock", PATIENCE))
             self._depth += 1
             try:
@@ -44,7 +44,7 @@ class OwnFiles:
                 self._depth -= 1
 
     def check(self, names: Iterable[str]) -> None:
-        """Refuses to begin where a file of somebody else has one of these names.
+        """Refuses to begin if a file of the user has one of these names.
 
         Raises:
             ConfigError: naming the file, and what to do.
@@ -58,7 +58,7 @@ class OwnFiles:
         return self._note(name).is_file()
 
     def ours(self, name: str) -> bool:
-        """Whether the file may be replaced: there is none, or it is what this program wrote."""
+        """Whether the file may be replaced: it does not exist, or has the content that this program wrote."""
         path = self.folder / name
         return not os.path.lexists(path) or digest_of(path) in self._digests(name)
 
@@ -66,12 +66,12 @@ class OwnFiles:
         """Writes the file in one step, and remembers it.
 
         Raises:
-            InputError: a file of somebody else has that name, or it cannot be written.
+            InputError: a file of the user has that name, or it cannot be written.
         """
         with self.turn():
             try:
                 self._remember(name, hashlib.sha256(data).hexdigest())
-            except InputError as error:  # of the note beside it, which no user knows
+            except InputError as error:  # of the note beside it, which users do not know
                 raise InputError(str(error).replace(str(self._note(name)), str(self.folder / name))) from error
             write_atomically(self.folder / name, data)
 
@@ -89,7 +89,7 @@ class OwnFiles:
             self._note(name).unlink(missing_ok=True)
 
     def _remember(self, name: str, digest: str) -> None:
-        """Before the file is replaced: whatever ends the program in between, the old and the new content are ours."""
+        """Called before a replacement: if the program ends in between, old and new content both count as its own."""
         if not self.ours(name):
             raise InputError(f"{self.folder / name}: {why(self.known(name))} It stays.")
         path, digests = self.folder / name, [digest]
@@ -114,7 +114,7 @@ def why(known: bool) -> str:
 
 
 def digest_of(path: Path) -> str:
-    """SHA-256 of a file's bytes; empty for what is no file, or cannot be read."""
+    """SHA-256 of a file's bytes; empty if it is no file, or cannot be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -32,7 +32,7 @@ class Photo:
     """A decoded photo and what writing it back needs.
 
     ``pixels`` is float32 (3, H, W) in [0, 1], upright: the file's orientation is applied. Grey is three equal channels.
-    An RGB or grey file keeps its own encoding (values / white, no colour conversion), so a photo left unchanged is
+    An RGB or grey file keeps its own encoding (values / white, no color conversion), so a photo left unchanged is
     written back bit for bit; CMYK is converted, through its profile where that works in both directions.
 
     The written file has the *stored* layout and the orientation tag of the input, so its size in the file, its EXIF
@@ -72,7 +72,7 @@ def check_size(path: Path, width: int, height: int) -> None:
 
 
 def planes(path: Path, image: Image.Image) -> tuple[Space, Array, Array | None]:
-    """A decoded Pillow image of up to 8 bits as (space, colour (H, W, 1 or 3), alpha (H, W) or None)."""
+    """A decoded Pillow image of up to 8 bits as (space, color (H, W, 1 or 3), alpha (H, W) or None)."""
     mode = image.mode
     if mode == "CMYK":
         from zeroair_pl.photos.cmyk import to_rgb
@@ -88,7 +88,7 @@ def planes(path: Path, image: Image.Image) -> tuple[Space, Array, Array | None]:
 
 
 def build(
-    colour: Array,
+    color: Array,
     alpha: Array | None,
     others: Array | None = None,
     *,
@@ -98,14 +98,14 @@ def build(
 ) -> Photo:
     """A Photo from arrays in the file's layout and sample type.
 
-    colour is (H, W, 1 or 3), alpha (H, W), others (H, W, N).
+    color is (H, W, 1 or 3), alpha (H, W), others (H, W, N).
     """
-    colour, dtype = upright(colour, orientation), str(colour.dtype)
-    top = white or (np.iinfo(colour.dtype).max if colour.dtype.kind == "u" else 1.0)
-    rest["beyond"] = beyond(colour, top) if colour.dtype.kind == "f" else None
-    if colour.dtype == np.float64:  # which may be more than float32 holds
-        colour, top = colour / top, 1
-    pixels = torch.from_numpy(np.ascontiguousarray(colour.transpose(2, 0, 1), dtype=np.float32))
+    color, dtype = upright(color, orientation), str(color.dtype)
+    top = white or (np.iinfo(color.dtype).max if color.dtype.kind == "u" else 1.0)
+    rest["beyond"] = beyond(color, top) if color.dtype.kind == "f" else None
+    if color.dtype == np.float64:  # which may be more than float32 holds
+        color, top = color / top, 1
+    pixels = torch.from_numpy(np.ascontiguousarray(color.transpose(2, 0, 1), dtype=np.float32))
     pixels = (pixels if len(pixels) == 3 else pixels.repeat(3, 1, 1)).div_(top).clamp_(0, 1)
     alpha, others = (None if a is None else np.ascontiguousarray(upright(a, orientation)) for a in (alpha, others))
     return Photo(pixels, alpha=alpha, others=others, dtype=dtype, orientation=orientation, white=white, **rest)

@@ -1,4 +1,4 @@
-"""What Pillow leaves out of PNG: 16 bits per sample in colour, and whether all of its pixels are there.
+"""What Pillow leaves out of PNG: 16 bits per sample in color, and whether all of its pixels are there.
 
 Names and numbers are of the PNG specification, ISO/IEC 15948.
 """
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from zeroair_pl.photos.metadata import of_png
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by color type
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))  # of Adam7
 _STEP = 1 << 20  # bytes
 
@@ -26,7 +26,7 @@ class Png:
 
     Attributes:
         depth: bits per sample.
-        grey: its colour type has one channel of colour, and no palette.
+        grey: its color type has one channel of color, and no palette.
         metadata: its texts, and what its colors mean.
     """
 
@@ -52,7 +52,7 @@ class Png:
         return found + len(stream.flush(_STEP) if found < wanted else b"") >= wanted
 
     def decode(self) -> NDArray[Any]:
-        """Its samples as OpenCV has them: (H, W) or (H, W, C), colours in reverse.
+        """Its samples as OpenCV has them: (H, W) or (H, W, C), colors in reverse.
 
         OpenCV sees the pixels only: it prints what it thinks of other chunks where a person reads the results.
         """

@@ -88,7 +88,7 @@ def develop(
     """A raw file as a photo of 16 bits in sRGB, upright, to be written as a TIFF.
 
     White balance is the camera's, exposure as taken (nothing is brightened, so nothing is clipped that the sensor did
-    not clip), the transfer curve sRGB's. ``exif`` and ``metadata`` are kept, but for the
+    not clip), the transfer curve sRGB's. ``exif`` and ``metadata`` are kept, except for the
     tags that only a raw file has.
 
     Raises InputError where the extra is missing, where LibRaw cannot develop the file, and for sizes that

@@ -104,7 +104,7 @@ def check_file(path: Path) -> None:
 
 @contextmanager
 def _quiet_pillow() -> Iterator[None]:
-    """Put ``check_size`` in the place of Pillow's own limit, which is lower; and no warnings about odd metadata.
+    """Replaces Pillow's own size limit, which is lower, by ``check_size``; silences warnings about odd metadata.
 
     One photo at a time, since limit and filters are the process's. The filter alone is taken back: all of them would
     also take back what another thread has done with warnings meanwhile.
@@ -137,16 +137,16 @@ def _read(path: Path, file: IO[bytes]) -> Photo:
             file.seek(0)
             lossless = b"VP8L" in file.read()
         if fmt == "PNG":
-            space, colour, alpha, metadata = _png(path, file, image)
+            space, color, alpha, metadata = _png(path, file, image)
         else:
-            space, colour, alpha = planes(path, image)
+            space, color, alpha = planes(path, image)
             metadata = of_jpeg(getattr(image, "applist", ())) if fmt == "JPEG" else Metadata(image.info.get("xmp"))
         compression = jpeg_file(image, orientation) if fmt == "JPEG" else None
         side = {} if compression is None else {"jpeg": compression}
         return build(
-            colour, alpha, format=fmt, side=side, space=space, icc_profile=image.info.get("icc_profile"), exif=exif,
+            color, alpha, format=fmt, side=side, space=space, icc_profile=image.info.get("icc_profile"), exif=exif,
             metadata=metadata, orientation=orientation, dpi=read_dpi(image), lossless=lossless,
-            white=white_of(colour) if fmt == "PNG" else None,
+            white=white_of(color) if fmt == "PNG" else None,
         )  # fmt: skip
 
 
@@ -156,7 +156,7 @@ def _png(path: Path, file: IO[bytes], image: Image.Image) -> tuple[Space, Array,
         raise InputError(f"{path}: damaged or truncated (it has fewer pixels than it says).")
     if png.depth < 16:
         return (*planes(path, image), png.metadata)
-    array = np.atleast_3d(png.decode())  # Pillow would cut it to 8 bits in colour
+    array = np.atleast_3d(png.decode())  # Pillow would cut it to 8 bits in color
     alpha = array[..., -1] if array.shape[2] in (2, 4) else None
     space: Space = "grey" if png.grey else "rgb"
     return space, array[..., :1] if png.grey else array[..., 2::-1], alpha, png.metadata

@@ -53,30 +53,30 @@ def read_tiff(path: Path, file: IO[bytes]) -> Photo:
             raise InputError(f"{path}: signed samples are not supported; save it with 8 or 16 bits or as float.")
         orientation = int(page.tags[ORIENTATION].value) if ORIENTATION in page.tags else 1
         orientation = orientation if orientation in range(1, 9) else 1
-        space, colour, others = _colours(path, page)
+        space, color, others = _colors(path, page)
         kinds = channels_of(path, page, others.shape[2])
-        colour, alpha, others = split_alpha(space, colour, others, kinds)
-        if colour.dtype.kind == "f" and not np.isfinite(colour).all():
+        color, alpha, others = split_alpha(space, color, others, kinds)
+        if color.dtype.kind == "f" and not np.isfinite(color).all():
             raise InputError(f"{path}: holds NaN or infinite values.")
-        white = white_of(colour, _largest_stated(page))
+        white = white_of(color, _largest_stated(page))
         exif, metadata = read_metadata(file, page, orientation)
         if (others_than_this := len(tiff.pages) - 1) > 0:
             pages = f"{others_than_this} further page{'s' if others_than_this > 1 else ''} (thumbnails or masks)"
             metadata = replace(metadata, lost=(*metadata.lost, pages))
-        return build(colour, alpha, others if others.size else None, channels=kinds, format="TIFF", space=space,
+        return build(color, alpha, others if others.size else None, channels=kinds, format="TIFF", space=space,
                      orientation=orientation, white=white, exif=exif, metadata=metadata,
                      icc_profile=page.iccprofile or None, dpi=_resolution(page))  # fmt: skip
 
 
-def write_tiff(photo: Photo, colour: Array) -> bytes:
-    """A Deflate-compressed TIFF, as bytes; ``colour`` is in stored layout, (H, W, 1, 3 or 4 inks)."""
+def write_tiff(photo: Photo, color: Array) -> bytes:
+    """A Deflate-compressed TIFF, as bytes; ``color`` is in stored layout, (H, W, 1, 3 or 4 inks)."""
     import tifffile
 
     tags: list[tuple[int, str, int, Any, bool]] = [(ORIENTATION, "H", 1, photo.orientation, True)]
-    if photo.white is not None and colour.dtype == np.uint16:
-        largest = (int(photo.white),) * (colour.shape[2] + len(photo.channels))
+    if photo.white is not None and color.dtype == np.uint16:
+        largest = (int(photo.white),) * (color.shape[2] + len(photo.channels))
         tags.append((MAX_SAMPLE, "H", len(largest), largest if len(largest) > 1 else largest[0], True))
-    array, kinds = join_channels(photo, colour)
+    array, kinds = join_channels(photo, color)
     out = io.BytesIO()
     tifffile.imwrite(
         out,
@@ -96,8 +96,8 @@ def write_tiff(photo: Photo, colour: Array) -> bytes:
     return with_metadata(out.getvalue(), photo.exif, photo.metadata)
 
 
-def _colours(path: Path, page: tifffile.TiffPage) -> tuple[Space, Array, Array]:
-    """The page as (space, colour (H, W, 1 or 3), further channels (H, W, N)), in uint8, uint16 or float."""
+def _colors(path: Path, page: tifffile.TiffPage) -> tuple[Space, Array, Array]:
+    """The page as (space, color (H, W, 1 or 3), further channels (H, W, N)), in uint8, uint16 or float."""
     kind, samples, bits = int(page.photometric), page.samplesperpixel, page.bitspersample
     if PHOTOMETRIC not in page.tags and page.compression not in JPEG:  # as libtiff guesses
         kind = 2 if samples >= 3 else 1
@@ -109,22 +109,22 @@ def _colours(path: Path, page: tifffile.TiffPage) -> tuple[Space, Array, Array]:
     is_float = dtype.name in ("float16", "float32", "float64") and bits == dtype.itemsize * 8
     if not is_float and not (dtype.kind in "bu" and dtype.itemsize <= 2 and bits in range(1, 17)):
         raise InputError(f"{path}: {bits}-bit samples are not supported; save it with 8 or 16 bits.")
-    colours = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3}.get(kind, 0)
+    colors = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3}.get(kind, 0)
     odd_inks = kind == 5 and INK_SET in page.tags and page.tags[INK_SET].value != 1
-    if not colours or samples < colours or odd_inks or (kind in (3, 5, 6) and (is_float or bits > 8)):
+    if not colors or samples < colors or odd_inks or (kind in (3, 5, 6) and (is_float or bits > 8)):
         what = f"{samples} channels of {bits} bits with TIFF's photometric {kind}"
         raise InputError(f"{path}: {what} are not supported; save it as RGB.")
     array = read_samples(path, page)
-    colour, others = array[..., :colours], _full_range(array[..., colours:], bits)
+    color, others = array[..., :colors], _full_range(array[..., colors:], bits)
     if kind == 3:
-        return "rgb", _palette(path, page)[colour[..., 0]], others
-    colour = _full_range(colour, bits)
+        return "rgb", _palette(path, page)[color[..., 0]], others
+    color = _full_range(color, bits)
     if kind == 0:  # white is zero
-        colour = (np.iinfo(colour.dtype).max if colour.dtype.kind == "u" else 1) - colour
+        color = (np.iinfo(color.dtype).max if color.dtype.kind == "u" else 1) - color
     if kind == 5:
-        inks = Image.frombytes("CMYK", (page.imagewidth, page.imagelength), np.ascontiguousarray(colour).tobytes())
+        inks = Image.frombytes("CMYK", (page.imagewidth, page.imagelength), np.ascontiguousarray(color).tobytes())
         return "cmyk", np.asarray(to_rgb(inks, page.iccprofile or None)), others
-    return "grey" if colours == 1 else "rgb", colour, others
+    return "grey" if colors == 1 else "rgb", color, others
 
 
 def _full_range(array: Array, bits: int) -> Array:
@@ -144,7 +144,7 @@ def _palette(path: Path, page: tifffile.TiffPage) -> Array:
 
 
 def _page(path: Path, tiff: tifffile.TiffFile) -> tifffile.TiffPage:
-    """The one page that is no thumbnail."""
+    """The only page that is not a thumbnail."""
     pages = raw.pages_of(tiff)
     if not pages:
         raise InputError(f"{path}: truncated, or damaged at its start (no picture is found in this TIFF).")

@@ -49,7 +49,7 @@ def save_photo(path: str | Path, pixels: Tensor, like: Photo) -> None:
 
     Values outside [0, 1] are clipped and rounded to the nearest step of the file's depth. Grey files get the BT.601
     luma, CMYK files CMYK; palette and bilevel files become 8-bit RGB(A) and grey, since a restored photo has more
-    colours. Alpha, profile, EXIF and resolution are the input's. JPEG is written at quality 95 without chroma
+    colors. Alpha, profile, EXIF and resolution are the input's. JPEG is written at quality 95 without chroma
     subsampling, WebP at 95 or, if the input was, lossless; the other formats are lossless.
 
     ``path`` ends with a suffix of ``like.format``, or with ``.png`` to have a PNG of anything (float as 16 bits, CMYK
@@ -74,8 +74,8 @@ def encode_photo(path: str | Path, pixels: Tensor, like: Photo) -> bytes:
     if fmt != like.format:
         like = _for_png(like)
     try:
-        return _encode(fmt, like, _colour(pixels, like))
-    except Exception as error:  # whatever a codec raises, it costs this file
+        return _encode(fmt, like, _color(pixels, like))
+    except Exception as error:  # whatever a codec raises, only this file fails
         raise InputError(f"{path}: cannot be encoded as {fmt} ({error or type(error).__name__}).") from error
 
 
@@ -87,7 +87,7 @@ def _for_png(like: Photo) -> Photo:
     return replace(like, space="rgb", icc_profile=None) if like.space == "cmyk" else like
 
 
-def _colour(pixels: Tensor, like: Photo) -> Array:
+def _color(pixels: Tensor, like: Photo) -> Array:
     """Pixels as the file's samples in its stored layout: (H, W, 1) for grey, else (H, W, 3), CMYK still as RGB."""
     samples = samples_of(pixels, like.dtype, like.space == "grey", like.white, like.beyond)
     return as_stored(samples, like.orientation)
@@ -116,26 +116,26 @@ def samples_of(
     return samples.astype(kind)
 
 
-def _encode(fmt: str, like: Photo, colour: Array) -> bytes:
+def _encode(fmt: str, like: Photo, color: Array) -> bytes:
     alpha = None if like.alpha is None else as_stored(like.alpha, like.orientation)
     if like.space == "cmyk":
         from zeroair_pl.photos.cmyk import to_cmyk
 
-        image = to_cmyk(Image.fromarray(np.ascontiguousarray(colour)), like.icc_profile)
-        colour = np.asarray(image)
+        image = to_cmyk(Image.fromarray(np.ascontiguousarray(color)), like.icc_profile)
+        color = np.asarray(image)
     if fmt == "TIFF":
         from zeroair_pl.photos.tiff import write_tiff
 
-        return write_tiff(like, np.ascontiguousarray(colour))
+        return write_tiff(like, np.ascontiguousarray(color))
     if like.dtype == "uint8" and like.space != "cmyk":
-        array = colour if alpha is None else np.dstack([colour, alpha])
+        array = color if alpha is None else np.dstack([color, alpha])
         array = np.ascontiguousarray(array[..., 0] if array.shape[2] == 1 else array)
         image = Image.fromarray(array)
         assert image.mode == _MODES[like.space, alpha is not None]
     if like.dtype == "uint16":
-        png = _deep_png(like, colour if alpha is None else np.dstack([colour, alpha]))
+        png = _deep_png(like, color if alpha is None else np.dstack([color, alpha]))
         return into_png(png, like.metadata)
-    if fmt == "BMP" and alpha is not None:  # Pillow writes the alpha, but no header that says so
+    if fmt == "BMP" and alpha is not None:  # Pillow writes the alpha, but not the header for it
         import cv2
 
         return cv2.imencode(".bmp", np.ascontiguousarray(array[..., [2, 1, 0, 3]]))[1].tobytes()
@@ -170,8 +170,8 @@ def _deep_png(like: Photo, array: Array) -> bytes:
     filtered = np.full((height, rows.shape[1] + 1), 2, np.uint8)
     filtered[0, 1:] = rows[0]
     np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
-    colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
-    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0))]
+    color_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, color_type, 0, 0, 0))]
     if like.icc_profile:
         chunks.append((b"iCCP", b"ICC profile\0\0" + zlib.compress(like.icc_profile)))
     if like.dpi:

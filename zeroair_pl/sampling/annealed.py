@@ -19,7 +19,7 @@ from zeroair_pl.tensors.turns import turned, turned_back
 
 
 class AnnealedSampler(Sampler):
-    """For any φ, without fresh noise (half-quadratic splitting, as DPIR, Zhang et al., TPAMI 2021):
+    """For any φ, by default without fresh noise (half-quadratic splitting, as DPIR, Zhang et al., TPAMI 2021):
 
         z = argmin_z ‖y − φ(z)‖²/(2σ²) + λ‖z − u‖²/(2s²);    x0 = denoise(z, s);    u = x0 + μ(x0 − previous x0)
 
@@ -30,14 +30,18 @@ class AnnealedSampler(Sampler):
     Args:
         trust: λ; above 1 leans to the prior, below 1 to the photo.
         momentum: μ, 0 to below 1.
+        noise: standard deviation of the new noise that each pass adds, in units of s. 0 gives one image near the mean
+            of all that are possible, the most faithful one. 1 gives a sample of them, sharper and a little less
+            faithful; with another seed it is another one, and where they differ, nobody knows.
     """
 
     def __init__(
         self,
         trust: Annotated[float, Range(0, above=True)] = 0.35,
         momentum: Annotated[float, Range(0, 0.99)] = 0.5,
+        noise: Annotated[float, Range(0, 1)] = 0.0,
     ) -> None:
-        self.trust, self.momentum = trust, momentum
+        self.trust, self.momentum, self.noise = trust, momentum, noise
 
     def prepare(self, prior: Prior, steps: int, sigma_max: float | None, sigma_min: float) -> list[float]:
         check_levels(steps, sigma_max, sigma_min)
@@ -55,7 +59,8 @@ class AnnealedSampler(Sampler):
         high, low = (torch.tensor([each[k] for each in own]) for k in (0, 1))
         self.levels = geometric(high, low, self.steps)
         with torch.no_grad():
-            self.x = self.x0 = phi.call("first_estimate", y)
+            self.z = self.x0 = phi.call("first_estimate", y)
+        self.x = self._noisy(0)
 
     def shown(self, level: float) -> tuple[Tensor, Tensor]:
         return turned(self.x, int(level)), self.levels[int(level)]
@@ -69,10 +74,17 @@ class AnnealedSampler(Sampler):
         return (self.sigma / self.trust**0.5).to(x0)
 
     def advance(self, guided: Guided, state: GuidanceState, level: float) -> None:
-        self.x = guided.x0
+        self.z = guided.x0
+        self.x = self._noisy(int(level) + 1)
+
+    def _noisy(self, level: int) -> Tensor:
+        """What the prior is to be shown at a level."""
+        if not self.noise or level >= self.steps:
+            return self.z
+        return self.z + self.noise * self.levels[level].to(self.z).view(-1, 1, 1, 1) * self.randn()
 
     @property
     def restored(self) -> Tensor:
         with torch.no_grad():
-            found: Tensor = self.phi.call("result", self.x0, self.x)
+            found: Tensor = self.phi.call("result", self.x0, self.z)
         return found.clamp(0, 1)

@@ -86,7 +86,7 @@ class Sampler(Ranged, ABC):
         x, sigma = self.shown(level)
         self.sigma = sigma[: len(self.y)].cpu()
         if not bool(torch.isfinite(self.sigma).all()):  # a prior would look for that in its schedule
-            raise DivergenceError(f"{type(self).__name__}: the noise level that the prior is to be told is not finite")
+            raise DivergenceError(f"{type(self).__name__}: the noise level for the prior is not finite")
         return self.denoise(x, sigma)
 
     def denoise(self, x: Tensor, sigma: Tensor, times: int = 1) -> Tensor:

@@ -1,4 +1,4 @@
-"""Noise-matched sampling: x is drawn from the photo itself, with exactly the noise that the prior is told."""
+"""Noise-matched sampling: x is drawn from the photo itself, with exactly the noise level that the prior gets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from zeroair_pl.tensors.per_image import PerImage
 
 SHIFTS = ((0, 1), (1, 0), (1, 1))  # in pixels; further ones were no better
 ROUNDING = 1 + 1e-4  # the rounding of φ⁻¹ makes equal noise slightly unequal
-_SAMPLED = 200_000  # values, of which no more are needed for a quantile
+_SAMPLED = 200_000  # values that are enough for a quantile
 
 
 class NoiseMatchedSampler(Sampler):

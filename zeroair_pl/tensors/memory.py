@@ -29,7 +29,7 @@ def free_memory() -> float:
 
 
 def release() -> None:
-    """Gives back what nobody uses any more. To be called when the error is gone: its frames hold tensors."""
+    """Frees memory that is not used any more. Call it after the error is gone: its frames hold tensors."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

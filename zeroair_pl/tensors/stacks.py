@@ -57,7 +57,7 @@ class Stack(nn.Module):
         tensors = {f"net.{name.replace('/', '.')}": value for name, value in self._named()}
 
         def one(own: dict[str, Tensor], *images: Tensor) -> Any:
-            # Untied: a module by two names would be given back the stacked tensors in the place of its own.
+            # Untied: a module with two names would get the stacked tensors back instead of its own.
             value = functional_call(self._methods[0], own, (method, *images), tie_weights=False)
             return () if value is None else value  # vmap knows no None
 

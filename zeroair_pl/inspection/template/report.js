@@ -89,7 +89,7 @@ function viewer(photo) {
   const [first, second] = photo.pictures ?? [];
   if (second) return [compare(photo, first, second)];
   if (first) return [make("div", { className: "frame" }, image(first, `${photo.name}, ${first.title}`))];
-  return [make("p", { className: "none", textContent: photo.reason ?? "no picture was made for this page" })];
+  return [make("p", { className: "none", textContent: photo.status === "failed" ? "no result" : "no picture was made for this page" })];
 }
 
 // ---- the list: cards keep their size when they are empty, and are filled while they are near the window
