@@ -6,12 +6,12 @@ PY := $(VENV)/bin/python
 SOURCES := pyproject.toml $(shell find zeroair_pl configs plugins -name '*.py' -o -name '*.yaml')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test docs picture clean
+.PHONY: help demo test docs picture gpu-check clean
 
 help: ## show this help
 	@echo "make TARGET [PYTHON=python3.11] [VENV=.venv]"
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' Makefile
 
 # pip builds in build/, and would pack whatever an earlier build left there.
 $(VENV)/.run: $(SOURCES)
@@ -41,7 +41,7 @@ demo: $(VENV)/.run ## install, and restore the example photos with the three tas
 	$(VENV)/bin/zeroair restore --config denoise
 	@echo
 	@echo "Restored photos:      restored/dehaze/  restored/low_light/  restored/denoise/"
-	@echo "Before and after:     restored/*/strips/"
+	@echo "Before and after:     restored/*/report.html"
 	@echo "Look inside the fits: $(VENV)/bin/tensorboard --logdir restored     then open http://localhost:6006"
 
 test: $(VENV)/.test ## install, and run the linters, the type checker and all tests
@@ -55,6 +55,9 @@ docs: $(VENV)/.docs ## install, and build the documentation as a site that needs
 	$(PY) docs/draw_benchmarks.py
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet
 	@echo "Open site/index.html"
+
+gpu-check: $(VENV)/.run ## for a machine with a GPU: check batches, and train the prior on; nine minutes
+	PYTHONPATH=. $(PY) benchmarks/gpu_check.py
 
 picture: $(VENV)/.run ## draw the README's before/after picture again, from what `make demo` restored
 	PYTHONPATH=. $(PY) benchmarks/picture.py

@@ -1,0 +1,137 @@
+"""Draws the pictures of docs/small_world.md from the numbers, and a sheet of scenes, samples and pairs.
+
+    python benchmarks/small_world/figures.py [--name small_world] [--prior FOLDER]
+
+Writes docs/images/small_world_*.png; the sheet only with ``--prior``, whose samples it shows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+sys.path.insert(1, str(Path(__file__).parents[1]))  # the other benchmarks
+
+import machine
+
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
+WATCHED = (
+    "paper's preset",
+    "L2 for the GAN",
+    "without modelling Adversarial",
+    "one noise map",
+    "physics in the preset",
+)
+SCALE = 3  # of a scene's pixels in the sheet
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--name", default="small_world", help="of the JSON file")
+    parser.add_argument("--prior", help="folder of the prior of this world")
+    parser.add_argument("--out", type=Path, default=IMAGES)
+    options = parser.parse_args(argv)
+    about = json.loads((machine.RESULTS / f"{options.name}.json").read_text())
+    options.out.mkdir(parents=True, exist_ok=True)
+    save(bars(about), options.out / "small_world_rows.png")
+    save(distances(about), options.out / "small_world_tdm.png")
+    if options.prior:
+        save(sheet(options.prior, about["size"]), options.out / "small_world_scenes.png")
+    return 0
+
+
+def bars(about: dict[str, Any]) -> Image.Image:
+    """The mean gain in PSNR of each row over the degraded input, with the smallest and the largest."""
+    from matplotlib.figure import Figure
+
+    kinds = {kind: gains(entry) for kind, entry in about["kinds"].items()}
+    most = max(len(rows) for rows in kinds.values())
+    figure = Figure(figsize=(5.2 * len(kinds), 0.24 * most + 1), layout="constrained")
+    for axes, (kind, rows) in zip(np.atleast_1d(figure.subplots(1, len(kinds))), kinds.items(), strict=True):
+        titles, values = list(rows), [rows[title] for title in rows]
+        means = [sum(each) / len(each) if each else 0.0 for each in values]
+        ends = [[mean - min(each, default=0) for mean, each in zip(means, values, strict=True)],
+                [max(each, default=0) - mean for mean, each in zip(means, values, strict=True)]]  # fmt: skip
+        axes.barh(titles, means, xerr=ends, color="#4a7fb0", ecolor="#222", error_kw={"lw": 0.8})
+        axes.axvline(0, color="#222", lw=0.8)
+        axes.invert_yaxis()
+        axes.tick_params(labelsize=7)
+        axes.set_title(f"{kind}: gain in PSNR over the input, dB", fontsize=9)
+    return drawn(figure)
+
+
+def gains(entry: dict[str, Any]) -> dict[str, list[float]]:
+    """For each row its gain on each scene; nothing where it diverged."""
+    given = entry["input"]
+    return {
+        title: [a - b for a, b in zip(row.get("psnr", []), given, strict=False)] for title, row in entry["rows"].items()
+    }
+
+
+def distances(about: dict[str, Any]) -> Image.Image:
+    """TDM in numbers: how near φ(x) comes to the true degradation of the true scene x, over the timesteps."""
+    from matplotlib.figure import Figure
+
+    kinds = {kind: entry for kind, entry in about["kinds"].items() if any("physics in" in t for t in entry["rows"])}
+    kinds = kinds or dict(list(about["kinds"].items())[:1])
+    figure = Figure(figsize=(4.2 * len(kinds), 3), layout="constrained")
+    for axes, (kind, entry) in zip(np.atleast_1d(figure.subplots(1, len(kinds))), kinds.items(), strict=True):
+        for title in WATCHED:
+            row = entry["rows"].get(title, {})
+            if row.get("distances"):
+                axes.plot(row["fractions"], [sum(each) / len(each) for each in row["distances"]], label=title, lw=1.2)
+        axes.invert_xaxis()
+        axes.set_xlabel("t/T, from pure noise to clean", fontsize=8)
+        axes.set_title(f"{kind}: φ(x) to the true degradation, dB", fontsize=9)
+        axes.tick_params(labelsize=7)
+        axes.legend(fontsize=7)
+    return drawn(figure)
+
+
+def sheet(prior: str, size: int) -> Image.Image:
+    """Scenes, what the prior draws from pure noise, and degraded scenes of each kind, sixteen in a row."""
+    from pairs import KINDS, pair
+    from scenes import scene
+
+    from zeroair_pl.priors import UNetPrior
+    from zeroair_pl.sampling.unconditional import draw
+
+    scenes = [scene(i, size).clean[0] for i in range(32)]
+    drawn_ = list(draw(UNetPrior(prior), 32, size, 100, show=False))
+    pairs = [pair(kind, i, size).y[0] for kind in KINDS for i in range(16)]
+    rows = [[*each] for part in (scenes, drawn_, pairs) for each in _rows(part, 16)]
+    pad = torch.nn.functional.pad
+    image = torch.cat([torch.cat([pad(x, (0, 1, 0, 1), value=1.0) for x in row], 2) for row in rows], 1)
+    pixels = (image.permute(1, 2, 0).numpy() * 255 + 0.5).astype(np.uint8)
+    return Image.fromarray(pixels).resize((SCALE * pixels.shape[1], SCALE * pixels.shape[0]), Image.Resampling.NEAREST)
+
+
+def _rows(items: list[Tensor], count: int) -> list[list[Tensor]]:
+    return [items[i : i + count] for i in range(0, len(items), count)]
+
+
+def drawn(figure: Any) -> Image.Image:
+    """A figure of matplotlib as a picture."""
+    data = io.BytesIO()
+    figure.savefig(data, dpi=110)
+    return Image.open(data).convert("RGB")
+
+
+def save(image: Image.Image, path: Path) -> None:
+    """Writes a PNG file of few colors, which is small."""
+    image.quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+    print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
