@@ -8,7 +8,9 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -48,6 +50,16 @@ def test_a_port_that_is_taken_and_a_config_that_is_not_there(monkeypatch: pytest
     assert "Did you mean 'fast'" in outcome.error
 
 
+def test_a_page_for_other_machines_comes_with_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    served = SimpleNamespace(url="http://0.0.0.0:7860/")
+    monkeypatch.setattr("zeroair_pl.app.serve.serving", lambda *args, **settings: nullcontext(served))
+    monkeypatch.setattr("zeroair_pl.app.serve.forever", lambda: None)
+    assert run("app").err == ""
+    outcome = run("app", "--host", "0.0.0.0")
+    assert outcome.err.startswith("warning: --host 0.0.0.0: ")
+    assert "no password" in outcome.err
+
+
 def test_it_serves_this_machine_until_it_is_ended_and_leaves_nothing(tmp_path: Path) -> None:
     pytest.importorskip("gradio")
     environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
@@ -66,5 +78,6 @@ def test_it_serves_this_machine_until_it_is_ended_and_leaves_nothing(tmp_path: P
         started.send_signal(signal.SIGTERM)
         _, err = started.communicate(timeout=120)
     assert started.returncode == 143, err
-    assert err.strip() == "stopped by SIGTERM"
+    assert err.splitlines()[-1] == "stopped by SIGTERM"
+    assert "Traceback" not in err
     assert not folders[0].exists()

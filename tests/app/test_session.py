@@ -155,6 +155,50 @@ def test_what_is_painted_is_filled(session: Session, tmp_path: Path) -> None:
     assert torch.equal(shot.restored.pixels, want.pixels)
 
 
+def test_only_what_is_painted_is_restored(session: Session, tmp_path: Path) -> None:
+    path, name = upload(tmp_path, "a.png")
+    session.add([(save_toy(tmp_path / "copy" / name), name)])
+    mask = np.zeros((16, 16), bool)
+    mask[:, 8:] = True
+    session.paint(mask)
+    list(session.run(Wish(KINDS["dehaze"])))
+    (shot,) = session.shots.values()
+    assert shot.restored is not None, shot.reason
+    Image.fromarray(as_size(mask, (32, 32))).save(tmp_path / "mask.png")
+    where = ("--images", path, "--out", tmp_path / "out", "--mask", tmp_path / "mask.png")
+    outcome = run("restore", "--config", "dehaze", *where, *TOY)
+    assert outcome.status == 0, outcome.err
+    done = session.save(shot)
+    assert done.read_bytes() == (tmp_path / "out" / name).read_bytes()
+    one, other = (np.asarray(Image.open(file)) for file in (path, done))
+    assert (one[:, :16] == other[:, :16]).all()
+    assert (one[:, 16:] != other[:, 16:]).any()
+
+
+def test_a_large_photo_is_shown_as_a_preview_first(
+    studio: Studio, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wish = Wish(KINDS["dehaze"])
+    session.add([upload(tmp_path, "a.png", side=64)])
+    (shot,) = session.shots.values()
+    list(session.run(wish))
+    assert shot.restored is not None
+    usual = shot.restored.pixels.clone()
+    monkeypatch.setattr("zeroair_pl.app.studio.LARGE", 1000)
+    monkeypatch.setattr("zeroair_pl.app.studio.PREVIEW", 900)
+    studio.settings["sampling"] = {"steps": 2, "working_pixels": 1024}
+    studio.methods.clear()
+    seen = {}
+    for each in session.run(wish, shot):
+        if each.preview is not None:
+            assert each.status == "running"
+            seen[each.preview.full.shape] = each.shown
+    assert list(seen) == [(3, 30, 30)]
+    assert shot.preview is None
+    assert shot.restored.pixels.shape == usual.shape
+    assert float((shot.restored.pixels - usual).abs().mean()) < 0.1
+
+
 def test_fits_of_several_users_do_not_overlap(studio: Studio, tmp_path: Path) -> None:
     """Each is told of its own steps, and those of one photo follow each other."""
     told: list[str] = []

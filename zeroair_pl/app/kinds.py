@@ -63,19 +63,19 @@ class Kind:
 # The families' numbers that the page shows: argument, words, and the end of the slider where the range has none.
 _SHOWN: dict[str, list[tuple[str, str, float | None]]] = {
     "Haze": [
-        ("strength", "How much of the haze to take away", None),
-        ("sky_floor", "How much of the sky to leave alone", None),
+        ("strength", "Haze to take away", None),
+        ("sky_floor", "Sky to leave alone", None),
     ],
     "LowLight": [
-        ("mean", "How bright a dark photo becomes", None),
-        ("flatten", "How much to even out the light", None),
+        ("mean", "Brightness of a dark photo", None),
+        ("flatten", "Evenness of the light", None),
     ],
     "Underwater": [
-        ("veil", "How much of the water's veil to take away", None),
-        ("cast", "How much of the color cast to take away", None),
+        ("veil", "Veil to take away", None),
+        ("cast", "Color cast to take away", None),
     ],
-    "Blur": [("size", "Width of the blur in pixels (0: found from the photo)", 12.0)],
-    "Jpeg": [("quality", "Quality of the JPEG (0: found from the photo)", None)],
+    "Blur": [("size", "Width in pixels (0: found)", 12.0)],
+    "Jpeg": [("quality", "Quality of the JPEG (0: found)", None)],
     "Downscaled": [("factor", "How many times as large", 4.0)],
 }
 
@@ -91,6 +91,7 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
     ("inpaint", "Something is missing", "Fills what you paint with the brush."),
     ("despeckle", "Specks and scratches", "Found by themselves, and filled."),
     ("derain", "Rain or snow", "Streaks of rain and falling snow; their direction is found."),
+    ("devignette", "Dark corners", "The falloff of a lens toward the corners."),
     ("Underwater", "Under water", "Takes away the water's veil and its colors."),
 )
 

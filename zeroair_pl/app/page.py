@@ -106,7 +106,8 @@ class Page:
         return {self.at.kind: gr.update(info=kind.hint), **shown, self.at.brush: self._brush(session)}
 
     def _run(self, request: gr.Request, name: str, *values: float) -> Iterator[Update]:
-        yield from self._running(self._session(request), self._wish(name, values), None)
+        session = self._session(request)
+        yield from self._running(session, self._wish(name, values), None if session.waiting else session.current)
 
     def _run_again(self, request: gr.Request, name: str, *values: float) -> Iterator[Update]:
         session = self._session(request)
@@ -163,7 +164,11 @@ class Page:
         view = self._view(session)  # first: it finds out whether the photo can be read
         done = [each for each in session.shots.values() if each.restored is not None]
         ready = shot is not None and shot.restored is not None
+        tried = shot is not None and shot.status in ("restored", "failed")
         waiting = len(session.waiting)
+        label = (
+            f"Restore {waiting} photos" if waiting > 1 else "Restore" if waiting or shot is None else "Restore again"
+        )
         return {
             at.said: f'<p class="zr-quiet" role="status">{escape(said)}</p>' if said else "",
             at.listing: views.listing(session),
@@ -175,12 +180,8 @@ class Page:
             at.found: views.found(shot),
             at.learned: views.learned(shot),
             at.brush: self._brush(session),
-            at.restore: gr.update(
-                interactive=bool(waiting) and not busy, value=f"Restore {waiting} photos" if waiting > 1 else "Restore"
-            ),
-            at.again: gr.update(
-                visible=shot is not None and shot.status in ("restored", "failed"), interactive=not busy
-            ),
+            at.restore: gr.update(interactive=shot is not None and not busy, value=label),
+            at.again: gr.update(visible=bool(waiting) and tried, interactive=not busy),
             at.stop: gr.update(visible=busy, value="Stop", interactive=True),
             at.clear: gr.update(interactive=bool(session.shots)),
         }

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from zeroair_pl.errors import ZeroAIRError, describe
 from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.searching import searched
 from zeroair_pl.tensors.memory import is_out_of_memory
+
+if TYPE_CHECKING:
+    from zeroair_pl.method.restored import Restored
 
 
 class Session:
@@ -127,7 +130,7 @@ class Session:
     def _one(self, shot: Shot, wish: Wish) -> Iterator[Shot]:
         news: SimpleQueue[News] = SimpleQueue()
         self.running, self.progress, self.began = shot, News(), time.monotonic()
-        shot.status, shot.preview = "running", None
+        earlier, shot.restored, shot.preview, shot.status = shot.restored, None, None, "running"
         own = replace(wish, mask=shot.mask)
         result = self.studio.restore(shot.path, shot.name, own, news.put, self._stop)
         try:
@@ -142,17 +145,21 @@ class Session:
                 yield shot
             try:
                 shot.keep(result.result())
-                shot.seconds = time.monotonic() - self.began
             except Stopped:
-                shot.status = "restored" if shot.restored is not None else "waiting"
+                self._undo(shot, earlier)
             except Exception as error:
                 shot.failed(_plain(_reason(error), shot))
         finally:
             if shot.status == "running":  # whoever listened is gone
                 self._stop.set()
-                shot.status = "waiting"
+                self._undo(shot, earlier)
             self.running, self.progress = None, News()
         yield shot
+
+    def _undo(self, shot: Shot, earlier: Restored | None) -> None:
+        """A fit that was stopped leaves what there was before it."""
+        shot.restored, shot.preview = earlier, None
+        shot.status = "waiting" if earlier is None else "restored"
 
     def stop(self) -> None:
         """Ends the run."""

@@ -35,7 +35,6 @@ class Shot:
         strength: share of the correction that is shown and downloaded, 0 to 1.
         mask: (h, w), True where the brush was, of any size in the photo's form; ``None`` if it was nowhere.
         thumbnail: a small picture for the list, as a data URI.
-        seconds: of its fit, with reading and writing.
         size: (height, width), when it is known.
     """
 
@@ -49,7 +48,6 @@ class Shot:
     strength: float = 1.0
     mask: NDArray[np.bool_] | None = field(default=None, repr=False)
     thumbnail: str = field(default="", repr=False)
-    seconds: float = 0.0
     size: tuple[int, int] | None = None
 
     @property
@@ -66,6 +64,7 @@ class Shot:
             restored,
             photo=replace(restored.photo, pixels=pixels, side={}),
             full=on_disk(restored.full, beside.with_suffix(".full")),
+            back=torch.Tensor.numpy,  # its own would hold the photo in memory
             diagnostics={name: _thinned(values) for name, values in restored.diagnostics.items()},
         )
         self.preview, self.status, self.reason = None, "restored", ""

@@ -73,9 +73,9 @@ class Studio:
         self, layers: tuple[str, ...] = (), settings: Mapping[str, Any] | None = None, most: float = 50
     ) -> None:
         self.layers, self.most = layers, most
-        self._settings = dict(settings or {})
-        settings_of(["auto", *layers], **self._settings)  # for a mistake in them to be told before any photo
-        self._methods: dict[Any, Method] = {}
+        self.settings = dict(settings or {})
+        settings_of(["auto", *layers], **self.settings)  # for a mistake in them to be told before any photo
+        self.methods: dict[Any, Method] = {}
         # One thread for all fits: they queue, and torch keeps one set of threads below it.
         self._worker = ThreadPoolExecutor(1, "fit")
 
@@ -146,15 +146,15 @@ class Studio:
 
     def _method(self, kind: str, settings: dict[str, Any]) -> Method:
         """The method of a kind, made once; all of them share one prior."""
-        if (key := (kind, repr(settings))) not in self._methods:
+        if (key := (kind, repr(settings))) not in self.methods:
             config = ["auto"] if kind[0].isupper() else [kind]
-            given = {**self._settings, **settings}
-            if self._methods:
-                given["prior"] = next(iter(self._methods.values())).prior
-            while len(self._methods) > 32:  # sliders make many
-                del self._methods[list(self._methods)[-1]]
-            self._methods[key] = Method.from_config([*config, *self.layers], **given)
-        return self._methods[key]
+            given = {**self.settings, **settings}
+            if self.methods:
+                given["prior"] = next(iter(self.methods.values())).prior
+            while len(self.methods) > 32:  # sliders make many
+                del self.methods[list(self.methods)[-1]]
+            self.methods[key] = Method.from_config([*config, *self.layers], **given)
+        return self.methods[key]
 
 
 class Watch(Callback):

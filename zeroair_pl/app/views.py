@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable
 from html import escape
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from zeroair_pl.app.pictures import SIDE, data_uri, picture
 from zeroair_pl.app.session import Session
 from zeroair_pl.app.shots import Shot
-from zeroair_pl.inspection.pictures import map_panels
+from zeroair_pl.inspection.pictures import map_panels, short
+from zeroair_pl.jobs.records import in_words
 from zeroair_pl.method.blending import mixed
 from zeroair_pl.method.large import working_size
 from zeroair_pl.method.restored import Restored
@@ -25,17 +23,6 @@ from zeroair_pl.photos.sizes import as_large_as
 
 MAPS = 260  # height of a map
 
-_WORDS = {
-    "Haze": "Haze",
-    "LowLight": "Too little light",
-    "Underwater": "Under water",
-    "Noise": "Noise",
-    "Blur": "Blur",
-    "Jpeg": "JPEG blocks and rings",
-    "Downscaled": "Too few pixels",
-    "Missing": "Missing pixels",
-    "Streaks": "Rain or snow",
-}
 _SHARE = re.compile(r"(\d+)% of (.*?)(?:: (.*))?", re.DOTALL)
 
 
@@ -109,10 +96,12 @@ element.addEventListener('click', (event) => {
 
 
 def _row(shot: Shot, chosen: bool) -> str:
+    result = shot.restored
+    kind = "left as it is" if result is None or result.unchanged else f"restored: {in_words(result.kind)}"
     said = {
         "waiting": "waiting",
         "running": "at work",
-        "restored": f"restored in {shot.seconds:.1f} s",
+        "restored": kind,
         "failed": shot.reason.removeprefix(f"{shot.name}: "),
     }[shot.status]
     picture = f'<img alt="" src="{shot.thumbnail}">' if shot.thumbnail else '<span class="zr-blank"></span>'
@@ -153,7 +142,7 @@ def found(shot: Shot | None) -> str:
         return f'<div class="zr-error" role="alert">{escape(shot.reason)}</div>'
     if (result := shot.restored or shot.preview) is None:
         return ""
-    title, why, share = _WORDS.get(result.kind, result.kind), result.reason, ""
+    title, why, share = in_words(result.kind).capitalize(), result.reason, ""
     if match := _SHARE.fullmatch(result.reason):
         what, why = match[2], match[3] or ""
         title = f"{title}: {what}"
@@ -161,11 +150,13 @@ def found(shot: Shot | None) -> str:
             f'<span class="zr-share" title="how much of it is corrected"><i style="width:{match[1]}%"></i></span>'
             f"<b>{match[1]} %</b>"
         )
+    elif result.unchanged:
+        title, why = "Left as it is", f"{result.reason}.".capitalize()
     elif result.kind == "Noise":
-        title = "Nothing but noise" if not why else title
-    noise = f"noise: {255 * result.noise_level:.1f} of 255 levels"
-    parts = [noise, f"{result.nfe} looks of the model", f"{result.seconds:.1f} s"]
-    notes = [f"<p>{escape(text)}</p>" for text in (why, result.note) if text]
+        title, why = "Noise", ""
+    noise = f"noise of {255 * result.noise_level:.1f} of 255"
+    parts = [noise, f"{result.nfe} passes of the model", f"{result.seconds:.1f} s"]
+    notes = [f"<p>{escape(text)}</p>" for text in (why, result.note) if text and text != noise]
     return (
         f'<div class="zr-found"><h3>{escape(title)}{share}</h3>{"".join(notes)}'
         f'<p class="zr-facts">{" · ".join(parts)}</p></div>'
@@ -177,24 +168,27 @@ def learned(shot: Shot | None) -> str:
     result = (shot.restored or shot.preview) if shot is not None else None
     if result is None:
         return '<p class="zr-quiet">What was learned from a photo is shown here when it is restored.</p>'
-    maps = {name: _as_map(values) for name, values in result.diagnostics.items()}
-    sigma = torch.tensor([255 * result.noise_level]).view(1, 1, 1, 1)
-    panels = map_panels({**maps, "noise level (of 255)": sigma}, MAPS, 3 * MAPS)
-    return f'<div class="zr-maps">{"".join(_figures((p.caption, p.picture) for p in panels))}</div>'
+    maps = {name: torch.from_numpy(values) for name, values in result.diagnostics.items() if values.ndim >= 2}
+    maps = {name: (each[None] if each.ndim == 2 else each.permute(2, 0, 1))[None] for name, each in maps.items()}
+    figures = (
+        f'<figure><img alt="{escape(caption)}" src="{data_uri(image, "PNG")}"><figcaption>{escape(caption)}'
+        "</figcaption></figure>"
+        for caption, image in map_panels(maps, MAPS, 3 * MAPS)
+    )
+    numbers = {name: values.ravel().tolist() for name, values in result.diagnostics.items() if values.ndim < 2}
+    rows = (
+        f"<dt>{escape(name)}</dt><dd>{_chip(values)}{', '.join(map(short, values[:8]))}</dd>"
+        for name, values in {**numbers, "noise, of 255": [255 * result.noise_level]}.items()
+    )
+    return f'<div class="zr-maps">{"".join(figures)}</div><dl class="zr-numbers">{"".join(rows)}</dl>'
 
 
-def _figures(panels: Iterable[tuple[str, Image.Image]]) -> Iterable[str]:
-    for caption, image in panels:
-        yield f'<figure><img alt="{escape(caption)}" src="{data_uri(image, "PNG")}"><figcaption>{escape(caption)}'
-        yield "</figcaption></figure>"
-
-
-def _as_map(values: NDArray[Any]) -> Tensor:
-    """A diagnostic array as (1, C, H, W) or (1, C, 1, 1)."""
-    tensor = torch.from_numpy(np.asarray(values, np.float32))
-    if tensor.ndim < 2:
-        return tensor.reshape(1, -1, 1, 1)
-    return tensor[None, None] if tensor.ndim == 2 else tensor.permute(2, 0, 1)[None]
+def _chip(values: list[float]) -> str:
+    """Three numbers are a color."""
+    if len(values) != 3:
+        return ""
+    color = ", ".join(str(round(255 * min(max(value, 0.0), 1.0))) for value in values)
+    return f'<i class="zr-chip" style="background: rgb({color})"></i>'
 
 
 def brush(shot: Shot | None, pixels: Tensor | None, hint: str) -> str:
