@@ -121,6 +121,28 @@ def specks() -> tuple[Any, ...]:
     return photographed(y), x, "despeckle", {}, {}
 
 
+def rain() -> tuple[Any, ...]:
+    """Bright lines of 14 to 30 pixels, in about one direction."""
+    x = clean("haze_workshop.png", (150, 90, 550, 390))
+    rng = np.random.default_rng(0)
+    sheet = Image.new("L", (2 * x.shape[1], 2 * x.shape[0]))
+    draw = ImageDraw.Draw(sheet)
+    for _ in range(420):
+        left, top, length = rng.uniform((0, -40, 28), (sheet.width, sheet.height, 60))
+        lean = length * np.tan(rng.normal(0.2, 0.02))
+        draw.line((left, top, left - lean, top + length), int(rng.uniform(60, 160)), 2)
+    light = np.asarray(sheet.resize((x.shape[1], x.shape[0]), Image.Resampling.BOX))[..., None] / 255
+    return photographed(x + light), x, "derain", {}, {}
+
+
+def vignette() -> tuple[Any, ...]:
+    """The light falls with the fourth power of the cosine of the angle to the axis; the corners have 40 % of it."""
+    x = clean("dark_tulips.png", (0, 0, 500, 375))
+    down, across = np.linspace(-0.6, 0.6, len(x)), np.linspace(-0.8, 0.8, x.shape[1])
+    squares = down[:, None, None] ** 2 + across[None, :, None] ** 2
+    return photographed(x / (1 + 0.58 * squares) ** 2), x, "devignette", {}, {}
+
+
 def chain() -> tuple[Any, ...]:
     x = clean("haze_workshop.png", (0, 0, 740, 496))
     x = np.asarray(Image.fromarray(photographed(x, 0)).resize((400, 268), Image.Resampling.LANCZOS)) / 255
@@ -131,7 +153,7 @@ def chain() -> tuple[Any, ...]:
 
 KINDS: dict[str, Callable[[], tuple[Any, ...]]] = {
     each.__name__: each
-    for each in (haze, low_light, water, noise, blur, shake, jpeg, low_resolution, holes, specks, chain)
+    for each in (haze, low_light, water, noise, blur, shake, jpeg, low_resolution, holes, specks, rain, vignette, chain)
 }
 
 

@@ -46,7 +46,7 @@ def main(
 
     # Each worker builds its Restorer once, with the prior, and keeps it for all its batches. A GPU has one worker; on
     # CPUs each worker computes with one core. Only half of it is reserved: reading and writing need a share too, and
-    # would wait for ever if workers held all there is.
+    # would wait forever if workers reserved all cores.
     restored = found.map_batches(
         zeroair_pl.Restorer,
         fn_constructor_kwargs={"config": "auto", "sampling": {"steps": 8}, **settings},

@@ -14,7 +14,7 @@ from zeroair_pl.ranges import Range
 class Charbonnier(GuidanceLoss):
     """Robust fidelity, the mean of √(d² + 1) − 1 of differences d in units of ``scale`` (Charbonnier et al., 1994).
 
-    d = (φ(x0) − target)/scale. Quadratic well below ``scale`` and linear above it, so that what φ has no words for (a
+    d = (φ(x0) − target)/scale. Quadratic well below ``scale`` and linear above it, so that what φ cannot describe (a
     watermark, a raindrop, a saturated lamp) pulls less on the clean estimate than it would on a squared error. Times
     2·scale², so that its weight means the same as that of ``Fidelity`` for small differences.
 

@@ -239,7 +239,7 @@ def _names() -> set[str]:
 
 
 def _diagnose(origin: str, path: Path | None, error: BaseException) -> Broken:
-    """Where and why: in the plugin's own file if the error passed through it, else where it arose."""
+    """Where and why: in the plugin's own file if the error passed through it, else where it was raised."""
     if isinstance(error, SyntaxError) and error.filename:
         return Broken(_short(Path(error.filename)), error.lineno or 0, f"SyntaxError: {error.msg}")
     frames = traceback.extract_tb(error.__traceback__)

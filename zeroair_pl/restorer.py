@@ -1,4 +1,4 @@
-"""Restores photos that are no files: encoded photos in memory in, encoded photos and their rows out."""
+"""Restores photos in memory: encoded photos in, encoded photos and their rows out."""
 
 from __future__ import annotations
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
+import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
+import yaml
 
 from helpers.command import run, save_toy
 from zeroair_pl.config.commands import prepare, read
@@ -145,6 +149,13 @@ def test_python_is_python(block: Block) -> None:
     compile(block.text, block.page.name, "exec")
 
 
+def test_other_blocks_are_well_formed() -> None:
+    read: dict[str, Callable[[str], Any]] = {"yaml": yaml.safe_load, "toml": tomllib.loads, "json": json.loads}
+    for block in BLOCKS:
+        assert block.language in {"sh", "python", "bibtex", *read}, f"{block.page.name}: {block.language}"
+        read.get(block.language, str)(block.text)
+
+
 @pytest.mark.parametrize("page", ["README.md", "python.md"])
 def test_python_runs(page: str, folder: Path) -> None:
     """On a small photo, with the shipped prior; what a comment says of a result is so."""
@@ -200,7 +211,7 @@ def test_the_commands_spelled_out_are_those_that_make_runs() -> None:
     spelled = [line.replace(".venv", "$(VENV)") for line in LINES if line.startswith(".venv/bin/")]
     assert len(spelled) > 7
     assert [line for line in spelled if line not in recipes] == []
-    own = [line for line in recipes if line.startswith("$(VENV)/bin/") and not re.search("picture|docs", line)]
+    own = [line for line in recipes if line.startswith("$(VENV)/bin/") and not re.search("picture|docs|gpu", line)]
     assert [line for line in own if line not in spelled] == []
 
 

@@ -71,15 +71,51 @@ Examples
 --help-all lists all settings.
 """
 
-PAGES = {"restore": _RESTORE, "evaluate": _EVALUATE}
+_REDO = """\
+usage: {redo} FOLDER NAME ... [options]
+
+Restores photos of an output folder once more, as another kind, less strongly or in part. The choice
+lasts: later runs into the folder keep it.
+
+  FOLDER                  the output folder
+  NAME ...                of the photos, as in the column 'name' of its results.csv
+  --kind KIND             a degradation (haze, low light, ...; 'plugins list' shows all) or a config
+                          such as dehaze; 'folder' takes the choice back
+  --strength S            share of the correction, from 0 (none) to 1
+  --mask FILE             where to work: white; or a folder of masks
+
+Examples
+  {redo} clear trip/harbor --kind haze
+  {redo} clear harbor pier --strength 0.6
+
+--help-all lists all settings.
+"""
+
+_APP = """\
+usage: {app} [options]
+
+Shows a page in the browser, on this machine alone: drop photos, see them before and after, download
+them. Ctrl-C ends it.
+
+  --open                  open the page in the browser
+  --port N                by default the first free one from 7860
+  --host ADDRESS          who may reach it; 0.0.0.0 for everybody (default: 127.0.0.1)
+  --megapixels N          of the largest photo that is taken (default: 50)
+
+Examples
+  {app} --open
+
+--help-all lists all settings.
+"""
+
+PAGES = {"restore": _RESTORE, "redo": _REDO, "evaluate": _EVALUATE, "app": _APP}
 _WIDTH = 74  # characters of a line of names
 
 
 def page(command: str) -> str:
     """The everyday help of a command in ``PAGES``."""
-    return PAGES[command].format(
-        restore=typed("restore"), evaluate=typed("evaluate"), configs=_wrapped(list(everyday_configs()))
-    )
+    names = {name: typed(name) for name in PAGES}
+    return PAGES[command].format(**names, configs=_wrapped(list(everyday_configs())))
 
 
 def everyday_configs() -> tuple[str, ...]:

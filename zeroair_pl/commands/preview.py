@@ -17,7 +17,7 @@ from zeroair_pl.photos.photo import Photo, of_size
 
 Preview = Literal["small", "crop"]
 
-PIXELS = 500_000  # of a smaller copy: a few seconds of a CPU
+PIXELS = 300_000  # of a smaller copy, as 640×480: a few seconds of a CPU
 SIDE = 512  # px, of the square in the middle of a photo
 _GRID = 16  # px: a crop begins where a block of a JPEG does
 

@@ -118,7 +118,7 @@ def restore(
         verbose: say of each photo which way it goes, and the seconds of its parts.
         explain: say of each photo what speaks for and against each kind that 'auto' knows.
         dry_run: say what would be done with each photo, and why; write nothing.
-        preview: restore a copy of each photo of at most 0.5 megapixels, or its middle ('crop'), into a folder beside
+        preview: restore a copy of each photo of at most 0.3 megapixels, or its middle ('crop'), into a folder beside
             the output folder.
         plugins: further folders with plugin files.
         trainer: further arguments of lightning.Trainer, such as accelerator.

@@ -1,4 +1,4 @@
-"""Turns the parser's messages, which describe its own workings, into one sentence about the user's setting."""
+"""Turns messages of the parser about itself into one sentence about the user's setting."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ _PLAIN = {str: "text", int: "whole number", float: "number", bool: "true or fals
 
 
 class ReadableHelp(DefaultHelpFormatter):
-    """The parser's help, with ``number or none`` in the place of ``Union[float, null]``."""
+    """The parser's help, with ``number or none`` instead of ``Union[float, null]``."""
 
     def _get_type_str(self, action: Action) -> str | None:
         hint = getattr(action, "_typehint", None)

@@ -139,7 +139,7 @@ class Request:
         return variable.partition("__")[2].lower().replace("__", ".")
 
     def _place(self, word: str) -> str:
-        """Where the user wrote ``word``: nothing for an option, which speaks for itself."""
+        """Where the user wrote ``word``: nothing for an option, since the user sees it."""
         if not word or any(word in option for option in self.options):
             return ""
         for name, value in self.variables.items():
@@ -196,7 +196,7 @@ def _joined(words: Sequence[str], lists: Sequence[str], flags: Sequence[str], fr
     ``free``."""
     gathered: dict[str, list[str]] = {}
     rest: list[str] = []
-    current, complete = "", True  # the list that is being read; whether the last option has its value
+    current, complete = "", True  # the list being read; whether the last option has its value
     for word, following in pairwise([*words, ""]):
         option, equals, value = word.partition("=")
         if not word.startswith("--"):

@@ -30,7 +30,7 @@ def write_atomically(path: Path, data: bytes) -> None:
             _write_held(temporary, data)
             try:
                 os.replace(temporary, path)
-            except FileNotFoundError:  # another run took it for abandoned, in the moments that it is not locked
+            except FileNotFoundError:  # another run removed it as abandoned, before it was locked
                 _write_held(temporary, data)
                 os.replace(temporary, path)
         except BaseException:

@@ -20,7 +20,7 @@ def to_cmyk(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 
 def _transforms(profile: bytes | None) -> tuple[ImageCms.ImageCmsTransform, ImageCms.ImageCmsTransform] | None:
-    """To and from sRGB, or None unless both exist: leaving by one rule and returning by another would shift colors."""
+    """To and from sRGB, or None unless both exist: different rules for the two directions would shift colors."""
     if not profile:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Kinds of files that are not read without more: the extra that reads them, and what a search says of the others."""
+"""Files that need an extra to be read, and what a search says of files that cannot be read."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def installed(extra: str) -> bool:
     """Whether the module of an extra can be imported."""
     try:
         return find_spec(EXTRAS[extra][0]) is not None
-    except ValueError:  # as for a module that was taken out
+    except ValueError:  # as for a module that was removed
         return False
 
 
@@ -49,7 +49,7 @@ def is_known(name: str) -> bool:
 
 
 def left_out(names: Iterable[str]) -> str:
-    """One line on what a search passed by: ``"3 files are left out: 2 .nef (pip install …), 1 .mov (a video)"``."""
+    """One line on what a search skipped: ``"3 files are left out: 2 .nef (pip install …), 1 .mov (a video)"``."""
     counts, why = Counter(Path(name).suffix.lower() for name in names), _why()
     total = sum(counts.values())
     parts = ", ".join(f"{count} {suffix} ({why[suffix]})" for suffix, count in sorted(counts.items()))

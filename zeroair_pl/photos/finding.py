@@ -72,7 +72,7 @@ def find_images(
     for spec in specs:
         for item in _expand(str(spec), search):
             key = os.path.realpath(item.listed.path)
-            first = found.setdefault(key, item)  # keeps its place, so a list that adds to a folder does not reorder it
+            first = found.setdefault(key, item)  # keeps its place: a list with further facts does not reorder a folder
             found[key] = _joined(first, item)
     for sentence in search.said():
         warnings.warn(sentence, stacklevel=2)
@@ -85,7 +85,7 @@ def find_images(
 
 
 def _joined(first: _Found, again: _Found) -> _Found:
-    """A photo that is named twice: what is said of it first counts."""
+    """A photo that is named twice: the first mention counts."""
     one, two = first.listed, again.listed
     for what in ("reference", "kind", "strength"):
         counts, other = getattr(one, what), getattr(two, what)
@@ -118,6 +118,6 @@ def _expand(spec: str, search: Search) -> list[_Found]:
     if glob.has_magic(spec):
         files, root = in_glob(path, search)
         return [_Found(Listed(file, root)) for file in files]
-    if path.suffix.lower() in searched():  # this photo fails when it is opened, and the others go on
+    if path.suffix.lower() in searched():  # this photo fails when it is opened; the others are restored
         return [_Found(Listed(path, path.parent), single=True)]
     raise ConfigError(f"{spec} {why_missing(path)} {_WHAT_IS_EXPECTED}.")

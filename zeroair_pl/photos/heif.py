@@ -97,7 +97,7 @@ def _jxl(path: Path, file: IO[bytes]) -> Photo:
         array = np.asarray(imagecodecs.jpegxl_decode(file.read()))
         if array.dtype != np.uint8:
             raise InputError(f"{path}: JPEG XL of more than 8 bits is not supported; convert it to a PNG or TIFF.")
-        exif, _ = read_exif(image)  # its orientation does not count: that of the pixels is applied
+        exif, _ = read_exif(image)  # its orientation is ignored: that of the pixels is applied
         return _photo(array, exif, 1, image.info.get("icc_profile"), image.info.get("xmp"), None, [], png=True)
 
 

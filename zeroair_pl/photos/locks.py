@@ -1,4 +1,4 @@
-"""Locks of files, which the system drops when their process ends, however it ends."""
+"""File locks. The system drops them when their process ends in any way."""
 
 from __future__ import annotations
 

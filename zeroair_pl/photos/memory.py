@@ -106,7 +106,7 @@ def _of_pillow(image: Image.Image, name: str) -> tuple[Photo, Back]:
     check_size(Path(name), *image.size)
     try:
         image.load()
-    except Exception as error:  # decoders meet damaged bytes with nearly every exception there is
+    except Exception as error:  # decoders raise nearly any exception for damaged bytes
         raise InputError(f"{name}: a Pillow image that cannot be decoded ({type(error).__name__}).") from error
     exif, orientation = read_exif(image)
     profile = image.info.get("icc_profile")

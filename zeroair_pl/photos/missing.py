@@ -1,4 +1,4 @@
-"""What to say of a path that does not exist."""
+"""The words for a path that does not exist."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from zeroair_pl.errors import did_you_mean
 
-_COMPARED = 60  # names, in search of one that was meant
+_COMPARED = 60  # names that are compared to find a similar one
 
 
 def why_missing(path: Path) -> str:

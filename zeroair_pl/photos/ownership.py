@@ -20,7 +20,7 @@ from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.photos.locks import held
 
 FOLDER = ".zeroair"
-PATIENCE = 10.0  # seconds that one process waits for another to write a file, which takes milliseconds
+PATIENCE = 10.0  # seconds to wait until another process has written a file; that takes milliseconds
 
 
 class OwnFiles:
@@ -35,7 +35,7 @@ class OwnFiles:
         """Until its end no other process writes these files, if the file system has locks. Turns may be nested."""
         with self._mutex, contextlib.ExitStack() as stack:
             if not self._depth:
-                with contextlib.suppress(OSError):  # a full disk: what is written next will say so
+                with contextlib.suppress(OSError):  # a full disk: the next write reports it
                     stack.enter_context(held(self.folder / FOLDER / "written" / ".lock", PATIENCE))
             self._depth += 1
             try:
@@ -71,7 +71,7 @@ class OwnFiles:
         with self.turn():
             try:
                 self._remember(name, hashlib.sha256(data).hexdigest())
-            except InputError as error:  # of the note beside it, which no user knows
+            except InputError as error:  # of the note beside it, which users do not know
                 raise InputError(str(error).replace(str(self._note(name)), str(self.folder / name))) from error
             write_atomically(self.folder / name, data)
 
@@ -89,7 +89,7 @@ class OwnFiles:
             self._note(name).unlink(missing_ok=True)
 
     def _remember(self, name: str, digest: str) -> None:
-        """Before the file is replaced: whatever ends the program in between, the old and the new content are ours."""
+        """Called before a replacement: if the program ends in between, old and new content both count as its own."""
         if not self.ours(name):
             raise InputError(f"{self.folder / name}: {why(self.known(name))} It stays.")
         path, digests = self.folder / name, [digest]
@@ -114,7 +114,7 @@ def why(known: bool) -> str:
 
 
 def digest_of(path: Path) -> str:
-    """SHA-256 of a file's bytes; empty for what is no file, or cannot be read."""
+    """SHA-256 of a file's bytes; empty if it is no file, or cannot be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -144,7 +144,7 @@ def _palette(path: Path, page: tifffile.TiffPage) -> Array:
 
 
 def _page(path: Path, tiff: tifffile.TiffFile) -> tifffile.TiffPage:
-    """The one page that is no thumbnail."""
+    """The only page that is not a thumbnail."""
     pages = raw.pages_of(tiff)
     if not pages:
         raise InputError(f"{path}: truncated, or damaged at its start (no picture is found in this TIFF).")

@@ -23,7 +23,7 @@ Array = NDArray[Any]
 
 JPEG = (6, 7)  # old-style and new: their decoder also converts YCbCr to RGB
 _WHOLE_JPEG = 513  # the tag JPEGInterchangeFormat
-# Only what the tests check against the pixels that went in, and against a second decoder where there is one.
+# Only those that the tests check against the written pixels, and against a second decoder where there is one.
 COMPRESSIONS = {
     1: "none",
     2: "CCITT RLE",
@@ -76,7 +76,7 @@ def read_samples(path: Path, page: tifffile.TiffPage) -> Array:
         raise InputError(
             f"{path}: this installation cannot decode TIFF compression {name_of(page)}; {_ADVICE}."
         ) from error
-    except Exception as error:  # decoders meet damaged bytes with nearly every exception there is
+    except Exception as error:  # decoders raise nearly any exception for damaged bytes
         raise undecodable(path, page, error) from error
     return np.moveaxis(out[..., 0], 0, -1) if planes > 1 else out[0]
 

@@ -12,7 +12,7 @@ Array = NDArray[Any]
 # Bits of sensors whose numbers programs store as they are. A photo of 16 bits that stays below 1/16 of full scale is
 # all but black to every viewer; one below 1/4, as 14 bits would be, may be a dark photo, so only the tag tells those.
 _SENSOR_BITS = (8, 10, 12)
-_FEWEST = 32  # levels in use; what has fewer is black
+_FEWEST = 32  # levels in use; a photo with fewer is black
 _SAMPLED = 1_000_000  # values that the shares are taken from
 _MOST, _ALL_BUT_OUTLIERS = 95, 99.9  # percent
 

@@ -75,7 +75,7 @@ def encode_photo(path: str | Path, pixels: Tensor, like: Photo) -> bytes:
         like = _for_png(like)
     try:
         return _encode(fmt, like, _color(pixels, like))
-    except Exception as error:  # whatever a codec raises, it costs this file
+    except Exception as error:  # whatever a codec raises, only this file fails
         raise InputError(f"{path}: cannot be encoded as {fmt} ({error or type(error).__name__}).") from error
 
 
@@ -135,7 +135,7 @@ def _encode(fmt: str, like: Photo, color: Array) -> bytes:
     if like.dtype == "uint16":
         png = _deep_png(like, color if alpha is None else np.dstack([color, alpha]))
         return into_png(png, like.metadata)
-    if fmt == "BMP" and alpha is not None:  # Pillow writes the alpha, but no header that says so
+    if fmt == "BMP" and alpha is not None:  # Pillow writes the alpha, but not the header for it
         import cv2
 
         return cv2.imencode(".bmp", np.ascontiguousarray(array[..., [2, 1, 0, 3]]))[1].tobytes()

@@ -1,4 +1,4 @@
-"""Which files show the same image: the degraded photo, its reference, and what several methods made of it.
+"""Which files show the same image: the degraded photo, its reference, and the results of several methods.
 
 Files are matched by name: the path below their folder without suffix, or, where there is no such file, the last part of
 it, which is the file's stem.

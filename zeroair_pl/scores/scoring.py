@@ -131,7 +131,7 @@ def summarize(scored: Sequence[Scored]) -> dict[str, dict[str, Summary]]:
 def worst(scored: Sequence[Scored], result: str, count: int = 3) -> list[tuple[str, str, float]]:
     """The images of a set that fare worst: (name, metric, mean over seeds), the worst first.
 
-    By gain where it is known, else by PSNR; without either there is no telling.
+    By gain where it is known, else by PSNR; without either it is unknown.
     """
     for metric in ("gain", "psnr"):
         values = {name: statistics.fmean(each) for name, each in over_seeds(scored, result, metric).items()}

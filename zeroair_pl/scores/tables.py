@@ -20,7 +20,7 @@ from zeroair_pl.photos.ownership import OwnFiles
 from zeroair_pl.scores.scoring import DEGRADED, METRICS, Scored, Summary, over_seeds, summarize, worst
 
 FILES = ("scores.csv", "summary.csv", "scores.json")
-LISTED = 40  # images that are printed one by one; of more, the files tell
+LISTED = 40  # images that are printed one by one; of more, only the files have all
 _NAME = 36  # characters of an image's name in a printed table
 _IN_FILES = 5  # digits after the decimal point
 
@@ -138,14 +138,14 @@ def _table(first: str, others: Sequence[str]) -> Table:
 
 
 def _drawn(table: Table) -> str:
-    """As wide as it is: a line that the terminal wraps, or a pager scrolls, has lost nothing."""
+    """The full width: a line that the terminal wraps, or a pager scrolls, is complete."""
     stream = io.StringIO()
     Console(file=stream, width=10_000, no_color=True, emoji=False, markup=False, highlight=False).print(table)
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines() if line.strip())
 
 
 def _short(name: str) -> str:
-    """The end of a name, without what would move the cursor: a file name may hold anything."""
+    """The end of a name, without control characters: a file name may hold anything."""
     plain = "".join(c if c.isprintable() else "?" for c in name)
     return plain if len(plain) <= _NAME else f"…{plain[1 - _NAME :]}"
 

@@ -1,4 +1,4 @@
-"""The modes of torch that this package computes in, whatever those of its caller are, which come back afterwards."""
+"""The modes of torch in which this package computes. Those of the caller are set again afterwards."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import torch
 
 
 class _Process:
-    """What torch keeps for the process; calls may overlap in several threads."""
+    """The state that torch keeps for the process; calls may overlap in several threads."""
 
     lock = threading.RLock()
     calls = 0

@@ -102,7 +102,7 @@ class PerImage(nn.Module):
 
     @property
     def pointwise(self) -> bool:
-        """Of degradation models: all of them are."""
+        """Whether all modules, degradation models, are pointwise."""
         return all(stack.first.pointwise for stack in self.stacks)  # type: ignore[union-attr]
 
     def trained(self, finished: Tensor) -> list[nn.Parameter]:
@@ -165,6 +165,6 @@ def randn(shape: tuple[int, ...], generators: list[torch.Generator], device: tor
 
 
 def finite(x: Tensor) -> Tensor:
-    """(B, …) → (B,): all values of the image are finite. A sum finds that out in a twentieth of the time."""
+    """(B, …) → (B,): all values of the image are finite. Checking the sum first takes a twentieth of the time."""
     sums = torch.isfinite(x.flatten(1).sum(1))
     return sums if bool(sums.all()) else torch.isfinite(x).flatten(1).all(1)  # finite values may have an infinite sum

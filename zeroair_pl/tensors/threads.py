@@ -1,4 +1,4 @@
-"""Results that do not depend on the number of threads, where that costs nothing."""
+"""Results that do not depend on the number of threads, where this takes no more time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def one_thread(pixels: int) -> Iterator[None]:
     """Within it, operations on photos of so many pixels take one thread of the CPU, if that is few enough.
 
     A sum over an image that is split among threads rounds as they split it, and a fit magnifies that. The operations
-    of TDM and TDG on a small photo take a fraction of a millisecond, in which a second thread is hardly woken. The
+    of TDM and TDG on a small photo take a fraction of a millisecond, too short to start a second thread. The
     prior's convolutions split no sum, and have all threads: see ``all_threads``.
     """
     if pixels > PIXELS:

@@ -52,14 +52,14 @@ def trainer_of(callbacks: list[Callback], trainer: dict[str, Any] | None, logger
     }
     try:
         return Trainer(callbacks=callbacks, logger=list(loggers) or False, **settings)
-    except Exception as error:  # of many kinds: what is asked for is not there, or does not exist
+    except Exception as error:  # of many kinds: what the arguments ask for is not available
         asked = [f"trainer.{key}={settings[key]!r}" for key in _SHOWN if key in (trainer or {})]
         raise ConfigError(f"{', '.join(asked) or 'trainer'}: {' '.join(str(error).split())}") from error
 
 
 @contextmanager
 def plain_interrupt() -> Iterator[None]:
-    """Ctrl-C as Python has it. Lightning would leave the process by ``sys.exit`` and be deaf to it from then on."""
+    """Ctrl-C as Python has it. Lightning would leave the process by ``sys.exit``, and ignore later ones."""
     main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT)
     try:
@@ -74,7 +74,7 @@ def plain_interrupt() -> Iterator[None]:
 
 
 class quiet_lightning:
-    """Keeps Lightning's start-up notes, which say nothing to a person with a photo, out of the terminal."""
+    """Keeps Lightning's start-up notes out of the terminal: they do not help a person with a photo."""
 
     def __enter__(self) -> None:
         import lightning.pytorch  # noqa: F401 - which sets the levels of its loggers
