@@ -40,7 +40,7 @@ class Noise(Degradation):
     def invert(self, y: Tensor) -> Tensor:
         return even(y, self.noise.slope)
 
-    def observe(self, y: Tensor) -> Observation:
+    def observe(self, y: Tensor) -> Observation | None:
         return Observation(self.invert(y), self.noise.white() * torch.ones_like(y))
 
     def result(self, x0: Tensor, z: Tensor) -> Tensor:
