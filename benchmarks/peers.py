@@ -74,7 +74,10 @@ def measured(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
             for name, own in of_photo(folder, source.path, kind, options.side):
                 scores.setdefault(name, []).append(own)
         for name, all_of_them in scores.items():
-            decibels, similarity, passes, seconds = np.mean(all_of_them, axis=0).round([2, 4, 0, 1]).tolist()
+            mean = np.mean(all_of_them, axis=0).tolist()
+            decibels, similarity, passes, seconds = (
+                round(each, digits) for each, digits in zip(mean, (2, 4, 0, 1), strict=True)
+            )
             print(
                 f"{folder.name:14}{name:14}{decibels:6.2f} dB {similarity:.4f} {passes:5.0f} passes {seconds:6.1f} s",
                 flush=True,

@@ -26,7 +26,7 @@ def test_known_and_blind_rows(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     clean = crop("haze_workshop", 96)
-    for kind, suffix in (("jpeg-20", "jpg"), ("holes", "png"), ("rain", "png")):
+    for kind, suffix in (("jpeg-20", "jpg"), ("holes", "png"), ("sleet", "png")):
         write(tmp_path / "sets" / kind / "clean" / "one.png", clean)
         write(tmp_path / "sets" / kind / "degraded" / f"one.{suffix}", clean)
     mask = np.zeros((96, 96), np.uint8)
@@ -46,3 +46,37 @@ def test_a_folder_without_kinds_is_one_line(
 ) -> None:
     assert script.main(["--sets", str(tmp_path)]) == 2
     assert "no kind with a folder 'clean' there" in capsys.readouterr().err
+
+
+@scripts("benchmarks/peers.py")
+def test_peers_beside_the_own_method(script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A peer that does nothing but fill in; those of deepinv need that package."""
+    monkeypatch.chdir(tmp_path)
+    clean = crop("haze_workshop", 64)
+    for part in ("clean", "degraded"):
+        write(tmp_path / "sets" / "holes" / part / "one.png", clean)
+    mask = np.zeros((64, 64), np.uint8)
+    mask[30:34] = 255
+    (tmp_path / "sets" / "holes" / "side").mkdir()
+    Image.fromarray(mask).save(tmp_path / "sets" / "holes" / "side" / "one.png")
+
+    class Counter:
+        passes = 3
+
+    monkeypatch.setattr(script, "peers", lambda kind: {"filled": lambda y, physics, denoiser: y * physics})
+    monkeypatch.setattr(script, "denoiser_of", lambda prior: Counter())
+    monkeypatch.setattr(script, "physics_of", lambda phi, y: phi.seen)
+    assert script.main(["--sets", str(tmp_path / "sets"), "--only", "holes", "--side", "64"]) == 0
+    rows = {row["method"]: row for row in json.loads(Path("restored/peers.json").read_text())["rows"]}
+    assert set(rows) == {"this project", "filled"}
+    assert rows["filled"]["nfe"] == 3
+    assert rows["this project"]["psnr"] > 25
+
+
+@scripts("benchmarks/tdm_operators.py")
+def test_errors_of_operators(script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script, "CASES", {"specks": script.CASES["specks"]})
+    assert script.main(["--limit", "1", "--side", "64", "--folder", str(tmp_path)]) == 0
+    (row,) = json.loads((tmp_path / "tdm_operators.json").read_text())["rows"]
+    assert row["psnr"] > row["input"] + 5
+    assert row["end"] < 0.2

@@ -102,7 +102,7 @@ def statuses(out: str) -> str:
 def counted(outcome: Outcome) -> list[str]:
     """The lines that count photos, without their seconds."""
     lines = [line for line in outcome.err.splitlines() if line.startswith("[")]
-    return [re.sub(r" in \d+\.\d s$", "", line) for line in lines]
+    return [re.sub(r" in \d+\.\d s(: .*)?$", "", line) for line in lines]
 
 
 LINES = [f"[{i}/5] {name} restored" for i, name in enumerate("abcde", 1)]

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.slow  # processes that load torch
 ROOT = Path(__file__).parents[2]
 WORDS = ["--images", "in", "--degradation", "Noise", "--trainer.accelerator", "cpu", "--batch", "1", *TOY]
 WORDS += ["--prior", "helpers.company.Company"]
-LINE = re.compile(r"^\[\d+/\d+\] (\S+) (\w+)( in [\d.]+ s)?$")
+LINE = re.compile(r"^\[\d+/\d+\] (\S+) (\w+)( in [\d.]+ s)?(: .*)?$")
 
 
 @pytest.fixture

@@ -103,8 +103,13 @@ def test_transparent_pixels_are_masked() -> None:
     both = weights(replace(photo(mask=disk()), alpha=alpha))
     assert both is not None
     assert torch.equal(both[0] > 0, (disk() > 0) & torch.from_numpy(alpha > 0))
+    hidden = np.zeros((160, 200), np.uint8)
     with pytest.raises(InputError, match="nothing is left to work on"):
-        view_of(replace(photo(), alpha=np.zeros((160, 200), np.uint8)))
+        view_of(replace(photo(mask=disk()), alpha=hidden))
+    view = view_of(replace(photo(), alpha=hidden))
+    assert view is not None
+    assert view.photo.pixels.unique().tolist() == [0.5], "nothing of a photo that nobody can see"
+    assert torch.equal(view.over(view.photo.pixels[None] * 0)[0], photo().pixels)
 
 
 @pytest.mark.parametrize(

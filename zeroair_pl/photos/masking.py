@@ -103,20 +103,23 @@ def view_of(photo: Photo) -> View | None:
     """The view of a photo; ``None`` where all of it is worked on.
 
     Raises:
-        InputError: none of it is.
+        InputError: none of it is, by the mask.
     """
     weight = weights(photo)
     if weight is None:
         return None
     inside = (weight[0] > 0).numpy()
-    if not inside.any():
-        raise InputError("mask: nothing is left to work on; all pixels are transparent, or black in the mask.")
+    empty = not inside.any()
+    if empty and "mask" in photo.side:
+        raise InputError("mask: nothing is left to work on; what is white in it is transparent in the photo.")
     rows, columns = _window(np.any(inside, axis=1)), _window(np.any(inside, axis=0))
     inside = inside[rows, columns]
-    source = _mirrored(inside)
+    source = None if empty else _mirrored(inside)
 
     def filled(values: Tensor) -> Tensor:
         values = values[..., rows, columns]
+        if empty:  # a photo that nobody can see is worked on as if it were gray, and stays as it is
+            return torch.full_like(values, 0.5)
         return values if source is None else values[..., source[0], source[1]]
 
     def of_window(value: Any) -> Any:
@@ -131,7 +134,7 @@ def view_of(photo: Photo) -> View | None:
 def _window(used: Any) -> slice:
     """The part of a side that has all that is ``used``, and at least ``LEAST``."""
     places, length = np.flatnonzero(used), len(used)
-    first, last = int(places[0]), int(places[-1]) + 1
+    first, last = (int(places[0]), int(places[-1]) + 1) if len(places) else (0, 0)
     missing = max(0, min(LEAST, length) - (last - first))
     first = max(0, first - missing // 2) // ALIGNED * ALIGNED
     last = min(length, max(last, first + min(LEAST, length)))
