@@ -55,7 +55,7 @@ def test_every_shipped_config_of_one_degradation_is_offered() -> None:
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
 def test_settings_of_a_kind_are_those_of_its_config(kind: Kind) -> None:
     """Untouched sliders are the config's own values, and the ends of each are values that its family takes."""
-    config = "auto" if kind.name == "Underwater" else kind.name
+    config = kind.name
     plain = settings_of(config, **kind.settings({each.name: each.default for each in kind.controls}))
     if config == kind.name:
         assert plain == settings_of(config)
