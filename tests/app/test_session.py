@@ -47,7 +47,7 @@ def upload(tmp_path: Path, name: str, seed: int = 0, side: int = 32) -> tuple[Pa
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
 def test_settings_of_a_kind_are_those_of_its_config(kind: Kind) -> None:
     """Untouched sliders are the config's own values, and the ends of each are values that its family takes."""
-    config = "auto" if kind.name == "Underwater" else kind.name
+    config = kind.name
     plain = settings_of(config, **kind.settings({each.name: each.default for each in kind.controls}))
     if config == kind.name:
         assert plain == settings_of(config)

@@ -92,7 +92,7 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
     ("despeckle", "Specks and scratches", "Found by themselves, and filled."),
     ("derain", "Rain or snow", "Streaks of rain and falling snow; their direction is found."),
     ("devignette", "Dark corners", "The falloff of a lens toward the corners."),
-    ("Underwater", "Under water", "Takes away the water's veil and its colors."),
+    ("underwater", "Under water", "Takes away the water's veil and its colors."),
 )
 
 
