@@ -21,6 +21,7 @@ from zeroair_pl.app.kinds import Kind, kinds
 from zeroair_pl.app.pictures import painted
 from zeroair_pl.app.session import Session
 from zeroair_pl.app.studio import News, Studio, Wish, as_size
+from zeroair_pl.resources import shipped
 
 KINDS = {kind.name: kind for kind in kinds()}
 
@@ -42,6 +43,13 @@ def session(studio: Studio, tmp_path: Path) -> Iterator[Session]:
 def upload(tmp_path: Path, name: str, seed: int = 0, side: int = 32) -> tuple[Path, str]:
     """A file as Gradio hands it over: at some place, under the name that it had elsewhere."""
     return save_toy(tmp_path / "uploads" / f"{seed}-{side}" / name, seed, side, side), name
+
+
+def test_every_shipped_config_of_one_degradation_is_offered() -> None:
+    configs = {path.stem for path in shipped("configs").glob("*.yaml")} - {"fast"}
+    assert configs <= set(KINDS)
+    assert next(iter(KINDS)) == "auto"
+    assert all(kind.hint.endswith(".") for kind in KINDS.values())
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
