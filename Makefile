@@ -41,7 +41,7 @@ demo: $(VENV)/.run ## install, and restore the example photos with the three tas
 	$(VENV)/bin/zeroair restore --config denoise
 	@echo
 	@echo "Restored photos:      restored/dehaze/  restored/low_light/  restored/denoise/"
-	@echo "Before and after:     restored/*/strips/"
+	@echo "Before and after:     restored/*/report.html"
 	@echo "Look inside the fits: $(VENV)/bin/tensorboard --logdir restored     then open http://localhost:6006"
 
 test: $(VENV)/.test ## install, and run the linters, the type checker and all tests

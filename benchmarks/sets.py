@@ -34,7 +34,7 @@ PRESETS = {
     "haze": Preset(("dehaze",)),
     "lowlight": Preset(("low_light",)),
     "noise": Preset(("denoise",)),
-    "underwater": Preset(("dehaze",), {"degradation": "Underwater"}),
+    "underwater": Preset(("underwater",)),
 }
 
 

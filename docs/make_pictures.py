@@ -62,7 +62,7 @@ def water() -> tuple[Any, ...]:
     x = clean("dark_tulips.png", (0, 0, 500, 375))
     far = np.linspace(1, 0.5, len(x))[:, None, None]
     y = np.array([0.35, 0.75, 0.7]) * x + far * np.array([0.02, 0.16, 0.2])
-    return photographed(y), x, "auto", {"degradation": "Underwater"}, {}
+    return photographed(y), x, "underwater", {}, {}
 
 
 def noise() -> tuple[Any, ...]:

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 
 sys.path.insert(1, str(Path(__file__).parents[1]))  # the other benchmarks
 
@@ -43,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     about = json.loads((machine.RESULTS / f"{options.name}.json").read_text())
     options.out.mkdir(parents=True, exist_ok=True)
+    print(table(about))
     save(bars(about), options.out / "small_world_rows.png")
     save(distances(about), options.out / "small_world_tdm.png")
     if options.prior:
@@ -68,6 +68,25 @@ def bars(about: dict[str, Any]) -> Image.Image:
         axes.tick_params(labelsize=7)
         axes.set_title(f"{kind}: gain in PSNR over the input, dB", fontsize=9)
     return drawn(figure)
+
+
+def table(about: dict[str, Any]) -> str:
+    """The rows in Markdown: the mean gain in PSNR, from the least to the largest, and how near φ is to the truth."""
+    lines = ["| kind | row | gain in PSNR, dB | φ to the truth, dB | NFE |", "|---|---|---|---|---|"]
+    for kind, entry in about["kinds"].items():
+        lines.append(f"| {kind} | the degraded input | 0 ({_mean(entry['input']):.2f} dB) | | |")
+        for title, row in entry["rows"].items():
+            if "psnr" not in row:
+                lines.append(f"| {kind} | {title} | diverged | | |")
+                continue
+            gain = gains(entry)[title]
+            cells = f"{_mean(gain):+.2f} ({min(gain):+.2f} to {max(gain):+.2f}) | {_mean(row['distance']):.1f}"
+            lines.append(f"| {kind} | {title} | {cells} | {row['nfe']} |")
+    return "\n".join(lines)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
 
 
 def gains(entry: dict[str, Any]) -> dict[str, list[float]]:
@@ -100,24 +119,20 @@ def distances(about: dict[str, Any]) -> Image.Image:
 
 def sheet(prior: str, size: int) -> Image.Image:
     """Scenes, what the prior draws from pure noise, and degraded scenes of each kind, sixteen in a row."""
-    from pairs import KINDS, pair
+    from pairs import FIRST, KINDS, pair
     from scenes import scene
 
     from zeroair_pl.priors import UNetPrior
     from zeroair_pl.sampling.unconditional import draw
 
-    scenes = [scene(i, size).clean[0] for i in range(32)]
-    drawn_ = list(draw(UNetPrior(prior), 32, size, 100, show=False))
+    scenes = [scene(FIRST + i, size).clean[0] for i in range(16)]
+    samples = list(draw(UNetPrior(prior), 16, size, 60, show=False))
     pairs = [pair(kind, i, size).y[0] for kind in KINDS for i in range(16)]
-    rows = [[*each] for part in (scenes, drawn_, pairs) for each in _rows(part, 16)]
+    rows = [part[i : i + 16] for part in (scenes, samples, pairs) for i in range(0, len(part), 16)]
     pad = torch.nn.functional.pad
     image = torch.cat([torch.cat([pad(x, (0, 1, 0, 1), value=1.0) for x in row], 2) for row in rows], 1)
     pixels = (image.permute(1, 2, 0).numpy() * 255 + 0.5).astype(np.uint8)
     return Image.fromarray(pixels).resize((SCALE * pixels.shape[1], SCALE * pixels.shape[0]), Image.Resampling.NEAREST)
-
-
-def _rows(items: list[Tensor], count: int) -> list[list[Tensor]]:
-    return [items[i : i + count] for i in range(0, len(items), count)]
 
 
 def drawn(figure: Any) -> Image.Image:

@@ -16,7 +16,7 @@ from ablations import Row, at_hand, gan_forms, on_top, resolved, with_part, with
 from sets import Preset
 
 PAPER = {"haze": "paper/dehaze", "low light": "paper/low_light", "noise": "paper/denoise"}
-TODAY = {"haze": "dehaze", "low light": "low_light", "noise": "denoise", "blur": "deblur_free"}
+TODAY = {"haze": "dehaze", "low light": "low_light", "noise": "denoise"}
 FAMILY = {"haze": "Haze", "low light": "LowLight", "noise": "Noise"}
 WIDTHS = [16, 32, 64]  # of the free network: a quarter of the paper's, as the photos have a quarter of the side
 GROUPS = ("parts", "gan", "physics", "nfe")
@@ -26,7 +26,7 @@ STEPS = (25, 50, 100, 250, 1000)
 
 def rows_of(kind: str, prior: str, groups: list[str], steps: int) -> Iterator[Row]:
     """The rows of these groups for a kind of degradation, with the prior in the folder ``prior``."""
-    if kind in PAPER:
+    if kind in PAPER:  # there is no preset of the paper for blur
         base = paper(kind, prior, steps)
         yield BASE, base
         if "parts" in groups:
@@ -38,7 +38,7 @@ def rows_of(kind: str, prior: str, groups: list[str], steps: int) -> Iterator[Ro
             yield "physics in the preset", with_settings(base, degradation=FAMILY[kind])
         if "nfe" in groups:
             yield from nfe(base)
-    if "physics" in groups:
+    if "physics" in groups and kind in TODAY:
         yield from today(kind, prior)
 
 

@@ -1,6 +1,6 @@
 """The paper's method in a small world of which everything is known.
 
-    python benchmarks/small_world/world.py --prior FOLDER [--groups parts gan physics nfe] [--kinds haze] [--scenes 4]
+    python benchmarks/small_world/world.py [--prior FOLDER] [--groups parts gan physics nfe] [--kinds haze] [--scenes 4]
 
 Held-out scenes are degraded with exact parameters (pairs.py) and restored by the rows of rows.py. Measured are PSNR of
 the result, and TDM in numbers: the distance between φ(x) of the true scene x and its true degradation, in dB, over the
@@ -146,12 +146,13 @@ def _mean(values: Sequence[float]) -> float:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--prior", required=True, help="folder of the prior of this world, as `prior train` makes it")
+    own = str(Path(__file__).parent / "prior")
+    parser.add_argument("--prior", default=own, help="folder of the prior of this world; by default the one beside")
     parser.add_argument("--groups", nargs="+", default=["parts", "gan", "physics", "nfe"])
-    parser.add_argument("--kinds", nargs="+", default=["haze", "low light", "noise", "blur"])
-    parser.add_argument("--scenes", type=int, default=4, help="held-out scenes of each kind")
+    parser.add_argument("--kinds", nargs="+", default=["haze", "low light", "noise"])
+    parser.add_argument("--scenes", type=int, default=3, help="held-out scenes of each kind")
     parser.add_argument("--size", type=int, default=32, help="of the scenes, in pixels")
-    parser.add_argument("--steps", type=int, default=250, help="of the paper's preset; with fewer it may diverge")
+    parser.add_argument("--steps", type=int, default=100, help="of the paper's preset, which has 1000")
     parser.add_argument("--name", default="small_world", help="of the JSON file")
     return parser
 

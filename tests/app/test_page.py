@@ -184,6 +184,16 @@ def test_a_folder_is_taken(page: Any, tmp_path: Path) -> None:
     page.click("#zr-clear-list")
     page.wait_for_selector(".zr-start")
 
+    box = page.locator("#zr-drop").bounding_box()  # and by the mouse, together with a file and folders in the folder
+    save_toy(tmp_path / "trip" / "deep" / "2.png", 2)
+    alone = save_toy(tmp_path / "alone.png", 3)
+    place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    data = {"items": [], "files": [str(tmp_path / "trip"), str(alone)], "dragOperationsMask": 1}
+    devtools = page.context.new_cdp_session(page)
+    for step in ("dragEnter", "dragOver", "drop"):
+        devtools.send("Input.dispatchDragEvent", {"type": step, **place, "data": data})
+    page.wait_for_function("document.querySelectorAll('.zr-row').length == 4")
+
 
 def test_a_visitor_who_leaves_takes_the_files_along(served: Served, page: Any, tmp_path: Path) -> None:
     add(page, save_toy(tmp_path / "a.png"))

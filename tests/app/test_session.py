@@ -21,6 +21,7 @@ from zeroair_pl.app.kinds import Kind, kinds
 from zeroair_pl.app.pictures import painted
 from zeroair_pl.app.session import Session
 from zeroair_pl.app.studio import News, Studio, Wish, as_size
+from zeroair_pl.resources import shipped
 
 KINDS = {kind.name: kind for kind in kinds()}
 
@@ -44,10 +45,17 @@ def upload(tmp_path: Path, name: str, seed: int = 0, side: int = 32) -> tuple[Pa
     return save_toy(tmp_path / "uploads" / f"{seed}-{side}" / name, seed, side, side), name
 
 
+def test_every_shipped_config_of_one_degradation_is_offered() -> None:
+    configs = {path.stem for path in shipped("configs").glob("*.yaml")} - {"fast"}
+    assert configs <= set(KINDS)
+    assert next(iter(KINDS)) == "auto"
+    assert all(kind.hint.endswith(".") for kind in KINDS.values())
+
+
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
 def test_settings_of_a_kind_are_those_of_its_config(kind: Kind) -> None:
     """Untouched sliders are the config's own values, and the ends of each are values that its family takes."""
-    config = "auto" if kind.name == "Underwater" else kind.name
+    config = kind.name
     plain = settings_of(config, **kind.settings({each.name: each.default for each in kind.controls}))
     if config == kind.name:
         assert plain == settings_of(config)

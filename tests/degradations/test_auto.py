@@ -67,7 +67,7 @@ def test_a_little_more_of_it_changes_a_little(name: str, kind: str) -> None:
         y = torch.lerp(x, DONE_TO[kind](x), float(share))
         phi = started(y)
         now = phi.invert(y).clamp(0, 1).detach()
-        assert before is None or psnr(now, before) > (14 if kind == "LowLight" else 22)  # a flip: 7 to 12
+        assert before is None or psnr(now, before) > (14 if kind == "LowLight" else 17)  # a flip: 7 to 12
         before = now
         amounts.append(float(phi.amount) if phi.kind == kind else 0.0)
     assert amounts[0] < 0.1
@@ -221,3 +221,22 @@ def test_a_dark_scene_with_a_bright_light_in_it_is_meant_so() -> None:
     lamp[..., 90:102, 90:110] = 0.9
     assert LowLight.severity(dark) > 0.9
     assert LowLight.severity(lamp) < 0.1
+
+
+def test_dark_things_under_a_bright_sky_are_meant_so() -> None:
+    """With the same dark things under a dim sky, they are not."""
+    dark = 0.12 * clean("dark_tulips", 200) ** 1.2
+    dim, bright = dark.clone(), dark.clone()
+    dim[..., :70, :] = 0.3
+    bright[..., :70, :] = 0.93
+    assert LowLight.severity(dim) > 0.5
+    assert LowLight.severity(bright) < 0.05
+
+
+def test_a_high_key_photo_is_not_veiled() -> None:
+    x = clean("haze_workshop", 200)
+    veiled = 0.45 * x + 0.45
+    white = veiled.clone()
+    white[..., :60, :] = 0.97
+    assert Haze.severity(veiled) > 0.9
+    assert Haze.severity(white) < 0.05

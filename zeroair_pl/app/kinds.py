@@ -10,6 +10,7 @@ from zeroair_pl.config.files import find_config, read_config
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.plugins import classes, load_plugins, options
 from zeroair_pl.ranges import ranges_of
+from zeroair_pl.resources import shipped
 
 
 @dataclass(frozen=True)
@@ -92,15 +93,20 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
     ("despeckle", "Specks and scratches", "Found by themselves, and filled."),
     ("derain", "Rain or snow", "Streaks of rain and falling snow; their direction is found."),
     ("devignette", "Dark corners", "The falloff of a lens toward the corners."),
-    ("Underwater", "Under water", "Takes away the water's veil and its colors."),
+    ("underwater", "Under water", "Takes away the water's veil and its colors."),
 )
 
 
 def kinds() -> list[Kind]:
-    """All kinds, ``auto`` first; those whose config or family is not there are left out."""
+    """All kinds, ``auto`` first; those whose config or family is not there are left out.
+
+    A config that came with the program and is not in the list above has its name for a title.
+    """
     load_plugins()
-    found = []
-    for name, title, hint in _KINDS:
+    found, known = [], [name for name, _, _ in _KINDS]
+    others = [path.stem for path in sorted(shipped("configs").glob("*.yaml")) if path.stem not in known]
+    unnamed = [(name, name.replace("_", " ").capitalize(), _first_line(name)) for name in others if _of_one(name)]
+    for name, title, hint in [*_KINDS, *unnamed]:
         if _config(name) or name in classes("family"):
             found.append(Kind(name, title, hint, _controls(name), name == "inpaint"))
     return found
@@ -116,6 +122,15 @@ def _stated(name: str) -> dict[str, Any]:
     """What a config says of its family's arguments."""
     stated = _config(name).get("degradation")
     return dict(stated.get("init_args") or {}) if isinstance(stated, dict) else {}
+
+
+def _of_one(name: str) -> bool:
+    """Whether a config names a degradation, and no layer or chain of several."""
+    return isinstance(_config(name).get("degradation"), str | dict)
+
+
+def _first_line(name: str) -> str:
+    return find_config(name).read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
 
 
 def _config(name: str) -> dict[str, Any]:

@@ -32,4 +32,30 @@ THEME = gr.themes.Base(
     color_accent_soft="*primary_100",
 )
 
-LOOK: dict[str, Any] = {"theme": THEME, "css_paths": Path(__file__).parent / "page.css"}
+# Gradio's place to drop files takes no folders: their files are looked up, and handed over as if they were chosen.
+DROP_JS = """() => {
+  const files = (entry) => new Promise((done) => {
+    if (entry.isFile) return entry.file((file) => done([file]), () => done([]));
+    const reader = entry.createReader(), found = [];
+    const more = () => reader.readEntries(async (entries) => {
+      if (!entries.length) return done(found);
+      for (const each of entries) found.push(...await files(each));
+      more();
+    }, () => done(found));
+    more();
+  });
+  document.addEventListener('drop', async (event) => {
+    const input = document.querySelector('#zr-drop input[type=file]');
+    if (!input || !event.target.closest?.('#zr-drop')) return;
+    const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+    if (!entries.some((entry) => entry.isDirectory)) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    const all = new DataTransfer();
+    for (const entry of entries) for (const file of await files(entry)) all.items.add(file);
+    input.files = all.files;
+    input.dispatchEvent(new Event('change', {bubbles: true}));
+  }, true);
+}"""
+
+LOOK: dict[str, Any] = {"theme": THEME, "css_paths": Path(__file__).parent / "page.css", "js": DROP_JS}

@@ -24,7 +24,7 @@ from zeroair_pl.tensors.memory import release
 if TYPE_CHECKING:
     from zeroair_pl.method.restored import Restored
 
-PREVIEW = 160_000  # pixels of the reduced copy that a large photo is shown as first
+PREVIEW = 120_000  # pixels of the reduced copy that a large photo is shown as first
 LARGE = 1_000_000  # pixels from which on a photo has a preview
 
 

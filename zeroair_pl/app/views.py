@@ -28,7 +28,7 @@ _SHARE = re.compile(r"(\d+)% of (.*?)(?:: (.*))?", re.DOTALL)
 
 def start() -> str:
     """What the page shows before there is a photo."""
-    steps = ("Drop photos, or choose a folder.", "Say what happened to them, or let it be found.", "Press Restore.")
+    steps = ("Drop photos or folders.", "Say what happened to them, or let it be found.", "Press Restore.")
     rows = "".join(f"<li>{step}</li>" for step in steps)
     return f'<div class="zr-start"><h2>Bring a photo back</h2><ol>{rows}</ol></div>'
 

@@ -65,7 +65,7 @@ def inverse(family: Any) -> None:
 
 
 def promises(family: Any) -> None:
-    """what the class says of itself is true of a φ that has learned, as the first photo of a run tries too"""
+    """what the class says of itself also holds after learning; the first photo of a run checks it too"""
     y = degraded(33, 48)
     broken = broken_promise(fitted_to(family, y), y)
     assert not broken, broken
@@ -172,7 +172,7 @@ def severity(family: Any) -> None:
 
 
 def slight(family: Any) -> None:
-    """of little of it little is left to correct, where the class states its severity"""
+    """a photo with little of it gets a small correction, where the class states its severity"""
     if "severity" not in {name for cls in family.__mro__ if cls is not Degradation for name in vars(cls)}:
         return
     x, y = toy_photo(24, 24).clamp(0.1, 0.9), degraded(24, 24)

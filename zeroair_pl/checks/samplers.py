@@ -41,7 +41,7 @@ def decreasing(kind: Any) -> None:
 
 
 def refuses(kind: Any) -> None:
-    """refuses a range of levels that is none"""
+    """refuses an impossible range of levels"""
     for steps, high, low in ((0, 0.26, 0.01), (4, 0.01, 0.26), (4, 0.26, -1.0)):
         try:
             kind().fresh().prepare(_Blurring(), steps, high, low)

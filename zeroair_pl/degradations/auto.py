@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from zeroair_pl.degradations.base import Degradation, Denoise, Side
+from zeroair_pl.degradations.base import Degradation, Denoise, Observation, Side
 from zeroair_pl.degradations.haze import Haze
 from zeroair_pl.degradations.low_light import LowLight
 from zeroair_pl.degradations.noise import Noise
@@ -81,6 +81,12 @@ class Auto(Degradation):
 
     def invert(self, y: Tensor) -> Tensor:
         return self.chosen.invert(y)
+
+    def observe(self, y: Tensor) -> Observation | None:
+        return self.chosen.observe(y)
+
+    def result(self, x0: Tensor, z: Tensor) -> Tensor:
+        return self.chosen.result(x0, z)
 
     def penalty(self) -> Tensor:
         return self.chosen.penalty()

@@ -1,23 +1,50 @@
-"""Noise and nothing else: what is left when the photo\'s content is right as it is."""
+"""Noise and nothing else: what is left when the photo's content is right as it is."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
-from zeroair_pl.degradations.base import Degradation, Denoise
-from zeroair_pl.degradations.noise_level import look_at_noise, rounding
+from zeroair_pl.degradations.base import Degradation, Denoise, Observation
+from zeroair_pl.degradations.noise_kind import kind_of_noise
+from zeroair_pl.degradations.noise_level import rounding
+from zeroair_pl.degradations.noise_models import CameraNoise, even, uneven
+
+OWN = (0.8, 0.98)  # correlation of the noise between channels, from which on the photo's own colors are trusted
 
 
 class Noise(Degradation):
-    """No change of the content, y = x + n: only the noise level σ is learned.
+    """No change of the content: only the noise is learned, its level σ by test-time modelling.
 
-    It starts from a look at what the prior takes for noise, see ``noise_level.look_at_noise``.
+    The start tells noise that is the same in all channels, for which the prior is told more, and noise that grows with
+    the light, see ``noise_kind.kind_of_noise``. Where it grows, y = φ(x) + n with a tone curve φ: x is the clean
+    photo in a tone in which its noise is the same everywhere, and ``result`` undoes that.
     """
 
     pointwise = True
+    noise: CameraNoise
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noise = CameraNoise()
 
     def measure_noise(self, y: Tensor, denoise: Denoise) -> None:
-        self.noise.start(look_at_noise(y, denoise), rounding(y))
+        kind = kind_of_noise(y, denoise)
+        self.noise.start(kind.level, rounding(y))
+        self.noise.common.fill_(kind.common)
+        self.noise.slope.fill_(kind.slope)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x
+        return uneven(x, self.noise.slope)
+
+    def invert(self, y: Tensor) -> Tensor:
+        return even(y, self.noise.slope)
+
+    def observe(self, y: Tensor) -> Observation | None:
+        return Observation(self.invert(y), self.noise.white() * torch.ones_like(y))
+
+    def result(self, x0: Tensor, z: Tensor) -> Tensor:
+        """The clean photo; where its noise is of brightness alone, with the colors of the photo, z."""
+        zero, full = OWN
+        own = ((self.noise.common - zero) / (full - zero)).clamp(0, 1)
+        return uneven(x0 + own * ((z - x0) - (z - x0).mean(1, keepdim=True)), self.noise.slope)

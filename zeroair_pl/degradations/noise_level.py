@@ -80,17 +80,24 @@ def matched_noise_level(residual: Tensor) -> float:
       keeps that as if it were texture, unless its noise level is set higher. r·(1 + 8c²) is near the best level that
       was found by trying: r for white noise, 1.1 r for resampled noise, 2.5 to 4 r for noise of cameras.
     """
+    strength, moment, neighbors = signs(residual)
+    if strength == 0.0:
+        return 0.0
+    camera = step((neighbors - 0.34) / 0.02)
+    noise = max(camera, 1 - 0.6 * step((moment - 3.5) / 0.1))
+    c = max(0.0, neighbors + 0.03)  # what the denoiser leaves of white noise is slightly below 0
+    return strength * noise * (1 + 8 * c * c)
+
+
+def signs(residual: Tensor) -> tuple[float, float, float]:
+    """r, k and c of a residual (N, 3, H, W), see ``matched_noise_level``."""
     power = residual.square().mean()
     if float(power) == 0.0:
-        return 0.0
+        return 0.0, 3.0, 0.0
     across = (residual[..., :-1] * residual[..., 1:]).mean()
     down = (residual[..., :-1, :] * residual[..., 1:, :]).mean()
-    neighbors = float((across + down) / 2 / power)
-    moment = float(residual.pow(4).mean() / power.square())
-    camera = _step((neighbors - 0.34) / 0.02)
-    noise = max(camera, 1 - 0.6 * _step((moment - 3.5) / 0.1))
-    c = max(0.0, neighbors + 0.03)  # what the denoiser leaves of white noise is slightly below 0
-    return float(power.sqrt()) * noise * (1 + 8 * c * c)
+    moment = residual.pow(4).mean() / power.square()
+    return float(power.sqrt()), float(moment), float((across + down) / 2 / power)
 
 
 def look_at_noise(y: Tensor, denoise: Callable[[Tensor, float], Tensor]) -> float:
@@ -105,11 +112,12 @@ def look_at_noise(y: Tensor, denoise: Callable[[Tensor, float], Tensor]) -> floa
     flat = max(estimate_noise_level(y), rounding(y))
     if flat < EIGHT_BITS:
         return flat
-    seen = _parts(y)
+    seen = parts(y)
     return matched_noise_level(seen - denoise(seen, max(flat, LOOK)))
 
 
-def _parts(y: Tensor) -> Tensor:
+def parts(y: Tensor) -> Tensor:
+    """All of a small photo, or four parts of a larger one, side by side, (N, 3, h, w)."""
     height, width = y.shape[-2:]
     if max(height, width) <= WHOLE:
         return y
@@ -119,5 +127,6 @@ def _parts(y: Tensor) -> Tensor:
     return torch.cat([y[..., top : top + h, left : left + w] for top in sorted(tops) for left in sorted(lefts)])
 
 
-def _step(x: float) -> float:
+def step(x: float) -> float:
+    """A soft step from 0 to 1 around 0, some 4 wide."""
     return 1 / (1 + math.exp(-max(-50.0, min(50.0, x))))

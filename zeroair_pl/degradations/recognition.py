@@ -3,7 +3,7 @@
 For each family a logistic model: z = b + Σ w·(value − usual)/spread over statistics of the photo, the log-odds that the
 family's work is on it. The severity is the square of how far z is on the way from ``zero`` to ``full``: what is
 doubtful changes a photo little. Haze has two models: fog that grows with the distance, and a veil that is the same
-everywhere.
+everywhere, of which half the way counts for half.
 
 The numbers below were fit once to photos of these kinds and to composed ones; docs/method.md says how.
 Nothing here is learned when a photo is restored.
@@ -35,6 +35,7 @@ class Model:
         terms: for each statistic its usual value, its spread among photos, and w.
         colored: ``tones`` up to which a photo counts as grey or toned, which is meant and left alone, and from which on
             as one in colors. Without them, color is not asked for.
+        even: the severity is ½ in the middle of the way, not ¼.
     """
 
     what: str
@@ -43,6 +44,7 @@ class Model:
     full: float
     terms: dict[str, tuple[float, float, float]]
     colored: tuple[float, float] | None = None
+    even: bool = False
 
     def parts(self, values: dict[str, float]) -> dict[str, float]:
         """What each statistic adds to z."""
@@ -69,8 +71,10 @@ def look_for(family: str, y: Tensor) -> Finding:
     """How much of a family's work (``Haze``, ``LowLight``, ``Underwater``) the photo ``y`` (1, 3, H, W) shows."""
     values = statistics(looked_at(y))
     found = [_find(model, values) for model in MODELS[family]]
+    if family == "Haze":
+        found = [replace(each, severity=each.severity * (1 - _high_key(values))) for each in found]
     if family == "LowLight":
-        meant = _meant_dark(values)
+        meant = max(_meant_dark(values), _bright_sky(values))
         found = [replace(each, severity=each.severity * (1 - meant)) for each in [*found, _underexposed(values)]]
     return max(found, key=lambda finding: finding.severity)
 
@@ -79,6 +83,17 @@ def _meant_dark(values: dict[str, float]) -> float:
     """0 to 1: nearly everything is dark, and yet a light or a glint is bright, as in a photo of a dark thing or of the
     night that is exposed as it is meant to be. Of a photo that got too little light, its lights tell too."""
     return _ramp(values["bright_95"], 0.30, 0.25) * _ramp(values["bright_999"], 0.55, 0.70)
+
+
+def _high_key(values: dict[str, float]) -> float:
+    """0 to 1: a quarter of the photo is nearly white, which is snow, an overexposed sky or a wall; fog is darker."""
+    return _ramp(values["luminance_75"], 0.87, 0.93)
+
+
+def _bright_sky(values: dict[str, float]) -> float:
+    """0 to 1: most of the upper third is bright and without a shadow, so that the exposure is right for the sky, and
+    the dark things below it are a silhouette."""
+    return _ramp(values["dark_top"], 0.48, 0.57)
 
 
 def _underexposed(values: dict[str, float]) -> Finding:
@@ -93,14 +108,21 @@ def _ramp(value: float, zero: float, full: float) -> float:
     return min(1.0, max(0.0, (value - zero) / (full - zero)))
 
 
+def _share(way: float, even: bool) -> float:
+    """The severity for a share of the way from ``zero`` to ``full``: its square, or a smooth step up to 1."""
+    way = max(0.0, way)
+    return way * way * (3 - 2 * way) if even and way < 1 else way * way
+
+
 def _find(model: Model, values: dict[str, float]) -> Finding:
     parts = model.parts(values)
-    share = max(0.0, (model.bias + sum(parts.values()) - model.zero) / (model.full - model.zero))
+    z = model.bias + sum(parts.values())
+    share = _share((z - model.zero) / (model.full - model.zero), model.even)
     if model.colored:
         share *= _ramp(values["tones"], *model.colored)
     told = [name for name in sorted(parts, key=lambda name: -parts[name])[:MOST] if parts[name] > 0]
     words = [f"{name.replace('_', ' ')} {values[name]:.2f} (usually {model.terms[name][0]:.2f})" for name in told]
-    return Finding(share * share, f"{model.what}: {', '.join(words)}" if share > 0 else "")
+    return Finding(share, f"{model.what}: {', '.join(words)}" if share > 0 else "")
 
 
 FOG = Model(
@@ -123,20 +145,22 @@ FOG = Model(
     },
 )  # fmt: skip
 VEIL = Model(
-    what="an even veil", colored=(0.006, 0.016), bias=-5.65, zero=-0.8, full=1.3,
+    what="an even veil", colored=(0.006, 0.016), even=True, bias=-5.62, zero=-0.7, full=0.7,
     terms={
-        "lifted_range": (0.161, 0.518, 1.70),
-        "saturation_25": (0.223, 0.185, -1.26),
-        "red_50": (0.997, 0.327, 0.94),
-        "relative_25": (0.0671, 0.051, -0.90),
-        "dark_75": (0.341, 0.213, -0.86),
-        "dark_upwards": (0.122, 0.377, 0.85),
-        "in_shadow": (0.104, 0.149, -0.84),
-        "darkest_middle": (0.147, 0.119, 0.75),
-        "darkest_bottom": (0.159, 0.137, -0.73),
-        "contrast_25": (0.0285, 0.021, -0.51),
-        "dark_with_relative": (-0.535, 0.235, 0.45),
-        "green_of_edges": (0.0252, 0.0755, -0.22),
+        "dark_textured_10": (0.0602, 0.0668, 1.32),
+        "lifted_range": (0.164, 0.491, 1.13),
+        "darkest_bottom": (0.159, 0.134, -0.90),
+        "saturation_25": (0.216, 0.175, -0.90),
+        "dark_75": (0.343, 0.21, -0.77),
+        "dark_with_saturation_textured": (-0.433, 0.241, -0.75),
+        "red_50": (1.0, 0.311, 0.74),
+        "relative_25": (0.067, 0.0501, -0.70),
+        "dark_upwards": (0.131, 0.374, 0.66),
+        "contrast_25": (0.0287, 0.0212, -0.58),
+        "in_shadow": (0.1, 0.146, -0.44),
+        "dark_with_relative": (-0.538, 0.226, 0.21),
+        "green_of_edges": (0.0277, 0.0751, -0.20),
+        "darkest_middle": (0.146, 0.114, 0.15),
     },
 )  # fmt: skip
 DARK = Model(

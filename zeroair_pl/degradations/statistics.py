@@ -12,6 +12,7 @@ from torch import Tensor
 
 WINDOW = 0.06  # of the short side: what is near a pixel
 BLOCKS = 5  # on either side
+TEXTURE = 0.03  # standard deviation of brightness near a pixel
 LIFTED = 0.15  # the darkest hundredth of a photo without a veil is hardly ever lighter, in its darkest channel
 _LUMINANCE = (0.299, 0.587, 0.114)
 
@@ -40,6 +41,9 @@ def statistics(small: Tensor) -> dict[str, float]:
     found |= _by_height(maps) | _by_block(luminance, low, high) | _of_colors(small[0], maps)
     for other in ("luminance", "saturation", "relative"):
         found[f"dark_with_{other}"] = _correlation(dark, maps[other])
+    textured = _textured(contrast)
+    found["dark_textured_10"] = _quantiles(dark[textured], (10,))[0]
+    found["dark_with_saturation_textured"] = _correlation(dark[textured], saturation[textured])
     lifted = F.softplus((small.new_tensor(found.pop("low_01")) - LIFTED) / 0.03)  # nothing is black, not in one channel
     found["lifted_range"] = float(lifted) * (found["luminance_99"] - found["luminance_01"])
     spread = luminance.std(correction=0).clamp(min=1e-3)
@@ -50,7 +54,7 @@ def statistics(small: Tensor) -> dict[str, float]:
 
 
 _PERCENTILES = {
-    "luminance": (1, 10, 99), "low": (1,), "dark": (75,), "contrast": (25, 50, 75, 99), "relative": (25, 75),
+    "luminance": (1, 10, 75, 99), "low": (1,), "dark": (75,), "contrast": (25, 50, 75, 99), "relative": (25, 75),
     "saturation": (25,), "warm": (5,), "red": (50,), "cold": (1, 99),
 }  # fmt: skip
 
@@ -114,6 +118,12 @@ def _tones(one: Tensor, other: Tensor, luminance: Tensor, steps: int = 16) -> fl
         curve = torch.zeros(steps).index_add_(0, index, (weights * color).flatten()) / total
         power = power + (color - (weights * curve[index.view(2, -1)]).sum(0)).square().mean()
     return float(power.sqrt())
+
+
+def _textured(contrast: Tensor) -> Tensor:
+    """Where there is something to see, and no open sky: a mask; of a plain photo where there is most."""
+    mask = contrast > TEXTURE
+    return mask if int(mask.sum()) >= 50 else contrast >= _quantiles(contrast, (80,))[0]
 
 
 def _share(values: Tensor, limit: float, width: float) -> float:

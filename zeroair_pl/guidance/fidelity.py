@@ -1,4 +1,4 @@
-"""Losses that hold φ(x0) to the photo, or to the clean estimate."""
+"""Losses that compare φ(x0) with the photo, or with the clean estimate."""
 
 from __future__ import annotations
 

@@ -53,8 +53,8 @@ def restore_list(
 
     def both(task: Task) -> None:
         progress.workers = share.peers.living
+        share.done(task.row)  # first: a claim should not outlive a kill while tables are written
         done(task)
-        share.done(task.row)
 
     with share, workers:
         restore_all(job, share, progress, both, share.peers.held, share.peers.ahead)

@@ -111,6 +111,8 @@ def last_part(y: Tensor, phi: Degradation, method: Method, generator: torch.Gene
             moved, _ = combined(here, x0[..., rows, :], e2, s * s)
             keep = (here.sigma > s * ROUNDING) & (k > 0)
             estimate[..., rows, :] = torch.where(keep, estimate[..., rows, :], moved)
+    for rows in bands:
+        estimate[..., rows, :] = phi.result(estimate[..., rows, :], seen.image[..., rows, :])
     return estimate.clamp_(0, 1), passes
 
 

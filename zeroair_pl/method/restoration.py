@@ -117,7 +117,9 @@ class Restoration(LightningModule):
     def stack(self) -> None:
         """Computes alike networks of the photos at once, in few operations: see ``PerImage.stack``."""
         if not any(type(phi).learn is not Degradation.learn for phi in self.phi):  # which may change what it likes
-            self.phi.stack(self.y, ["noise_level", "penalty", "invert", "first_estimate", "observe", "diagnostics"])
+            self.phi.stack(
+                self.y, ["noise_level", "penalty", "invert", "first_estimate", "observe", "result", "diagnostics"]
+            )
         for network in self.discriminators.values():
             assert isinstance(network, PerImage)
             network.stack(self.y)

@@ -39,7 +39,7 @@ class Visits:
 
 
 def check_levels(steps: int, sigma_max: float | None, sigma_min: float) -> None:
-    """Refuses what is no range of noise levels.
+    """Refuses an impossible range of noise levels.
 
     Raises:
         ConfigError: naming the setting.

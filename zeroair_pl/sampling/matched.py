@@ -127,7 +127,9 @@ class NoiseMatchedSampler(Sampler):
 
     @property
     def restored(self) -> Tensor:
-        return self.x0.clamp(0, 1)
+        with torch.no_grad():
+            found: Tensor = self.phi.call("result", self.x0, observed(self.phi, self.y).image)
+        return found.clamp(0, 1)
 
 
 def added(epsilon: Tensor, s: Tensor | float) -> Tensor:

@@ -78,7 +78,7 @@ def _whole(timesteps: Tensor) -> list[int]:
 
 
 def _rehearse(scheduler: Any) -> None:
-    """Takes a few steps on a tiny image: not every class says beforehand what it cannot do."""
+    """Takes a few steps on a tiny image: not every class states what it does not support."""
     extras = {"generator": torch.Generator()} if "generator" in inspect.signature(scheduler.step).parameters else {}
     channels = 6 if getattr(scheduler.config, "variance_type", "") in ("learned_range", "learned") else 3
     x = torch.zeros(1, 3, 8, 8)

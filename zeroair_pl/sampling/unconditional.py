@@ -1,4 +1,4 @@
-"""Unconditional samples of a prior, by DDIM: the plainest use of a prior and a schedule, and a look at what it knows.
+"""Unconditional samples of a prior, by DDIM: the simplest use of a prior and a schedule, to see what it knows.
 
 Source: Song, Meng and Ermon, "Denoising Diffusion Implicit Models", 2021, arXiv 2010.02502.
 """

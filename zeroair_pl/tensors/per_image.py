@@ -128,7 +128,13 @@ class PerImage(nn.Module):
 
 
 def _cat(values: Sequence[Tensor]) -> Tensor:
-    return values[0] if len(values) == 1 else torch.cat(list(values))
+    if len(values) == 1:
+        return values[0]
+    shapes = {value.shape[1:] for value in values}
+    if len(shapes) > 1:  # such as a variance that is the same everywhere, and one that is not
+        size = torch.broadcast_shapes(*shapes)
+        values = [value.expand(len(value), *size) for value in values]
+    return torch.cat(list(values))
 
 
 def image_seed(seed: int, name: str) -> int:

@@ -149,7 +149,7 @@ def _agrees(together: Stack, apart: Sequence[Stack], y: Tensor, methods: Sequenc
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             for method in ("forward", *methods):
-                inputs = (y,) if signature(getattr(together.first, method)).parameters else ()
+                inputs = (y,) * len(signature(getattr(together.first, method)).parameters)
                 found = together.call(method, *inputs)
                 wanted = [each.call(method, *(x[i : i + 1] for x in inputs)) for i, each in enumerate(apart)]
                 if found is None and all(each is None for each in wanted):

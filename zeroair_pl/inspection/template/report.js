@@ -4,6 +4,8 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
 const wide = data.layout === "wide"; // all versions of a photo side by side, one photo a line
 const shown = { status: new Set(), kind: "", words: "" };
+const FIRST = 200; // cards that are there at once; the others follow when these are seen
+let rest = 0;
 let list = data.photos;
 let current = null;
 
@@ -140,7 +142,9 @@ function update() {
     (a[key] === undefined) - (b[key] === undefined) ||
     (a[key] === undefined ? 0 : (column.least ? 1 : -1) * (reversed ? -1 : 1) * compared(a[key], b[key])));
   else if (reversed) list.reverse();
-  $("photos").replaceChildren(...list.map(card));
+  $("photos").replaceChildren(...list.slice(0, FIRST).map(card));
+  clearTimeout(rest);
+  rest = setTimeout(() => $("photos").append(...list.slice(FIRST).map(card)), 50);
   $("nothing").hidden = list.length > 0;
   $("count").textContent = list.length === data.photos.length ? "" : `${number(list.length)} of ${number(data.photos.length)}`;
 }

@@ -79,10 +79,11 @@ def describe(data: Data, photos: Photos, training: PriorTraining, settings: dict
     o = asdict(training.optimization)
     late = f", {data.late_crop}×{data.late_crop} px in the second half" if data.late_crop else ""
     scales = f"{data.smallest_scale:g} to 1 ({data.full_scale:.0%} at 1)"
+    laid = "flipped and turned" if data.turned else "flipped"
     return {
         "Data": f"{len(photos)} photographs, {photos.megapixels:.0f} megapixels; {data.held_out} of them held out for "
         "measuring. What they are, and under which licence, is for whoever trained this prior to state.",
-        "Crops": f"{data.crop}×{data.crop} px{late}, at scales {scales}, flipped and turned",
+        "Crops": f"{data.crop}×{data.crop} px{late}, at scales {scales}, {laid}",
         "Recipe": ", ".join(f"{k} {v:g}" for k, v in o.items())
         + f"; batch {data.batch} × {settings['devices']}; AdamW; precision {settings['precision']}",
     }
