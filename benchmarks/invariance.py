@@ -13,26 +13,27 @@ import argparse
 import io
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import machine
 import numpy as np
 from PIL import Image
 
+from zeroair_pl import Method
+
 ALIKE = 32.0  # dB
 Values = np.ndarray  # (H, W, 3), 8 bits
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    from zeroair_pl import Method
-
     options = _parser().parse_args(argv)
     method = Method.from_config(options.config)
     rows = []
     print("  ".join(f"{name:>8}" for name in ("photo", *COPIES)))
     for path in options.photos:
         photo = np.asarray(Image.open(path).convert("RGB"))
-        found = agreement(photo, lambda values, name=path.name: np.asarray(method.restore(values, name=name).image))
+        found = agreement(photo, partial(restored, method, path.name))
         rows.append({"photo": path.name, **found})
         print("  ".join([f"{path.name[:30]:>8}", *(f"{value:8.1f}" for value in found.values())]), flush=True)
     for name in COPIES:
@@ -42,6 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"all numbers: {machine.write(options.name, {'config': options.config, **machine.described(), 'photos': rows})}"
     )
     return 0
+
+
+def restored(method: Method, name: str, values: Values) -> Values:
+    """The restoration of one copy, with the random numbers that go with the photo's name."""
+    return np.asarray(method.restore(values, name=name).image)
 
 
 def agreement(photo: Values, restored: Callable[[Values], Values]) -> dict[str, float]:
