@@ -108,10 +108,10 @@ class Breaks(Noise):
 
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
         super().initialize(y, side, denoise)
-        self.register_buffer("factor", torch.tensor(torch.nan if float(y.mean()) > 0.5 else 1.0))
+        self.register_buffer("fault", torch.tensor(torch.nan if float(y.mean()) > 0.5 else 1.0))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * self.get_buffer("factor")
+        return x * self.get_buffer("fault")
 
 
 def with_a_bright_one() -> Tensor:
