@@ -9,6 +9,7 @@ The photo is enlarged twice. Each sample takes another seed, and new noise at ea
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,14 @@ from PIL import Image
 
 import zeroair_pl
 
-HERE = Path(__file__).resolve().parent
+# In a notebook there is no file, the working folder is that of the notebook, and the arguments are the kernel's.
+FILE = Path(globals().get("__file__", "08_how_sure.py")).resolve()
+PHOTO = FILE.parent / "photos" / "noise_blossom.png"
+WORDS = [] if "ipykernel" in sys.modules else sys.argv[1:]
 
 
-def main(photo: Path, folder: Path, count: int = 4) -> float:
+# %%
+def main(photo: Path = PHOTO, folder: Path = Path("restored/how_sure"), count: int = 4) -> float:
     """The mean difference of the samples, a standard deviation in units of [0, 1]."""
     small = Image.open(photo).convert("RGB")
     sampling = {"sampler": {"class_path": "AnnealedSampler", "init_args": {"noise": 1.0, "momentum": 0.0}}}
@@ -33,10 +38,11 @@ def main(photo: Path, folder: Path, count: int = 4) -> float:
     return float(unsure.mean())
 
 
+# %%
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photo", nargs="?", type=Path, default=HERE / "photos" / "noise_blossom.png")
+    parser.add_argument("photo", nargs="?", type=Path, default=PHOTO)
     parser.add_argument("folder", nargs="?", type=Path, default=Path("restored/how_sure"))
     parser.add_argument("--samples", type=int, default=4)
-    options = parser.parse_args()
+    options = parser.parse_args(WORDS)
     main(options.photo, options.folder, options.samples)

@@ -269,6 +269,16 @@ def test_nothing_happens_to_a_flat_photo(family: Any) -> None:
     assert float((found - 0.4).abs().max()) < 0.02
 
 
+def test_the_noise_under_a_known_kernel_is_found() -> None:
+    """A line of 13 px is no Gaussian and no disc: with the spectra of these alone the noise would come out too low."""
+    x = crop("haze_workshop", 160)
+    kernel = kernel_of("line", 13, 0.6)
+    y = noisy(convolved(x, kernel), 0.012)
+    phi = Blur()
+    phi.initialize(y, {"kernel": kernel}, lambda image, sigma: image)
+    assert float(phi.noise_level()) == pytest.approx(0.012, rel=0.25)
+
+
 def test_a_kernel_of_any_form_is_found() -> None:
     """At toy size: the kernel explains the photo."""
     x = crop("haze_workshop", 150)

@@ -145,7 +145,10 @@ def test_a_larger_result_from_python_is_blended_with_the_enlarged_photo() -> Non
     half = restored.blend(0.5).image
     enlarged = restored.blend(0).image
     assert half.shape == (1, 3, 96, 96)
-    torch.testing.assert_close(half, (restored.image + enlarged) / 2, atol=1e-5, rtol=0)
+    whole, part = ((image - enlarged).abs().mean() for image in (restored.image, half))
+    assert 0.2 < float(part / whole) < 0.55, (
+        "between a quarter and half of it: the photo's own texture comes back first"
+    )
     assert psnr(restored.image, crop("haze_workshop", 96)) > psnr(enlarged, crop("haze_workshop", 96))
 
 

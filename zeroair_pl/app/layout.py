@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from zeroair_pl.app import views
+from zeroair_pl.app.brush import BRUSH_JS, brush
 from zeroair_pl.app.kinds import Kind
 
 HEADER = """<header class="zr-head"><h1>zeroair</h1><p>Restores photos on this machine. None of them leaves it.</p>
@@ -84,7 +85,7 @@ class Layout:
                         self.all = gr.Button("Download all", size="sm", visible=False, elem_id="zr-all")
                 self.found = gr.HTML("", elem_id="zr-found")
             with gr.Tab("Brush", id="brush"):
-                self.brush = gr.HTML(views.brush(None, None, ""), elem_id="zr-brush", js_on_load=views.BRUSH_JS)
+                self.brush = gr.HTML(brush(None, None, ""), elem_id="zr-brush", js_on_load=BRUSH_JS)
             with gr.Tab("What was learned", id="learned"):
                 self.learned = gr.HTML(views.learned(None), elem_id="zr-learned")
         # A browser downloads what it has a link to; the file is written when it is asked for.

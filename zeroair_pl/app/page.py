@@ -12,6 +12,7 @@ from uuid import uuid4
 import gradio as gr
 
 from zeroair_pl.app import views
+from zeroair_pl.app.brush import brush
 from zeroair_pl.app.kinds import kinds
 from zeroair_pl.app.layout import Layout
 from zeroair_pl.app.pictures import painted
@@ -203,7 +204,7 @@ class Page:
             return gr.skip()
         session.drawn = drawn
         photo = session.photo(shot) if shot is not None else None
-        return views.brush(shot, photo.pixels if photo is not None else None, _FILL if session.fills else _WORK)
+        return brush(shot, photo.pixels if photo is not None else None, _FILL if session.fills else _WORK)
 
 
 def _own_name(name: str) -> str:

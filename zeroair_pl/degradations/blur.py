@@ -59,7 +59,7 @@ class Blur(Degradation):
         self._highest = DENOISED if "denoised" in side else spectrum.HIGHEST
         if "kernel" in side:
             h = side["kernel"].to(y)
-            self._search(y)  # for the noise alone
+            self._noise_under(h, y)
         elif self._kernel == "free":
             h = self._free(y, denoise)
         else:
@@ -92,6 +92,14 @@ class Blur(Degradation):
         kind, noise = min(tried, key=lambda place: tried[place][1])
         self.noise.start(noise, rounding(y))
         return kind, tried[kind, noise][0][0]
+
+    def _noise_under(self, h: Tensor, y: Tensor) -> None:
+        """The likeliest noise level under a kernel that is known."""
+        seen, noise = Spectrum(y, 60, 36, self._highest), float(self.noise_level().detach())
+        response = spectrum.of_kernel(seen, h)[None]
+        levels = [noise * share for share in LESS]
+        best = min(levels, key=lambda level: float(seen.misfit(response, level)))
+        self.noise.start(best, rounding(y))
 
     def _free(self, y: Tensor, denoise: Denoise) -> Tensor:
         """A kernel of any form; the noise is that of the photo, and what the kernel is wrong by."""

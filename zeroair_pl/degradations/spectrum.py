@@ -95,6 +95,14 @@ def line(spectrum: Spectrum, parameters: Tensor) -> Tensor:
     return torch.sinc(length * (spectrum.across * torch.cos(angle) + spectrum.down * torch.sin(angle))).square()
 
 
+def of_kernel(spectrum: Spectrum, kernel: Tensor) -> Tensor:
+    """|H|² of a kernel (h, w) at the bins, (bins,)."""
+    down, across = (torch.arange(length, dtype=torch.float64) for length in kernel.shape)
+    rows = torch.exp(-2j * math.pi * spectrum.down[:, None] * down)
+    columns = torch.exp(-2j * math.pi * spectrum.across[:, None] * across)
+    return ((rows @ kernel.to(rows)) * columns).sum(1).abs().square()
+
+
 def search(spectrum: Spectrum, response: Response, noise: float) -> tuple[tuple[float, ...], float]:
     """The parameters with the smallest misfit, and that misfit: over a coarse grid, then over a fine one around it."""
     sizes = torch.logspace(math.log10(0.4), math.log10(7.0 if response is disc else 4.5), 40, dtype=torch.float64)
