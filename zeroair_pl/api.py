@@ -60,6 +60,9 @@ OF_A_RUN = (
     "explain",
     "dry_run",
     "preview",
+    "report",
+    "resolved",
+    "choices",
 )
 
 

@@ -117,12 +117,14 @@ def scalars(out: str, name: str) -> dict[str, list[tuple[int, float]]]:
     return {**found, "strip": [(each.step, float(each.width)) for each in board.Images("strip")]}
 
 
-def alike(board: dict[str, list[tuple[int, float]]], other: dict[str, list[tuple[int, float]]]) -> None:
+def alike(
+    board: dict[str, list[tuple[int, float]]], other: dict[str, list[tuple[int, float]]], rel: float = 1e-3
+) -> None:
     """The same steps, and values as near as an operation on a batch is to one on a photo."""
     assert board.keys() == other.keys()
     for tag, values in board.items():
         assert [step for step, _ in values] == [step for step, _ in other[tag]], tag
-        assert [value for _, value in values] == pytest.approx([v for _, v in other[tag]], rel=1e-3, abs=1e-5), tag
+        assert [value for _, value in values] == pytest.approx([v for _, v in other[tag]], rel=rel, abs=1e-5), tag
 
 
 def test_a_photo_has_the_same_board_in_any_batch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +165,7 @@ def test_a_photo_that_is_finished_first_has_the_same_board(folder: Path, monkeyp
     learned = []
     for name in "abc":
         alone = scalars("1", name)
-        alike(scalars("3", name), alone)
+        alike(scalars("3", name), alone, rel=5e-3)  # the kind of noise is told by steep ramps, which enlarge rounding
         learned.append(len(alone["modelling/likelihood"]))
     assert learned == sorted(learned, reverse=True)
     assert learned[0] > learned[2], "or none is finished before the others"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 import tempfile
 from collections.abc import Sequence
@@ -16,7 +17,8 @@ from PIL import Image
 import zeroair_pl
 from helpers.command import save_toy
 from helpers.toys import ToyPrior
-from zeroair_pl import Restorer
+from zeroair_pl import Restorer, api
+from zeroair_pl.commands import restore as restoring
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.jobs.records import Row
 
@@ -200,6 +202,12 @@ def test_settings_of_a_run_over_files_can_be_taken_over(tmp_path: Path) -> None:
     file = save_toy(tmp_path / "toy.png")
     data = by_files([file], tmp_path / "out", strips=True, seed=3)[str(file)][1]
     assert restored_with(tmp_path / "out" / "config.yaml", file) == data
+
+
+def test_settings_are_of_a_method_or_of_a_run() -> None:
+    """What a run over files has beside its method is left out of the settings that are taken over, all of it."""
+    of_a_method = set(inspect.signature(api._settings).parameters)
+    assert set(inspect.signature(restoring.restore).parameters) - of_a_method == set(api.OF_A_RUN)
 
 
 def restored_with(config: Path, file: Path) -> bytes:
