@@ -18,6 +18,7 @@ from torch import Tensor
 
 from zeroair_pl.degradations.picture import looked_at
 from zeroair_pl.degradations.statistics import statistics
+from zeroair_pl.degradations.words import in_words
 
 MOST = 3  # statistics that are named
 FAR = 4.0  # spreads from the usual, beyond which a statistic says no more: none decides alone
@@ -60,7 +61,7 @@ class Finding:
 
     Attributes:
         severity: 0 is nothing, 1 all that the family's start corrects; above 1 it is only surer.
-        why: the statistics that speak most for it, with their usual values.
+        why: what speaks most for it, in words.
     """
 
     severity: float
@@ -101,7 +102,7 @@ def _underexposed(values: dict[str, float]) -> Finding:
     that can be looked at, do not know of."""
     light = values["luminance_99"]
     share = _ramp(light, 0.27, 0.18) * _ramp(values["range_25"] / max(light, 0.01), 0.28, 0.4)
-    return Finding(share * share, f"darkness: luminance 99 {light:.2f} (usually 0.86)" if share > 0 else "")
+    return Finding(share * share, "darkness: no bright lights" if share > 0 else "")
 
 
 def _ramp(value: float, zero: float, full: float) -> float:
@@ -121,8 +122,8 @@ def _find(model: Model, values: dict[str, float]) -> Finding:
     if model.colored:
         share *= _ramp(values["tones"], *model.colored)
     told = [name for name in sorted(parts, key=lambda name: -parts[name])[:MOST] if parts[name] > 0]
-    words = [f"{name.replace('_', ' ')} {values[name]:.2f} (usually {model.terms[name][0]:.2f})" for name in told]
-    return Finding(share, f"{model.what}: {', '.join(words)}" if share > 0 else "")
+    words = in_words((name, values[name] > model.terms[name][0]) for name in told)
+    return Finding(share, f"{model.what}: {words}" if share > 0 else "")
 
 
 FOG = Model(
