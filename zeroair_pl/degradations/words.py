@@ -1,10 +1,10 @@
-"""What a statistic of a photo says, in words that people know."""
+"""The meaning of the statistics of a photo, in plain words."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-# For each statistic that a model of ``recognition`` looks at: what a value above the usual says, and one below it.
+# For each statistic of a model in ``recognition``: what a value above the usual one means, and what one below it means.
 _WORDS: dict[str, tuple[str, str]] = {
     "blue": ("much of it is blue", "little of it is blue"),
     "blue_top": ("a blue top", "no blue at the top"),
