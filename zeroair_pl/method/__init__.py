@@ -1,1 +1,1 @@
-"""One fit: the paper's method, from a photo in memory to a restored one."""
+"""The method itself: one fit, from a photo in memory to the restored photo."""

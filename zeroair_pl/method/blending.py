@@ -1,18 +1,19 @@
-"""A share of the correction, after the fit: the photo and its restoration mixed, its own texture first.
+"""A share of the correction, after the fit: a mix of the photo and its restoration that returns texture first.
 
-A restoration x of a photo y does two things at once. It changes light, color and veil, which is a smooth function of
-what is there; and it removes noise, grain and blocks, which is not. A person who asks for less of it nearly always
-misses the second: the skin, the grass, the grain. So the difference is split,
+A restoration x of a photo y makes two changes. It changes light, color and veil, by a smooth function of the values.
+And it removes noise, grain and blocks. People who ask for a weaker correction usually miss the texture: skin, grass,
+grain. So the difference is split into a part b, which is linear in x in each small window, and the rest d:
 
-    x − y = b + d,    b = a·x + c in each small window, by least squares;    d = the rest,
-    mixed(s) = y + s·b + s²·d,
+    x − y = b + d,    b = a·x + c by least squares in each window,
+    mixed(s) = y + s·b + s²·d.
 
-and the rest comes back first: at s = 0.9 a fifth of it, of the change of light a tenth. The split is a guided filter
-(He, Sun & Tang, TPAMI 2013) of the difference, with the restoration as its guide, channel by channel. A veil or a tone
-curve is linear in x within a window, edges and texture included, so that b has all of it and no halo is drawn; noise is
-not, and is all in d. Of a pure denoiser 1 − s² of the grain is back.
+A lower strength s returns the rest first: at s = 0.9 a fifth of it, but a tenth of the change of light. The split is a
+guided filter (He, Sun & Tang, TPAMI 2013) of the difference, with the restoration as its guide, for each channel. A
+veil or a tone curve is nearly linear in x within a window, also at edges and in texture, so b contains it, and no halos
+appear. Noise is not a function of x, so d contains it. If the restoration only removes noise, a share of 1 − s² of the
+noise returns.
 
-Both weights grow with s, from 0 to 1: the way from the photo to the restoration is monotone and without a jump.
+Both weights grow from 0 to 1 with s, so the mix changes steadily from the photo to the restoration.
 """
 
 from __future__ import annotations
@@ -29,19 +30,19 @@ from zeroair_pl.photos.reading import decode_photo
 from zeroair_pl.photos.sizes import as_large_as
 from zeroair_pl.photos.writing import encode_photo
 
-RADIUS = 8  # px: windows of 17, wider than blotches of camera noise and than JPEG's blocks
-EPS = 1e-5  # variance of a window, in units of [0, 1], below which it counts as flat
-BAND = 256  # rows that are split at a time: the memory does not grow with the photo
+RADIUS = 8  # px: windows of 17×17, larger than blotches of camera noise and blocks of JPEG
+EPS = 1e-5  # variance, with values in [0, 1], below which a window counts as flat
+BAND = 256  # rows that are computed at once, which limits the memory
 
 
 def mixed(photo: Tensor, restored: Tensor, strength: float, weight: Tensor | None = None) -> Tensor:
-    """The photo with a share of its correction, as the equation above has it.
+    """The photo with a share of its correction, ``mixed(s)`` in the equation above.
 
     Args:
-        photo: y, (3, h, w) in [0, 1]; enlarged (bicubic) where the restoration is larger.
+        photo: y, (3, h, w) in [0, 1]; enlarged (bicubic) if the restoration is larger.
         restored: x, (3, H, W) in [0, 1].
-        strength: s, from 0, the photo's very values, to 1, the restoration's.
-        weight: (1, h, w), 0 where the photo's values stay; see ``masking``.
+        strength: s, 0 to 1. At 0 and 1 the result is exactly the photo or the restoration.
+        weight: (1, h, w), 0 where the photo keeps its values; see ``masking``.
 
     Returns:
         (3, H, W) in [0, 1].
@@ -62,14 +63,14 @@ def mixed(photo: Tensor, restored: Tensor, strength: float, weight: Tensor | Non
         found = y + strength * broad + strength**2 * (change - broad)
         out[:, top:bottom] = found[:, rows]
     out.clamp_(0, 1)
-    if weight is not None:  # the split has spread over its edge
+    if weight is not None:  # the windows of the split reach beyond the mask
         out = torch.where(weight_of_size(weight, (height, out.shape[-1])) > 0, out, photo)
     return out
 
 
 def _explained(change: Tensor, x: Tensor) -> Tensor:
-    """b: the part of a change (3, H, W) that is a linear function of x within each window, channel by channel."""
-    import cv2  # its box filter costs the same for any radius
+    """b, (3, H, W): the part of ``change`` that is a linear function of ``x`` in each window, for each channel."""
+    import cv2  # the time of its box filter does not depend on the radius
 
     sides = [2 * min(RADIUS, (side - 1) // 2) + 1 for side in (x.shape[-1], x.shape[-2])]
 
@@ -85,17 +86,18 @@ def _explained(change: Tensor, x: Tensor) -> Tensor:
 
 
 def share_of(path: str | Path, full: bytes, photo: Photo, strength: float, own: bytes | None = None) -> bytes:
-    """The file with a share of the correction, from the file with all of it.
+    """The bytes of a file with a share of the correction, computed from the file with the full correction.
 
-    It is mixed from what is in that file, so that a strength that is changed later, when nothing else is left of the
-    fit, gives the same bytes.
+    It uses the values in that file rather than those of the fit, so that a later change of the strength, when only the
+    file is left, gives the same bytes.
 
     Args:
-        path: of the file, whose suffix says its format.
-        full: the file with all of the correction.
+        path: of the file; its suffix states the format.
+        full: the bytes of the file with the full correction.
         photo: the photo.
-        strength: from 0 to 1.
-        own: the photo's own file, where it can be copied: the result at strength 0, if the photo keeps its size.
+        strength: s, 0 to 1.
+        own: the bytes of the photo's own file, if they may be copied. They are the result at strength 0, if the
+            restoration has the size of the photo.
     """
     if strength == 1:
         return full
@@ -103,12 +105,12 @@ def share_of(path: str | Path, full: bytes, photo: Photo, strength: float, own: 
     if strength == 0 and own is not None and restored.size == photo.size:
         return own
     pixels = restored.pixels
-    if restored.white != photo.white:  # what counts as 1 was found from other values
+    if restored.white != photo.white:  # the two files have different white levels
         pixels = (pixels * (_top(restored) / _top(photo))).clamp(0, 1)
     return encode_photo(path, mixed(photo.pixels, pixels, strength, weights(photo)), photo)
 
 
 def _top(photo: Photo) -> float:
-    """The sample that 1 stands for."""
+    """The sample value that corresponds to 1."""
     kind = np.dtype(photo.dtype)
     return photo.white or (float(np.iinfo(kind).max) if kind.kind == "u" else 1.0)

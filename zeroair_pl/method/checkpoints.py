@@ -1,4 +1,4 @@
-"""Checkpoints in the middle of a photo, for fits that take hours: what is resumed ends in the same bits."""
+"""Checkpoints during the fit of a photo, for fits that take hours. A resumed fit gives the same bits."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from zeroair_pl.photos.atomic import TEMPORARY
 class Checkpoints(Callback):
     """Saves the whole state of a fit every few timesteps: sampler, random numbers, networks, optimizers.
 
-    To be the last of the callbacks, so that it saves what the others have counted. The prior is not in it.
+    It must be the last callback, so that it saves the final state of the others. It does not save the prior.
 
     Args:
-        path: of the checkpoint, which is replaced in one step.
-        every: timesteps between two of them.
-        settings: a digest of all that the result depends on; a checkpoint of anything else is no place to start from.
+        path: of the checkpoint file, which is replaced as a whole.
+        every: number of timesteps between two checkpoints.
+        settings: a digest of everything that the result depends on; a checkpoint with another digest is not used.
     """
 
     def __init__(self, path: Path, every: int, settings: str) -> None:
         self.path, self.every, self.settings = path, every, settings
 
     def start(self) -> Path | None:
-        """The checkpoint to start from, if there is one; any other is removed."""
+        """The path of a checkpoint with the same settings, or ``None``; removes a checkpoint that cannot be used."""
         try:
             content = torch.load(self.path, map_location="cpu", weights_only=True)
             if content["callbacks"][self.state_key]["settings"] == self.settings:
                 return self.path
         except OSError:
             return None
-        except Exception:  # whatever a damaged file makes of it
+        except Exception:  # a damaged file may raise any exception
             pass
         self.remove()
         return None
 
     def remove(self) -> None:
-        """The photo is finished, or its fit has diverged."""
+        """Removes the checkpoint, when the photo is finished or its fit has diverged."""
         self.path.unlink(missing_ok=True)
 
     def on_train_batch_end(
@@ -58,7 +58,7 @@ class Checkpoints(Callback):
                 temporary.replace(self.path)
             finally:
                 temporary.unlink(missing_ok=True)
-        except (OSError, RuntimeError) as error:  # it is there to save time, and must not cost the fit
+        except (OSError, RuntimeError) as error:  # a fit must not fail because its checkpoint does
             warnings.warn(f"{self.path}: no checkpoint is written ({error})", stacklevel=1)
 
     def state_dict(self) -> dict[str, Any]:
@@ -66,5 +66,5 @@ class Checkpoints(Callback):
 
 
 def start(callbacks: Iterable[Callback]) -> Path | None:
-    """The checkpoint that a fit with these callbacks starts from."""
+    """The checkpoint that a fit with these callbacks starts from, or ``None``."""
     return next((found for each in callbacks if isinstance(each, Checkpoints) and (found := each.start())), None)

@@ -1,4 +1,4 @@
-"""What a notebook shows: a restored photo with a divider to drag, and tables, as HTML that needs no other file."""
+"""HTML for notebooks, without other files: a restored photo with a divider to drag, and tables."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from torch import Tensor
 from zeroair_pl.photos.sizes import as_large_as
 from zeroair_pl.photos.writing import samples_of
 
-LIMIT = 300_000  # bytes: a notebook keeps every picture that it has shown
-SIDES = (720, 560, 420, 300, 200)  # px: of the photos, the largest that keeps the limit
-MAP = 200  # px: longest side of a map
-ROWS = 100  # of a table
+LIMIT = 300_000  # bytes of HTML for one photo: a notebook file stores every picture that it has shown
+SIDES = (720, 560, 420, 300, 200)  # px, longest sides of the photos; the largest that keeps the limit is used
+MAP = 200  # px, longest side of a map
+ROWS = 100  # most rows of a table
 
 _PHOTOS = """\
 <div style="position:relative;width:{width}px;max-width:100%;--at:50%">
@@ -33,15 +33,15 @@ _PHOTOS = """\
 
 
 def restored_html(before: Tensor, after: Tensor, facts: Mapping[str, Any], maps: Mapping[str, NDArray[Any]]) -> str:
-    """A photo before (left of the divider) and after, what is known of it, and what was learned.
+    """A photo before (left of the divider) and after the restoration, with facts and learned maps.
 
     Args:
         before, after: (3, H, W) in [0, 1]; ``before`` may be smaller.
-        facts: in words, by name; empty ones are left out.
-        maps: arrays (H, W) and (H, W, 3) are pictures, single numbers and (C,) are facts.
+        facts: text by name; empty ones are left out.
+        maps: arrays by name. Those of shape (H, W) or (H, W, 3) are shown as pictures, numbers and (C,) as facts.
 
     Returns:
-        HTML of at most ``LIMIT`` bytes, without scripts of its own file or addresses outside.
+        HTML of at most ``LIMIT`` bytes, without separate scripts and without external addresses.
     """
     told = {**facts, **{name: _numbers(values) for name, values in maps.items() if values.ndim < 2}}
     lines = [f"<b>{escape(name)}</b> {escape(str(value))}" for name, value in told.items() if str(value)]
@@ -65,7 +65,7 @@ def restored_html(before: Tensor, after: Tensor, facts: Mapping[str, Any], maps:
 
 
 def table_html(columns: Sequence[str], rows: Iterable[Sequence[Any]], caption: str = "") -> str:
-    """A table; of many rows the first ``ROWS``."""
+    """An HTML table with the first ``ROWS`` rows, and the number of the others."""
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)
     everything = list(rows)
     lines = ["".join(f"<td>{escape(_cell(cell))}</td>" for cell in row) for row in everything[:ROWS]]
@@ -95,7 +95,7 @@ def _picture(image: Tensor) -> Image.Image:
 
 
 def _map(values: NDArray[Any]) -> str:
-    """One map in viridis over its own range, or three channels as a color."""
+    """A JPEG of one map in the colors of viridis over the map's range, or of three channels as colors."""
     import matplotlib
 
     array = np.asarray(values, dtype=np.float32)

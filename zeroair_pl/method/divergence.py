@@ -1,4 +1,4 @@
-"""When a fit has lost its photo."""
+"""Detects fits that have diverged."""
 
 from __future__ import annotations
 
@@ -12,29 +12,33 @@ from zeroair_pl.method.restoration import Restoration
 from zeroair_pl.photos.sizes import as_large_as
 from zeroair_pl.tensors.per_image import finite
 
-_FLAT = 1e-3  # standard deviation, in units of [0, 1], of a channel that shows nothing
-_TELLING = 0.5  # standard deviation of the sampler's noise, in units of [0, 1]
-_LOOKED_AT = 20_000  # values, of which no more are needed to see whether a picture is there
+_FLAT = 1e-3  # largest standard deviation of a constant channel, in units of [0, 1]
+_TELLING = 0.5  # noise level below which estimates are checked, a standard deviation in units of [0, 1]
+_LOOKED_AT = 20_000  # number of values of each image that are enough for the check
 
 
 def lost(y: Tensor, x: Tensor, final: bool = True) -> dict[int, str]:
-    """The estimates that cannot be of their photos any more, by their place in the group, and what is wrong with each.
+    """What is wrong with each estimate that cannot be one of its photo, in words, by the photo's index.
 
-    Not finite; one colour, where the photo is not (during a fit, only one at the ends of the range: from pure noise,
-    the first estimates may well be grey); or nearly all values at the ends of the range, without likeness to the photo.
+    An estimate is lost if
+
+    - it has values that are not finite;
+    - it is constant and the photo is not (during a fit only if it is black or white, since the first estimates from
+      pure noise may be gray);
+    - nearly all of its values are at the ends of the range, and it has no correlation with the photo.
 
     Args:
         y: the photos, (B, 3, h, w) in [0, 1].
-        x: the estimates, (B, 3, H, W), perhaps larger; values beyond [0, 1] count as 0 and 1.
-        final: at the end of a fit.
+        x: the estimates, (B, 3, H, W), which may be larger; clamped to [0, 1].
+        final: whether the fit has ended.
     """
-    seen = _measured(y, x).tolist()  # one transfer for all of them
+    seen = _measured(y, x).tolist()  # one transfer from the device
     found = ((i, _verdict(final, *values)) for i, values in enumerate(seen))
     return {i: what for i, what in found if what}
 
 
 def _measured(y: Tensor, x: Tensor) -> Tensor:
-    """(B, 7) numbers on photos and their estimates, from ``_LOOKED_AT`` values of each."""
+    """The arguments of ``_verdict`` for each photo, (B, 7), from about ``_LOOKED_AT`` values of each image."""
     y = as_large_as(y, (x.shape[-2], x.shape[-1]))
     stride = max(1, int((x[0].numel() / _LOOKED_AT) ** 0.5))
     whole = finite(x)
@@ -59,10 +63,11 @@ def _verdict(
 
 
 class Watchdog(Callback):
-    """Ends the fit of a photo in the step in which it is lost. Runs after the sampler, so it sees the guided estimates.
+    """Ends the fit of a photo at the step at which it is ``lost``. It runs after the sampler, on the guided estimates.
 
-    As long as x_t is nearly all noise, estimates say little: where a prior predicts the noise, its smallest error fills
-    the range. Until the noise is below ``_TELLING``, only NaN and Inf count, which the sampler itself looks for.
+    At high noise levels, an estimate may have any values without being lost: if a prior predicts the noise, a tiny
+    error of it fills the range. So estimates are checked only below the noise level ``_TELLING``. Above it, only NaN
+    and infinity count, and the sampler checks those.
     """
 
     def on_train_batch_end(
@@ -71,7 +76,7 @@ class Watchdog(Callback):
         assert isinstance(pl_module, Restoration)
         state = pl_module.state
         assert state is not None
-        # Each by its own noise: one in heavy noise, where it waits for the others, must not hide what becomes of them.
+        # Each photo has its own noise level, so each is checked by itself.
         watched = (state.noise.cpu() < _TELLING) & ~pl_module.finished
         if bool(watched.any()):
             for i, what in lost(state.y, state.x0, final=False).items():

@@ -1,4 +1,4 @@
-"""Before a fit: a family may look at its photo through the prior, as through a denoiser."""
+"""The prior as a denoiser for the degradation families, before a fit."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from zeroair_pl.tensors.threads import all_threads
 
 
 class FirstLook:
-    """Posterior means E[x_0 | x_0 + σn] from a prior, for ``Degradation.initialize``; one for each photo.
+    """Posterior means E[x_0 | x_0 + σn] from a prior, for ``Degradation.initialize``; one object for each photo.
 
     Args:
         prior: the frozen prior.
 
     Attributes:
-        nfe: images that the prior was shown so far.
+        nfe: number of images that the prior has denoised so far.
     """
 
     def __init__(self, prior: Prior) -> None:
         self.prior, self.nfe = prior, 0
 
     def __call__(self, y: Tensor, sigma: float) -> Tensor:
-        """``y`` (N, 3, h, w) in [0, 1] without white noise of standard deviation ``sigma``.
+        """Denoises ``y`` (N, 3, h, w) in [0, 1] with white noise of the standard deviation ``sigma``; on the CPU.
 
         Raises:
-            DivergenceError: the prior gives numbers that are not finite.
+            DivergenceError: the estimate has values that are not finite.
         """
         self.nfe += len(y)
         with torch.no_grad(), all_threads():

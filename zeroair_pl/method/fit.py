@@ -1,4 +1,4 @@
-"""One group of photos in, restored photos out: builds the module, the schedule and a Trainer, and runs them."""
+"""The fit of a group of photos: builds the module, the noise levels and a Trainer, and runs them."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ def fit(
     trainer: dict[str, Any] | None = None,
     sides: Sequence[Side] | None = None,
 ) -> Result:
-    """Restores B photos of one size in one fit. None of them has any influence on another.
+    """Restores B photos of one size in one fit. The photos do not influence each other.
 
-    Operations on larger batches may round differently; ``solve`` computes photos one by one on a CPU.
+    A larger batch may round differently, so ``solve`` computes photos one by one on a CPU.
 
     Args:
-        y: (B, 3, H, W) in [0, 1].
-        names: their names; with the seed they decide all random numbers.
+        y: the photos, (B, 3, H, W) in [0, 1].
+        names: one name for each photo; the seed and the name decide all random numbers of a photo.
         method: how to restore.
-        callbacks: run after the sampler's own, so they see the guided estimate.
-        trainer: further arguments of ``lightning.Trainer`` (accelerator, devices, precision is the prior's own).
-        sides: what came with each photo: a mask, a kernel.
+        callbacks: they run after the sampler, on the guided estimates.
+        trainer: further arguments of ``lightning.Trainer``, such as ``accelerator``. The prior sets its own precision.
+        sides: the side information of each photo, such as a mask or a kernel.
 
     Raises:
-        DivergenceError: for each of the photos, an estimate stopped being finite, or being of its photo; see
-            ``divergence``. If this is true of some of them, ``Result.lost`` says so.
+        DivergenceError: the fits of all photos have diverged, see ``divergence``. If only some have, ``Result.lost``
+            states which.
     """
     with one_thread(y[0, 0].numel()):
         return _fit(y, names, method, callbacks, trainer, sides)
@@ -125,6 +125,8 @@ def _fit(
 
 
 def stacks_on(device: torch.device) -> bool:
-    """Whether the small networks of several photos are computed together there. On a CPU they are not: an
-    operation on a batch rounds otherwise than on one photo, and a result must not depend on the batch."""
+    """Whether the small networks of several photos are computed together on this device.
+
+    On a CPU they are not: an operation rounds differently on a batch, and a result must not depend on the batch.
+    """
     return device.type != "cpu"

@@ -1,10 +1,10 @@
-"""Large photos: the degradation is learned at a working size, and the prior sees the full size for its last part only.
+"""Large photos: φ is learned on a smaller copy, and only the last part of sampling runs at full size.
 
     working size   the whole method: TDM and TDG from heavy noise down           (fit.py)
-    full size      φ carried up along the photo's edges, then the levels of the photo's own noise, with φ fixed
+    full size      φ enlarged along the photo's edges, then the levels of the photo's own noise, with φ fixed
 
-With noise-matched sampling little is lost at full size: x_t is drawn from the photo itself at each
-level, so that the levels above the photo's noise serve to learn φ alone, and φ is smooth or follows edges.
+This loses little with noise-matched sampling: x_t is drawn from the photo itself at each level, so the levels above the
+photo's noise only serve to learn φ, and φ is smooth or follows edges.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from zeroair_pl.tensors.per_image import PerImage, image_generator
 if TYPE_CHECKING:
     from lightning.pytorch import Callback
 
-BAND = 256  # rows
-FULL_STEPS = 4  # levels at full size, where the noise differs from place to place
-_EVEN = 1.1  # noise that differs by less than this factor counts as the same everywhere
+BAND = 256  # rows that are computed at once
+FULL_STEPS = 4  # noise levels at full size, if the noise is not the same everywhere
+_EVEN = 1.1  # noise that varies by less than this factor counts as the same everywhere
 
 
 def is_large(y: Tensor, method: Method) -> bool:
-    """Whether photos (B, 3, H, W) go this way."""
+    """Whether ``fit_large`` restores photos ``y`` (B, 3, H, W): they are large, and φ and the sampler allow it."""
     if y.shape[-2] * y.shape[-1] <= method.sampling.working_pixels:
         return False
     with torch.random.fork_rng(devices=[]):
@@ -56,12 +56,12 @@ def fit_large(
     trainer: dict[str, Any] | None = None,
     sides: Sequence[Side] | None = None,
 ) -> Result:
-    """As ``fit``, of one photo (1, 3, H, W), in the time and memory of a few prior passes at full size.
+    """The same as ``fit`` for one large photo (1, 3, H, W), in the time and memory of a few passes at full size.
 
-    ``callbacks`` watch the fit at the working size.
+    ``callbacks`` only watch the fit at the working size.
 
     Raises:
-        DivergenceError: as ``fit``.
+        DivergenceError: the fit has diverged.
     """
     (name,) = names
     began = time.perf_counter()
@@ -82,11 +82,11 @@ def fit_large(
 
 
 def last_part(y: Tensor, phi: Degradation, method: Method, generator: torch.Generator) -> tuple[Tensor, int]:
-    """The restored photo (1, 3, H, W) in [0, 1], and the number of prior passes that it took; φ is fixed.
+    """The restored photo (1, 3, H, W) in [0, 1], and the number of passes of the prior; φ is fixed.
 
-    The levels are those of the photo's own noise, seen through φ⁻¹; what happens at each is ``NoiseMatchedSampler``'s
-    and ``MatchedUpdate``'s. All but the prior works in bands of rows, in place: beside y, five images of full size
-    exist at a time.
+    The levels are those of the noise on φ⁻¹(y). The steps at each level are those of ``NoiseMatchedSampler`` and
+    ``MatchedUpdate``. Everything except the prior is computed in bands of rows, in place, so that at most five images
+    of full size are in memory, besides y.
     """
     prior = method.prior
     seen = observed(PerImage([phi]), y)
@@ -101,7 +101,7 @@ def last_part(y: Tensor, phi: Degradation, method: Method, generator: torch.Gene
             x[..., rows, :] = clean + added(eps, s) * fresh
         x0 = prior.denoise(x.to(prior.device), sigma).cpu()
         passes += 1
-        if k == len(levels) - 1:  # one further look of those that the sampler takes, for the time that it takes here
+        if k == len(levels) - 1:  # only one of the sampler's shifted passes, to save time
             cycle_spin(prior, x0, x.to(prior.device), sigma, SHIFTS[-1:])
             passes += 1
         del x
@@ -117,14 +117,14 @@ def last_part(y: Tensor, phi: Degradation, method: Method, generator: torch.Gene
 
 
 def working_size(y: Tensor, pixels: int) -> Tensor:
-    """Photos (B, 3, H, W) shrunk to at most ``pixels`` pixels, each the mean of those that it stands for."""
+    """Photos ``y`` (B, 3, H, W) shrunk to at most ``pixels`` pixels, by area means."""
     height, width = y.shape[-2:]
     scale = (pixels / (height * width)) ** 0.5
     return F.interpolate(y, size=(max(1, int(height * scale)), max(1, int(width * scale))), mode="area")
 
 
 def shrunk_side(side: Side, y: Tensor, pixels: int) -> Side:
-    """What comes with the photo ``y``, for its working size: maps of the photo's size are shrunk as it is."""
+    """The side information of the photo ``y`` for its working size: maps of the photo's size are shrunk too."""
     size = y.shape[-2:]
 
     def shrunk(value: Any) -> Any:
@@ -135,10 +135,11 @@ def shrunk_side(side: Side, y: Tensor, pixels: int) -> Side:
 
 
 def carried(phi: Degradation, small: Tensor, y: Tensor, look: Denoise) -> Degradation:
-    """φ of the shrunken photo ``small`` (1, 3, h, w) for the photo ``y`` (1, 3, H, W).
+    """Converts φ of the shrunken photo ``small`` (1, 3, h, w) to φ of the full photo ``y`` (1, 3, H, W).
 
-    Maps follow the edges of ``y`` (guided filter, He, Sun & Tang, TPAMI 2013); numbers and smooth grids stay. The noise
-    is looked at anew, since shrinking averages it, and keeps the correction that was learned.
+    Maps are enlarged along the edges of ``y`` (guided filter, He, Sun & Tang, TPAMI 2013). Numbers and smooth grids
+    stay the same. The noise level is estimated again, since shrinking averages noise, and multiplied by the factor
+    that the fit has learned.
     """
     large = copy.deepcopy(phi).requires_grad_(False)
     size, scale = small.shape[-2:], (y[0, 0].numel() / small[0, 0].numel()) ** 0.5
@@ -162,7 +163,7 @@ def carried(phi: Degradation, small: Tensor, y: Tensor, look: Denoise) -> Degrad
 
 
 def _levels(sigma: Tensor, method: Method) -> list[float]:
-    """Noise levels, from the strongest noise on the photo, seen through φ⁻¹, to the weakest."""
+    """Noise levels from the strongest to the weakest noise on φ⁻¹(y), whose map is ``sigma``."""
     high, low = highest(sigma), sigma.min().clamp(min=method.sampling.sigma_min)
     if high < _EVEN * low:
         return [float(low)]

@@ -1,4 +1,4 @@
-"""Test-time degradation modelling (TDM): what one fit is, and its step at one timestep."""
+"""Test-time degradation modelling (TDM): the module of one fit, and its training step at one timestep."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Modelling:
     """How the degradation model learns from the clean estimates.
 
     Args:
-        terms: what φ minimizes, and its weight in each stage.
-        lr: learning rate of Adam for the noise level; a family states its own for other parameters, in proportion.
-        steps: optimizer steps on φ at each timestep. In a fit, a parameter moves by lr·steps·levels at most.
+        terms: the losses that φ minimizes, and their weights in each stage.
+        lr: learning rate of Adam for the noise level; the rates of other parameters are multiples that a family states.
+        steps: optimizer steps on φ at each timestep. In a fit, a parameter moves by about lr·steps·levels at most.
         penalty: weight of the family's own penalty.
     """
 
@@ -40,35 +40,36 @@ class Modelling:
 
 
 class Restoration(LightningModule):
-    """One fit: B degraded photos of one size, and for each of them a degradation model and its discriminators.
+    """One fit: B degraded photos of one size, each with its own degradation model and discriminators.
 
     A batch of the fit is one timestep. ``DiffusionSampling`` puts the clean estimates into ``state`` before the batch
-    and guides them after it; ``training_step`` in between does test-time degradation modelling: each discriminator
-    learns to tell real from fake, then φ minimizes the weighted terms. The clean estimate is a constant here. No
-    reference image exists anywhere in a fit.
+    and guides them after it. Between these, ``training_step`` does test-time degradation modelling: each discriminator
+    learns to distinguish real from fake, then φ minimizes the weighted terms. The clean estimate is a constant in this
+    step. A fit has no reference image.
 
     Args:
         y: the photos, (B, 3, H, W) in [0, 1].
-        names: one name for each photo; with the seed, it decides all random numbers of that photo.
-        degradation: makes a fresh, untrained family member.
-        modelling: what φ minimizes.
-        guidance_losses: the losses of guidance; those that are adversarial get their discriminator here.
+        names: one name for each photo; the seed and the name decide all random numbers of the photo.
+        degradation: makes a new degradation model that has not seen a photo.
+        modelling: the losses and the learning rate of φ.
+        guidance_losses: the losses of guidance; the module makes a discriminator for each adversarial one.
         boundaries: where the stages end.
         seed: the run's seed.
-        sides: what came with each photo.
-        looks: the prior as each photo's degradation may look through it at its start.
+        sides: the side information of each photo.
+        looks: for each photo the prior as a denoiser, for ``Degradation.initialize``.
 
     Raises:
-        DivergenceError: what each of them saw through the prior is not finite.
+        ValueError: the shape of ``y`` is wrong, or the number of names.
+        DivergenceError: for every photo, the prior's estimates in ``Degradation.initialize`` are not finite.
 
     Attributes:
         phi: the B degradation models.
         discriminators: the B discriminators of each adversarial loss, by the loss's name.
-        finished: (B,) the photos whose result is final, or lost; their networks stay as they are, so that the maps that
-            are reported are those of the result.
-        lost: of photos whose fit has diverged, by their place in the group: what was seen. The others go on.
-        state: the present moment, set by ``DiffusionSampling``.
-        record: every loss term of the last batch, (B,) each, for whoever logs.
+        finished: (B,), whether the result of each photo is final, or its fit has diverged. The networks of a finished
+            photo no longer change, so that the reported maps are those of the result.
+        lost: why the fit of a photo has diverged, by the photo's index. The other photos continue.
+        state: the current estimates, set by ``DiffusionSampling``.
+        record: every loss term of the last batch, (B,) each, for loggers.
     """
 
     y: Tensor
@@ -106,7 +107,7 @@ class Restoration(LightningModule):
         self.discriminators = nn.ModuleDict(
             {name: build_per_image(PatchDiscriminator, names, seed, name) for name in self._adversarial}
         )
-        self._nothing = torch.zeros((), requires_grad=True)  # for an optimizer of families that learn by themselves
+        self._nothing = torch.zeros((), requires_grad=True)  # for the optimizer if Adam learns nothing of φ
         self.state: GuidanceState | None = None
         self.finished = torch.zeros(len(names), dtype=torch.bool)
         self.lost: dict[int, str] = {}
@@ -115,8 +116,8 @@ class Restoration(LightningModule):
             self.lose(i, what)
 
     def stack(self) -> None:
-        """Computes alike networks of the photos at once, in few operations: see ``PerImage.stack``."""
-        if not any(type(phi).learn is not Degradation.learn for phi in self.phi):  # which may change what it likes
+        """Stacks the networks of the photos, so that they are computed together; see ``PerImage.stack``."""
+        if not any(type(phi).learn is not Degradation.learn for phi in self.phi):  # ``learn`` may change any attribute
             self.phi.stack(
                 self.y, ["noise_level", "penalty", "invert", "first_estimate", "observe", "result", "diagnostics"]
             )
@@ -125,10 +126,10 @@ class Restoration(LightningModule):
             network.stack(self.y)
 
     def lose(self, i: int, what: str) -> None:
-        """The fit of the i-th photo has diverged.
+        """Ends the fit of the i-th photo, which has diverged; ``what`` states the reason.
 
         Raises:
-            DivergenceError: no photo is left.
+            DivergenceError: all photos have diverged.
         """
         self.lost.setdefault(i, f"{self.names[i]}: {what}")
         self.finished[i] = True
@@ -136,7 +137,7 @@ class Restoration(LightningModule):
             raise DivergenceError(self.lost[min(self.lost)], self.lost)
 
     def first_estimate(self) -> Tensor:
-        """(B, 3, H, W) in [0, 1]: each family's own first clean image, where sampling may start."""
+        """The first clean images of the families, (B, 3, H, W) in [0, 1], from which sampling may start."""
         with torch.no_grad():
             return self.phi.call("first_estimate", self.y)
 
@@ -170,7 +171,7 @@ class Restoration(LightningModule):
         if terms and optimizers[0].param_groups[0]["params"][0] is not self._nothing:
             for _ in range(self.modelling.steps):
                 self._model(optimizers[0], terms)
-        for name, values in self.record.items():  # a finished photo takes no part
+        for name, values in self.record.items():  # NaN for finished photos
             self.record[name] = values.masked_fill(self.finished.to(values.device), torch.nan)
         self.record["noise_level"] = self.state.noise_level().detach()
 
@@ -189,13 +190,13 @@ class Restoration(LightningModule):
         on_real, on_fake = network(real), network(fake)
         images = len(self.y)
         values = discriminator_losses(on_real, on_fake, loss, images)
-        # What is not reached has no gradient, and Adam leaves it alone.
+        # Parameters that the loss does not depend on have no gradient, and Adam does not change them.
         self._step(optimizer, network, values)
         self.record[f"{name}/discriminator"] = values.detach()
         self.record[f"{name}/accuracy"] = accuracy(on_real.detach()[:images], on_fake.detach()[:images])
 
     def _learn(self, level: int) -> None:
-        """The learning steps that families take by themselves."""
+        """Calls ``Degradation.learn`` for each photo that is not finished."""
         assert self.state is not None
         if self.phi.stacked and len(self.phi) > 1:
             return
@@ -215,14 +216,14 @@ class Restoration(LightningModule):
             value = term.loss(moment)
             self.record[f"modelling/{term.name}"] = value.detach()
             total = total + weight * value
-        if total.requires_grad:  # else no term reaches a parameter of φ, as with φ(x) = x and a plain fidelity
+        if total.requires_grad:  # else no term depends on a parameter, as with φ(x) = x and a plain fidelity
             self._step(optimizer, self.phi, total)
 
     def _step(self, optimizer: Any, networks: PerImage, losses: Tensor) -> None:
-        """One step down the losses, (B,), of the photos that are not finished."""
+        """One optimizer step on the losses, (B,), of the photos that are not finished."""
         optimizer.zero_grad()
         open_ = ~self.finished.to(losses.device)
-        # A sum, not a mean: each image's gradient must not depend on how many share the fit.
+        # A sum, not a mean: the gradient of a photo must not depend on the number of photos.
         self.manual_backward(losses[open_].sum(), inputs=networks.trained(self.finished))
         with networks.holding(self.finished):
             optimizer.step()
@@ -233,7 +234,7 @@ def _no_prior(y: Tensor, sigma: float) -> Tensor:
 
 
 def discriminator_losses(real: Tensor, fake: Tensor, loss: Adversarial, images: int) -> Tensor:
-    """(B,): the discriminators' loss on B images, of which there may be one or two real or fake maps, (K·B, …)."""
+    """The discriminators' loss for B photos, (B,), from their maps (K·B, …) on one or two real or fake images each."""
     count = max(len(real), len(fake))
     real, fake = (maps if len(maps) == count else maps.repeat(count // images, 1, 1, 1) for maps in (real, fake))
     return discriminator_loss(real, fake, loss.objective).view(-1, images).mean(0)

@@ -1,4 +1,4 @@
-"""One restored photo in memory: the image, what was learned, and the way to a file."""
+"""One restored photo in memory: the image, what was learned, and how it is saved."""
 
 from __future__ import annotations
 
@@ -23,26 +23,28 @@ from zeroair_pl.photos.original import original
 from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.writing import encode_photo, samples_of
 
-_ONLY_BYTES = ("JPEG", "WEBP", "BMP")  # formats with 8 bits a sample and no more
+_ONLY_BYTES = ("JPEG", "WEBP", "BMP")  # formats that only have 8 bits a sample
 
 
 @dataclass(frozen=True, eq=False)
 class Restored:
-    """What ``Method.restore`` returns.
+    """One restored photo.
 
     Attributes:
-        photo: the photo as it came in.
-        full: (3, H, W) in [0, 1], upright: the restoration with all of its correction.
+        photo: the photo before the restoration.
+        full: (3, H, W) in [0, 1], upright: the restoration with the full correction.
         diagnostics: what the degradation has learned, as arrays: (H, W) or (H, W, C) maps, (C,) or scalar numbers.
-        name: what its random numbers were seeded with.
-        kind: what happened to the photo, as ``Auto`` found or as the method says.
+        name: the photo's name; the seed and the name decide all random numbers.
+        kind: the degradation, as ``Auto`` found it or as the method states it.
         noise_level: learned standard deviation of its noise, in units of [0, 1].
-        nfe: forward passes of the prior.
-        seconds: of the fit.
-        reason: what was found and what speaks for it, in words.
-        unchanged: nothing was found that is worth a change: ``full`` is the photo.
-        note: what was done otherwise than the method says, for it to succeed.
-        strength: share of the correction in ``image``.
+        nfe: number of forward passes of the prior.
+        seconds: wall-clock time of the fit.
+        reason: what ``Auto`` found and the evidence for it, in words.
+        unchanged: whether nothing was found that needs a change; ``full`` is then the photo.
+        note: what was done differently from the method so that the fit succeeded, in words.
+        strength: share of the correction in ``image``, 0 to 1.
+        back: converts (3, H, W) pixels to the type of the input, for ``image``.
+        file: the file of the photo, if it was read from one.
     """
 
     photo: Photo = field(repr=False)
@@ -62,21 +64,21 @@ class Restored:
 
     @property
     def pixels(self) -> Tensor:
-        """(3, H, W) in [0, 1], upright, on the CPU; larger than the photo where resolution was restored."""
+        """(3, H, W) in [0, 1], upright, on the CPU; larger than the photo if it was enlarged."""
         return mixed(self.photo.pixels, self.full, self.strength, weights(self.photo))
 
     @property
     def image(self) -> Any:
-        """The restored photo as what came in: an array, a tensor or a Pillow image of the same shape and type.
+        """The restored photo in the form of the input: an array, tensor or Pillow image of the same layout and type.
 
-        For a path it is an array, upright: (H, W, 3), or (H, W) for a grey file, with the file's type of samples.
+        For a path it is an array, upright: (H, W, 3), or (H, W) for a gray file, with the file's type of samples.
         """
         return self.back(self.pixels)
 
     def blend(self, strength: float) -> Restored:
-        """The same with another share of the correction: 0 is the photo as it came in, 1 all of the correction.
+        """The same restoration with another strength: 0 is the photo itself, 1 the full correction.
 
-        In between, the photo's own texture and grain come back first, see ``blending``. Nothing is fitted again.
+        A lower strength first returns the photo's own texture and grain, see ``blending``. There is no new fit.
 
         Raises:
             ConfigError: ``strength`` is not in [0, 1].
@@ -89,14 +91,14 @@ class Restored:
         """Writes the restored photo. The suffix decides the format.
 
         A photo that was read from a file keeps its format (or becomes a PNG), bit depth, transparency, profile and
-        metadata, as the command line writes it: one that is unchanged, or of strength 0, as a copy of its file. Any
-        other photo can go to all formats. Missing folders are made.
+        metadata, as on the command line. If it is unchanged, or the strength is 0, its file is copied. Any other photo
+        can be written in all formats. Missing folders are created.
 
         Returns:
             The path.
 
         Raises:
-            InputError: the suffix is none of a format that the photo can have, or the file cannot be written.
+            InputError: the photo cannot have a format with this suffix, or the file cannot be written.
         """
         like = self._like(Path(path))
         copied = self.file is not None and Path(path).suffix.lower() in SUFFIXES[self.photo.format]
@@ -109,7 +111,7 @@ class Restored:
         return Path(path)
 
     def _like(self, path: Path) -> Photo:
-        """The photo that the written file is to be like."""
+        """The photo whose format, sample type and metadata the written file has."""
         photo, suffix = self.photo, path.suffix.lower()
         fmt = next((fmt for fmt, suffixes in SUFFIXES.items() if suffix in suffixes), None)
         known = [f for f in SUFFIXES if self.file is None or f in (photo.format, "PNG")]
@@ -128,7 +130,7 @@ class Restored:
         return replace(photo, **changed)
 
     def _repr_png_(self) -> bytes:
-        """The picture that a notebook shows, at most 1024 pixels a side."""
+        """A PNG for notebooks, at most 1024 pixels a side."""
         picture = Image.fromarray(np.ascontiguousarray(samples_of(self.pixels, "uint8", False)))
         picture.thumbnail((1024, 1024))
         data = io.BytesIO()
@@ -136,7 +138,7 @@ class Restored:
         return data.getvalue()
 
     def _repr_html_(self) -> str:
-        """The photo before and after, with a divider to drag, and what was learned, for notebooks."""
+        """HTML for notebooks: the photo before and after with a divider to drag, and what was learned."""
         return restored_html(self.photo.pixels, self.pixels, self._facts(), self.diagnostics)
 
     def _facts(self) -> dict[str, str]:

@@ -1,10 +1,10 @@
-"""Three-stage diffusion guidance (TDG): the callback that advances the sampler while the fit learns the degradation.
+"""Three-stage diffusion guidance (TDG): the callback that runs the sampler while the fit learns the degradation.
 
     start of a batch   x0 = prior.denoise(x, σ)               one batch is one noise level
     the batch          φ learns from x0 and y                 TDM, restoration.py
     end of the batch   x0' = guided x0;  x = next(x0', φ)     TDG
 
-Nothing else touches x.
+Nothing else changes x.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from zeroair_pl.tensors.per_image import finite
 
 @dataclass
 class Guidance:
-    """What moves the clean estimate, when, and how.
+    """How the clean estimate is guided.
 
     Args:
         terms: the losses and their weights in the three stages.
-        update: the form of the step; by default the one that goes with the sampler.
+        update: the form of the step; by default the one that the sampler needs.
         boundaries: where the stages end.
     """
 
@@ -48,12 +48,12 @@ class Guidance:
 
 
 class DiffusionSampling(Callback):
-    """Asks the prior before the batch, guides and advances after it.
+    """Calls the prior before each batch; guides the clean estimate and advances the sampler after it.
 
     Args:
-        sampler: prepared, one of its own for this fit.
-        guidance: what moves the clean estimate.
-        generators: one random generator for each image of the batch.
+        sampler: a prepared sampler that no other fit uses.
+        guidance: how the clean estimate is guided.
+        generators: one random generator for each photo of the group.
     """
 
     def __init__(self, sampler: Sampler, guidance: Guidance, generators: list[torch.Generator]) -> None:
@@ -100,10 +100,10 @@ class DiffusionSampling(Callback):
             return
         _lose(module, module.record, "{}")
         terms = self.guidance.acting(state.stage, state.fraction)
-        seen = state if state.stage == "I" else replace(state, x0_auxiliary=None)  # the auxiliary map is guided there
+        seen = state if state.stage == "I" else replace(state, x0_auxiliary=None)  # only stage I guides both
         guided = self.update(seen, terms, round(self.sampler.full_steps))
         _lose(module, guided.losses or {}, "guidance/{}")
-        for name, value in (guided.losses or {}).items():  # a finished photo takes no part, whether others go on or not
+        for name, value in (guided.losses or {}).items():  # NaN for finished photos
             module.record[f"guidance/{name}"] = value.masked_fill(module.finished.to(value.device), torch.nan)
         shifts = [each for each in (guided.shift, guided.shift_auxiliary, guided.x0_auxiliary) if each is not None]
         for each in shifts:
@@ -130,7 +130,7 @@ def _restoration(module: LightningModule) -> Restoration:
 
 
 def _lose(module: Restoration, values: Mapping[str, Tensor], what: str) -> None:
-    """Ends the fit of each photo of which one of the values, (B,) each, is not finite.
+    """Ends the fit of each photo for which one of the ``values``, (B,) each, is not finite.
 
     Raises:
         DivergenceError: all photos have diverged.
@@ -141,7 +141,9 @@ def _lose(module: Restoration, values: Mapping[str, Tensor], what: str) -> None:
 
 
 def _finite(x: Tensor, module: Restoration, sigma: Tensor, what: str) -> Tensor:
-    """Estimates (K·B, 3, H, W); those of a photo that has diverged, now or before, are replaced by the photo.
+    """Ends the fits whose estimates ``x`` (K·B, 3, H, W) are not finite, and replaces estimates of diverged photos.
+
+    The photo itself takes the place of its estimate.
 
     Raises:
         DivergenceError: all photos have diverged.

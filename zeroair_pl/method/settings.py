@@ -1,4 +1,4 @@
-"""What decides how a photo is restored, and what comes out: the data that is handed around."""
+"""The settings that decide how a photo is restored, and the result of a fit."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from zeroair_pl.sampling import AnnealedSampler, NoiseMatchedSampler, Sampler
 @ranged("sampling")
 @dataclass
 class Sampling:
-    """Which noise levels are visited, and how.
+    """The noise levels and the sampler.
 
-    By default from the noise of a heavily degraded photo down to that of a clean one, in equal ratios.
+    By default the levels fall in equal ratios from the noise of a heavily degraded photo to that of a clean one.
 
     Args:
-        steps: noise levels, and so passes of the prior for each noise map.
+        steps: number of noise levels, and so of passes of the prior for each noise map.
         sigma_max: first noise level, a standard deviation in units of [0, 1]; null for pure noise.
-        sigma_min: last noise level; the clean estimate there is the result. Above 0 it is nearer to the mean of all
-            plausible photos (fidelity) than to one of them (texture).
+        sigma_min: last noise level; the clean estimate there is the result. A value above 0 gives an image nearer to
+            the mean of all plausible photos (fidelity) than to one of them (texture).
         sampler: by default NoiseMatchedSampler for a degradation that can be inverted, AnnealedSampler for any other.
-        working_pixels: a larger photo is solved at about so many pixels, and sees the prior at full size only over the
-            levels of its own noise; see ``large``. Only with NoiseMatchedSampler; others solve it at full size.
+        working_pixels: a photo with more pixels is fitted on a copy of about this size; the full size only takes the
+            levels of its own noise (see ``large``). Only with NoiseMatchedSampler; others fit it at full size.
     """
 
     steps: Annotated[int, Range(1)] = 16
@@ -42,17 +42,17 @@ class Sampling:
     working_pixels: Annotated[int, Range(256)] = 1_500_000
 
     def sampler_for(self, phi: Degradation, y: Tensor) -> Sampler:
-        """A sampler for one fit of photos as ``y`` (1, 3, H, W) with its degradation model, which is initialized."""
+        """A new sampler for a fit; ``phi`` is an initialized degradation model, and ``y`` (1, 3, H, W) its photo."""
         if self.sampler is not None:
             return self.sampler.fresh()
         with torch.no_grad():
             return AnnealedSampler() if phi.observe(y) is None else NoiseMatchedSampler()
 
     def prepared(self, sampler: Sampler, prior: Prior) -> list[float]:
-        """Gives the sampler its prior and levels; returns the levels as the sampler numbers them.
+        """Gives the sampler its prior and noise levels; returns one number for each level, in the sampler's own form.
 
         Raises:
-            ConfigError: it cannot visit these levels.
+            ConfigError: the sampler cannot use these levels.
         """
         return sampler.prepare(prior, self.steps, self.sigma_max, self.sigma_min)
 
@@ -60,7 +60,17 @@ class Sampling:
 @ranged()
 @dataclass
 class Method:
-    """Everything that decides how a photo is restored."""
+    """Everything that decides how a photo is restored.
+
+    Args:
+        degradation: makes a new degradation model for each photo.
+        prior: the frozen prior.
+        modelling: how φ learns.
+        guidance: how the clean estimate is guided.
+        sampling: the noise levels and the sampler.
+        seed: the seed and a photo's name decide all its random numbers.
+        upscale: the restored photo is this many times as wide and as high.
+    """
 
     degradation: Callable[[], Degradation]
     prior: Prior
@@ -71,7 +81,7 @@ class Method:
     upscale: Annotated[float, Range(1, MOST)] = 1.0
 
     def fresh(self) -> Degradation:
-        """A degradation for one photo, before it has seen it; with ``upscale``, one that made it smaller."""
+        """A new degradation model for one photo, not initialized; with ``upscale``, it includes ``Downscaled``."""
         return enlarging(self.degradation, self.upscale)()
 
 
@@ -83,10 +93,10 @@ class Result:
         restored: (B, 3, H, W) in [0, 1], on the CPU.
         diagnostics: for each photo, the maps and numbers of its degradation, (1, C, H, W) or (1, C, 1, 1).
         noise_level: (B,) learned σ.
-        nfe: for each photo, images that the prior was shown (number of function evaluations).
+        nfe: for each photo, the number of images that the prior has denoised (number of function evaluations).
         seconds: wall-clock time of the fit.
         phi: the degradation models, on the CPU.
-        lost: of photos that have no result, by their place: how their fit has diverged.
+        lost: why the fit has diverged, for each photo without a result, by the photo's index.
     """
 
     restored: Tensor
@@ -98,7 +108,7 @@ class Result:
     lost: dict[int, str] = field(default_factory=dict)
 
     def of(self, i: int) -> Result:
-        """What concerns the i-th photo alone, with its share of the time."""
+        """The result of the i-th photo alone, with an equal share of the time."""
         seconds = self.seconds / len(self.restored)
         own, sigma = self.restored[i : i + 1], self.noise_level[i : i + 1]
         return Result(own, [self.diagnostics[i]], sigma, [self.nfe[i]], seconds, [self.phi[i]])

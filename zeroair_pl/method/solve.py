@@ -1,4 +1,4 @@
-"""Restores photos: each in a fit of its own, or several at once where that gives the same and saves time."""
+"""Restores photos: one by one, or several in one fit on devices where this saves time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from zeroair_pl.tensors.trainer import device_of
 if TYPE_CHECKING:
     from lightning.pytorch import Callback
 
-BYTES = 250  # of memory, for each pixel of a photo that is enlarged
+BYTES = 250  # of memory for each pixel of an enlarged photo
 
 
 @own_modes()
@@ -37,8 +37,9 @@ def solve(
 ) -> Result:
     """Restores B photos of one size; arguments and errors are those of ``fit``.
 
-    On a CPU, and where they are large, photos are computed one by one: a photo has the same result, to the bit, in any
-    batch. Other devices compute them at once, and may round differently there.
+    On a CPU, photos are computed one by one, so that a photo has the same result, to the bit, in any batch. Large
+    photos are computed one by one on all devices. Other photos are computed together on a GPU, where results may differ
+    by rounding.
     """
     check_enlarged(y, names[0], method)
     large = is_large(y, method)
@@ -73,10 +74,10 @@ def solve(
 
 
 def check_enlarged(y: Tensor, name: str, method: Method) -> None:
-    """Refuses, before any work is done, what would be larger than any photo may be, or than the memory.
+    """Checks the size of the restored photos of ``y`` (B, 3, H, W) before any work is done.
 
     Raises:
-        InputError: the restored photo of ``y`` (B, 3, H, W) would be so.
+        InputError: a restored photo would have more pixels than the limit, or need more memory than is free.
     """
     with torch.random.fork_rng(devices=[]):
         factor = method.fresh().factor

@@ -1,6 +1,6 @@
-"""Numbers that are not finite, wherever a part of a fit gives them.
+"""Checks for values that are not finite, in all parts of a fit.
 
-The photo is lost then, even if its picture shows nothing of it: a loss of NaN has taught its degradation nothing.
+Such a value ends the fit of the photo, even if the restored photo looks right: φ cannot learn from a loss of NaN.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from zeroair_pl.degradations.base import Degradation
 
 @torch.no_grad()
 def unsound(phi: Degradation, y: Tensor | None = None) -> str:
-    """What of a degradation model is not finite, as ``"Haze.penalty is not finite"``; empty if nothing.
+    """The part of a degradation model that is not finite, as ``"Haze.penalty is not finite"``; empty if there is none.
 
     Args:
-        y: its photo (1, 3, H, W), before a fit: images that it makes are looked at too.
+        y: the photo (1, 3, H, W), before a fit; the images that the model makes from it are then checked too.
     """
     parts: dict[str, Iterable[Tensor]] = {"parameters": phi.parameters()}
     if y is not None:
@@ -31,7 +31,7 @@ def unsound(phi: Degradation, y: Tensor | None = None) -> str:
 
 
 def not_finite(values: Mapping[str, Tensor], watched: Tensor) -> dict[int, str]:
-    """Of the photos that are ``watched``, (B,): the first of the named values, (B,) each, that is not finite."""
+    """The name of the first of the ``values``, (B,) each, that is not finite, by the index of the ``watched`` photo."""
     found: dict[int, str] = {}
     for name, value in values.items():
         for i in (watched & ~torch.isfinite(value.detach().cpu())).nonzero()[:, 0].tolist():

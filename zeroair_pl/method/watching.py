@@ -1,4 +1,4 @@
-"""What a config says to ``lightning.Trainer``: its arguments, callbacks and loggers, Lightning's and one's own."""
+"""The arguments, callbacks and loggers that a config states for ``lightning.Trainer``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["callbacks", "logger"]
 
-# What the fit itself decides, or what would stop it before the end of its schedule.
+# Arguments that the fit itself sets, or that would stop it before its last noise level.
 _TRAINER_OWN = {"enable_checkpointing", "accumulate_grad_batches", "gradient_clip_val"} | {
     *("max_epochs", "min_epochs", "max_steps", "min_steps", "max_time"),
     *("limit_train_batches", "overfit_batches", "fast_dev_run"),
@@ -25,9 +25,9 @@ _TRAINER_OWN = {"enable_checkpointing", "accumulate_grad_batches", "gradient_cli
 
 
 class Log(Callback):
-    """Hands every number of a fit to the Trainer's loggers, at each timestep: all loss terms, and the noise level.
+    """Sends all loss terms and the noise level to the Trainer's loggers, at each timestep.
 
-    The step is the number of the timestep, from 0. In a group of photos the names begin with the photo's.
+    The step is the number of the timestep, from 0. In a group of photos, the photo's name precedes each metric's name.
     """
 
     def on_train_batch_end(
@@ -37,17 +37,17 @@ class Log(Callback):
         metrics = {}
         for name, values in pl_module.record.items():
             for photo, value in zip(pl_module.names, values.detach().flatten().tolist(), strict=True):
-                if value == value:  # a photo that is finished has NaN
+                if value == value:  # NaN for a finished photo
                     metrics[name if len(pl_module.names) == 1 else f"{photo}/{name}"] = value
         for logger in trainer.loggers:
             logger.log_metrics(metrics, step=batch_idx)
 
 
 def checked_options(trainer: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Further arguments of ``lightning.Trainer``, known to be some; classes that it names are looked for.
+    """The further arguments of ``lightning.Trainer`` after a check of their names and of the classes that they name.
 
     Raises:
-        ConfigError: there is no such argument or class, or the fit itself decides it.
+        ConfigError: there is no such argument or class, or the fit itself sets the argument.
     """
     known = [name for name in inspect.signature(Trainer.__init__).parameters if name != "self"]
     for name in trainer or {}:
@@ -61,7 +61,7 @@ def checked_options(trainer: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _described(value: Any) -> Any:
-    """Descriptions of objects as dicts; the parser has a type of its own for them."""
+    """Descriptions of objects as dicts; the parser uses its own type for them."""
     if isinstance(value, list | tuple):
         return [_described(each) for each in value]
     return value.as_dict() if hasattr(value, "as_dict") else value
@@ -70,15 +70,15 @@ def _described(value: Any) -> Any:
 def watchers(trainer: Mapping[str, Any] | None, name: str) -> tuple[list[Callback], list[Logger]]:
     """The callbacks and loggers of one fit.
 
-    What is described by a class is built for this fit. A logger gets ``name`` as its name and ``default_root_dir`` (or
-    ``logs``) as its ``save_dir``, unless these are stated. An object is used as it is, in all fits.
+    An object that is described by its class is built anew for each fit. A logger gets ``name`` as its name and
+    ``default_root_dir`` (or ``logs``) as its ``save_dir``, unless these are stated. A given object is used in all fits.
 
     Args:
         trainer: further arguments of ``lightning.Trainer``.
         name: of the photo or the group.
 
     Raises:
-        ConfigError: a class cannot be found, or not be built.
+        ConfigError: a class cannot be found, or an object cannot be built.
     """
     options = trainer or {}
     given = {"name": name, "save_dir": str(options.get("default_root_dir") or "logs")}
@@ -87,10 +87,10 @@ def watchers(trainer: Mapping[str, Any] | None, name: str) -> tuple[list[Callbac
 
 
 def check_watchers(trainer: Mapping[str, Any] | None) -> None:
-    """Looks for the classes, so that a mistake is found before any photo is opened.
+    """Checks that all named callbacks and loggers exist, so that a mistake is found before any photo is opened.
 
     Raises:
-        ConfigError: one cannot be found.
+        ConfigError: a class cannot be found.
     """
     for kind in _KINDS:
         for each in _listed((trainer or {}).get(kind)):
@@ -156,15 +156,17 @@ def _below(base: type) -> Iterator[type]:
 
 
 def let_go(engine: Trainer, module: LightningModule, own: list[Callback]) -> None:
-    """Takes the photos away from a Trainer that has ended.
+    """Removes a Trainer's references to the photos after its end, so that their memory is free.
 
-    A Trainer, its loops and the module hold each other, and would stay in memory until the garbage collector comes to
-    cycles that old; a callback may keep the Trainer for good. It goes on to know its loggers, metrics and counts.
+    A Trainer, its loops and the module refer to each other, and stay in memory until the garbage collector finds the
+    cycle; a user's callback may even keep the Trainer. The Trainer keeps its loggers, metrics and counts.
 
     Args:
-        own: callbacks that the user knows nothing of.
+        engine: the Trainer.
+        module: the module that it has fitted.
+        own: callbacks of this package, which are removed from the Trainer.
     """
-    kept: Any = engine  # by private names: Lightning has none for this
+    kept: Any = engine  # Lightning has no public names for this
     for loop in (
         kept.fit_loop,
         kept.fit_loop.epoch_loop.val_loop,
@@ -176,7 +178,7 @@ def let_go(engine: Trainer, module: LightningModule, own: list[Callback]) -> Non
     kept._data_connector._datahook_selector = None
     kept.strategy.optimizers, kept.strategy.lr_scheduler_configs = [], []
     kept.strategy._lightning_module = kept.strategy._model = None
-    for callback in kept.callbacks:  # Lightning gives each the module's own methods
+    for callback in kept.callbacks:  # Lightning adds the module's methods to each callback
         vars(callback).pop("log", None)
         vars(callback).pop("log_dict", None)
     kept.callbacks = [each for each in kept.callbacks if each not in own]

@@ -1,4 +1,4 @@
-"""Annealed plug-and-play restoration: a proximal step towards the photo, then the prior as a denoiser, in turn."""
+"""Annealed plug-and-play restoration: alternates a proximal step towards the photo and a pass of the prior."""
 
 from __future__ import annotations
 
@@ -23,16 +23,19 @@ class AnnealedSampler(Sampler):
 
         z = argmin_z ‖y − φ(z)‖²/(2σ²) + λ‖z − u‖²/(2s²);    x0 = denoise(z, s);    u = x0 + μ(x0 − previous x0)
 
-    s falls in equal ratios, from and to the degradation's own ``levels``, or else from ``sigma_max`` to ``sigma_min``.
-    The proximal step is the guidance update's, told that u has the error s/√λ. Each pass sees the image turned or
-    flipped in another of the eight ways, so that what a network adds in one place does not add up.
+    s falls in equal ratios between the degradation's own ``levels``, or from ``sigma_max`` to ``sigma_min`` if it has
+    none. The proximal step is the guidance update's, with the error s/√λ of u. Each pass rotates or flips the image in
+    another of the eight ways, so that the network's systematic errors do not add up.
 
     Args:
-        trust: λ; above 1 leans to the prior, below 1 to the photo.
-        momentum: μ, 0 to below 1.
-        noise: standard deviation of the new noise that each pass adds, in units of s. 0 gives one image near the mean
-            of all that are possible, the most faithful one. 1 gives a sample of them, sharper and a little less
-            faithful; with another seed it is another one, and where they differ, nobody knows.
+        trust: λ; a value above 1 gives the prior more weight, below 1 the photo.
+        momentum: μ, from 0 to below 1.
+        noise: standard deviation of the fresh noise that each pass adds, in units of s. 0 gives the most faithful
+            image, near the mean of all plausible ones. 1 gives one sample of them, sharper and a little less faithful.
+            Another seed gives another sample; where samples differ, the result is uncertain.
+
+    Raises:
+        ConfigError: from ``prepare``, if ``sigma_max`` is null or ``sigma_min`` is 0.
     """
 
     def __init__(
@@ -78,7 +81,7 @@ class AnnealedSampler(Sampler):
         self.x = self._noisy(int(level) + 1)
 
     def _noisy(self, level: int) -> Tensor:
-        """What the prior is to be shown at a level."""
+        """The image for the prior at a level: the last proximal image z, with fresh noise if there is any."""
         if not self.noise or level >= self.steps:
             return self.z
         return self.z + self.noise * self.levels[level].to(self.z).view(-1, 1, 1, 1) * self.randn()

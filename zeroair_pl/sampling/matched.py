@@ -1,4 +1,4 @@
-"""Noise-matched sampling: x is drawn from the photo itself, with exactly the noise level that the prior gets."""
+"""Noise-matched sampling: x is drawn from the photo itself, with exactly the noise level that the prior is given."""
 
 from __future__ import annotations
 
@@ -16,28 +16,31 @@ from zeroair_pl.sampling.base import Sampler
 from zeroair_pl.sampling.levels import check_levels, geometric
 from zeroair_pl.tensors.per_image import PerImage
 
-SHIFTS = ((0, 1), (1, 0), (1, 1))  # in pixels; further ones were no better
-ROUNDING = 1 + 1e-4  # the rounding of φ⁻¹ makes equal noise slightly unequal
-_SAMPLED = 200_000  # values that are enough for a quantile
+SHIFTS = ((0, 1), (1, 0), (1, 1))  # in pixels; more shifts did not improve the result
+ROUNDING = 1 + 1e-4  # tolerance: rounding in φ⁻¹ makes equal noise levels slightly different
+_SAMPLED = 200_000  # number of values that is enough for a quantile
 
 
 class NoiseMatchedSampler(Sampler):
     """For a φ that can be inverted: z = φ⁻¹(y) is the clean image with known noise of standard deviation ε.
 
-    A value with ε ≤ s is drawn as z plus noise of variance s² − ε², so that x has noise of exactly s. Where s has
-    fallen below its ε, its estimate is kept, and x is that estimate plus noise of variance s²; a value of which the
-    photo says nothing (ε = ∞, or above the first level) goes on to be estimated in that way. z follows φ while φ is
-    being learned (as DDRM, Kawar et al., NeurIPS 2022, does for a fixed linear φ).
+    At a level s ≥ ε, a value of x is z plus noise of variance s² − ε², so that x has noise of exactly s. When s falls
+    below the ε of a value, its estimate is kept, and x is this estimate plus noise of variance s². A value without
+    information in the photo (ε = ∞, or ε above the first level) is x0 plus noise of variance s², and is estimated at
+    each level. z changes with φ while φ is learned. (DDRM, Kawar et al., NeurIPS 2022, does this for a fixed linear φ.)
 
-    Once s would fall below the smallest ε of an image, its last estimate is made at exactly that level, without added
-    noise: for noise that is equal everywhere this is the posterior mean E[x | y]. The image is then finished.
+    When s would fall below the smallest ε of an image, the last estimate is made at exactly this ε, without added
+    noise. For noise that is the same everywhere, it is the posterior mean E[x | y]. The image is then finished.
 
-    The levels fall in equal ratios to ``sigma_min``, from ``sigma_max`` or, if that is more, from the noise of all but
-    0.2 % of the values.
+    The levels fall in equal ratios to ``sigma_min``. They start at ``sigma_max``, or at the 99.8 % quantile of ε if it
+    is larger.
 
     Args:
-        posterior_mean: keep each value's estimate from the level where s reaches ε: the most faithful image. Off, the
-            sampler goes on below it to one plausible sharp image of many.
+        posterior_mean: keep each value's estimate from the level where s reaches ε, which gives the most faithful
+            image. If false, the sampler continues to lower levels, to one of many plausible sharp images.
+
+    Raises:
+        ConfigError: from ``prepare``, if ``sigma_max`` is null or ``sigma_min`` is 0.
     """
 
     def __init__(self, posterior_mean: bool = True) -> None:
@@ -60,15 +63,15 @@ class NoiseMatchedSampler(Sampler):
         self.sigmas = geometric(high.cpu(), torch.full((len(y),), self.sigma_min), self.steps)
         with torch.no_grad():
             self.x0 = phi.call("first_estimate", y)
-        self.crossed = torch.zeros_like(y, dtype=torch.bool)  # values that x had from the photo at some level
-        self.ratio = torch.ones(len(y))  # error of the clean estimate on this photo, over what is known of the prior
+        self.crossed = torch.zeros_like(y, dtype=torch.bool)  # values that were drawn from the photo at some level
+        self.ratio = torch.ones(len(y))  # error of the clean estimate on this photo, divided by the calibrated error
         self._draw(seen, 0)
 
     def _draw(self, seen: Observation, i: int, past: Tensor | None = None) -> None:
-        """x for the i-th level; ``past`` is what takes the place of values that are not drawn from the photo."""
+        """Draws x for the i-th level; ``past``, if given, replaces the values that are not drawn from the photo."""
         level = self.sigmas[i]
         smallest = seen.sigma.flatten(1).amin(1).cpu()
-        # A photo with less noise than the last level is not looked at with noise added to it.
+        # The last estimate is made at the photo's own noise level, without added noise.
         self.last = ((smallest >= level) | (i + 1 == self.steps)) & self.posterior_mean
         self.sigma = torch.where(self.last, smallest, level)
         s = self.sigma.to(seen.image)[:, None, None, None]
@@ -93,14 +96,14 @@ class NoiseMatchedSampler(Sampler):
         return torch.where(self.finished.to(x0.device)[:, None, None, None], self.x0, x0)
 
     def fraction(self, level: float) -> float:
-        """Of the level itself, which a photo that is looked at for the last time may have left."""
+        """t/T of the level itself; a photo at its last estimate may use another noise level."""
         return schedule_fraction(float(self.sigmas[int(level)].max()))
 
     def error(self, x0: Tensor) -> Tensor:
-        """From the noise that was added, where there is enough of it, else as last measured.
+        """e, measured from the noise that was added, if there is enough of it; else with the last measured ratio.
 
-        By Stein's identity the error of E[x_0 | x_0 + n] is e² = s²·E⟨m, x0⟩/E⟨m, m⟩ for any part m of the noise that
-        is known and independent of the photo: no reference and no second pass is needed.
+        By Stein's identity, the error of E[x_0 | x_0 + n] is e² = s²·E⟨m, x0⟩/E⟨m, m⟩ for any part m of the noise that
+        is known and independent of the photo. This needs no reference image and no second pass.
         """
         expected = self.prior.rmse(self.sigma)
         power = self.known.square().flatten(1).mean(1).cpu()
@@ -119,7 +122,7 @@ class NoiseMatchedSampler(Sampler):
         following = int(level) + 1
         if following == self.steps or bool(self.finished.all()):
             return
-        if not self.posterior_mean:  # on by itself, as DDIM does
+        if not self.posterior_mean:  # a deterministic step, as in DDIM
             s = self.sigma.to(x0)[:, None, None, None]
             past = x0 + (self.x - x0) * (self.sigmas[following].to(x0)[:, None, None, None] / s)
         seen = guided.observation or observed(state.degradation, state.y)
@@ -139,7 +142,7 @@ def added(epsilon: Tensor, s: Tensor | float) -> Tensor:
 
 
 def highest(sigma: Tensor) -> Tensor:
-    """The noise that all but 0.2 % of the values in ``sigma`` stay below; infinite ones do not count. A scalar."""
+    """The 99.8 % quantile of the finite values in ``sigma``, a scalar; 0 if there are none."""
     values = sigma.flatten()
     values = values[:: max(1, len(values) // _SAMPLED)]
     values = values[values.isfinite()]
@@ -149,10 +152,17 @@ def highest(sigma: Tensor) -> Tensor:
 def cycle_spin(
     prior: Prior, x0: Tensor, x: Tensor, sigma: Tensor, shifts: tuple[tuple[int, int], ...] = SHIFTS
 ) -> Tensor:
-    """Makes ``x0`` the mean of itself and of the estimates of shifted images (cycle spinning, Coifman & Donoho, 1995).
+    """Averages ``x0`` in place with the estimates of shifted images (cycle spinning, Coifman & Donoho, 1995).
 
-    A network that works on blocks and strides leaves a faint pattern of their size, in flat areas above all. It moves
-    with the grid, and the photo does not. A shifted image is the image without its first rows or columns.
+    A network with blocks and strides adds a faint pattern of their size, mainly in flat areas. The pattern moves with
+    the grid of blocks, but the photo does not, so the mean reduces it. A shifted image lacks the first rows or columns.
+
+    Args:
+        prior: the prior.
+        x0: its clean estimates of ``x``, (B, 3, H, W).
+        x: noisy images, (B, 3, H, W).
+        sigma: (B,), their noise levels.
+        shifts: (rows, columns) of each shift; each takes one pass of the prior.
     """
     for k, (down, right) in enumerate(shifts, start=1):
         x0[..., down:, right:].lerp_(prior.denoise(x[..., down:, right:], sigma).to(x0), 1 / (k + 1))
