@@ -1,4 +1,4 @@
-"""Priors: what is known of clean photos before any photo is seen."""
+"""Priors: frozen models of clean photos, used as denoisers."""
 
 from zeroair_pl.priors.base import Calibration, DenoiserPrior, Prior
 from zeroair_pl.priors.denoiser import DenoiserNetwork

@@ -2,8 +2,8 @@
 
     denoise(x, σ) = E[x_0 | x],    x = x_0 + σ·n,    n ~ N(0, I)
 
-Images and σ are in units of [0, 1]. What a network predicts (ε, v or x_0), its timesteps, scale and padding stay inside
-the prior; ``vp`` has what those on a variance-preserving schedule share.
+Images and σ are in units of [0, 1]. A prior hides what its network predicts (ε, v or x_0), its timesteps, scale and
+padding. ``vp`` has the common part of priors on a variance-preserving schedule.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Calibration:
     rmse: tuple[float, ...] = (0.00425, 0.01265, 0.01955, 0.03295, 0.0464, 0.0615, 0.08, 0.175, 0.25)
 
     def error(self, sigma: Tensor) -> Tensor:
-        """RMS error at the given noise levels, interpolated in log-log and extended with the first and last slope."""
+        """RMS error at the noise levels ``sigma``, interpolated in log-log and extrapolated with the end slopes."""
         x, y = _logarithms(self.sigma), _logarithms(self.rmse)
         q = sigma.detach().float().cpu().clamp(min=5e-7).log()
         i = torch.searchsorted(x, q).clamp(1, len(x) - 1)
@@ -52,14 +52,14 @@ def _logarithms(values: tuple[float, ...]) -> Tensor:
 class Prior(Ranged, ABC):
     """A frozen, unconditional model of clean photographs. A subclass has a ``name`` and ``denoise``.
 
-    Not an ``nn.Module`` on purpose: it must never enter the module tree of a fit, or each checkpoint would carry it.
+    It is not an ``nn.Module``, so that it does not become part of a fit's module, and of its checkpoints.
 
     Attributes:
-        name: what a person calls it.
+        name: for people.
         calibration: the measured error of the clean estimate by noise level.
-        device: where ``denoise`` expects its images.
-        tiling: how large images are seen, where a prior sees them in parts. When memory runs out, the prior goes on
-            with a smaller one and leaves it here.
+        device: the device of the images for ``denoise``.
+        tiling: how large images are split into tiles, if the prior does this. When memory runs out, the prior replaces
+            it with a smaller tiling.
     """
 
     name: str
@@ -85,13 +85,16 @@ class Prior(Ranged, ABC):
         raise NotImplementedError(f"the prior {self.name!r} offers no features")
 
     def fingerprint(self) -> str:
-        """Hexadecimal digits that change with whatever decides a prediction beside the settings: here the calibration.
-        A prior with weights adds those, so that a prior trained anew in its old place is another."""
+        """Hexadecimal digits that change with everything that decides a prediction, besides the settings.
+
+        By default it covers the calibration. A prior with weights adds them, so that a prior that is trained again in
+        the same folder has another fingerprint.
+        """
         return hashlib.sha256(repr(self.calibration).encode()).hexdigest()
 
     def to_float32(self) -> Prior | None:
-        """The same prior in float32 arithmetic, for a fit that has diverged; ``None`` where there is no such thing, or
-        it is so already."""
+        """The same prior in float32 arithmetic, for a fit that has diverged; ``None`` if there is none, or if it is
+        in float32 already."""
         return None
 
     def to(self, device: torch.device | str) -> Prior:
@@ -106,9 +109,9 @@ class DenoiserPrior(Prior):
         DenoiserPrior(lambda x, sigma: my_denoiser(x, sigma))
 
     Args:
-        function: ``function(x, sigma)``, the contract of ``denoise``.
-        name: what a person calls it.
-        calibration: its measured error by noise level; by default a good network's.
+        function: ``function(x, sigma)``, with the arguments and the result of ``Prior.denoise``.
+        name: for people.
+        calibration: its measured error by noise level; by default that of a good network.
     """
 
     def __init__(

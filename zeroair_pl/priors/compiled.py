@@ -1,4 +1,4 @@
-"""A network through ``torch.compile``, where that is possible."""
+"""A network with ``torch.compile``, where it is available."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import torch
 
 
 class Compiled:
-    """Calls ``network`` compiled; as it is from the first failure on, after a warning that gives the reason.
+    """Calls ``network`` compiled. After a failure, it warns with the reason and calls the network without compiling.
 
-    Compiling needs a C++ compiler for a CPU and Triton for a GPU, and the first call finds out. It is for any size:
-    left to itself, torch would compile for the first size and again for all others, and the rounding of an image's
-    result would depend on the images before it. Square images may still be compiled by themselves.
+    Compiling needs a C++ compiler for a CPU and Triton for a GPU; the first call shows whether they are there. The
+    network is compiled for any image size. By default, torch would compile for the first size and later again for
+    others, and the rounding of a result would depend on the images before it. Square images may still be compiled
+    separately.
     """
 
     def __init__(self, network: Callable[..., Any]) -> None:
@@ -25,9 +26,9 @@ class Compiled:
         if self._compiled is not None:
             try:
                 with warnings.catch_warnings():
-                    warnings.filterwarnings("ignore", module=r"torch\._(dynamo|inductor)\..*")  # notes on others' code
+                    warnings.filterwarnings("ignore", module=r"torch\._(dynamo|inductor)\..*")  # about torch's own code
                     return self._compiled(*args)
-            except Exception as error:  # of the compiler, of its search, of Triton; the network's own would come again
+            except Exception as error:  # of the compiler or Triton; an error of the network itself occurs again below
                 self._compiled = None
                 reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
                 warnings.warn(f"prior.compile: going on without torch.compile, which failed: {reason}", stacklevel=2)

@@ -1,4 +1,4 @@
-"""Any Gaussian denoiser as a prior: a file of a network, a folder of diffusers that is no VP model, a function."""
+"""Any Gaussian denoiser as a prior: a network in a file, a folder of diffusers without a VP schedule, a function."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ class DenoiserNetwork(Prior):
 
         x0 = f(x, σ)
 
-    Its error at each noise level, by which the method weighs it against the photo, is measured when it is first used.
+    Its error at each noise level, which sets its weight relative to the photo, is measured at its first use.
 
     Args:
-        path: a file: a checkpoint of a network that takes a map of the noise level, such as DRUNet; TorchScript or ONNX
-            with its convention in ``NAME.json`` beside it; a folder of diffusers with a flow-matching or an EDM
+        path: a checkpoint file of a network that takes a map of the noise level, such as DRUNet; a TorchScript or ONNX
+            file with its convention in ``NAME.json`` beside it; a folder of diffusers with a flow-matching or an EDM
             scheduler; or a function ``function(x, sigma)`` as ``package.module:name`` or ``file.py:name``.
-        precision: arithmetic of a network of torch; ONNX and functions have their own.
-        channels_last: memory layout of the convolutions; faster nearly everywhere.
-        compile: put a network of torch through ``torch.compile`` at its first use.
-        tile: largest side in pixels of the tiles that large images are predicted in.
+        precision: arithmetic of a torch network; ONNX and functions have their own.
+        channels_last: memory layout of the convolutions; faster on nearly all devices.
+        compile: use ``torch.compile`` for a torch network, at its first use.
+        tile: largest side in pixels of the tiles of large images.
         overlap: of neighboring tiles, in pixels; by default a quarter of the tile, at most 96.
-        pixels_at_once: how many pixels go through the network at once, which bounds its memory.
-        photos: clean photos to measure its error with; by default pieces of the example photos.
+        pixels_at_once: number of pixels that the network computes at once, which limits its memory.
+        photos: clean photos for measuring its error; by default pieces of the example photos.
 
     Raises:
-        ConfigError: it is not there, lacks a package or a convention, or takes no noise level.
+        ConfigError: ``path`` does not exist, a package or a convention is missing, or the network takes no noise level.
     """
 
     def __init__(
@@ -101,10 +101,10 @@ class DenoiserNetwork(Prior):
 
 
 class OrDenoiser:
-    """For a class of priors with a ``path``: where that names a denoiser, a ``DenoiserNetwork`` is made in its place.
+    """Base of a class of priors with a ``path``: if the path names a denoiser, ``__new__`` makes a ``DenoiserNetwork``.
 
-    One setting, ``prior.path``, is then enough for whatever there is. It stands in a class of its own because tools
-    that read a constructor's arguments would take those of a ``__new__`` beside it.
+    So ``prior.path`` is enough for all kinds of priors. ``__new__`` is in a separate class, because tools that read the
+    arguments of a constructor would otherwise read those of ``__new__``.
     """
 
     def __new__(cls, *args: Any, **options: Any) -> Any:

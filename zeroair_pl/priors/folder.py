@@ -1,4 +1,4 @@
-"""Reads a prior's folder: its network, what its schedule is, and what was measured of it."""
+"""Reads a prior's folder: its network, its noise schedule, and its measured errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zeroair_pl.resources import diffusers
 
 
 def read_schedule(folder: Path) -> tuple[Tensor, str]:
-    """ᾱ of each timestep, and what the network predicts, by the scheduler's config."""
+    """ᾱ of each timestep, (T,), and what the network predicts, from the scheduler's config."""
     library, where = diffusers(), folder / "scheduler" / "scheduler_config.json"
     config = read_json(where if where.is_file() else folder / "scheduler_config.json")
     kind = getattr(library, str(config.get("_class_name", "DDPMScheduler")), library.DDPMScheduler)
@@ -28,12 +28,12 @@ def read_schedule(folder: Path) -> tuple[Tensor, str]:
         raise ConfigError(
             f"prior.path: {where} has prediction_type {prediction!r}; expected epsilon, v_prediction or sample"
         )
-    # Zero terminal SNR has no log-SNR to interpolate; 2^-24 of the signal's power is as good as none.
+    # A terminal SNR of zero has no logarithm. 2^-24 of the signal's power is equivalent.
     return scheduler.alphas_cumprod.double().cpu().clamp(2**-24, 1 - 2**-24), prediction
 
 
 def read_calibration(facts: dict[str, Any], folder: Path) -> Calibration:
-    """The errors that ``prior.json`` states, of which ``facts`` are the content; its numbers are on [-1, 1]."""
+    """The errors in ``prior.json``, whose content is ``facts``; its numbers are for images in [-1, 1]."""
     measured = facts.get("calibration")
     if measured is None:
         return Calibration()
@@ -56,10 +56,10 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def load_network(folder: Path) -> Any:
-    """The network in ``folder`` or its ``unet/``: a ``UNet2DModel`` of diffusers, or the one of ``prior train``.
+    """The network in ``folder`` or in its ``unet/``: a ``UNet2DModel`` of diffusers, or the network of ``prior train``.
 
     Raises:
-        ConfigError: it cannot be loaded.
+        ConfigError: the network cannot be loaded.
     """
     where = folder / "unet" if (folder / "unet").is_dir() else folder
     kind: Any
@@ -68,7 +68,7 @@ def load_network(folder: Path) -> Any:
     else:
         from diffusers.models.unets.unet_2d import UNet2DModel as kind
     try:
-        # The first option needs another package otherwise, and would say so on every load.
+        # Without the first option, diffusers warns at each load that another package is missing.
         return kind.from_pretrained(where, local_files_only=True, low_cpu_mem_usage=False)
     except Exception as error:
         raise ConfigError(f"prior.path: the network in {folder} cannot be loaded: {error}") from error

@@ -1,4 +1,4 @@
-"""The network of the priors that are trained here: a fully convolutional residual U-Net without normalization."""
+"""The network of ``prior train``: a fully convolutional residual U-Net without normalization."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class DenoisingUNet(ModelMixin, ConfigMixin):  # type: ignore[misc] # as every m
         block:  x + conv(silu((1 + s_t) ⊙ conv(x) + b_t)),    s_t, b_t linear in an embedding of the timestep
 
     Images are first folded into blocks (space to depth), each level halves the resolution by a strided convolution, and
-    skip connections are added. As in EDSR (Lim et al., CVPRW 2017) and DRUNet (Zhang et al., TPAMI 2021) nothing is
-    normalized: statistics over the image would make a pixel depend on all others, so that a tile of a photo differs
-    from the same place in the whole photo, and cost a third of the time on a CPU.
+    skip connections are added. As in EDSR (Lim et al., CVPRW 2017) and DRUNet (Zhang et al., TPAMI 2021), there is no
+    normalization. Statistics over the image would make a pixel depend on all others, so a tile of a photo would differ
+    from the same place in the whole photo. They would also take a third of the time on a CPU.
 
     Args:
         widths: channels of each level, from the finest.
-        blocks: residual blocks of each level, the same number on the way down and on the way up; the coarsest level has
-            them twice in a row.
-        stem: side of the pixel blocks that the finest level works on; 2 makes it four times smaller.
+        blocks: number of residual blocks of each level, in the encoder and again in the decoder; the coarsest level has
+            twice as many.
+        stem: side of the pixel blocks that are folded into channels; 2 gives the finest level a quarter of the pixels.
         embedding: channels of the timestep's embedding.
 
     Raises:
@@ -58,7 +58,7 @@ class DenoisingUNet(ModelMixin, ConfigMixin):  # type: ignore[misc] # as every m
         self.up = nn.ModuleList([nn.ConvTranspose2d(coarse, fine, 2, stride=2) for fine, coarse in coarser])
         self.decoder = nn.ModuleList([Level(w, n, embedding) for w, n in zip(widths[:-1], blocks[:-1], strict=True)])
         self.conv_out = nn.Conv2d(widths[0], out_channels * stem**2, 3, padding=1)
-        nn.init.zeros_(self.conv_out.weight)  # begins at v = 0, which is a sensible guess at every noise level
+        nn.init.zeros_(self.conv_out.weight)  # starts with v = 0, a reasonable prediction at every noise level
         nn.init.zeros_(self.conv_out.bias)  # type: ignore[arg-type]
         self.stem = stem
 
@@ -116,7 +116,7 @@ class Block(nn.Module):
         self.conv1 = nn.Conv2d(width, width, 3, padding=1)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1)
         self.modulation = nn.Linear(embedding, 2 * width)
-        for conv, gain in ((self.conv1, 1.0), (self.conv2, 0.2)):  # a small branch keeps a stack of them stable
+        for conv, gain in ((self.conv1, 1.0), (self.conv2, 0.2)):  # a small second gain keeps deep stacks stable
             nn.init.kaiming_normal_(conv.weight)
             conv.weight.data.mul_(gain)
             nn.init.zeros_(conv.bias)  # type: ignore[arg-type]

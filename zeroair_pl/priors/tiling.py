@@ -1,9 +1,9 @@
-"""Any size through overlapping tiles, whose clean estimates are blended into one.
+"""Large images in overlapping tiles, whose clean estimates are blended into one image.
 
     x0 = Σ_ij u_i(row)·v_j(column)·x0_ij,    Σ_i u_i = Σ_j v_j = 1 at each pixel
 
-The weights are products of one over the rows and one over the columns, so they sum to 1 without an image of their sums.
-They rise and fall as sin² over the overlap: least weight, and least slope, where a tile's edge is.
+The weights are products of a weight for the row and one for the column, so they sum to 1 without a division. They rise
+and fall as sin² over the overlap, so that weight and slope are smallest at a tile's edge.
 """
 
 from __future__ import annotations
@@ -21,38 +21,39 @@ from torch import Tensor
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.tensors.memory import is_out_of_memory, release
 
-SIDE = 768  # of automatic tiles of networks that take any size; larger ones save little
-OVERLAP = 96  # at most, by default
-LEAST_SIDE = 64  # of tiles that shrink because memory runs out
+SIDE = 768  # px, default tiles of networks that take any size; larger ones save little time
+OVERLAP = 96  # px, largest default overlap
+LEAST_SIDE = 64  # px, smallest tile after memory has run out
 LEAST_PIXELS = LEAST_SIDE**2
 
-Place = tuple[int, tuple[slice, Tensor], tuple[slice, Tensor]]  # an image, and where a tile lies, with its weights
+Place = tuple[int, tuple[slice, Tensor], tuple[slice, Tensor]]  # image index; rows and columns of a tile, with weights
 
 
 class Tiling:
-    """Where the tiles of an image lie, and how they become one image again.
+    """The positions of the tiles of an image, and their blending.
 
-    All tiles of an image have the same size: they spread evenly, so that the last ones end where the image ends, and
-    are no larger than their number asks for, unless the network was trained on one size. They begin at multiples of
-    ``multiple``, so that strides and blocks of the network fall on the same pixels in each.
+    All tiles of an image have the same size. They are spread evenly, so that the last ones end at the image's edge, and
+    are as small as their number allows, unless the network was trained on one size. They begin at multiples of
+    ``multiple``, so that strides and blocks of the network are on the same pixels in all tiles.
 
     Args:
-        tile: largest side in pixels, a multiple of ``multiple``. ``None``: the trained size, where there is one; else
-            images up to ``pixels_at_once`` stay whole, and larger ones have tiles of 768 at most.
-        overlap: of neighboring tiles in pixels, at least, where their starts allow it; ``None``: a quarter of the
-            tile, at most 96.
-        pixels_at_once: how many pixels go through the network at once, beside a tile that is larger.
-        multiple: of which the network wants height and width to be.
-        trained: side in pixels of the images that a network with attention was trained on; smaller ones have to be
-            padded up to ``least``. ``None``: any size will do.
+        tile: largest side in pixels, a multiple of ``multiple``. ``None`` means the trained size if there is one;
+            otherwise images up to ``pixels_at_once`` stay whole, and larger ones have tiles of at most 768.
+        overlap: least overlap of neighboring tiles in pixels, as far as their starts allow it; ``None`` means a quarter
+            of the tile, at most 96.
+        pixels_at_once: number of pixels that the network computes at once; a single tile may be larger.
+        multiple: height and width of the network's input must be multiples of this.
+        trained: side in pixels of the training images of a network with attention; smaller images are padded up to
+            ``least``. ``None`` for a network that takes any size.
 
     Attributes:
-        side: of a tile, in pixels, at most.
-        least: the smallest side that the network shall see.
-        images_at_once: how many images that are seen whole go through the network together, at most.
+        side: largest side of a tile, in pixels.
+        least: smallest side of the network's input, in pixels.
+        images_at_once: largest number of whole images that the network computes at once.
 
     Raises:
-        ConfigError: a tile that is no such multiple, an overlap as large as the tile, or hardly any pixels.
+        ConfigError: the tile is not a multiple of ``multiple``, the overlap is not smaller than the tile, or
+            ``pixels_at_once`` is too small.
     """
 
     def __init__(
@@ -85,10 +86,10 @@ class Tiling:
         x: Tensor,
         t: Tensor,
     ) -> list[Tensor]:
-        """``function`` of images (B, C, H, W) at timesteps (B,), whole where they are small enough, else in tiles.
+        """Applies ``function`` to images (B, C, H, W) at timesteps (B,), in tiles if the images are large.
 
-        Beside ``x`` and the blended outputs there is nothing of full size. On a CPU images and tiles go one at a time,
-        so that an image's result is the same in any batch; on other devices several go at once, for speed.
+        Only ``x`` and the blended outputs have the full size. On a CPU, images and tiles are computed one at a time, so
+        that an image's result is the same in any batch. Other devices compute several at once, to save time.
 
         Args:
             function: maps images and timesteps to a list of images of the same height and width.
@@ -109,19 +110,22 @@ class Tiling:
         return outputs
 
     def whole(self, height: int, width: int) -> bool:
-        """Whether an image of that size is seen whole."""
+        """Whether the network gets an image of this size whole."""
         return max(height, width) <= self.side or height * width <= self._stays_whole
 
     def seen_at_once(self, x: Tensor) -> int:
-        """How many images of a batch (B, C, H, W) go through the network together, at most, and whole."""
+        """Largest number of whole images of a batch (B, C, H, W) that the network computes at once."""
         height, width = x.shape[-2:]
         if not self.whole(height, width):
             return 1
         return min(len(x), self.images_at_once, max(1, self.pixels_at_once // (height * width)))
 
     def smaller(self, images: int = 1) -> Tiling | None:
-        """Half of the images at once, if ``images`` that are seen whole were too many; else a quarter of the pixels at
-        once, in tiles of half the side where the network allows it; ``None`` where nothing is left to save."""
+        """A tiling that needs less memory; ``None`` if there is none.
+
+        If ``images`` whole images did not fit, it computes half as many at once. Otherwise it computes a quarter of the
+        pixels at once, in tiles of half the side if the network allows it.
+        """
         if images > 1:
             fewer = copy.copy(self)
             fewer.images_at_once = images // 2
@@ -138,16 +142,16 @@ class Tiling:
         return Tiling(tile, overlap, max(self.pixels_at_once // 4, LEAST_PIXELS), self.multiple, trained)
 
     def at_once(self, device: torch.device) -> int:
-        """How many tiles go through the network together."""
+        """Number of tiles that the network computes at once on this device."""
         return 1 if device.type == "cpu" else max(1, self.pixels_at_once // self.side**2)
 
     def spans(self, length: int) -> list[slice]:
-        """The pixels of the tiles along ``length``. The last may lack some to a multiple, which is left to padding."""
+        """The pixels of each tile along ``length``. The last tile may be shorter; it is padded later."""
         whole, side, overlap = (-(-pixels // self.multiple) for pixels in (length, self.side, self.overlap))
         if whole <= side:
             return [slice(0, length)]
         gaps = -(-(whole - side) // (side - overlap))
-        if self._any_size:  # no larger than as many tiles have to be
+        if self._any_size:  # the smallest size for this number of tiles
             side = -(-(whole + gaps * overlap) // (gaps + 1))
         starts = [i * (whole - side) // gaps * self.multiple for i in range(gaps + 1)]
         return [slice(start, min(start + side * self.multiple, length)) for start in starts]
@@ -171,7 +175,7 @@ class Tiling:
         return [(span, weight / total[span]) for span, weight in zip(spans, weights, strict=True)]
 
     def _groups(self, x: Tensor) -> Iterator[list[Place]]:
-        """The tiles that go through the network together, which must be of one size."""
+        """Groups of tiles that the network computes at once; all tiles of a group have one size."""
         at_once = self.at_once(x.device)
         places = list(product(range(len(x)), self.windows(x.shape[-2]), self.windows(x.shape[-1])))
         for _, same in groupby(sorted(places, key=_size), key=_size):
@@ -182,7 +186,7 @@ class Tiling:
 def within_memory(
     prior: Any, function: Callable[[Tensor, Tensor], Sequence[Tensor]], x: Tensor, t: Tensor
 ) -> list[Tensor]:
-    """``prior.tiling.predict``; where memory runs out, the prior goes on with a smaller tiling, if there is one."""
+    """``prior.tiling.predict``; if memory runs out, it tries again with a smaller tiling, which the prior keeps."""
     while True:
         try:
             found: list[Tensor] = prior.tiling.predict(function, x, t)
@@ -196,8 +200,10 @@ def within_memory(
 
 
 def padded(x: Tensor, multiple: int, least: int = 1) -> Tensor:
-    """Images (B, C, H, W) with H and W up to a multiple, and to ``least``, by reflection: a network never sees an
-    artificial edge."""
+    """Pads images (B, C, H, W) by reflection to multiples of ``multiple``, at least to ``least``.
+
+    Reflection adds no artificial edges.
+    """
     for dim in (-2, -1):
         length = x.shape[dim]
         wanted = -(-max(length, least) // multiple) * multiple
@@ -207,12 +213,12 @@ def padded(x: Tensor, multiple: int, least: int = 1) -> Tensor:
 
 
 def reflected(length: int, padded: int) -> Tensor:
-    """Indices 0 … length − 1, and back, and forth again: unlike ``F.pad``, to any length."""
+    """Indices 0 … length − 1, then back, and so on, (padded,). Unlike in ``F.pad``, the result may have any length."""
     return length - 1 - (torch.arange(padded).remainder(max(1, 2 * length - 2)) - (length - 1)).abs()
 
 
 def trained_size(unet: Any, stem: int) -> int | None:
-    """Side in pixels of the images that a network was trained on, if it has attention, which suits no other size."""
+    """Side in pixels of a network's training images if it has attention, which needs this size; else ``None``."""
     from diffusers.models.attention_processor import Attention
 
     size = unet.config.get("sample_size")
@@ -222,7 +228,7 @@ def trained_size(unet: Any, stem: int) -> int | None:
 
 
 def _rise(length: int) -> Tensor:
-    """sin² from 0 to 1, without its ends: no pixel's weights may all be 0."""
+    """sin² from 0 to 1, (length,), without 0 and 1 themselves: a pixel needs a weight above 0."""
     return torch.sin((torch.arange(length, dtype=torch.float64) + 0.5) * (pi / 2 / max(1, length))).square()
 
 

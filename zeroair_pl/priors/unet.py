@@ -24,28 +24,29 @@ from zeroair_pl.ranges import Range
 class UNetPrior(OrDenoiser, VPPrior):
     """A diffusers ``UNet2DModel``, or the ``DenoisingUNet`` of ``prior train``, behind the ``Prior`` contract.
 
-    ε, v or x0 prediction, 3 or 6 output channels, with or without a space-to-depth stem, at any image size.
+    It takes networks that predict ε, v or x0, with 3 or 6 output channels, with or without a space-to-depth stem, and
+    images of any size.
 
         ε:  x0 = (x_t − sqrt(1−ᾱ)·ε) / sqrt(ᾱ)        v:  x0 = sqrt(ᾱ)·x_t − sqrt(1−ᾱ)·v
 
     Args:
-        path: the name of a bundled prior (``small``) or of a fetched one, a folder with ``unet/``, ``scheduler/`` and
-            optionally ``prior.json`` (as ``prior convert`` writes it), a folder or hub id of a diffusers pipeline.
-            Where it names a denoiser of another make, a file, a flow-matching or EDM folder or a function
-            ``module:name``, a ``DenoiserNetwork`` is made in its place.
+        path: the name of a bundled prior (``small``) or of a fetched one; a folder with ``unet/``, ``scheduler/`` and
+            optionally ``prior.json`` (as ``prior convert`` writes it); a folder or hub id of a diffusers pipeline; or
+            another kind of denoiser, in a file, a flow-matching or EDM folder, or a function ``module:name``, for which
+            a ``DenoiserNetwork`` is made instead.
         precision: arithmetic of the network. ``bfloat16`` halves its time on recent CPUs and GPUs; ``float16`` is for
             GPUs, and much slower than either on most CPUs.
-        channels_last: memory layout of the convolutions; faster nearly everywhere.
-        compile: put the network through ``torch.compile`` at its first use, which takes a minute; without a compiler it
-            is left as it is, with a warning.
-        tile: largest side in pixels of the tiles that large images are predicted in. By default, one with attention has
-            tiles of the size that it was trained on; any other sees an image of up to ``pixels_at_once`` whole, and a
-            larger one in tiles of 768 at most.
+        channels_last: memory layout of the convolutions; faster on nearly all devices.
+        compile: use ``torch.compile`` for the network at its first use, which takes a minute. Without a compiler, there
+            is a warning, and the network is not compiled.
+        tile: largest side in pixels of the tiles of large images. By default, a network with attention has tiles of its
+            training size; any other network gets images of up to ``pixels_at_once`` whole, and larger ones in tiles of
+            at most 768.
         overlap: of neighboring tiles, in pixels; by default a quarter of the tile, at most 96.
-        pixels_at_once: how many pixels go through the network at once, which bounds its memory.
+        pixels_at_once: number of pixels that the network computes at once, which limits its memory.
 
     Raises:
-        ConfigError: nothing usable is found at ``path``, or tiles of that size are impossible.
+        ConfigError: there is no usable network at ``path``, or the tile size is impossible.
     """
 
     def __init__(
@@ -100,7 +101,7 @@ class UNetPrior(OrDenoiser, VPPrior):
         return hashlib.sha256(own.encode()).hexdigest()
 
     def to_float32(self) -> Prior | None:
-        if self.precision is torch.float32 or type(self) is not UNetPrior:  # a subclass may take other arguments
+        if self.precision is torch.float32 or type(self) is not UNetPrior:  # a subclass may have other arguments
             return None
         return UNetPrior(precision="float32", **self._settings)
 
@@ -109,7 +110,7 @@ class UNetPrior(OrDenoiser, VPPrior):
             return Prediction(*within_memory(self, self._estimate, x_t, t))
 
     def _estimate(self, x_t: Tensor, t: Tensor) -> list[Tensor]:
-        """The clean estimate, and the learned variance where there is one, of images that the network sees whole."""
+        """The clean estimates of whole images or tiles, and the learned variance if there is one."""
         alpha_bar = self.alpha_bar(t).to(x_t)[:, None, None, None]
         signal, noise = alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
         out, *variance = self._network(x_t, t)
@@ -143,7 +144,7 @@ class UNetPrior(OrDenoiser, VPPrior):
             x = F.pixel_unshuffle(x, self.stem)
         with self._autocast(x_t):
             out = self.run(x.contiguous(memory_format=self.memory_format), t.to(x_t.device).float()).sample.float()
-        outputs = out.split(x.shape[1], dim=1)  # the second, where there is one, is the learned variance
+        outputs = out.split(x.shape[1], dim=1)  # the second, if there is one, is the learned variance
         if self.stem > 1:
             outputs = tuple(F.pixel_shuffle(o, self.stem) for o in outputs)
         return [o[..., :height, :width] for o in outputs]
@@ -165,7 +166,7 @@ class UNetPrior(OrDenoiser, VPPrior):
 
 
 def _cast(network: Any, precision: torch.dtype) -> Any:
-    """``network`` with the weights that autocast would cast at every pass, cast once: the same bits, in less time."""
+    """Casts once the weights that autocast would cast at every pass: the same bits in less time."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             module.to(precision)

@@ -1,8 +1,8 @@
-"""Priors on a variance-preserving (VP) noise schedule: the one place where timesteps, ᾱ and [-1, 1] meet σ and [0, 1].
+"""Priors on a variance-preserving (VP) schedule: conversion between timesteps, ᾱ, [-1, 1] and σ in units of [0, 1].
 
     x_t = sqrt(ᾱ_t)·(2 x_0 − 1) + sqrt(1 − ᾱ_t)·ε,    ε ~ N(0, I),    t = 0 … T−1,    σ = sqrt((1 − ᾱ_t)/ᾱ_t)/2
 
-The paper's sampler runs a scheduler of diffusers on such a schedule; ``vp_of`` gives it one for any prior.
+The paper's sampler runs a scheduler of diffusers on such a schedule; ``vp_of`` provides one for any prior.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from zeroair_pl.priors.base import Prior
 
 
 class Prediction(NamedTuple):
-    """What a prior on a VP schedule says about x_t.
+    """The prediction of a prior on a VP schedule for x_t.
 
     Attributes:
         x0: the clean estimate E[x_0 | x_t], (B, 3, H, W), clamped to [-1, 1].
@@ -54,7 +54,7 @@ class VPPrior(Prior):
     def denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
         t = self.timestep(2 * sigma)
         signal = self.alpha_bar(t).sqrt().to(x)[:, None, None, None]
-        # In place where it can be: a photo of 12 megapixels has 140 MiB.
+        # In place where possible: a photo of 12 megapixels has 140 MiB.
         x0 = (self.predict((2 * x).sub_(1).mul_(signal), t).x0 + 1).div_(2)
         # Below the schedule's first level, Tweedie's formula with that level's score: E[x_0 | x] = x + σ²·score.
         for i, share in enumerate((sigma / self.sigma(t).to(sigma)).square().tolist()):
@@ -87,7 +87,7 @@ class VPPrior(Prior):
         return ((1 - alpha_bar) / alpha_bar).sqrt() / 2
 
     def _log_snr(self) -> Tensor:
-        """log ᾱ/(1 − ᾱ), (T,), of the schedule as it is."""
+        """log(ᾱ/(1 − ᾱ)), (T,), at the integer timesteps."""
         if self._known is None or self._known[0] is not self.alphas_cumprod:
             table = self.alphas_cumprod
             self._known = table, torch.log(table) - torch.log1p(-table)

@@ -1,1 +1,1 @@
-"""Denoisers of other makes as priors: files of networks, folders of diffusers that are no VP models, functions."""
+"""Other denoisers as priors: networks in files, folders of diffusers without a VP schedule, functions."""

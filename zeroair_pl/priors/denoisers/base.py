@@ -1,4 +1,4 @@
-"""What a denoiser of any make is made of here, and how the ways to tell a network its noise level become one."""
+"""The common form of all denoisers, and the conventions in which networks take their image and noise level."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ PREDICTS = ("clean", "noise", "epsilon")
 
 @dataclass(frozen=True)
 class Denoiser:
-    """A function that removes white noise of a given level, and what must be known to use it.
+    """A function that removes white noise of a given level, with its properties.
 
     Attributes:
-        name: what a person calls it.
-        function: ``function(x, sigma)``: clean estimates of (B, 3, H, W) with noise of (B,), both in units of [0, 1].
-        digest: hexadecimal digits of its weights or code; empty where there are none to look at.
-        network: the weights, where they are torch's.
+        name: for people.
+        function: ``function(x, sigma)`` returns clean estimates of images x (B, 3, H, W) with noise of the standard
+            deviations sigma (B,), all in units of [0, 1].
+        digest: hexadecimal digits of its weights or code; empty if these cannot be read.
+        network: the module with the weights, if it is a torch network.
         multiple: H and W must be multiples of this.
-        size: side in pixels that it must be shown, where it takes no other.
-        kind: what it is, in words.
+        size: side in pixels of its images, if it takes only one size.
+        kind: the kind of denoiser, in words.
     """
 
     name: str
@@ -40,15 +41,15 @@ class Denoiser:
 
 @dataclass(frozen=True)
 class Convention:
-    """How a network wants its image and its noise level, and what it returns.
+    """How a network takes its image and its noise level, and what it returns.
 
     Args:
-        noise: ``map``: the level at each pixel, as a fourth channel of the image, as DRUNet; ``number``: a second input
-            of shape (B,).
-        scale: what σ in units of [0, 1] is multiplied by: 1, 255 where levels are out of 255, 2 for images in [-1, 1].
-        range: values of black and white, in and out: [0, 1], [-1, 1] or [0, 255].
-        predicts: ``clean`` the image; ``noise`` what is to be taken away from it; ``epsilon`` the same divided by σ.
-        multiple: of which H and W must be.
+        noise: ``map``: the level at each pixel, as a fourth channel of the image, as in DRUNet; ``number``: a second
+            input of shape (B,).
+        scale: factor for σ in units of [0, 1]: 1, or 255 for levels in units of 1/255, or 2 for images in [-1, 1].
+        range: values of black and white, in the input and the output: [0, 1], [-1, 1] or [0, 255].
+        predicts: ``clean``: the clean image; ``noise``: the noise to subtract; ``epsilon``: the noise divided by σ.
+        multiple: H and W must be multiples of this.
     """
 
     noise: str = "map"
@@ -58,7 +59,13 @@ class Convention:
     multiple: int = 16
 
     def apply(self, network: Callable[..., Any], x: Tensor, sigma: Tensor) -> Tensor:
-        """The clean estimate of (B, 3, H, W) in [0, 1] by a network that keeps this convention."""
+        """The clean estimate, (B, 3, H, W) in [0, 1], of ``x`` by a network with this convention.
+
+        Args:
+            network: the network.
+            x: noisy images, (B, 3, H, W), in units of [0, 1].
+            sigma: (B,), standard deviation of the noise, in units of [0, 1].
+        """
         low, width = self.range[0], self.range[1] - self.range[0]
         shown, level = low + width * x, (self.scale * sigma).to(x)
         if self.noise == "map":
@@ -75,7 +82,7 @@ def convention(stated: dict[str, Any], where: str) -> Convention:
     """The convention that a JSON object states.
 
     Raises:
-        ConfigError: something is missing, unknown or impossible; ``where`` says in which file.
+        ConfigError: a key is missing, unknown or has an impossible value; ``where`` names the file.
     """
     known = {"noise": NOISE, "predicts": PREDICTS, "scale": float, "range": list, "multiple": int}
     for key, value in stated.items():

@@ -1,4 +1,4 @@
-"""How large a denoiser's error is at each noise level: measured once, and kept by what the denoiser is."""
+"""Measures a denoiser's error at each noise level, once; a cache keeps it under the denoiser's digest."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from zeroair_pl.priors.base import Calibration
 from zeroair_pl.priors.hub.catalogue import home
 from zeroair_pl.priors.hub.locating import BUNDLED
 
-SIDE = 128  # of the pieces of photos that are measured with
+SIDE = 128  # px, of the square pieces of photos
 MOST = 8  # pieces
 LEVELS = Calibration().sigma
-LEAST = 1e-4  # an error of nothing would make the prior's word final
+LEAST = 1e-4  # smallest error; with an error of 0, the photo would have no weight
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
 
 
 def calibrated(denoise: Denoise, name: str, digest: str, photos: str | None = None) -> Calibration:
-    """The measured error of ``denoise(x, sigma)``, from the cache where it was measured before.
+    """The measured error of ``denoise(x, sigma)``, from the cache if it was measured before.
 
     Args:
-        denoise: the contract of ``Prior.denoise``.
-        name: what a person calls it.
-        digest: of all that decides its estimates; empty keeps nothing.
-        photos: clean photos to measure with; by default pieces of the example photos.
+        denoise: a function with the arguments and the result of ``Prior.denoise``.
+        name: for people.
+        digest: of everything that decides its estimates; if empty, the cache is not used.
+        photos: clean photos for the measurement; by default pieces of the example photos.
 
     Raises:
         ConfigError: no photo of 128×128 pixels is found, or an estimate is not finite.
@@ -52,13 +52,13 @@ def calibrated(denoise: Denoise, name: str, digest: str, photos: str | None = No
         content = {"name": name, "sigma": calibration.sigma, "rmse": calibration.rmse}
         try:
             write_atomically(kept, (json.dumps(content) + "\n").encode())
-        except InputError as error:  # it will be measured again next time
+        except InputError as error:  # without a cache, it is measured again next time
             console.tell(f"warning: {error}")
     return calibration
 
 
 def measure(denoise: Denoise, name: str, pieces: Tensor) -> tuple[float, ...]:
-    """RMS error at each of ``LEVELS`` over clean pieces (N, 3, S, S), each with noise of its own."""
+    """RMS error at each of ``LEVELS`` over clean pieces (N, 3, S, S) in [0, 1], each with different noise."""
     errors = []
     for k, level in enumerate(LEVELS):
         squares = []

@@ -1,4 +1,4 @@
-"""Denoisers in files: a checkpoint of a known architecture, TorchScript, ONNX. Nothing is unpickled."""
+"""Denoisers in files: a checkpoint of a known architecture, TorchScript, ONNX. No file is unpickled."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from zeroair_pl.priors.denoisers.base import EXPECTED, Convention, Denoiser, con
 from zeroair_pl.priors.folder import read_json
 
 CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors")
-NESTED = ("params_ema", "params", "state_dict", "model")  # where files keep their tensors
+NESTED = ("params_ema", "params", "state_dict", "model")  # keys under which files store their tensors
 
 
 def from_file(path: Path) -> Denoiser:
     """The denoiser in a file.
 
-    A checkpoint needs no words where its network takes a map of the noise level as a fourth channel (DRUNet). Others,
-    TorchScript and ONNX need their convention in a file beside it, ``NAME.json``.
+    A checkpoint of a network that takes a map of the noise level as a fourth channel (DRUNet) needs no other file.
+    Other checkpoints, TorchScript and ONNX need their ``Convention`` in ``NAME.json`` beside the file.
 
     Raises:
-        ConfigError: the file, its convention or a package is missing, or it holds no such network.
+        ConfigError: the file, its convention or a package is missing, or the file has no such network.
     """
     if path.suffix.lower() == ".onnx":
         return _onnx(path)
@@ -42,7 +42,7 @@ def _checkpoint(path: Path) -> Denoiser:
     tensors, spandrel = _tensors(path), _package("spandrel", path)
     try:
         found: Any = spandrel.ModelLoader().load_from_state_dict(tensors)
-    except Exception as error:  # of an architecture that it does not know, or knows too well
+    except Exception as error:  # the loader may raise any exception for an unknown or damaged file
         raise ConfigError(
             f"prior.path: {path} holds no network that spandrel knows ({type(error).__name__}). {_adm(path)}"
         ) from None
@@ -62,7 +62,7 @@ def _torchscript(path: Path) -> Denoiser:
     how = _needed(path)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # torch prefers another format by now
+            warnings.simplefilter("ignore", FutureWarning)  # torch now prefers another format
             network = torch.jit.load(str(path), map_location="cpu")
     except Exception as error:
         raise ConfigError(f"prior.path: {path} cannot be loaded as TorchScript: {_reason(error)}") from None
@@ -145,7 +145,7 @@ def _needed(path: Path) -> Convention:
 
 
 def digest_of(path: Path) -> str:
-    """sha256 of a file, and of what is stated beside it."""
+    """sha256 of a file and of its convention file, if there is one."""
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256")
     if _beside(path).is_file():

@@ -1,4 +1,4 @@
-"""From what ``prior.path`` says to a denoiser of another make, where it says one."""
+"""Finds the denoiser that ``prior.path`` names, if it does not name a prior with a VP schedule."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zeroair_pl.priors.hub.locating import bundled_priors
 
 
 def is_denoiser(path: str) -> bool:
-    """Whether ``path`` names something else than a folder, a name or a hub id of a variance-preserving model."""
+    """Whether ``path`` names a denoiser other than a folder, a name or a hub id of a variance-preserving model."""
     if path in bundled_priors():
         return False
     place = at_home(path)
@@ -24,7 +24,7 @@ def find_denoiser(path: str) -> Denoiser:
     """The denoiser that ``path`` names, for which ``is_denoiser`` holds.
 
     Raises:
-        ConfigError: it cannot be used; the message says what is missing.
+        ConfigError: the denoiser cannot be used; the message states what is missing.
     """
     place = at_home(path)
     if place.is_dir():

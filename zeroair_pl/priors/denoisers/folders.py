@@ -1,6 +1,6 @@
-"""Folders of diffusers whose network was trained on another noise schedule than a variance-preserving one.
+"""Folders of diffusers whose network was not trained on a variance-preserving noise schedule.
 
-    flow matching   x_s = (1 − s)·x_0 + s·ε,   the network says ε − x_0;        s = σ/(1 + σ)
+    flow matching   x_s = (1 − s)·x_0 + s·ε,   the network predicts ε − x_0;    s = σ/(1 + σ)
     EDM             x_σ = x_0 + σ·ε,           x_0 = c_skip·x + c_out·F(c_in·x, log(σ)/4)
 
 with x_0 in [-1, 1] and σ in its units. Sources: Lipman et al., "Flow Matching for Generative Modeling", ICLR 2023;
@@ -23,7 +23,7 @@ from zeroair_pl.priors.tiling import trained_size
 
 
 def kind_of(folder: Path) -> str:
-    """``"flow"``, ``"edm"``, or nothing where the folder's scheduler is neither."""
+    """``"flow"`` or ``"edm"``, by the folder's scheduler; empty if it is neither."""
     where = folder / "scheduler" / "scheduler_config.json"
     where = where if where.is_file() else folder / "scheduler_config.json"
     name = str(read_json(where).get("_class_name", "")) if where.is_file() else ""
@@ -31,10 +31,10 @@ def kind_of(folder: Path) -> str:
 
 
 def from_folder(folder: Path) -> Denoiser:
-    """The denoiser in a folder of which ``kind_of`` knows the kind.
+    """The denoiser in a folder for which ``kind_of`` is not empty.
 
     Raises:
-        ConfigError: its network cannot be loaded, or does not map 3 channels to 3.
+        ConfigError: the network cannot be loaded, or does not map 3 channels to 3.
     """
     place = folder / "scheduler" / "scheduler_config.json"
     config = read_json(place if place.is_file() else folder / "scheduler_config.json")

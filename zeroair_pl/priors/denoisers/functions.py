@@ -1,4 +1,4 @@
-"""A function of Python as a prior: ``package.module:name`` or ``file.py:name``."""
+"""A Python function as a prior: ``package.module:name`` or ``file.py:name``."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from zeroair_pl.priors.denoisers.base import Denoiser
 
 
 def names_function(path: str) -> bool:
-    """Whether a text has the form of a function's name; a drive's letter before a path is not one."""
+    """Whether ``path`` has the form of a function's name; a path with a drive letter has not."""
     where, colon, name = path.rpartition(":")
     parts = where.removesuffix(".py").split(".") if not where.endswith(".py") else ["file"]
     return bool(colon) and name.isidentifier() and len(where) > 1 and all(part.isidentifier() for part in parts)
 
 
 def from_function(path: str) -> Denoiser:
-    """The function ``name(x, sigma)`` of a module, or of a file of Python; or a ``Prior`` of that name.
+    """The function ``name(x, sigma)``, or a ``Prior`` of that name, in a module or a Python file.
 
     Raises:
         ConfigError: there is no such module or name, or it cannot be called.

@@ -1,1 +1,1 @@
-"""Priors of others: which are known, how they are fetched, and how they are converted."""
+"""Published priors: the list of known ones, and how they are fetched and converted."""

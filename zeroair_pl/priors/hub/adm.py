@@ -1,7 +1,7 @@
 """Conversion of an OpenAI ADM checkpoint into a prior folder that diffusers' ``UNet2DModel`` loads.
 
-The one place in the project where a pickled weights file is opened, and then with ``weights_only=True``. Weights are
-mapped from the file and written one by one, so the memory needed is that of the largest tensor and not of the network.
+This is the only place in the project that opens a pickled weights file, with ``weights_only=True``. Weights are mapped
+from the file and written one by one, so the conversion needs memory for the largest tensor, not for the network.
 
 Source: Dhariwal and Nichol, "Diffusion Models Beat GANs on Image Synthesis", 2021, arXiv 2105.05233.
 """
@@ -55,15 +55,15 @@ def convert_adm(
 ) -> Path:
     """Writes ``out/unet``, ``out/scheduler`` and ``out/prior.json`` from an ADM checkpoint; all of them or nothing.
 
-    The converted network computes what the original does, to rounding. The architecture is read off the shapes. What
-    shapes cannot tell is known for the released checkpoints, so the four last arguments are for other networks: give
-    the values of the flags that it was trained with, which have the names used here.
+    The converted network computes the same as the original, up to rounding. The shapes show the architecture. The other
+    properties are known for the released checkpoints. For other networks, give the last four arguments: the values of
+    the training flags with the same names.
 
     Args:
         source: the checkpoint: a plain dict of tensors saved by ``torch.save``.
-        out: folder to make; must not exist, or be empty.
-        checksum: sha256 that ``source`` must have. By default that of the released file of the same name, where known.
-        class_label: for a class-conditional network, the class to fix: the label's embedding joins the bias of the time
+        out: folder to make; it must not exist, or be empty.
+        checksum: expected sha256 of ``source``; by default that of the released file of the same name, if known.
+        class_label: for a class-conditional network, the class to fix. Its embedding is added to the bias of the time
             embedding, and the result is an unconditional network. By default it stays class-conditional.
         num_head_channels: channels of an attention head.
         image_size: side of the training images, in pixels.
@@ -74,8 +74,8 @@ def convert_adm(
         ``out``.
 
     Raises:
-        ConfigError: the file is not such a checkpoint, is damaged, has keys or shapes that do not fit, or holds a
-            network that ``UNet2DModel`` cannot express. Nothing is left in ``out``.
+        ConfigError: the file is not such a checkpoint, is damaged, has wrong keys or shapes, or has a network that
+            ``UNet2DModel`` cannot express. ``out`` is then not changed.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out} exists already; name a new folder for the converted prior")
@@ -128,7 +128,7 @@ def _verify(source: Path, checksum: str | None) -> str:
         raise ConfigError(f"{source} is {'a folder' if source.is_dir() else 'not there'}; expected a checkpoint.{near}")
     size, known = KNOWN_FILES.get(source.name, (None, None))
     size, expected = (size, known) if checksum is None else (None, checksum.strip().lower())
-    if size not in (None, source.stat().st_size):  # a partial download, found without reading it
+    if size not in (None, source.stat().st_size):  # a partial download; the check does not read the file
         raise ConfigError(f"{source} has {source.stat().st_size:,} bytes, expected {size:,}; download it again")
     try:
         with source.open("rb") as file:
@@ -155,9 +155,9 @@ def load_weights(source: Path) -> dict[str, Tensor]:
             f"{source} is truncated: a PyTorch checkpoint whose end is missing; download or copy it again"
         )
     try:
-        # Files from before PyTorch 1.6 are no zip archives and cannot be mapped; those are read whole.
+        # Files from before PyTorch 1.6 are not zip archives and cannot be mapped, so they are read whole.
         weights = torch.load(source, map_location="cpu", weights_only=True, mmap=is_zip)
-    except Exception as error:  # bytes that are no checkpoint make torch raise nearly anything
+    except Exception as error:  # torch may raise any exception for a file that is not a checkpoint
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ConfigError(f"{source} is not a PyTorch checkpoint of tensors only: {reason[:200]}") from None
     if not isinstance(weights, dict):
@@ -198,7 +198,7 @@ def _settings(
 
 
 def _meta_unet(config: dict[str, Any]) -> Any:
-    """The target network without memory for its weights: its configuration, keys and shapes."""
+    """The target network on the meta device, without memory for weights: its configuration, keys and shapes."""
     from diffusers.models.unets.unet_2d import UNet2DModel
 
     with torch.device("meta"):
@@ -220,19 +220,19 @@ def _scheduler(arch: Architecture, settings: Settings) -> Any:
 
 
 def _rows(tensor: Tensor, target_key: str, shape: Shape, settings: Settings) -> Tensor:
-    """``tensor`` in the target's shape; for q, k and v the rows of ``qkv`` that are theirs, head by head."""
+    """``tensor`` in the target's shape; for q, k and v, their rows of ``qkv``, head by head."""
     part = QKV_PART.get(target_key.split(".")[-2])
     if part is None:
         return tensor.reshape(shape)
     head = settings.num_head_channels
     if settings.use_new_attention_order:
         return tensor.reshape(3, -1, head, *tensor.shape[1:])[part].reshape(shape)
-    # A plain three-way split of these rows would also have the right shapes, and be wrong.
+    # A plain split of the rows in three would have the right shapes too, but wrong rows.
     return tensor.reshape(-1, 3, head, *tensor.shape[1:])[:, part].reshape(shape)
 
 
 def _write_safetensors(path: Path, shapes: dict[str, Shape], tensors: Iterable[Tensor]) -> None:
-    """A safetensors file of float32, written as the tensors come: the library's own writer wants them all at once."""
+    """Writes a safetensors file of float32, one tensor at a time; the library's writer needs all tensors at once."""
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     offset = 0
     for key, shape in shapes.items():
@@ -249,12 +249,12 @@ def _write_safetensors(path: Path, shapes: dict[str, Shape], tensors: Iterable[T
 
 @contextmanager
 def _new_folder(out: Path) -> Iterator[Path]:
-    """A folder beside ``out`` that takes its name when the block ends well and vanishes when it does not."""
+    """A temporary folder beside ``out``. It is renamed to ``out`` if the block succeeds, and removed otherwise."""
     partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
     try:
         partial.mkdir(parents=True)
         yield partial
-        if out.exists():  # empty, as checked before; some systems do not rename over it
+        if out.exists():  # it is empty, as checked before; some systems cannot rename onto an existing folder
             out.rmdir()
         partial.rename(out)
     except OSError as error:

@@ -35,11 +35,11 @@ QKV_PART = {"to_q": 0, "to_k": 1, "to_v": 2}
 
 @dataclass(frozen=True)
 class Architecture:
-    """What the shapes of an ADM state dict tell about its network.
+    """The properties of an ADM network that the shapes of its state dict show.
 
-    ``width`` is the original's num_channels, which sets the timestep embedding. ``channels`` and ``attention`` have one
-    entry a level, finest first. ``out_channels`` is twice ``in_channels`` when the variance is learned. ``classes`` is
-    None for an unconditional network.
+    ``width`` is num_channels in the original code, which sets the timestep embedding. ``channels`` and ``attention``
+    have one entry for each level, finest first. ``out_channels`` is twice ``in_channels`` if the variance is learned.
+    ``classes`` is None for an unconditional network.
     """
 
     width: int
@@ -58,7 +58,7 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Settings:
-    """What shapes cannot tell, under the names of the original's command-line flags."""
+    """The properties that shapes do not show, with the names of the original code's command-line flags."""
 
     image_size: int
     num_head_channels: int

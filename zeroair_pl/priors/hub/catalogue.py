@@ -1,4 +1,4 @@
-"""The priors that are known by name: inside the package, and published by others. Facts only; ``fetching`` gets them.
+"""The catalogue of known priors: those inside the package, and those published by others. ``fetching`` downloads them.
 
 Sources: the download list and model card of OpenAI's guided-diffusion (MIT licence), Dhariwal and Nichol, "Diffusion
 Models Beat GANs on Image Synthesis", 2021, arXiv 2105.05233; the model cards of the DDPM pipelines on the Hugging Face
@@ -21,19 +21,20 @@ Kind = Literal["bundled", "adm", "hub"]
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of one prior.
+    """One known prior.
 
     Attributes:
-        name: what ``--prior.path`` takes once it is there, and the name of its folder.
-        kind: inside the package, a checkpoint of OpenAI's ADM that must be converted, or a diffusers pipeline.
+        name: the value for ``--prior.path`` after fetching, and the name of its folder.
+        kind: ``bundled``: inside the package; ``adm``: a checkpoint of OpenAI's ADM, which must be converted; ``hub``:
+            a diffusers pipeline.
         about: what it was trained on.
-        licence: of the weights.
-        resolution: side of the training images in pixels; ``None`` for a prior that is made for any size.
-        parameters: of the network.
+        licence: license of the weights.
+        resolution: side of the training images in pixels; ``None`` for a prior for any size.
+        parameters: number of parameters of the network.
         source: URL of the checkpoint file, or hub id.
-        size: exact length of the file in bytes, ``None`` where it is not known.
-        sha256: of the file, ``None`` where it is not known for sure.
-        classes: of a class-conditional network, which takes one of them to become a prior.
+        size: exact length of the file in bytes; ``None`` if it is not known.
+        sha256: of the file; ``None`` if it is not known for sure.
+        classes: number of classes of a class-conditional network; one class is chosen for a prior.
     """
 
     name: str
@@ -49,21 +50,21 @@ class Entry:
 
     @property
     def file(self) -> str:
-        """Name of the file to download; of a hub pipeline that of its weights."""
+        """Name of the file to download; for a hub pipeline, of its weights file."""
         return self.source.rpartition("/")[2] if self.kind == "adm" else "diffusion_pytorch_model.safetensors"
 
     @property
     def page(self) -> str:
-        """Where a person finds it."""
+        """The web page for a manual download."""
         return f"https://huggingface.co/{self.source}/tree/main" if self.kind == "hub" else self.source
 
     @property
     def bytes(self) -> int | None:
-        """About how much there is to download: the exact size, or four bytes a parameter."""
+        """Size of the download: the exact size, or about four bytes for each parameter; ``None`` if unknown."""
         return self.size or (4 * self.parameters if self.parameters else None)
 
     def folder_name(self, class_label: int | None = None) -> str:
-        """Name of its folder; each class of a class-conditional network has one of its own."""
+        """Name of its folder; each class of a class-conditional network has a separate one."""
         return self.name if class_label is None else f"{self.name}-class{class_label}"
 
 
@@ -100,7 +101,7 @@ _ENTRIES = [
         size=2_211_383_297,
         sha256="a37c32fffd316cd494cf3f35b339936debdc1576dad13fe57c42399a5dbc78b1",
     ),
-    # One public report, which fits: 1000 more rows of 1024 numbers than the unconditional file, and 247 bytes of names.
+    # From one public report. Plausible: the size of the unconditional file, 1000 rows of 1024 numbers, and 247 bytes of names.
     _adm("adm-256x256", "256x256_diffusion.pt", "ImageNet", 256, _ADM256_CLASSES, 1000, size=2_215_479_544),
     _adm("adm-64x64", "64x64_diffusion.pt", "ImageNet", 64, _ADM64, 1000),
     _adm("adm-lsun-bedroom", "lsun_bedroom.pt", "LSUN bedrooms"),
@@ -119,7 +120,7 @@ _ENTRIES = [
 ]
 CATALOGUE: Mapping[str, Entry] = {entry.name: entry for entry in _ENTRIES}
 
-# Published beside the ones above, and asked for sooner or later.
+# Checkpoints that are published with the ones above, but cannot be used as priors.
 UNUSABLE: Mapping[str, str] = {
     "128x128_diffusion": "it has 4 attention heads at every level, which diffusers' UNet2DModel cannot express",
     "512x512_diffusion": "its timestep embedding and first level differ in width, which diffusers' UNet2DModel ties",
@@ -146,10 +147,10 @@ def known(name: str, catalogue: Mapping[str, Entry] = CATALOGUE) -> Entry | None
 
 
 def find(name: str, catalogue: Mapping[str, Entry] = CATALOGUE) -> Entry:
-    """As ``known``.
+    """The entry for ``name``, in the forms that ``known`` accepts.
 
     Raises:
-        ConfigError: there is none; names the nearest, and all.
+        ConfigError: there is none; the message names the nearest and all entries.
     """
     entry = known(name, catalogue)
     if entry is not None:
@@ -168,7 +169,7 @@ def home() -> Path:
 
 
 def fetched(name: str) -> Path | None:
-    """The folder of a prior that was fetched, by its name, its checkpoint's or its hub id; ``None`` if it was not."""
+    """The folder of a fetched prior, by its name, checkpoint file or hub id; ``None`` if it was not fetched."""
     entry = known(name)
     for candidate in (name, entry.name if entry else ""):
         folder = home() / candidate
@@ -184,7 +185,7 @@ def fetched_names() -> list[str]:
 
 
 def is_prior(folder: Path) -> bool:
-    """Whether a folder has what every prior has: a network's configuration, its weights and a schedule."""
+    """Whether a folder has the files of a prior: the network's configuration, its weights and a schedule."""
     network = folder / "unet" if (folder / "unet").is_dir() else folder
     schedules = (folder / "scheduler" / "scheduler_config.json", folder / "scheduler_config.json")
     return (

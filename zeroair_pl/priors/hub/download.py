@@ -1,4 +1,4 @@
-"""One file from a URL: resumed where it was interrupted, verified, and there whole or not at all."""
+"""Downloads one file from a URL: it resumes, verifies, and never leaves an incomplete file under the final name."""
 
 from __future__ import annotations
 
@@ -19,31 +19,32 @@ from zeroair_pl.console import bar
 from zeroair_pl.errors import ConfigError
 
 BLOCK = 1 << 20  # bytes that are read at once
-ATTEMPTS = 5  # connections that may break before a download is given up
+ATTEMPTS = 5  # broken connections before a download fails
 TIMEOUT = 60.0  # seconds of silence that end a connection
 
 
 class DownloadError(ConfigError):
-    """The network or the server is why a file is not here. What did arrive stays, and is used by the next try."""
+    """A download failed because of the network or the server. The part that arrived stays for the next attempt."""
 
 
 def download(url: str, target: Path, *, size: int | None = None, sha256: str | None = None) -> Path:
-    """Downloads ``url`` to ``target``, by way of ``target`` + ``.part``, which a later call continues.
+    """Downloads ``url`` to ``target``. The partial file is ``target`` + ``.part``, which a later call continues.
 
-    A broken connection is continued at once, with HTTP ranges where the server has them, else from the beginning.
+    After a broken connection, the download continues at once, with HTTP ranges if the server supports them, else from
+    the beginning.
 
     Args:
         url: of the file.
-        target: where it goes; replaced if it is there.
-        size: the length in bytes that it must have. Without it the length that the server states must have arrived.
-        sha256: the checksum that it must have.
+        target: path of the file; an existing file is replaced.
+        size: the expected length in bytes; by default the length that the server states.
+        sha256: the expected checksum.
 
     Returns:
         ``target``.
 
     Raises:
         DownloadError: the server cannot be reached, refuses, or stops before the end.
-        ConfigError: what arrived is not the file expected, and is deleted; or it cannot be written.
+        ConfigError: the file does not match ``size`` or ``sha256`` and is deleted, or it cannot be written.
     """
     part = target.with_name(target.name + ".part")
     try:
@@ -58,7 +59,7 @@ def download(url: str, target: Path, *, size: int | None = None, sha256: str | N
 
 
 def _receive(url: str, part: Path, size: int | None, show: Callable[..., None]) -> None:
-    """Makes ``part`` complete, in a few attempts."""
+    """Completes ``part``, in at most ``ATTEMPTS`` connections."""
     reason = ""
     for _ in range(ATTEMPTS):
         before = _length(part)
@@ -72,7 +73,7 @@ def _receive(url: str, part: Path, size: int | None, show: Callable[..., None]) 
             if error.code != 416:
                 raise DownloadError(f"{url} cannot be downloaded: {error.code} {error.reason}") from error
             if error.headers.get("Content-Range", "").strip() == f"bytes */{before}":
-                return  # all of it was here already
+                return  # the file was complete already
             part.unlink(missing_ok=True)
             reason = "the server's file has changed"
         except urllib.error.URLError as error:
@@ -87,7 +88,7 @@ def _receive(url: str, part: Path, size: int | None, show: Callable[..., None]) 
 
 
 def _attempt(url: str, part: Path, size: int | None, show: Callable[..., None]) -> int | None:
-    """One connection: appends what arrives to ``part``, and returns the length of the whole, as far as it is known."""
+    """One connection: appends to ``part``; returns the length of the whole file, or ``None`` if it is unknown."""
     begin = _length(part)
     with _open(url, begin) as answer:
         begin, total = _whole(answer, begin, part)
@@ -111,7 +112,7 @@ def _open(url: str, begin: int) -> Any:
 
 
 def _whole(answer: Any, begin: int, part: Path) -> tuple[int, int | None]:
-    """Where the answer begins in the file (0: anew), and how long the whole file is."""
+    """Position in the file at which the answer begins (0 to start again), and the length of the whole file."""
     stated = answer.headers.get("Content-Length")
     length = int(stated) if stated and stated.isdigit() else None
     if answer.status != 206:
@@ -124,11 +125,11 @@ def _whole(answer: Any, begin: int, part: Path) -> tuple[int, int | None]:
 
 
 def _changed_since(answer: Any, part: Path) -> bool:
-    """Whether the server's file is newer than what is here of it, so that the two would not fit together."""
+    """Whether the server's file is newer than the partial one, which then cannot be continued."""
     try:
         changed = parsedate_to_datetime(answer.headers["Last-Modified"])
     except (TypeError, ValueError):
-        return False  # it does not say
+        return False  # the server does not state a date
     return changed.replace(tzinfo=changed.tzinfo or UTC).timestamp() > part.stat().st_mtime
 
 

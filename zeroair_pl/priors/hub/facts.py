@@ -1,4 +1,4 @@
-"""What a prior's folder says about itself, read without loading the network."""
+"""The facts about a prior from its folder, without loading the network."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from zeroair_pl.priors.base import Calibration
 from zeroair_pl.priors.folder import read_calibration, read_json, read_schedule
 
 DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
-SIGMAS = (5, 10, 15, 25, 50, 100, 200)  # of white noise, in /255
+SIGMAS = (5, 10, 15, 25, 50, 100, 200)  # standard deviations of white noise, in units of 1/255
 CARD_LINES = 24
 
 
 def facts(folder: Path) -> dict[str, str]:
-    """Everything that ``prior info`` shows of the prior in ``folder``, in order: what, and its value in words.
+    """The facts that ``prior info`` shows about the prior in ``folder``, in order: text by name.
 
     Raises:
         ConfigError: a file of the folder is missing or damaged.
@@ -32,7 +32,7 @@ def facts(folder: Path) -> dict[str, str]:
     noise = ((1 - alphas_cumprod) / alphas_cumprod).sqrt() * 127.5
     parameters, dtypes = _weights(where)
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    packed = int(own.get("space_to_depth", 1))  # by the prior; a network may have a stem of its own
+    packed = int(own.get("space_to_depth", 1))  # done by the prior; a network may also have its own stem
     stem, channels = packed * int(network.get("stem", 1)), 3 * packed**2
     out = int(network.get("out_channels", channels))
     shown = {
@@ -57,7 +57,7 @@ def facts(folder: Path) -> dict[str, str]:
 
 
 def card(folder: Path) -> list[str]:
-    """The beginning of the model card, and its tables, which hold what was measured; nothing where there is no card."""
+    """The lines of the model card's beginning, and of its tables of measurements; empty if there is no card."""
     path = folder / "README.md"
     if not path.is_file():
         return []
@@ -94,7 +94,7 @@ def errors(calibration: Calibration) -> str:
 
 
 def _weights(folder: Path) -> tuple[int, str]:
-    """How many numbers the weights files hold, and in which formats, by their headers alone."""
+    """Number of weights, and their formats, from the headers of the weights files."""
     files = sorted(folder.glob("*.safetensors"))
     whole = [file for file in files if file.name == "diffusion_pytorch_model.safetensors"]
     counts: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""Getting a known prior from where it is published, ready for ``--prior.path NAME``."""
+"""Downloads a known prior and makes its folder, for ``--prior.path NAME``."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ def fetch(
     snapshot: Callable[..., Any] | None = None,
     say: Callable[[str], None] = print,
 ) -> Path:
-    """Makes the folder of a known prior; whole or not at all. An interrupted call is continued by the next one.
+    """Makes the folder of a known prior, completely or not at all. The next call continues an interrupted one.
 
-    A checkpoint is downloaded beside the folder, converted, and deleted unless it was there before.
+    A checkpoint is downloaded beside the folder, converted, and deleted unless it existed before.
 
     Args:
         entry: from the catalogue.
-        out: the folder to make, by default the one that ``--prior.path`` finds by the prior's name.
-        class_label: of a class-conditional network, the class to fix.
+        out: the folder to make; by default the one that ``--prior.path`` finds by the prior's name.
+        class_label: the fixed class, for a class-conditional network.
         keep: keep the checkpoint.
         convert: makes the folder from a checkpoint, as ``convert_adm``.
         snapshot: downloads a hub repository, as ``huggingface_hub.snapshot_download``, the default.
-        say: told in a line what happened.
+        say: receives lines of text about the progress.
 
     Returns:
         The folder.
 
     Raises:
-        ConfigError: it cannot be fetched; says what to do by hand.
+        ConfigError: it cannot be fetched; the message explains how to do it by hand.
     """
     if entry.kind == "bundled":
         say(f"{entry.name} is inside the package; use it with: --prior.path {entry.name}")
@@ -72,7 +72,7 @@ def fetch(
 
 
 def by_hand(entry: Entry, folder: Path, class_label: int | None = None) -> str:
-    """What to do without a network: which file to get, where to put it, and the command to run then."""
+    """Instructions without a network connection: the file to get, its place, and the command to run then."""
     if entry.kind == "hub":
         files = f"config.json, scheduler_config.json and {entry.file}"
         return (
@@ -107,12 +107,12 @@ def _fetch_adm(
     say: Callable[[str], None],
 ) -> None:
     checkpoint = folder.parent / entry.file
-    own = not checkpoint.exists()  # what somebody else put there is not ours to delete
+    own = not checkpoint.exists()  # a checkpoint that existed before is not deleted
     if own:
         download(entry.source, checkpoint, size=entry.size, sha256=entry.sha256)
         try:
             load_weights(checkpoint)
-        except ConfigError as error:  # a proxy's page of errors, for one
+        except ConfigError as error:  # such as the error page of a proxy
             checkpoint.unlink()
             raise DownloadError(f"{entry.source} gave no checkpoint, and it is deleted: {error}") from error
     say(f"converting {checkpoint}")
@@ -124,11 +124,11 @@ def _fetch_adm(
 
 
 def _fetch_pipeline(entry: Entry, folder: Path, snapshot: Callable[..., Any] | None) -> None:
-    # Not with a dot and a random name as elsewhere: what is left of an interrupted download must be found again.
+    # The name is fixed, unlike other temporary names, so that the next call finds the partial download.
     partial = folder.with_name(folder.name + ".part")
     _snapshot(entry, partial, [*PIPELINE_FILES, f"**{WEIGHTS}.safetensors"], snapshot)
     network = partial / "unet" if (partial / "unet").is_dir() else partial
-    if not (network / f"{WEIGHTS}.safetensors").is_file():  # older repositories have their weights pickled only
+    if not (network / f"{WEIGHTS}.safetensors").is_file():  # older repositories only have pickled weights
         _snapshot(entry, partial, [f"**{WEIGHTS}.bin"], snapshot)
         pickled = network / f"{WEIGHTS}.bin"
         if pickled.is_file():
@@ -140,8 +140,8 @@ def _fetch_pipeline(entry: Entry, folder: Path, snapshot: Callable[..., Any] | N
         found = ", ".join(sorted(path.name for path in partial.iterdir() if path.is_file())) or "nothing"
         raise DownloadError(f"{entry.source} cannot be downloaded completely; what came is {found}")
     try:
-        shutil.rmtree(partial / ".cache", ignore_errors=True)  # what the client notes for the next call
-        if folder.exists():  # empty, as checked before; some systems do not rename over it
+        shutil.rmtree(partial / ".cache", ignore_errors=True)  # files of the client for its next call
+        if folder.exists():  # it is empty, as checked before; some systems cannot rename onto an existing folder
             folder.rmdir()
         partial.rename(folder)
     except OSError as error:
@@ -153,6 +153,6 @@ def _snapshot(entry: Entry, folder: Path, files: list[str], snapshot: Callable[.
 
     try:
         (snapshot or snapshot_download)(entry.source, local_dir=folder, allow_patterns=files)
-    except Exception as error:  # whatever a client raises: no network, no such repository, a full disk
+    except Exception as error:  # the client may raise any exception: no network, no such repository, a full disk
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DownloadError(f"{entry.source} cannot be downloaded: {reason.rstrip('.')}") from error

@@ -1,4 +1,4 @@
-"""From the name of a prior to its folder: inside the package, on disk, fetched, or in the hub."""
+"""Finds the folder of a prior by its name: inside the package, on disk, fetched, or in the hub."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ def bundled_priors() -> list[str]:
 
 
 def locate(path: str) -> Path:
-    """The local folder that ``path`` names: bundled, on disk, fetched, or a hub id (from the local cache, else
-    downloaded).
+    """The local folder of the prior ``path``: bundled, on disk, fetched, or a hub id (cached or downloaded now).
 
     Raises:
-        ConfigError: it is none of them; the message says what to do.
+        ConfigError: it is none of these; the message explains what to do.
     """
     if (BUNDLED / path / "unet").is_dir() and "/" not in path:
         return BUNDLED / path

@@ -1,1 +1,1 @@
-"""How a prior is made from a folder of photographs: ``zeroair prior train``."""
+"""Training of a prior on a folder of photographs: ``zeroair prior train``."""

@@ -1,4 +1,4 @@
-"""A trained prior as the folder that ``restore`` and diffusers load, with its model card."""
+"""Writes a trained prior as a folder that ``restore`` and diffusers load, with its model card."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ FILES = (
     *("prior.json", "README.md", "curve.csv", "scheduler/scheduler_config.json"),
     *("unet/config.json", "unet/diffusion_pytorch_model.safetensors"),
 )
-MARK = "training/config.yaml"  # the settings of a training; what lies beside it is the training's
+MARK = "training/config.yaml"  # the settings of a training; the files beside it belong to the training
 
 
 def schedule() -> DDPMScheduler:
-    """The linear schedule of 1000 steps (Ho, Jain & Abbeel, NeurIPS 2020), the same as that of the public priors.
+    """The linear schedule of 1000 steps (Ho, Jain & Abbeel, NeurIPS 2020), which the public priors have too.
 
-    A fraction of the schedule in a config then means the same noise for all of them.
+    So a fraction of the schedule in a config means the same noise level for all of them.
     """
     from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 
@@ -47,12 +47,12 @@ def schedule() -> DDPMScheduler:
 def export(folder: Path, training: PriorTraining, network: DenoisingUNet, facts: dict[str, str]) -> None:
     """Writes ``unet/`` (weights in half precision), ``scheduler/``, ``prior.json`` and the card ``README.md``.
 
-    Each of them is replaced as a whole, so that the folder can be used while the training goes on.
+    Each of them is replaced as a whole, so that the folder can be used during the training.
 
     Args:
         folder: the prior's folder.
-        training: whose last measurement is written down.
-        network: the averaged network.
+        training: the training, with the errors of its last measurement.
+        network: the network with averaged weights.
         facts: lines of the card, by name.
     """
     own = OwnFiles(folder)
@@ -75,7 +75,7 @@ def export(folder: Path, training: PriorTraining, network: DenoisingUNet, facts:
 
 
 def describe(data: Data, photos: Photos, training: PriorTraining, settings: dict[str, Any]) -> dict[str, str]:
-    """What the card says of the data and the recipe."""
+    """The lines of the card about the data and the training settings, by name."""
     o = asdict(training.optimization)
     late = f", {data.late_crop}×{data.late_crop} px in the second half" if data.late_crop else ""
     scales = f"{data.smallest_scale:g} to 1 ({data.full_scale:.0%} at 1)"
@@ -118,10 +118,10 @@ def _card(training: PriorTraining, network: nn.Module, facts: dict[str, str]) ->
 
 
 def check(folder: Path) -> None:
-    """Refuses to train into a folder that holds a file of somebody else under a name of ours.
+    """Checks that the training would not replace files in ``folder`` that no training has written.
 
     Raises:
-        ConfigError: naming the file.
+        ConfigError: it would; the message names the file.
     """
     OwnFiles(folder).check((*FILES, MARK))
     work = folder / MARK.rpartition("/")[0]
@@ -130,7 +130,7 @@ def check(folder: Path) -> None:
 
 
 def forget(folder: Path) -> None:
-    """Removes what an earlier training has left in ``folder``, and nothing else."""
+    """Removes the files of an earlier training in ``folder``, and no others."""
     own, work = OwnFiles(folder), folder / MARK.rpartition("/")[0]
     if own.known(MARK):
         for part in ("photos", "tensorboard"):

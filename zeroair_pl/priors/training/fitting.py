@@ -1,4 +1,4 @@
-"""Wires photographs, network and Lightning's Trainer together; measures, keeps and resumes."""
+"""Trains a prior with Lightning's Trainer: data, averaged weights, measurements, and resuming."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from zeroair_pl.priors.training.module import Optimisation, PriorTraining
 from zeroair_pl.priors.training.photos import Crops, Data, Photos, centre, gather, held_out
 from zeroair_pl.tensors.trainer import plain_interrupt, quiet_lightning
 
-# What the recipe itself decides.
+# Arguments of the Trainer that the training itself sets.
 OWN = ("callbacks", "logger", "max_epochs", "min_epochs", "max_steps", "gradient_clip_val", "enable_checkpointing")
 
 
 class PhotoData(LightningDataModule):
-    """The crops of an epoch, and the photographs to measure with.
+    """The crops of an epoch, and the held-out photographs.
 
     Args:
         data: the photographs.
-        optimization: decides the length of an epoch.
+        optimization: it decides the length of an epoch.
         folder: for the decoded photographs.
-        seed: of everything random.
+        seed: for all random numbers.
     """
 
     def __init__(self, data: Data, optimization: Optimisation, folder: Path, seed: int) -> None:
@@ -45,7 +45,7 @@ class PhotoData(LightningDataModule):
         self.data, self.optimization, self.folder, self.seed = data, optimization, folder, seed
 
     def prepare_data(self) -> None:
-        """Decodes them; Lightning lets one process a machine do this, while the others wait."""
+        """Decodes the photographs. Lightning calls this in one process per machine, while the others wait."""
         photos = gather(self.data, self.folder, _counting)
         for reason in photos.skipped:
             console.show(f"warning: skipped: {reason}")
@@ -53,7 +53,7 @@ class PhotoData(LightningDataModule):
 
     @property
     def photos(self) -> Photos:
-        """All of them, once they are decoded."""
+        """All decoded photographs."""
         return Photos(self.folder)
 
     def clean(self) -> list[Tensor]:
@@ -89,14 +89,14 @@ class Averaging(WeightAveraging):
 
 
 class Measuring(Callback):
-    """After each epoch, on one process: PSNR by noise level and samples for TensorBoard, and the prior's folder.
+    """Measures PSNR by noise level after each epoch, in one process; writes the prior's folder, and samples for
+    TensorBoard.
 
     Args:
         out: the prior's folder.
-        photos: to measure with.
-        averaging: whose weights are measured.
-        draw: makes images with a prior, as ``sampling.unconditional.draw`` does.
-        began: when the run did.
+        photos: the data, with the held-out photographs.
+        averaging: the callback with the averaged weights, which are measured.
+        draw: draws images from a prior, as ``sampling.unconditional.draw``.
     """
 
     def __init__(self, out: Path, photos: PhotoData, averaging: Averaging, draw: Callable[..., Tensor]) -> None:
@@ -139,13 +139,15 @@ def fit_prior(
     data: Data, network: dict[str, Any], optimization: Optimisation, out: Path, seed: int, options: dict[str, Any],
     draw: Callable[..., Tensor], resume: bool = True, start: str | None = None,
 ) -> None:  # fmt: skip
-    """Trains a prior into ``out``, from the last measurement of an earlier run where there is one. ``draw`` makes the
-    samples that TensorBoard shows, as ``sampling.unconditional.draw`` does; ``start`` names a prior to begin with.
+    """Trains a prior into the folder ``out``. It resumes an earlier run in the folder at its last measurement.
+
+    ``draw`` draws the samples for TensorBoard, as ``sampling.unconditional.draw``. ``start`` names a prior from whose
+    weights the training starts.
 
     Raises:
-        ConfigError: the data or an option is impossible, or ``start`` has another network.
-        DivergenceError: the loss stopped being finite.
-        KeyboardInterrupt: what was measured last is kept.
+        ConfigError: the data or an option is impossible, or the network of ``start`` differs.
+        DivergenceError: the loss is not finite.
+        KeyboardInterrupt: the user has stopped the training; the files of the last measurement remain.
     """
     place = out / "training"
     with torch.random.fork_rng(devices=[]):
@@ -191,10 +193,10 @@ def _begin_with(network: DenoisingUNet, start: str) -> None:
 
 
 def checked(options: dict[str, Any]) -> dict[str, Any]:
-    """Arguments for ``lightning.Trainer`` that it knows and that the recipe does not decide.
+    """The further arguments of ``lightning.Trainer``, after a check of their names.
 
     Raises:
-        ConfigError: one is neither.
+        ConfigError: there is no such argument, or the training itself sets it.
     """
     import inspect
 
@@ -210,7 +212,7 @@ def checked(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _samples(draw: Callable[..., Tensor], prior: Prior, device: torch.device) -> Tensor:
-    """Sixteen images that the prior imagines, as one picture (3, H, W) in [0, 1]."""
+    """Sixteen samples of the prior, as one picture (3, H, W) in [0, 1]."""
     from torchvision.utils import make_grid
 
     return make_grid(draw(prior, count=16, size=64, steps=25, device=device, show=False), nrow=4, padding=2)

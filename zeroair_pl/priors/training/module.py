@@ -1,4 +1,4 @@
-"""One step of training a prior, and how well it denoises at each noise level."""
+"""The training step of a prior, and the measurement of its denoising at each noise level."""
 
 from __future__ import annotations
 
@@ -26,19 +26,21 @@ BINS = 16
 @ranged("optimization")
 @dataclass
 class Optimisation:
-    """How the weights are found.
+    """The settings of the optimization.
 
     Args:
-        steps: optimizer steps in all.
+        steps: number of optimizer steps.
         lr: largest learning rate.
-        warmup: steps in which it rises to that.
-        decay: share of the steps, at the end, in which it falls to zero. Until then a training can be prolonged.
-        average: decay of the exponential moving average of the weights, which is what is measured and kept.
+        warmup: number of steps in which the learning rate rises from zero.
+        decay: share of the steps, at the end, in which the learning rate falls to zero. Before that, a training can be
+            extended.
+        average: decay of the exponential moving average of the weights; the averaged weights are measured and written.
         weight_decay: of AdamW.
         clip: largest norm of the gradient.
-        restoring: share of the crops with noise of the levels at which restoration works, 0.01 to 2 in units of
-            [-1, 1]; the others have any level. Smaller for a prior that is to draw whole pictures.
-        validate_every: steps between two measurements; each ends an epoch, and a training resumes at the last one.
+        restoring: share of the crops with the noise levels of restoration, 0.01 to 2 in units of [-1, 1]; the others
+            have any level. Choose a smaller share for a prior that draws whole pictures.
+        validate_every: number of steps between two measurements; each ends an epoch, and a training resumes at the last
+            one.
     """
 
     steps: Annotated[int, Range(1)] = 15000
@@ -67,7 +69,7 @@ class NetworkPrior(VPPrior):
 
 
 class Step(NamedTuple):
-    """A batch as the network sees it: noisy images, timesteps, noise levels and the v to predict."""
+    """The input and target of the network for a batch: noisy images, timesteps, noise levels and v."""
 
     x_t: Tensor
     t: Tensor
@@ -78,16 +80,16 @@ class Step(NamedTuple):
 class PriorTraining(LightningModule):
     """Learns v = sqrt(ᾱ)·ε − sqrt(1−ᾱ)·x_0 from x_t = sqrt(ᾱ)·x_0 + sqrt(1−ᾱ)·ε (Salimans & Ho, ICLR 2022).
 
-    The noise level sqrt((1−ᾱ)/ᾱ) is drawn evenly on a logarithmic scale, by default three quarters of the time between
-    0.01 and 2, where restoration works, else over the whole schedule. Drawn evenly in t, as is usual, a linear schedule
-    would spend 1 % of its steps on noise of up to 5/255. The loss of each level is divided by its own running mean, so
-    that a percent of improvement counts the same at every level (the optimum of the learned uncertainty of Kendall,
+    The noise level sqrt((1−ᾱ)/ᾱ) is drawn uniformly on a logarithmic scale: by default for three quarters of the crops
+    between 0.01 and 2, the levels of restoration, for the others over the whole schedule. Uniform timesteps, as usual,
+    would give only 1 % of the crops noise of up to 5/255. The loss of each level is divided by its running mean, so
+    that a relative improvement counts the same at every level (the optimum of the learned uncertainty of Kendall,
     Gal & Cipolla, CVPR 2018, per level as in Karras et al., CVPR 2024).
 
     Args:
-        network: what learns.
+        network: the network to train.
         alphas_cumprod: ᾱ of the schedule, (T,).
-        optimization: how.
+        optimization: the settings of the optimization.
         name: of the prior.
     """
 
@@ -132,9 +134,9 @@ class PriorTraining(LightningModule):
         return total
 
     def measure(self, prior: VPPrior, clean: list[Tensor]) -> dict[float, float]:
-        """Mean PSNR in dB by noise level on clean images (1, 3, H, W) in [-1, 1], each with noise of its own.
+        """Mean PSNR in dB by noise level on clean images (1, 3, H, W) in [-1, 1], each with different noise.
 
-        The squared errors stay in ``measured``, from which ``rmse`` is computed.
+        It keeps the squared errors in ``measured``, for ``psnr`` and ``rmse``.
         """
         self.measured = {level: [] for level in LEVELS}
         for i, image in enumerate(clean):
@@ -165,17 +167,17 @@ class PriorTraining(LightningModule):
         return [optimizer], [{"scheduler": scheduler, "interval": "step"}]
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
-        # Lightning refuses fused optimizers here for the sake of scaled float16, which the recipe does not offer.
+        # Lightning refuses to clip gradients with fused optimizers because of scaled float16, which is not used here.
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.optimization.clip)
 
     def on_train_start(self) -> None:
-        # A training that is prolonged goes on at the rate of its new schedule, not at the one it was stopped with.
+        # An extended training continues with the learning rate of its new schedule, not with the saved rate.
         for optimizer in self.trainer.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = self.optimization.lr * self.lr_factor(self.trainer.global_step)
 
     def lr_factor(self, step: int) -> float:
-        """Share of the largest learning rate: up in a line, level, down in a line to zero."""
+        """The learning rate divided by the largest: it rises linearly, is constant, and falls linearly to zero."""
         o = self.optimization
         up = (step + 1) / max(1, o.warmup)
         down = (o.steps - step) / max(1.0, o.decay * o.steps)

@@ -29,22 +29,22 @@ Array = NDArray[np.uint8]
 @ranged("data")
 @dataclass
 class Data:
-    """What a prior learns from.
+    """The photographs that a prior is trained on.
 
     Args:
         photos: files, folders, globs, or .txt/.csv lists of clean photographs.
-        crop: side of the training crops in pixels; a multiple of what the network halves.
-        batch: crops a step, on each device.
-        short_side: photographs larger than this are shrunk to it, in pixels; it bounds the disk space that they take.
-        smallest_scale: crops are taken at random scales from this to 1. A shrunken photo is sharper than it was, and
-            has lost the traces of its compression.
-        full_scale: share of the crops that is taken at scale 1.
-        turned: lay half of the crops on their side. Off for a prior of whole scenes, where up and down matter.
-        held_out: photographs that are not trained on, but measured with.
-        workers: processes that prepare crops; 0 does it in between the steps, which is enough for a CPU.
-        late_crop: side of the crops in the second half of the steps, in fewer of them at a time, so that a step sees as
-            many pixels: what is learned quickly on small crops then learns to use what lies further away (progressive
-            learning, Zamir et al., CVPR 2022). The same side throughout if it is not given.
+        crop: side of the training crops in pixels; a multiple of the network's input multiple.
+        batch: number of crops in a step, on each device.
+        short_side: photographs whose short side is longer than this are shrunk to it, in pixels; it limits disk space.
+        smallest_scale: crops are taken at random scales from this to 1. A shrunk photo is sharper, and shows no traces
+            of compression.
+        full_scale: share of the crops at scale 1.
+        turned: swap rows and columns of half of the crops. Use false for a prior of whole scenes, where up and down matter.
+        held_out: number of photographs that are only used for measurements.
+        workers: number of processes that prepare crops; 0 prepares them between the steps, which is enough for a CPU.
+        late_crop: side of the crops in the second half of the steps, with a smaller batch of about as many pixels. The
+            network first learns fast on small crops, then learns to use distant pixels (progressive learning, Zamir et
+            al., CVPR 2022). By default the side stays the same.
     """
 
     photos: list[str] | str
@@ -59,7 +59,7 @@ class Data:
     late_crop: Annotated[int | None, Range(1)] = None
 
     def at(self, share: float) -> Data:
-        """The same for a training that has done this share of its steps."""
+        """The settings after this share of the training's steps."""
         if self.late_crop is None or share < 0.5:
             return self
         return replace(self, crop=self.late_crop, batch=max(1, self.batch * self.crop**2 // self.late_crop**2))
@@ -71,10 +71,10 @@ class Data:
 
 
 class Photos:
-    """Photographs as uint8 RGB arrays in one memory-mapped file, so that any number of them takes little memory.
+    """Photographs as uint8 RGB arrays in one memory-mapped file, so that any number of them needs little memory.
 
     Args:
-        folder: where ``gather`` has put them.
+        folder: the folder that ``gather`` has written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -95,12 +95,12 @@ class Photos:
 
     @property
     def megapixels(self) -> float:
-        """Of all photographs together, as they are kept."""
+        """Megapixels of all photographs together, after shrinking."""
         return self._starts[-1] / 3e6
 
 
 def gather(data: Data, folder: Path, progress: Callable[[int, int], None] = lambda done, total: None) -> Photos:
-    """Decodes all photographs of ``data`` into ``folder``, or takes what an earlier run has put there.
+    """Decodes all photographs of ``data`` into ``folder``, or opens those that an earlier run has decoded.
 
     Files that cannot be read, or are smaller than a crop, are skipped and listed in ``skipped``.
 
@@ -112,7 +112,7 @@ def gather(data: Data, folder: Path, progress: Callable[[int, int], None] = lamb
     if (folder / "photos.json").is_file() and (found := Photos(folder)).key == key:
         return found
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "photos.json").unlink(missing_ok=True)  # written last: it says that the other file is whole
+    (folder / "photos.json").unlink(missing_ok=True)  # it is written last, and shows that the other file is complete
     names, shapes, skipped = [], [], []
     with (folder / "photos.bin").open("wb") as file:
         for k, source in enumerate(sources):
@@ -157,20 +157,20 @@ def _shrunken(source: Source, data: Data) -> Array:
 
 
 class Crops(Dataset[tuple[Tensor, Tensor, Tensor]]):
-    """Random crops, and the random numbers that a training step needs with them.
+    """Random crops, with the random numbers that a training step needs for them.
 
-    The k-th item of an epoch depends on the seed, the epoch and k alone: not on the number of workers or devices, and
-    an interrupted training goes on with exactly the crops that it would have seen.
+    The k-th item of an epoch only depends on the seed, the epoch and k, not on the number of workers or devices. So a
+    resumed training continues with the same crops as one without an interruption.
 
     Args:
-        photos: all of them.
+        photos: all photographs.
         chosen: the indices of those to crop.
-        data: scales and sizes.
-        count: crops an epoch.
-        seed: of everything random.
+        data: scales and sizes of the crops.
+        count: number of crops in an epoch.
+        seed: for all random numbers.
 
     Attributes:
-        epoch: set by the training before each epoch.
+        epoch: number of the epoch; the training sets it.
     """
 
     def __init__(self, photos: Photos, chosen: list[int], data: Data, count: int, seed: int) -> None:
@@ -194,13 +194,13 @@ class Crops(Dataset[tuple[Tensor, Tensor, Tensor]]):
         side, scale = self.data.crop, 1.0
         if rng.random() >= self.data.full_scale:
             scale = rng.uniform(self.data.smallest_scale, 1)
-        taken = min(side / scale, height, width)  # side of the region in the photo; fractional
+        taken = min(side / scale, height, width)  # side of the region in the photo; may be fractional
         if scale == 1:
             top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
             crop = photo[top : top + side, left : left + side]
         else:
             top, left = rng.uniform(0, height - taken), rng.uniform(0, width - taken)
-            # Only the neighborhood is handed to Pillow, which would copy the whole photo.
+            # Pillow gets only this part, since it would copy the whole photo.
             y0, x0 = max(0, int(top) - 8), max(0, int(left) - 8)
             y1, x1 = (int(start + taken) + 9 for start in (top, left))
             box = (left - x0, top - y0, left - x0 + taken, top - y0 + taken)
@@ -215,13 +215,13 @@ class Crops(Dataset[tuple[Tensor, Tensor, Tensor]]):
 
 
 def held_out(photos: Photos, count: int) -> tuple[list[int], list[int]]:
-    """Indices to train on and to measure with, the latter spread evenly over the list."""
+    """Indices of the photographs to train on, and of ``count`` held-out ones, spread evenly over the list."""
     chosen = {round((k + 0.5) * len(photos) / count - 0.5) for k in range(count)}
     return [i for i in range(len(photos)) if i not in chosen], sorted(chosen)
 
 
 def centre(photo: Array, side: int = 256) -> Tensor:
-    """The middle of a photograph, (3, h, w) in [-1, 1], at most ``side`` pixels wide and high and multiples of 16."""
+    """The middle of a photograph, (3, h, w) in [-1, 1]; h and w are multiples of 16 and at most ``side``."""
     height, width = (max(16, min(n, side) // 16 * 16) for n in photo.shape[:2])
     top, left = (photo.shape[0] - height) // 2, (photo.shape[1] - width) // 2
     pixels = np.ascontiguousarray(photo[top : top + height, left : left + width].transpose(2, 0, 1))
