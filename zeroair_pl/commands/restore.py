@@ -114,7 +114,7 @@ def restore(
             it is black, the photo stays as it is and has no influence on the fit.
         kernel: a blur kernel (.npy, or a gray picture), or a folder of kernels by the photos' names.
         quiet: print errors only.
-        json: print one JSON object for each photo on standard output, as soon as it is final, and last a summary.
+        json: print one JSON object for each photo on standard output, as soon as it is final; then a summary.
         verbose: print the settings of each photo's fit, and the seconds of its steps.
         explain: print for each photo the evidence for and against each kind that 'auto' knows.
         dry_run: print what would be done with each photo, and why; write nothing.
