@@ -1,4 +1,4 @@
-"""Nobody says what happened to the photo: the family that the photo shows most of, and as much of it as it shows."""
+"""Automatic choice of the degradation: the family that the photo shows most, applied as strongly as it shows it."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from zeroair_pl.degradations.recognition import look_for
 from zeroair_pl.degradations.underwater import Underwater
 
 FAMILIES: tuple[type[Degradation], ...] = (LowLight, Haze, Underwater)
-LEAST = 0.03  # a severity up to it is none
-# Learned noise level, up to which it is left alone: two steps of 8 bits are 1.6 % of a mid gray, about where an eye
-# begins to see grain of single pixels on a screen. Clean photos are found to have 1.2 to 1.8 steps, since faint texture
-# counts too; the least of the photos with camera noise that were looked at has 3.8.
+LEAST = 0.03  # a severity up to this counts as 0
+# Learned noise level up to which noise is not removed. Two steps of 8 bits are 1.6 % of a mid gray; about there, an eye
+# begins to see grain of single pixels on a screen. For clean photos, the learned level is 1.2 to 1.8 steps, since faint
+# texture counts too. The lowest level of the photos with camera noise that were measured is 3.8 steps.
 UNSEEN = 2 / 255
-RIVAL = 0.7  # of the largest severity: up to it, the second largest takes nothing away
+RIVAL = 0.7  # share of the largest severity; a second largest below it does not reduce the correction
 
 
 class Auto(Degradation):
     """Haze, low light, water, or nothing but noise: y = φ(x) + n with that family's φ, to the degree that it shows.
 
-    Each family says how much of it the photo shows (``severity``). The one that shows most is corrected, by that share;
-    where it is 0, so is the correction, and what remains is ``Noise``. Where two show about as much as each other,
-    neither is trusted. Thus nothing flips: a photo that is a little different is restored a little differently.
-    Mixtures are not looked for.
+    Each family measures how strongly the photo shows it (``severity``). ``Auto`` takes the family with the largest
+    severity, and corrects the photo by this share (``amount``). If the share is 0, ``Noise`` remains. If two families
+    have nearly the same severity, the share decreases, to 0 if they are equal. So a small change of the photo changes
+    the result only a little. ``Auto`` does not look for mixtures of families.
     """
 
-    pointwise = True  # as all that it may choose
+    pointwise = True  # all families that it chooses from are
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Auto(Degradation):
             self.reason = f"{share:.0%} of {look_for(best.__name__, small).why}"
         self.chosen.initialize(y, side, denoise)
         self.amount.copy_(self.chosen.amount)
-        self.noise = self.chosen.noise  # one model, known by both names
+        self.noise = self.chosen.noise  # the same module under both names
         self._blend_noise(y, denoise)
 
     def measure_noise(self, y: Tensor, denoise: Denoise) -> None:
@@ -58,7 +58,7 @@ class Auto(Degradation):
         self._blend_noise(y, denoise)
 
     def _blend_noise(self, y: Tensor, denoise: Denoise) -> None:
-        """The noise in part as ``Noise`` sees it: a slight correction leaves the contrast that it goes by."""
+        """Mixes in the noise model of ``Noise``: it is valid for a slight correction, which keeps the contrast."""
         share, own = float(self.amount), self.noise.log_sigma.detach().clone()
         if isinstance(self.chosen, Noise) or share == 1:
             return
@@ -72,7 +72,7 @@ class Auto(Degradation):
 
     @property
     def untouched(self) -> bool:
-        """Nothing was found, and the noise that was learned is too faint to be seen."""
+        """Whether no family was found, and the learned noise is too faint to see."""
         return isinstance(self.chosen, Noise) and float(self.noise_level().detach()) <= UNSEEN
 
     def forward(self, x: Tensor) -> Tensor:
@@ -99,7 +99,10 @@ class Auto(Degradation):
 
 
 def trusted(severities: list[float]) -> float:
-    """The share to correct, 0 to 1, of the largest of several severities: all of it where no other comes near."""
+    """The share to correct, 0 to 1, from the severities of all families.
+
+    It is the largest severity if no other is close to it, and falls to 0 if the two largest are equal.
+    """
     *_, second, most = sorted([0.0, *severities])
     if most <= LEAST:
         return 0.0

@@ -21,11 +21,13 @@ from zeroair_pl.ranges import Ranged
 
 
 class Observation(NamedTuple):
-    """A photo seen through φ⁻¹: a clean image with known white noise on it, (B, 3, H, W) each in units of [0, 1].
+    """A photo after φ⁻¹: an image without the degradation, with white noise of known strength.
+
+    Both are (B, 3, H, W), in units of [0, 1].
 
     Attributes:
         image: φ⁻¹(y).
-        sigma: the standard deviation of the noise on it, σ/|∂φ/∂x|; infinite where the photo says nothing.
+        sigma: standard deviation of the noise on ``image``, σ/|∂φ/∂x|; infinite where y has no information on x.
     """
 
     image: Tensor
@@ -33,13 +35,12 @@ class Observation(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """What a learning step may know beside x0 and y.
+    """The state of the sampler at a learning step, see ``Degradation.learn``.
 
     Attributes:
         sigma: standard deviation of the noise in x_t, in units of [0, 1].
         error: root-mean-square error of x0, in the same unit.
-        progress: share of the levels that have passed, 0 at the first and 1 at the last. x0 shows little but large
-            shapes in the first third.
+        progress: from 0 at the first noise level to 1 at the last. In the first third, x0 shows only large shapes.
     """
 
     sigma: float
@@ -48,31 +49,39 @@ class Moment(NamedTuple):
 
 
 Denoise = Callable[[Tensor, float], Tensor]
-"""``denoise(x, sigma)``: E[x | x + n] by the prior, (N, 3, H, W); each image is one pass of the prior."""
+"""``denoise(x, sigma)``: the prior's estimate of clean images from noisy ones, both (N, 3, H, W) in [0, 1].
+
+``sigma`` is the standard deviation of the noise. Each image takes one pass of the prior.
+"""
 
 Side = Mapping[str, Any]
-"""What comes with a photo, by name: ``missing`` (1, 1, H, W), 1 where y says nothing; ``kernel`` (h, w); or others."""
+"""Side information of a photo, by name.
+
+``missing``: a mask (1, 1, H, W), 1 where a pixel is missing. ``kernel``: a blur kernel (h, w). ``jpeg``: the
+``photos.jpeg.JpegFile`` of the photo's own file. A plugin may use other names.
+"""
 
 
 class Degradation(Ranged, nn.Module):
-    """What happened to one photo. A new family is one file with one subclass of this.
+    """The model of what happened to one photo. A new family is one file with one subclass.
 
     A subclass implements ``forward`` and, where it can look at the photo first, ``initialize``. Parameters whose shape
     depends on the photo are created in ``initialize``, which runs once, before any optimizer exists. All images are
     (1, 3, H, W) in [0, 1]; ``forward`` must be differentiable in x and in the parameters.
 
     Attributes:
-        pointwise: every output value depends on the input value of the same pixel and channel alone, so that the
-            Jacobian of φ is diagonal and data consistency has a closed form. A contract test holds it to that.
-        batched: photos of one size may be computed at once, on devices where that saves time; not where the size of x
-            depends on more than the size of y.
-        unsure: above 0 for a family whose own step knows no noise: the root-mean-square error, in units of [0, 1], of
-            what it makes of a photo. In a chain the noise is then that of the link before, and at least of this level.
-        factor: how many times as wide and as high as y the clean image is, without its border.
+        pointwise: every output value depends only on the input value of the same pixel and channel. The Jacobian of φ
+            is then diagonal, and data consistency has a closed form. A contract test checks this.
+        batched: several photos of one size may be computed at once, on devices where that saves time. ``False`` if the
+            size of x depends on more than the size of y.
+        unsure: 0 for most families. Above 0 for a family whose proximal step ignores the noise level: the
+            root-mean-square error of its restored photo, in units of [0, 1]. A ``Chain`` then takes its noise model
+            from another link, and starts the noise level at this value or above.
+        factor: width and height of the clean image, without its border, divided by those of y.
         noise: the model of n.
-        reason: why it was taken, in words; ``Auto`` says so, others are asked for by name.
-        amount: a scalar, the share of the family's correction in its start and in what is learned: 1, or what ``Auto``
-            has set before ``initialize``. Near 0, φ is nearly the identity.
+        reason: why ``Auto`` chose this family, in words; empty for a family that was named by the user.
+        amount: a scalar from 0 to 1, the share of the correction that is applied, at the start and in learning. It is
+            1 unless ``Auto`` sets it before ``initialize``. Near 0, φ is nearly the identity.
     """
 
     pointwise: bool = False
@@ -89,72 +98,80 @@ class Degradation(Ranged, nn.Module):
 
     @property
     def scales(self) -> bool:
-        """Whether a large photo's φ may be learned at a smaller size and carried up; here for a pointwise φ."""
+        """Whether φ of a large photo may be learned on a smaller copy and then enlarged; by default if pointwise."""
         return self.pointwise
 
     @property
     def reach(self) -> tuple[int, int]:
-        """Rows and columns that x has beyond y on each side, in pixels of y."""
+        """(rows, columns): how far x extends beyond y on each side, in pixels of y; by default 0."""
         return 0, 0
 
     def shape(self, y: Tensor) -> tuple[int, int]:
-        """(H, W) of the clean image x, for a photo ``y`` (1, 3, h, w); here that of y."""
+        """(H, W) of the clean image x for a photo ``y`` (1, 3, h, w); by default the size of y."""
         return y.shape[-2], y.shape[-1]
 
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
-        """Sets the parameters from the degraded photo; here: the noise level alone.
+        """Creates and sets the parameters from the degraded photo; by default only the noise level.
 
         Args:
-            y: the photo, (1, 3, H, W).
-            side: what came with it.
-            denoise: the prior, for a first look; each image that it is shown costs a pass.
+            y: the photo, (1, 3, H, W) in [0, 1].
+            side: its side information, see ``Side``.
+            denoise: the prior; each image takes one pass, which is counted in ``nfe``.
         """
         self.measure_noise(y, denoise)
 
     def measure_noise(self, y: Tensor, denoise: Denoise) -> None:
-        """Sets the start of the noise level; again for the full size of a photo that was learned at a smaller one."""
+        """Estimates the noise level of ``y`` (1, 3, H, W) and makes it the start of σ.
+
+        ``initialize`` calls this. It is called again at full size for a photo whose φ was learned on a smaller copy.
+        """
         self.noise.start(estimate_noise_level(y), rounding(y))
 
     def forward(self, x: Tensor) -> Tensor:
-        """φ(x): the noise-free degraded image of the clean image ``x``, which has the size ``shape(y)``."""
+        """φ(x): the degraded image without noise, (1, 3, h, w), of a clean image ``x`` of the size ``shape(y)``."""
         raise NotImplementedError
 
     def invert(self, y: Tensor) -> Tensor:
-        """φ⁻¹(y) under the present parameters, not clamped above, for one or several images (N, 3, H, W) in the place
-        of the photo.
+        """φ⁻¹(y) with the current parameters, for one or several degraded images (N, 3, H, W); not clamped above.
 
-        Exact for a pointwise family (a contract test holds it to that), a first guess for any other; here y itself.
+        It must be exact for a pointwise family, which a contract test checks, and is a first guess for any other
+        family. By default y itself.
         """
         return y
 
     def observe(self, y: Tensor) -> Observation | None:
-        """The photo without its degradation, but with its noise, for sampling from the photo itself; or ``None``.
+        """The photo without its degradation but with its noise, for ``NoiseMatchedSampler``; ``None`` if there is none.
 
-        Here for a pointwise φ: the image φ⁻¹(y), and as its noise half of φ⁻¹(y + σ) − φ⁻¹(y − σ), infinite where y
-        says nothing. A secant over ±σ is finite where a tone curve has no slope.
+        By default, for a pointwise φ: the image φ⁻¹(y), clamped to [−0.5, 1.5], with noise of the standard deviation
+        (φ⁻¹(y + σ) − φ⁻¹(y − σ))/2, at least 1e-4, and infinite where σ is. This secant stays finite where the slope of
+        φ is 0.
         """
         if not self.pointwise:
             return None
         sigma = self.noise.variance(y, y).sqrt()
         known = sigma.isfinite()
         step = sigma.where(known, 0.1)
-        if y.numel() > LARGE:  # one after the other, in less memory
+        if y.numel() > LARGE:  # one image after the other needs less memory
             noise = (self.invert(y + step) - self.invert(y - step)) / 2
             image = self.invert(y)
-        else:  # at once: what belongs to φ, a map perhaps, is computed once
+        else:  # all at once: the maps of φ are computed only once
             image, above, below = self.invert(torch.cat([y, y + step, y - step])).split(len(y))
             noise = (above - below) / 2
         return Observation(image.clamp(-0.5, 1.5), noise.clamp(min=1e-4).where(known, torch.inf))
 
     def proximal(self, x0: Tensor, y: Tensor, error: Tensor) -> Tensor:
-        """argmin_x ‖x − x0‖²/(2e²) + ‖y − φ(x)‖²/(2σ²): the most probable image between x0 and the photo.
+        """argmin_x ‖x − x0‖²/(2e²) + ‖y − φ(x)‖²/(2σ²): the most probable clean image given x0 and the photo.
 
-        Here by Gauss–Newton steps, with conjugate gradients where φ is not pointwise. A family with a closed form
-        (blur in the Fourier domain, block means) overrides it.
+        By default Gauss–Newton steps, with conjugate gradients if φ is not pointwise. A family with a closed form (blur
+        in the Fourier domain, means of blocks) overrides this method.
 
         Args:
-            x0: the clean estimate, with the size ``shape(y)``.
-            error: (1,), e, its root-mean-square error in units of [0, 1].
+            x0: the clean estimate, (1, 3, H, W), of the size ``shape(y)``.
+            y: the photo, (1, 3, h, w).
+            error: e, (1,), the root-mean-square error of x0 in units of [0, 1].
+
+        Returns:
+            An image of the shape of ``x0``.
         """
         e2 = error.square().view(1, 1, 1, 1)
         variance = self.noise.variance(y, self(x0))
@@ -162,78 +179,84 @@ class Degradation(Ranged, nn.Module):
         return solve(self, x0, y, e2, variance)
 
     def first_estimate(self, y: Tensor) -> Tensor:
-        """A first clean image in [0, 1], of the size ``shape(y)``, where sampling may start."""
+        """A first clean image in [0, 1], of the size ``shape(y)``, from which sampling may start."""
         return self.invert(y).clamp(0, 1)
 
     def cleared(self, y: Tensor, denoise: Denoise) -> Tensor:
-        """The image that this made y of, as far as it can be told, for the earlier links of a chain to look at."""
+        """An estimate of the input image of which φ made ``y``. In a ``Chain``, the earlier links start from it."""
         return self.first_estimate(y)
 
     def passed(self, x: Tensor, error: Tensor) -> Tensor:
-        """The root-mean-square error of φ(x) where x has ``error``, (1,): for the links of a chain.
+        """The root-mean-square error of φ(x), (1,), if x has the root-mean-square ``error``, (1,); ``Chain`` uses it.
 
-        Here the mean slope times the error for a pointwise φ, and the error itself for any other.
+        By default the error times the root-mean-square slope of a pointwise φ, and the error itself for any other φ.
         """
         return error * pointwise_slope(self, x) if self.pointwise else error
 
     def levels(self) -> tuple[float, float] | None:
-        """First and last noise level of annealed sampling for this photo; ``None``, as here, for those of the settings.
+        """First and last noise level of ``AnnealedSampler`` for this photo, in units of [0, 1].
 
-        The first is about the error of ``first_estimate``: above it there is nothing to gain.
+        The first should be about the error of ``first_estimate``; a higher one gains nothing. With ``None``, the
+        default, the sampler uses ``sampling.sigma_max`` and ``sampling.sigma_min``.
         """
         return None
 
     def result(self, x0: Tensor, z: Tensor) -> Tensor:
-        """What is written, from the last clean estimate x0, or the last proximal image z; here x0, in the photo's size
-        or the size that was asked for, where ``shape`` is larger for the sake of the border."""
+        """The restored photo, made from the last clean estimate x0 or the last proximal image z; by default x0.
+
+        A family whose ``shape`` includes a border beyond the photo removes that border here.
+        """
         return x0
 
     def penalty(self) -> Tensor:
-        """A scalar energy on the parameters, in nats per element; here it holds the noise level near its start."""
+        """A scalar penalty on the parameters, in nats per value of y; by default it holds σ near its start."""
         return self.noise.penalty()
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
-        """The parameters that Adam learns, in groups with learning rates of their own, as ``torch.optim`` takes them.
+        """The parameters that Adam learns, in groups with one learning rate each, in the form of ``torch.optim``.
 
-        Adam moves a parameter by its group's ``lr`` a step at most: in a fit of 16 levels of one step, by 16·lr in all
-        (0.08 with the default of 0.005). A parameter that must go further needs a larger rate, or a start that is
-        nearer, or a ``learn`` of its own. Here: all at ``lr``.
+        In one step, Adam moves a parameter by about its group's ``lr`` at most. A fit of 16 levels with one step each
+        moves it by at most 16·lr, 0.08 with the default of 0.005. A parameter that must move further needs a larger
+        rate, a better start, or its own ``learn``. By default all parameters have ``lr``.
 
         Args:
-            lr: ``modelling.lr``, made for the logarithm of the noise level.
+            lr: ``modelling.lr``, a rate that suits the logarithm of the noise level.
         """
         return [{"params": list(self.parameters()), "lr": lr}]
 
     def learn(self, x0: Tensor, y: Tensor, moment: Moment) -> None:
-        """A learning step of the family's own at this level, before Adam's: a closed form, a search; here nothing.
+        """The family's own learning step at this noise level, such as a closed form or a search; by default none.
+
+        It runs before the steps of Adam, without gradients.
 
         Args:
-            x0: the clean estimate, a constant, with the size ``shape(y)``.
-            y: the photo.
-            moment: how noisy x_t is, how wrong x0, and how far the fit.
+            x0: the clean estimate, (1, 3, H, W), of the size ``shape(y)``.
+            y: the photo, (1, 3, h, w).
+            moment: the noise in x_t, the error of x0, and the progress of the fit.
         """
 
     @classmethod
     def severity(cls, y: Tensor) -> float:
-        """How much of this the photo ``y`` (1, 3, H, W) shows: 0 is nothing, 1 all that the family's start corrects.
+        """How strongly the photo ``y`` (1, 3, H, W) shows this degradation.
 
-        Continuous in y; above 1 it is only surer. ``Auto`` asks every family that it may choose, and has the one that
-        it takes correct that share (``amount``). 0, as here, takes no part.
+        0 means not at all, 1 means as strongly as the family's start can correct; a value above 1 only states more
+        certainty. The value must be continuous in y. ``Auto`` compares the families that it knows, chooses one, and
+        sets its ``amount`` from this value. By default 0: ``Auto`` does not choose the family.
         """
         return 0.0
 
     @property
     def kind(self) -> str:
-        """What the table of results says happened to the photo: the name of the family."""
+        """The name of the degradation in the table of results; by default the name of the class."""
         return type(self).__name__
 
     @property
     def untouched(self) -> bool:
-        """Whether the photo is to stay as it is, after the fit; here not, since this was asked for by name."""
+        """Whether the photo stays unchanged after the fit; by default not, since the user named the family."""
         return False
 
     def diagnostics(self) -> dict[str, Tensor]:
-        """What a person would look at, by name: (1, C, H, W) images in [0, 1], or (1, C, 1, 1) numbers."""
+        """What was learned, by name, for people: images (1, C, H, W) in [0, 1], or numbers (1, C, 1, 1)."""
         return {}
 
     def noise_level(self) -> Tensor:
@@ -241,25 +264,26 @@ class Degradation(Ranged, nn.Module):
         return self.noise.level()
 
     def noise_variance(self, y: Tensor, y_hat: Tensor) -> Tensor:
-        """σ² of each value of y, see ``NoiseModel.variance``."""
+        """σ² of each value of y (1, 3, H, W), infinite where y has no information; see ``NoiseModel.variance``."""
         return self.noise.variance(y, y_hat)
 
 
-LARGE = 2**23  # values of a photo that is not held several times over
-SLOW = 0.1  # maps move this much slower than the noise level at one learning rate: their starts are better known
+LARGE = 2**23  # values; of a photo with more, ``observe`` holds fewer copies in memory
+SLOW = 0.1  # learning rate of maps relative to that of the noise level: their starts are better known
 
 
 def noise_first(phi: Degradation, lr: float, slower: float = SLOW) -> list[dict[str, Any]]:
-    """Parameter groups of a family with a good start: the noise at ``lr``, all others ``slower`` by that factor."""
+    """Parameter groups of a family with a good start: the noise at ``lr``, all other parameters at ``slower``·lr."""
     noise = {id(p) for p in phi.noise.parameters()}
     others = [p for p in phi.parameters() if id(p) not in noise]
     return [{"params": list(phi.noise.parameters()), "lr": lr}, {"params": others, "lr": slower * lr}]
 
 
 def smooth_grid(y: Tensor, cells: int = 8) -> nn.Parameter:
-    """A zero (1, 1, h, w) parameter with ``cells`` values on the long side: a smooth correction to a log-map of ``y``.
+    """A smooth correction to the logarithm of a map of ``y`` (1, 3, H, W): a parameter (1, 1, h, w) of zeros.
 
-    The number of cells does not depend on the image size, so a setting means the same on a thumbnail and on a photo.
+    It has ``cells`` values along the long side. The number of cells does not depend on the size of the photo, so a
+    setting has the same effect on a thumbnail and on a photo.
     """
     height, width = y.shape[-2:]
     h, w = (max(2, round(cells * side / max(height, width))) for side in (height, width))
@@ -267,16 +291,16 @@ def smooth_grid(y: Tensor, cells: int = 8) -> nn.Parameter:
 
 
 def correct(log_map: Tensor, grid: Tensor) -> Tensor:
-    """exp(log_map + grid), the grid upsampled smoothly (bicubic), so that a correction never draws an edge."""
+    """exp(log_map + grid), with the grid upsampled smoothly (bicubic), so that a correction cannot draw an edge."""
     size = (log_map.shape[-2], log_map.shape[-1])
     return (log_map + upsample(grid, size)).exp()
 
 
 def upsample(grid: Tensor, size: tuple[int, int]) -> Tensor:
-    """A smooth (bicubic) map of ``size`` from a grid (…, h, w), whose corners are those of the map.
+    """A smooth (bicubic) map (…, *size) from a grid (…, h, w) with the same corners.
 
-    As a product with one matrix for the rows and one for the columns, R·grid·Cᵀ: an interpolation is linear, and this
-    takes a tenth of the time of ``interpolate``, there and back.
+    The interpolation is linear, so it is a product with a matrix for the rows and one for the columns, R·grid·Cᵀ.
+    Forward and backward, this takes a tenth of the time of ``torch.nn.functional.interpolate``.
     """
     rows, columns = (_bicubic(n, length, grid.device) for n, length in zip(grid.shape[-2:], size, strict=True))
     return rows.to(grid) @ grid @ columns.to(grid).T
@@ -284,13 +308,16 @@ def upsample(grid: Tensor, size: tuple[int, int]) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _bicubic(cells: int, length: int, device: torch.device) -> Tensor:
-    """(length, cells): what each of ``cells`` values in a row adds to each of ``length``."""
+    """The matrix (length, cells) that interpolates ``cells`` values to ``length`` values."""
     unit = torch.eye(cells, device=device)[None, None]
     return torch.nn.functional.interpolate(unit, size=(length, cells), mode="bicubic", align_corners=True)[0, 0]
 
 
 def thumbnail(y: Tensor, pixels: int = 256 * 256) -> Tensor:
-    """``y`` (1, 3, H, W) in [0, 1], shrunk if it has more than ``pixels``: statistics mean the same at any size."""
+    """``y`` (1, 3, H, W), clamped to [0, 1] and shrunk to about ``pixels`` pixels if it has more.
+
+    Statistics of a thumbnail do not depend on the size of the photo.
+    """
     height, width = y.shape[-2:]
     scale = (pixels / (height * width)) ** 0.5
     if scale >= 1:
@@ -300,17 +327,27 @@ def thumbnail(y: Tensor, pixels: int = 256 * 256) -> Tensor:
 
 
 def quantiles(y: Tensor, q: float) -> Tensor:
-    """The quantile of each channel of (1, C, H, W) or (1, H, W), as (C,) or (1,); of a regular sample of large ones."""
+    """The quantile ``q`` of each channel of (1, C, H, W) or (1, H, W), as (C,) or (1,).
+
+    Of a large image it takes a regular sample of the values.
+    """
     values = y.flatten(-2)
-    # torch.quantile takes at most 16 million values, and a regular sample of a photo is as good
+    # torch.quantile accepts at most 16 million values, and a regular sample is accurate enough.
     return values[..., :: max(1, values.shape[-1] // 200_000)].quantile(q, dim=-1).flatten()
 
 
 def refine(rough: Tensor, y: Tensor, radius: int, eps: float, samples: int = 24) -> Tensor:
-    """Guided filter of a (1, 1, H, W) map along the edges of y's brightness (He, Sun & Tang, ECCV 2010).
+    """Smooths a map (1, 1, H, W) except at edges in the brightness of ``y``.
 
-    For large radii its linear coefficients, which are smooth, are computed on a subsampled grid (fast guided filter, He
-    & Sun, 2015): the cost does not grow with the radius. A window has at least ``samples`` of them along a side.
+    This is a guided filter (He, Sun & Tang, ECCV 2010). For a large radius, its linear coefficients, which are smooth,
+    are computed on a subsampled grid (fast guided filter, He & Sun, 2015): the time does not grow with the radius.
+
+    Args:
+        rough: the map.
+        y: the photo, (1, 3, H, W).
+        radius: of the window, in pixels.
+        eps: variance of the brightness in a window, below which the window counts as flat.
+        samples: least number of samples along a side of the window.
     """
     from kornia.filters import guided_blur
 

@@ -1,4 +1,4 @@
-"""The arithmetic of JPEG: luma and chroma, 8×8 blocks and their DCT, and means between two limits."""
+"""The arithmetic of JPEG: luma and chroma, 8×8 blocks and their DCT, and truncated means."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TO_RGB = torch.linalg.inv(TO_YCC.double()).float()
 
 
 def to_ycc(x: Tensor) -> Tensor:
-    """RGB (B, 3, H, W) as luma and two chromas around 0."""
+    """RGB (B, 3, H, W) to luma and two chroma channels, which are around 0; as JFIF."""
     return torch.einsum("ij,bjhw->bihw", TO_YCC.to(x), x)
 
 
@@ -47,24 +47,24 @@ def _matrix() -> Tensor:
 
 
 def smooth_inverse(x: Tensor) -> Tensor:
-    """(…, n) values of which each is .75 times an original, and .125 times either neighbor: the originals.
+    """Inverts x_k = 0.75 s_k + 0.125 (s_{k−1} + s_{k+1}) along the last axis, (…, n) → (…, n).
 
-    That is what a decoder's triangle filter, which doubles the number of samples, leaves of them in means of pairs. The
-    system is tridiagonal, and solved by a short filter: its inverse falls off by a factor of 6 from value to value.
+    A decoder with a triangle filter doubles the number of samples s. The means of the resulting pairs are these x. The
+    system is tridiagonal. A short filter solves it, since its inverse decreases by a factor of 6 from value to value.
     """
     ratio = 8**0.5 - 3  # root of r² + 6r + 1
     reach = min(12, x.shape[-1])
     taps = torch.tensor([ratio ** abs(k) for k in range(-reach, reach + 1)], dtype=x.dtype, device=x.device)
     flat = x.reshape(-1, 1, x.shape[-1])
-    # At the ends the neighbor beyond is the end itself: a mirror that repeats it.
+    # The neighbor beyond an end has the value of the end, so the mirror repeats it.
     mirrored = torch.cat([flat[..., :reach].flip(-1), flat, flat[..., -reach:].flip(-1)], dim=-1)
     return torch.nn.functional.conv1d(mirrored, (taps / taps.sum()).view(1, 1, -1)).reshape(x.shape)
 
 
 def truncated_mean(d: Tensor, low: Tensor, high: Tensor, e: Tensor) -> Tensor:
-    """Mean of N(d, e²) cut to [low, high]; far from the interval, its nearest end. All broadcast."""
+    """Mean of N(d, e²) truncated to [low, high]; the nearest end if d is far from the interval. Arguments broadcast."""
     a, b = ((low - d) / e).double(), ((high - d) / e).double()
-    flip = (a + b) > 0  # by symmetry the lower tail is looked at, where the distribution function has no cancellation
+    flip = (a + b) > 0  # by symmetry, use the lower tail, where differences of ndtr do not cancel
     a, b = torch.where(flip, -b, a), torch.where(flip, -a, b)
     mass = torch.special.ndtr(b) - torch.special.ndtr(a)
     mean = (torch.exp(-a * a / 2) - torch.exp(-b * b / 2)) / math.sqrt(2 * math.pi) / mass.clamp_min(1e-30)

@@ -1,4 +1,4 @@
-"""Blur: defocus, motion, soft lenses; every point of the scene became a small patch of the same form."""
+"""Blur by defocus, motion or a soft lens: each point of the scene becomes a patch of the same form."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ from zeroair_pl.tensors.turns import turned, turned_back
 
 Kind = Literal["auto", "gaussian", "disc", "line", "free"]
 RESPONSES = {"gaussian": spectrum.gaussian, "disc": spectrum.disc}
-SHARP = {"gaussian": 0.7, "disc": 1.1, "line": 2.5}  # px; photos that are not blurred come out below
-FIRST, LAST = 30 / 255, 4 / 255  # noise levels of a photo with noise of USUAL
+SHARP = {"gaussian": 0.7, "disc": 1.1, "line": 2.5}  # px; the search finds less for photos without blur
+FIRST, LAST = 30 / 255, 4 / 255  # noise levels for a photo whose noise level is USUAL
 USUAL = 2.55 / 255
-DENOISED = 0.22  # cycles per pixel, up to which the spectrum of a photo counts that a later link was denoised for
-PASSED = 0.5  # of an error of x, what a blur leaves of it
-PEAK = 0.35  # of a free kernel; those found for photos that are not blurred have higher ones, of 0.43 and more
-LESS = (1.0, 0.8, 0.63, 0.5, 0.4)  # shares of the first noise level, among which the spectrum chooses
-FILLS = 3  # times that what lies beyond the border is filled in, at each proximal step
+DENOISED = 0.22  # cycles per pixel; highest frequency that counts if a later link of a chain has denoised the photo
+PASSED = 0.5  # share of the error of x that remains after the blur
+PEAK = 0.35  # largest value of a free kernel; kernels found for photos without blur have 0.43 or more
+LESS = (1.0, 0.8, 0.63, 0.5, 0.4)  # candidates for the noise level, relative to the first estimate
+FILLS = 3  # repetitions per proximal step that fill in the pixels beyond the border
 
 
 class Blur(Degradation):
-    """y = M(h * x) + n: convolution with a kernel h of sum 1; M cuts off the border, into which the kernel reaches.
+    """y = M(h * x) + n: convolution with a kernel h of sum 1; M removes the border, where h reaches beyond the photo.
 
-    x is larger than y by the radius of h on each side, so that nothing is assumed of what lies beyond the border. The
-    kernel is that which comes with the photo (``--kernel``), or one of few parameters. Those that are not given are
-    found from the photo's spectrum by a global search (``spectrum.search``), without the prior; a photo that shows no
-    blur stays as it is, but for its noise. The proximal step is exact in the Fourier domain; unseen values of h * x are
-    filled with those of the last iterate (expectation maximization).
+    x is larger than y by the radius of h on each side, so that the model assumes nothing about the scene beyond the
+    border. The kernel comes with the photo (``--kernel``), or has a form with few parameters. A global search finds
+    the parameters that are not given from the photo's spectrum (``spectrum.search``), without the prior. A photo
+    without blur is only denoised. The proximal step is exact in the Fourier domain. The values of h * x beyond the
+    border are filled in from the last iterate (expectation maximization).
 
     Args:
-        kernel: ``gaussian``, ``disc`` (defocus), ``line`` (even motion), ``auto`` for the likelier of Gaussian
+        kernel: ``gaussian``, ``disc`` (defocus), ``line`` (uniform motion), ``auto`` for the more likely of Gaussian
             and disc, or ``free`` for a kernel of any form up to 41 px, which takes ninety passes of the prior at
             smaller sizes and may fail.
-        size: standard deviation of the Gaussian, radius of the disc, length of the line, in pixels; 0 to find it.
-        angle: of the line, in degrees, counterclockwise from the right; with size 0 it is found.
+        size: standard deviation of the Gaussian, radius of the disc, or length of the line, in pixels; 0 to find it.
+        angle: of the line, in degrees, counterclockwise from the right; with ``size`` 0 it is found too.
     """
 
-    batched = False  # the border depends on the kernel
+    batched = False  # the size of the border depends on the kernel
 
     def __init__(self, kernel: Kind = "auto", size: Annotated[float, Range(0, 60)] = 0.0, angle: float = 0.0) -> None:
         super().__init__()
@@ -67,14 +67,14 @@ class Blur(Degradation):
         self.register_buffer("h", h)
 
     def _of_few_numbers(self, y: Tensor) -> Tensor:
-        """The kernel of a stated or found form; one value where the photo shows no blur."""
+        """The kernel (k, k) of the stated or found form and parameters; (1, 1) if the photo shows no blur."""
         kind, size, angle = str(self._kernel), self.size, math.radians(self.angle)
         if size:
             kind = "gaussian" if kind == "auto" else kind
         elif kind == "line":
             noise = float(self.noise_level().detach())
             (size, angle), _ = spectrum.search(Spectrum(y, 60, 36, self._highest), spectrum.line, noise)
-            angle = -angle  # rows run downwards
+            angle = -angle  # the rows of an image run downwards
         else:
             kind, size = self._search(y)
         sharp = self.size == 0 and size < SHARP[kind]
@@ -84,17 +84,17 @@ class Blur(Degradation):
         return torch.ones(1, 1) if sharp else kernel_of(kind, size, angle)
 
     def _search(self, y: Tensor) -> tuple[str, float]:
-        """The likelier of Gaussian and disc, and its size, for the likeliest noise level, which becomes the start."""
+        """The more likely of Gaussian and disc, and its size, with the most likely noise level, which σ starts from."""
         seen, noise = Spectrum(y, highest=self._highest), float(self.noise_level().detach())
         names = [name for name in RESPONSES if self._kernel not in RESPONSES or name == self._kernel]
-        levels = [noise * share for share in LESS]  # sharp texture may have been taken for noise
+        levels = [noise * share for share in LESS]  # the first estimate may include sharp texture
         tried = {(name, level): spectrum.search(seen, RESPONSES[name], level) for name in names for level in levels}
         kind, noise = min(tried, key=lambda place: tried[place][1])
         self.noise.start(noise, rounding(y))
         return kind, tried[kind, noise][0][0]
 
     def _noise_under(self, h: Tensor, y: Tensor) -> None:
-        """The likeliest noise level under a kernel that is known."""
+        """Starts σ from the most likely noise level for a known kernel ``h`` (h, w)."""
         seen, noise = Spectrum(y, 60, 36, self._highest), float(self.noise_level().detach())
         response = spectrum.of_kernel(seen, h)[None]
         levels = [noise * share for share in LESS]
@@ -102,7 +102,7 @@ class Blur(Degradation):
         self.noise.start(best, rounding(y))
 
     def _free(self, y: Tensor, denoise: Denoise) -> Tensor:
-        """A kernel of any form; the noise is that of the photo, and what the kernel is wrong by."""
+        """A kernel of any form; (1, 1) if the photo shows no blur. σ then also covers the error of the kernel."""
         self._search(y)  # for the noise
         noise, passes = float(self.noise_level().detach()), itertools.count()
 
@@ -126,7 +126,7 @@ class Blur(Degradation):
 
     @property
     def reach(self) -> tuple[int, int]:
-        """Rows and columns that x has beyond y on each side."""
+        """(rows, columns): the radius of the kernel, by which x extends beyond y on each side."""
         h = self.get_buffer("h")
         return h.shape[0] // 2, h.shape[1] // 2
 
@@ -165,7 +165,7 @@ class Blur(Degradation):
         return self._seen(x0)
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
-        return []  # the spectrum tells the few parameters better than the clean estimate, which is sharp in itself
+        return []  # the clean estimate is sharp, so a kernel fitted to it is too narrow; the spectrum finds it better
 
     def diagnostics(self) -> dict[str, Tensor]:
         h = self.get_buffer("h")
@@ -186,12 +186,12 @@ class Blur(Degradation):
 
 
 def kernel_of(kind: str, size: float, angle: float = 0.0) -> Tensor:
-    """The kernel (k, k), k odd, of sum 1: drawn on a grid ten times finer, and summed up.
+    """A kernel (k, k), k odd, of sum 1, drawn on a grid ten times finer and then summed up.
 
     Args:
         kind: ``gaussian``, ``disc`` or ``line``.
         size: standard deviation, radius or length in pixels.
-        angle: of a line, in radians, counterclockwise.
+        angle: of a line, in radians, counterclockwise from the right.
     """
     radius = max(1, math.ceil({"gaussian": 3.5 * size, "disc": size + 0.5, "line": size / 2 + 0.5}[kind]))
     fine, side = 10, 2 * radius + 1

@@ -1,4 +1,4 @@
-"""Several things that happened to one photo, one after the other."""
+"""Several degradations of one photo, one after the other."""
 
 from __future__ import annotations
 
@@ -15,17 +15,21 @@ from zeroair_pl.errors import ConfigError
 
 
 class Chain(Degradation):
-    """y = φₖ(… φ₂(φ₁(x))), with noise after the last link that knows noise. In a config, ``degradation`` is a list.
+    """y = φₖ(… φ₂(φ₁(x))) with one noise model. In a config, ``degradation`` is a list.
 
-    Each link starts from what the later ones have left: φₖ looks at the photo, φₖ₋₁ at the first estimate of φₖ, and so
-    on. All parameters are then learned together, against the photo.
+    The noise is added after the last link with a noise model in its proximal step (all families but ``Jpeg``). The
+    links are initialized from the last to the first: φₖ from the photo, φₖ₋₁ from the photo without φₖ, and so on.
+    All parameters are then learned together, against the photo.
 
-    The proximal step goes from the last link to the first: the step of each finds the image that it had before it,
-    between what the earlier links make of x0 and what the later ones have left. Where the first link is ``Downscaled``
-    and the others are pointwise, that is the exact step of the whole.
+    The proximal step also goes from the last link to the first. The step of a link estimates its input image, from
+    what the earlier links make of x0 and from the estimate of the link after it. If the first link is ``Downscaled``
+    and the others are pointwise, this is the exact step of the whole chain.
 
     Args:
-        links: in the order in which it happened to the scene, such as [Haze, Blur, Jpeg].
+        links: in the order in which they happened to the scene, such as [Haze, Blur, Jpeg].
+
+    Raises:
+        ConfigError: there are no links.
     """
 
     def __init__(self, links: list[Callable[[], Degradation]]) -> None:
@@ -45,7 +49,7 @@ class Chain(Degradation):
 
     @property
     def _noisy(self) -> Degradation:
-        """The link after which there is noise."""
+        """The link after which the noise is added."""
         found = [link for link in self._all if not link.unsure]
         return found[-1] if found else self._all[-1]
 
@@ -73,7 +77,7 @@ class Chain(Degradation):
                 y = link.cleared(y, denoise).detach()
             if link.unsure:
                 side = {**side, "denoised": True}
-        self.noise = self._noisy.noise  # a family may have made another
+        self.noise = self._noisy.noise  # ``initialize`` of a family may replace its noise model
         for link in self._all:
             if link is not self._noisy:
                 link.noise.start(0.0, rounding(y))
@@ -119,7 +123,7 @@ class Chain(Degradation):
         first, *others = self._all
         x: Tensor = first.result(x0, z)
         scale = first.factor
-        for link in others:  # their borders
+        for link in others:  # remove their borders
             down, across = (round(scale * side) for side in link.reach)
             x = x[..., down : x.shape[-2] - down, across : x.shape[-1] - across]
             scale = scale * link.factor
@@ -135,7 +139,7 @@ class Chain(Degradation):
         return [group for group in groups if group["params"]]
 
     def learn(self, x0: Tensor, y: Tensor, moment: Moment) -> None:
-        """Each link learns from what the earlier ones make of x0, and what the later ones have left of y."""
+        """Each link learns from the earlier links' output for x0, and from y after the later links' inverse."""
         seen = [y]
         for link in reversed(self._all[1:]):
             seen.append(link.invert(seen[-1]))

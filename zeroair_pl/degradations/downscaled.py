@@ -1,4 +1,4 @@
-"""A photo that was made smaller: the means of squares of pixels are known, and the pixels are not."""
+"""A photo that was made smaller: each of its pixels is the mean of a square of pixels of the restored photo."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ MOST = 8
 
 
 class Downscaled(Degradation):
-    """y = means of f×f pixels of x, + n. The restored photo is f times as wide and as high.
+    """y = A x + n, where A takes means of f×f pixels. The restored photo is f times as wide and as high.
 
-    A Aᵀ = I/f² for the means A with a whole f, so the proximal step is closed: x0 + f²Aᵀ(y − A x0)·v/(σ² + v),
-    v = e²/f². For any other f a pixel of y has a share in the pixels of x that it cuts, and conjugate gradients find
-    the step.
+    For a whole number f, A Aᵀ = I/f², and the proximal step has a closed form: x0 + f²Aᵀ(y − A x0)·v/(σ² + v) with
+    v = e²/f². For any other f, the means weight the pixels of x at the edges of a square by the covered area, and
+    conjugate gradients find the step.
 
     Args:
         factor: f, from 1 to 8.
@@ -65,7 +65,7 @@ class Downscaled(Degradation):
         return z
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
-        return []  # the factor is known, and noise is seen better before
+        return []  # the factor is known, and the first estimate of the noise is the best one
 
     @property
     def _whole(self) -> bool:
@@ -73,8 +73,10 @@ class Downscaled(Degradation):
 
 
 def enlarging(degradation: Callable[[], Degradation], factor: float) -> Callable[[], Degradation]:
-    """Makes degradations that happened after the photo was made smaller; one that is ``Downscaled`` itself has the
-    ``factor`` in the place of its own."""
+    """A function that makes a chain of ``Downscaled(factor)`` and ``degradation``.
+
+    If ``degradation`` makes a ``Downscaled``, the result is one ``Downscaled`` with this ``factor`` instead.
+    """
 
     def made() -> Degradation:
         phi = degradation()
@@ -87,9 +89,9 @@ def enlarging(degradation: Callable[[], Degradation], factor: float) -> Callable
 
 
 def _means(x: Tensor, factor: float, axis: int) -> Tensor:
-    """Means over pieces of ``factor`` pixels along an axis, which may cut pixels."""
+    """Means over pieces of ``factor`` pixels along the axis ``axis`` < 0; a fractional factor splits pixels."""
     length = round(x.shape[axis] / factor)
-    factor = x.shape[axis] / length  # about that which was asked for
+    factor = x.shape[axis] / length  # the nearest factor that fits the length
     starts = torch.arange(length, dtype=torch.float64) * factor
     first, out = starts.floor(), None
     for step in range(math.ceil(factor) + 1):

@@ -1,4 +1,4 @@
-"""A blur kernel of any form, coarse to fine: in turns the photo under the kernel, and the kernel under the photo."""
+"""A blur kernel of any form, found from coarse to fine by estimating the sharp photo and the kernel in turns."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 SCALES = (0.3, 0.42, 0.6, 0.8, 1.0)
-ROUNDS = 6  # of both, at each scale
-LEVELS = (30 / 255, 15 / 255, 8 / 255)  # noise levels of the passes of one round
-MODEL = 4 / 255  # error of a kernel that is not known yet, beside the noise
+ROUNDS = 6  # pairs of estimates at each scale
+LEVELS = (30 / 255, 15 / 255, 8 / 255)  # noise levels of the prior's passes in one round
+MODEL = 4 / 255  # error in y from an inexact kernel, in addition to the noise
 RIDGE, STRONG, MIXED, FAINT = 0.3, 0.1, 0.7, 0.05
-SOLVING = 60  # gradient steps for a kernel
+SOLVING = 60  # gradient steps for one kernel
 
 Restore = Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]
 
@@ -22,15 +22,17 @@ Restore = Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]
 def estimate_kernel(y: Tensor, noise: float, restore: Restore, side: int = 41) -> Tensor:
     """A kernel (k, k), k odd and at most ``side``, of sum 1, that may have blurred ``y`` (1, 3, H, W).
 
-    At each scale, the photo is restored under the kernel by a few passes of the prior, and the kernel is the least
-    squares solution between the strongest gradients of both, with values of at least 0. A start at a coarse scale keeps
-    it from the solution "no blur" (as in Cho & Lee, 2009). One position is as good as another: the center of the kernel
-    is put into its middle.
+    At each scale, a few passes of the prior restore the photo for the current kernel. The next kernel is then the
+    least-squares solution between the strongest gradients of the sharp and the blurred image, with values of at least
+    0. The start at a coarse scale avoids the trivial solution "no blur" (as in Cho & Lee, 2009). A shift of the kernel
+    only shifts the sharp image, so the kernel's center of mass is put into its middle.
 
     Args:
-        noise: standard deviation of the noise on y.
-        restore: ``restore(y, kernel, noise)`` gives the sharp image and what it is blurred to, both of the size that
-            the border of the kernel needs.
+        y: the photo, in [0, 1].
+        noise: standard deviation of the noise on y, in units of [0, 1].
+        restore: ``restore(y, kernel, noise)`` returns the sharp image and the blurred one, (1, 3, H', W') each. Both
+            are larger than y by the border that the kernel needs.
+        side: largest side of the kernel, in pixels.
     """
     height, width = y.shape[-2:]
     places = torch.arange(7.0) - 3
@@ -53,7 +55,7 @@ def estimate_kernel(y: Tensor, noise: float, restore: Restore, side: int = 41) -
 def _least_squares(x: Tensor, y: Tensor, start: Tensor) -> Tensor:
     """argmin ‖k * ∇x − ∇y‖² + ridge·‖k‖² over k ≥ 0, by accelerated projected gradients in the Fourier domain.
 
-    ∇x counts where it is strongest. x and y are (H, W), periodic; the kernel has the shape of ``start``.
+    Only the strongest ∇x count. x and y are (H, W) and periodic. The kernel has the shape of ``start``.
     """
     n, (height, width) = len(start), x.shape
     gx, gy = (torch.stack([v - v.roll(1, -1), v - v.roll(1, -2)]) for v in (x, y))
@@ -69,7 +71,7 @@ def _least_squares(x: Tensor, y: Tensor, start: Tensor) -> Tensor:
         return torch.fft.irfft2(power * torch.fft.rfft2(k, s=(height, width)), s=(height, width))[:n, :n] + ridge * k
 
     vector = torch.ones_like(start) / n
-    for _ in range(8):  # power iterations, for the length of a step
+    for _ in range(8):  # power iterations, which give the step size
         vector = normal(vector)
         largest = vector.norm()
         vector = vector / largest
@@ -83,7 +85,7 @@ def _least_squares(x: Tensor, y: Tensor, start: Tensor) -> Tensor:
 
 
 def _tidy(kernel: Tensor, floor: float) -> Tensor:
-    """Without values below ``floor`` of the largest, its center of mass in the middle, and of sum 1."""
+    """The kernel without values below ``floor`` times the largest, centered on its center of mass, with sum 1."""
     kernel = kernel.clamp(min=0)
     kernel = kernel.where(kernel >= floor * kernel.max(), 0)
     kernel = kernel / kernel.sum().clamp(min=1e-9)
@@ -95,12 +97,12 @@ def _tidy(kernel: Tensor, floor: float) -> Tensor:
 
 
 def _resized(kernel: Tensor, scale: float, length: int) -> Tensor:
-    """The kernel in another scale, on (length, length)."""
+    """The kernel scaled by ``scale``, on a grid (length, length)."""
     n = max(3, round(len(kernel) * scale))
     n += 1 - n % 2
     found = F.interpolate(kernel[None, None], size=(n, n), mode="bicubic", antialias=True, align_corners=False)[0, 0]
     side = (length - n) // 2
-    return _tidy(F.pad(found, (side, side, side, side)), 0.0)  # a negative padding cuts
+    return _tidy(F.pad(found, (side, side, side, side)), 0.0)  # negative padding crops
 
 
 def _luma(x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Haze: what scattering between the scene and the camera does to a photo."""
+"""Haze: the effect of light that is scattered between the scene and the camera."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from zeroair_pl.degradations.picture import picture
 from zeroair_pl.degradations.recognition import look_for
 from zeroair_pl.ranges import Range
 
-SEEN = 2**19  # pixels at which haze is looked at
-LOWEST, MOST = 2.0, 0.008  # standard deviations of the noise, and the most that is taken for it: texture looks like it
-USUAL, DOUBT = 0.9, 0.2  # airlight of most haze, and how far a photo's brightest part is not believed to show it
+SEEN = 2**19  # pixels of the copy of the photo on which the start is computed
+LOWEST, MOST = 2.0, 0.008  # correction of the dark channel for noise, in units of σ, and at most: texture looks like it
+USUAL, DOUBT = 0.9, 0.2  # the usual airlight, and its weight against the brightest part of the photo
 
 
 class Haze(Degradation):
-    """Koschmieder's haze, y = t·x + A·(1 − t) + n, with a transmission map t in (0, 1] and one airlight colour A.
+    """Koschmieder's haze, y = t·x + A·(1 − t) + n, with a transmission map t in (0, 1] and one airlight color A.
 
-    Starts from the dark channel prior (He, Sun & Tang, CVPR 2009) with a grey airlight, refined by a guided filter;
-    test-time modelling then corrects A and, by a smooth grid of log-transmission, t.
+    The start is the dark channel prior (He, Sun & Tang, CVPR 2009) with a gray airlight, refined by a guided filter.
+    Test-time modelling then corrects A and, by a smooth grid of log-transmission, t.
 
     Args:
-        strength: ω, the share of the haze that the dark channel start explains; below 1 it leaves some depth cue.
+        strength: ω, the share of the haze that the start removes; below 1, distant parts keep a little haze.
         patch: side of the dark channel's window, as a share of the photo's short side.
-        floor: smallest transmission; bounds the amplification of noise to 1/floor.
-        sky_floor: smallest transmission where the photo looks like open sky (bright, colourless, smooth).
+        floor: smallest transmission; it limits the amplification of noise to 1/floor.
+        sky_floor: smallest transmission where the photo looks like open sky (bright, without color, smooth).
     """
 
     pointwise = True
@@ -62,11 +62,11 @@ class Haze(Degradation):
 
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
         super().initialize(y, side, denoise)
-        small = thumbnail(y, SEEN)  # haze is the scene's, and not the file's: its start does not change with the size
+        small = thumbnail(y, SEEN)  # so that the start does not depend on the size of the photo
         inside = picture(small)  # a frame is no part of the scene
         window = _odd(self.patch * min(inside.shape[-2:]))
         airlight = estimate_airlight(inside, window)
-        # The smallest of some hundred values lies so far below what it would be without noise.
+        # Noise lowers the minimum of a window of a few hundred values by LOWEST standard deviations.
         lowered = min(LOWEST * estimate_noise_level(small), MOST)
         dark = dark_channel(((small + lowered) / airlight).clamp(max=1), window)
         t = torch.maximum(1 - self.strength * dark, self.sky_floor * sky_likeness(small, airlight, window))
@@ -106,19 +106,24 @@ class Haze(Degradation):
 
 
 def dark_channel(y: Tensor, side: int) -> Tensor:
-    """min over the channels and a side×side window; (1, 3, H, W) → (1, 1, H, W)."""
+    """Minimum over the channels and a side×side window, (1, 3, H, W) → (1, 1, H, W)."""
     dark = y.amin(dim=1, keepdim=True)
-    # A minimum over a square is one over its rows, then over its columns: the cost grows with the side, not its square.
+    # First along rows, then along columns: the time grows with the side, not with its square.
     rows = F.max_pool2d(-dark, (side, 1), stride=1, padding=(side // 2, 0))
     return -F.max_pool2d(rows, (1, side), stride=1, padding=(0, side // 2))
 
 
 def estimate_airlight(y: Tensor, side: int, share: float = 0.001) -> Tensor:
-    """A grey airlight, (1, 3, 1, 1): the mean brightness of the pixels with the largest dark channel.
+    """A gray airlight, (1, 3, 1, 1): the mean brightness of the pixels with the largest dark channel.
 
-    One value for the three channels: the brightest region's own colour is a poor guess of the haze's, and a wrong
-    tint there colours the whole restored photo. It is drawn a little to the usual brightness of haze: a lamp or a white
-    wall is brighter than the haze, and in a room nothing may be as far as that.
+    The three channels have one value, because the color of the brightest region is a poor estimate of the haze's color,
+    and a wrong tint would color the whole restored photo. The value is moved a little towards the usual airlight: a
+    lamp or a white wall is brighter than the haze, and indoors no pixel may be distant enough to show the airlight.
+
+    Args:
+        y: the photo, (1, 3, H, W) in [0, 1].
+        side: of the dark channel's window, in pixels.
+        share: of the pixels that are averaged.
     """
     dark = dark_channel(y, side).flatten()
     top = dark.topk(max(1, int(share * dark.numel()))).indices
@@ -127,10 +132,10 @@ def estimate_airlight(y: Tensor, side: int, share: float = 0.001) -> Tensor:
 
 
 def sky_likeness(y: Tensor, airlight: Tensor, side: int) -> Tensor:
-    """In [0, 1], (1, 1, H, W): how much a pixel looks like open sky: smooth, and two thirds as bright as A or more.
+    """How much each pixel looks like open sky, (1, 1, H, W) in [0, 1]: smooth, and at least two thirds as bright as A.
 
-    The dark channel takes all of a bright sky for haze; dividing by its tiny t would turn grain, clouds and compression
-    blocks into colour.
+    The dark channel takes a bright sky for dense haze. A division by the tiny t there would turn grain, clouds and
+    compression blocks into colors.
     """
     grey = y.mean(dim=1, keepdim=True)
     mean = _box(grey, side)

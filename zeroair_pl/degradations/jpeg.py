@@ -1,4 +1,4 @@
-"""JPEG compression: each coefficient of the photo lies within half a quantization step of the file's."""
+"""JPEG compression: each DCT coefficient of the clean photo is within half a quantization step of the file's."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ from zeroair_pl.degradations.jpeg_tables import Tables, found_in
 from zeroair_pl.degradations.noise_level import look_at_noise, rounding
 from zeroair_pl.ranges import Range
 
-SHIFT = 128 / 255  # of luma, before its transform
-BAND = 512  # rows that are worked on at once
-FIRST, LAST = 0.09, 0.02  # noise levels of a photo with a mean luma step of STEP, in proportion to its root
-CLEARING = 0.06, 0.04, 0.028  # noise levels of the passes before an earlier link of a chain looks at the photo
-LEFT = 0.03  # root-mean-square error of the restored photo, for that step
-STEP = 144 / 255  # about that of quality 20
+SHIFT = 128 / 255  # subtracted from luma before the DCT
+BAND = 512  # rows that are computed at once
+FIRST, LAST = 0.09, 0.02  # noise levels for a mean luma step of STEP; they grow with the square root of the step
+CLEARING = 0.06, 0.04, 0.028  # noise levels of the passes that remove JPEG before an earlier link of a chain starts
+LEFT = 0.03  # root-mean-square error of the restored photo, for a mean luma step of STEP
+STEP = 144 / 255  # about the mean luma step of quality 20
 
 
 class Jpeg(Degradation):
-    """y is the decoder's picture of q·round(D S Y x / q): Y to luma and chroma, S the means of chroma samples that are
-    stored once, D the 8×8 DCT, q the quantization steps.
+    """y is the decoded image of q·round(D S Y x / q): Y converts to luma and chroma, S subsamples chroma by means, D is
+    the 8×8 DCT, q the quantization steps.
 
-    The file says what q and S are; for pixels that come from elsewhere (a PNG made of a JPEG) they are found from the
-    histograms of the coefficients. The proximal step has a closed form: each coefficient moves to the mean of
-    N(d0, e²), cut to the interval that rounds to the file's.
+    The JPEG file states q and S. For other files (such as a PNG made from a JPEG) they are found from the histograms of
+    the coefficients. A photo without signs of compression is only denoised. The proximal step has a closed form: each
+    coefficient d0 of x0 moves to the mean of N(d0, e²), truncated to the interval that rounds to the file's value.
 
     Args:
-        quality: of the tables of the Independent JPEG Group, 1 to 100; 0 to take those of the file, or to find them.
+        quality: of the tables of the Independent JPEG Group, 1 to 100; 0 to take the tables from the file, or to find
+            them.
     """
 
     def __init__(self, quality: Annotated[float, Range(0, 100)] = 0.0) -> None:
@@ -47,7 +48,7 @@ class Jpeg(Degradation):
             self.tables = Tables.of_file(side["jpeg"])
         else:
             self.tables = found_in(y)
-        if self.tables is None:  # never compressed
+        if self.tables is None:  # no sign of compression
             return
         luma, chroma = self._coefficients(y, decoded=True)
         q, r = self._steps()
@@ -59,7 +60,7 @@ class Jpeg(Degradation):
 
     @property
     def coarseness(self) -> float:
-        """Root of the mean luma step over that of quality 20; 0 for a photo that was never compressed."""
+        """Square root of the mean luma step divided by that of quality 20; 0 for a photo without compression."""
         return 0.0 if self.tables is None else float((self.tables.luma.mean() / STEP).sqrt())
 
     def levels(self) -> tuple[float, float] | None:
@@ -73,7 +74,7 @@ class Jpeg(Degradation):
             q, r = self._steps()
             luma, chroma = self._coefficients(x)
             rounded = self._picture((luma / q).round() * q, (chroma / r).round() * r, x.shape) + SHIFT
-        return x + (rounded - x).detach()  # as if nothing had been rounded
+        return x + (rounded - x).detach()  # the gradient is that of the identity
 
     def proximal(self, x0: Tensor, y: Tensor, error: Tensor) -> Tensor:
         if self.tables is None:
@@ -82,7 +83,7 @@ class Jpeg(Degradation):
         luma, chroma = self._coefficients(x0)
         for d, c, step in ((luma, self.get_buffer("luma"), q), (chroma, self.get_buffer("chroma"), r)):
             rows = BAND // 8
-            for top in range(0, d.shape[2], rows):  # in place: what is left is the move
+            for top in range(0, d.shape[2], rows):  # in place, ``d`` becomes the change of the coefficients
                 band = d[:, :, top : top + rows]
                 file = c[:, :, top : top + rows] * step
                 band.copy_(truncated_mean(band, file - step / 2, file + step / 2, error) - band)
@@ -99,7 +100,7 @@ class Jpeg(Degradation):
         return z
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
-        return []  # the file says it all
+        return []  # the tables determine φ
 
     def result(self, x0: Tensor, z: Tensor) -> Tensor:
         return z

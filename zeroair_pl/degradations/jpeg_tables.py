@@ -1,4 +1,4 @@
-"""Quantization tables of a JPEG: from its file, from a quality, or from what quantization has left in the pixels."""
+"""Quantization tables of a JPEG: from its file, from a quality, or from the traces of quantization in the pixels."""
 
 from __future__ import annotations
 
@@ -25,15 +25,21 @@ _CHROMA = torch.full((8, 8), 99)
 _CHROMA[:4, :4] = torch.tensor([[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]])
 
 QUALITIES = range(5, 96)
-_ROUNDING = 0.35  # standard deviation of a coefficient, in units of 1/255, after pixels were rounded to 8 bits
-_LOW = [(u, v) for u in range(5) for v in range(5) if 0 < u + v < 5]  # frequencies that have values to tell by
-_SURE = 0.25  # nats per telling coefficient, above which a photo counts as compressed
+_ROUNDING = 0.35  # error of a coefficient, a standard deviation in units of 1/255, from pixels rounded to 8 bits
+_LOW = [(u, v) for u in range(5) for v in range(5) if 0 < u + v < 5]  # frequencies with enough values above 0
+_SURE = 0.25  # score above which a photo counts as compressed, in nats per coefficient
 _CLIPPED = 0.02, 0.98
 
 
 @dataclass(frozen=True)
 class Tables:
-    """Quantization steps (8, 8) in units of [0, 1], and the layout of the samples; see ``photos.jpeg.JpegFile``."""
+    """Quantization tables and the layout of the samples; see ``photos.jpeg.JpegFile``.
+
+    Attributes:
+        luma, chroma: quantization steps, (8, 8), in units of [0, 1].
+        pool: (down, across), the rows and columns of pixels that share a chroma sample.
+        top, left: rows and columns of the first block that lie outside of the photo.
+    """
 
     luma: Tensor
     chroma: Tensor
@@ -43,29 +49,30 @@ class Tables:
 
     @classmethod
     def of_quality(cls, quality: float, pool: tuple[int, int] = (1, 1)) -> Tables:
-        """The tables of libjpeg at a quality of 1 to 100."""
+        """The tables that libjpeg uses at a ``quality`` of 1 to 100."""
         scale = 5000 / quality if quality < 50 else 200 - 2 * quality
         luma, chroma = (((table * scale + 50) / 100).floor().clamp(1, 255) / 255 for table in (_LUMA, _CHROMA))
         return cls(luma, chroma, pool)
 
     @classmethod
     def of_file(cls, file: JpegFile) -> Tables:
-        """The tables of a file."""
+        """The tables of a JPEG file."""
         luma, chroma = (torch.from_numpy(table) / 255 for table in (file.luma, file.chroma))
         return cls(luma, chroma, file.pool, file.top, file.left)
 
     def quality(self) -> float:
-        """The quality whose tables are nearest, by the mean luma step."""
+        """The quality, 1 to 100, whose mean luma step is nearest."""
         wanted = float(self.luma.mean())
         return float(min(range(1, 101), key=lambda q: abs(float(Tables.of_quality(q).luma.mean()) - wanted)))
 
 
 def found_in(y: Tensor) -> Tables | None:
-    """The tables that the pixels of a photo (1, 3, H, W) show, or ``None`` where they show no compression.
+    """The tables found from the pixels of a photo (1, 3, H, W) in [0, 1]; ``None`` if there is no sign of compression.
 
-    Blocks begin where neighbors differ most, at one of 64 places. The quality is the one under which the coefficients
-    of luma most probably lie near multiples of their steps; it wins over its halves, whose multiples are these too, by
-    the share of values that it rules out. Chroma is taken to be stored at the size that fits better.
+    The grid of blocks begins at the one of 64 positions where neighbors differ most. The quality is the one with the
+    highest likelihood that the luma coefficients are near multiples of its steps. Multiples of a step are multiples of
+    half the step too, but the likelihood is higher for the larger step, since it allows fewer values. Chroma is
+    taken as full size or subsampled, whichever fits better.
     """
     top, left = grid_of(y)
     part = y[..., top:, left:]
@@ -78,7 +85,7 @@ def found_in(y: Tensor) -> Tables | None:
     if _score(luma, tables.luma, telling) < _SURE:
         return None
     best = _score(dct(_whole(ycc[:, 1:2], 8))[0, 0], tables.chroma, telling), (1, 1), 0, 0
-    for down, across in ((0, 0), (0, 8), (8, 0), (8, 8)):  # a block of chroma that is stored once begins at every other
+    for down, across in ((0, 0), (0, 8), (8, 0), (8, 8)):  # a block of subsampled chroma covers two blocks
         means = F.avg_pool2d(_whole(ycc[:, 1:2, down:, across:], 16), 2)
         means = smooth_inverse(smooth_inverse(means).transpose(-1, -2)).transpose(-1, -2)
         best = max(best, (_score(dct(means)[0, 0], tables.chroma, None), (2, 2), down, across))
@@ -87,31 +94,37 @@ def found_in(y: Tensor) -> Tables | None:
 
 
 def _whole(x: Tensor, side: int) -> Tensor:
-    """The part of an image that whole blocks of ``side`` cover."""
+    """The part of an image that consists of whole blocks of ``side``×``side`` pixels."""
     return x[..., : x.shape[-2] // side * side, : x.shape[-1] // side * side]
 
 
 def grid_of(y: Tensor) -> tuple[int, int]:
-    """Row and column, 0 to 7, at which 8×8 blocks begin: where neighbors differ most, beyond the differences around."""
+    """Row and column, 0 to 7, at which the grid of 8×8 blocks of ``y`` (1, 3, H, W) begins.
+
+    It is where neighbors differ most, compared with the differences beside it.
+    """
     light = y.mean(1)
 
     def phase(steps: Tensor) -> int:
-        sharper = steps[1:-1] - (steps[:-2] + steps[2:]) / 2  # the k-th is between k + 1 and k + 2
+        sharper = steps[1:-1] - (steps[:-2] + steps[2:]) / 2  # entry k is the step from k + 1 to k + 2
         return max(range(8), key=lambda k: float(sharper[(k - 2) % 8 :: 8].mean()))
 
     return phase(light.diff(dim=-2).abs().mean((0, 2))), phase(light.diff(dim=-1).abs().mean((0, 1)))
 
 
 def _unclipped(y: Tensor) -> Tensor:
-    """(rows, columns) of 8×8 blocks without clipped values, which are no decoder's own."""
+    """A mask (rows, columns) of the 8×8 blocks without clipped values; clipping changes the decoder's output."""
     low, high = -F.max_pool2d(-y.amin(1), 8), F.max_pool2d(y.amax(1), 8)
     return ((low > _CLIPPED[0]) & (high < _CLIPPED[1]))[0]
 
 
 def _score(coefficients: Tensor, steps: Tensor, telling: Tensor | None) -> float:
-    """Mean log-likelihood ratio of quantized against smooth values, in nats per coefficient that is not near 0.
+    """Mean log-likelihood ratio of quantized to continuous values, in nats per coefficient that is not near 0.
 
-    Coefficients (rows, columns, 8, 8) in units of 1/255, ``steps`` in units of [0, 1].
+    Args:
+        coefficients: (rows, columns, 8, 8), in units of 1/255.
+        steps: quantization steps, (8, 8), in units of [0, 1].
+        telling: mask (rows, columns) of the blocks to use; all if there are none.
     """
     total, count = 0.0, 0
     for u, v in _LOW:

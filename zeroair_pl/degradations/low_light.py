@@ -1,4 +1,4 @@
-"""Low light: too little of it, unevenly spread, and the camera's tone curve on top."""
+"""Low light: too little light, unevenly spread, and the camera's tone curve."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from zeroair_pl.degradations.picture import picture_window
 from zeroair_pl.degradations.recognition import look_for
 from zeroair_pl.ranges import Range
 
-PEAK, SHARP = 1.15, 16  # where the restored light levels off, and how abruptly
-STIFF = 0.3 * SLOW  # L and γ move so much slower than other maps: a photo hardly tells how bright its scene was
+PEAK, SHARP = 1.15, 16  # value at which the restored brightness levels off, and how abruptly
+STIFF = 0.3 * SLOW  # relative learning rate of L and γ: a photo says little about how bright its scene was
 
 
 class LowLight(Degradation):
     """Retinex with a tone curve, y = (L ⊙ x)^γ + n, with a smooth illumination map L in (0, 1] and one exponent γ.
 
-    Starts from the photo's own statistics: L follows the smoothed brightness to the power ``flatten``, so that shadows
-    are lifted more than lights, and is scaled so that the brighter parts of the restored photo reach ``highlight`` and
-    its mean what photos of that darkness tend to have (a darker photo is taken for a darker scene, in part). Test-time
-    modelling then corrects γ and, by a smooth grid, L. A photo without large dark areas is left nearly as it is.
+    The start follows from the photo's statistics. L is the smoothed brightness to the power ``flatten``, so that
+    shadows are brightened more than lights. It is scaled so that the brighter parts of the restored photo come near
+    ``highlight``, and its mean near a target that is lower for a darker photo. Test-time modelling then corrects γ and,
+    by a smooth grid, L. A photo without large dark areas hardly changes.
 
     Args:
-        curve: 1/γ at the start, the exponent that opens the shadows.
-        flatten: how much of the uneven illumination is evened out, 0 (none) to 1 (all).
-        highlight: value in [0, 1] that the 95th percentile of the restored photo is drawn to.
-        mean: mean of the restored photo that a very dark input (mean 0.06) is drawn to.
-        max_gain: largest amplification 1/L; bounds the noise.
+        curve: 1/γ at the start, the exponent that brightens the shadows.
+        flatten: share of the uneven illumination that is removed, 0 (none) to 1 (all).
+        highlight: target for the 95th percentile of the restored photo, in [0, 1].
+        mean: target for the mean of the restored photo, for a very dark input (mean 0.06).
+        max_gain: largest amplification 1/L; it limits the noise.
     """
 
     pointwise = True
@@ -73,11 +73,11 @@ class LowLight(Degradation):
         darkness = min(1.0, float((smooth[window] < 0.25).float().mean()) / 0.35)
         curve = 1 - (1 - self.curve) * darkness
         self.log_gamma_start.copy_(-self.amount * math.log(curve))
-        # Below 0.02 there is little but noise and compression blocks: lifting it further would show them.
+        # Values below 0.02 are mostly noise and compression blocks. A larger gain would show them.
         relative = (smooth.clamp(min=0.02) / float(quantiles(smooth[window], 0.95))).clamp(max=1)
         uneven = relative ** (curve * self.flatten * darkness)
         gain = _gain((y**curve / uneven)[window], float(y[window].mean()), self.highlight, self.mean)
-        # What is bright already is not blown out: a smooth maximum of L and of what would bring the light to 1.
+        # A smooth maximum of L and of the L that brings the brightness to PEAK, so that bright parts do not saturate.
         light = (uneven / gain) * (1 + (smooth.clamp(min=0) ** curve * gain / uneven / PEAK) ** SHARP) ** (1 / SHARP)
         self.register_buffer("log_l", self.amount * light.clamp(1 / self.max_gain, 1).log())
         self.correction = smooth_grid(y)
@@ -112,9 +112,9 @@ class LowLight(Degradation):
 def _gain(flat: Tensor, mean_in: float, highlight: float, mean: float) -> float:
     """Geometric mean of two gains, at least 1.
 
-    One brings the 95th percentile to ``highlight``, one the mean to a target that follows the input's own mean with the
-    power 0.3; it is at most twice the first: a night photo stays a night photo, and its lamps are not blown out to
-    brighten a black sky.
+    The first gain brings the 95th percentile to ``highlight``. The second brings the mean to a target that is
+    proportional to the input's mean to the power 0.3. It is at most twice the first, so that a night photo stays a
+    night photo, and its lamps do not saturate.
     """
     by_highlight = highlight / max(float(quantiles(flat.reshape(1, 1, -1, flat.shape[-1]), 0.95)), 1e-3)
     target = min(max(mean * (max(mean_in, 1e-4) / 0.06) ** 0.3, 0.2), 0.6)

@@ -1,4 +1,4 @@
-"""Pixels that are missing: holes that a mask tells of, or specks, scratches and dead lines that nobody has marked."""
+"""Missing pixels: holes that a mask shows, or specks, scratches and dead lines without a mask."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from zeroair_pl.degradations.noise_models import NoiseModel
 from zeroair_pl.degradations.outliers import Outliers
 
 MARKED, FOUND = (0.4, 0.05), (0.2, 0.02)  # noise levels with and without a mask
-NOISY = 2 / 255, 4 / 255  # standard deviations, between which known pixels begin to be denoised
-LEARNED_FROM = 1 / 3  # of the levels: before, the clean estimate shows too little
+NOISY = 2 / 255, 4 / 255  # noise levels: known pixels stay as they are below the first, are denoised above the second
+LEARNED_FROM = 1 / 3  # share of the levels before learning begins: until then, the clean estimate shows too little
 
 
 class MissingPixels(NoiseModel):
-    """White noise on what is seen: the variance σ²/w, infinite where nothing is.
+    """White noise on the pixels that show the scene: the variance σ²/w, infinite where w is 0.
 
     Attributes:
-        seen: w, (1, 1, H, W), the probability that a pixel is the scene's.
+        seen: w, (1, 1, H, W) in [0, 1], the probability that a pixel shows the scene.
     """
 
     def __init__(self, seen: Tensor) -> None:
@@ -35,12 +35,12 @@ class MissingPixels(NoiseModel):
 
 
 class Missing(Degradation):
-    """y = x + n where a pixel is seen, and anything elsewhere.
+    """y = x + n where a pixel shows the scene, and any value elsewhere.
 
-    With a mask (``--missing``, or the side information ``missing``: 1 where a pixel is missing) that is known. Without
-    one, the probability w of each pixel is learned by expectation maximization: it is low where the pixel is far from
-    what the prior makes of its surroundings. That finds specks, scratches, hot and dead pixels and lines; a large
-    object in the photo is no outlier. What is seen stays as it is, to the bit, if it has little noise.
+    A mask (``--missing``, or the side information ``missing``: 1 where a pixel is missing) says which pixels show the
+    scene. Without a mask, the probability w of each pixel is learned by expectation maximization (``Outliers``): w is
+    low where the pixel is far from the prior's clean estimate. This finds specks, scratches, hot and dead pixels and
+    lines, but not large objects. Pixels that show the scene stay the same to the bit if they have little noise.
     """
 
     pointwise = True
@@ -51,7 +51,7 @@ class Missing(Degradation):
 
     @property
     def scales(self) -> bool:
-        return False  # a speck is gone at a smaller size
+        return False  # a smaller copy of the photo does not show specks
 
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
         if "missing" in side:
@@ -77,7 +77,7 @@ class Missing(Degradation):
         return x
 
     def observe(self, y: Tensor) -> Observation | None:
-        return None  # annealing fills holes better: it starts from what is around them
+        return None  # AnnealedSampler fills holes better, since it starts from the pixels around them
 
     def first_estimate(self, y: Tensor) -> Tensor:
         return self.get_buffer("filled").clamp(0, 1)
@@ -91,7 +91,7 @@ class Missing(Degradation):
             self.seen.copy_(self.outliers.seen)
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
-        return []  # the noise is best seen where the photo is flat, and w is learned above
+        return []  # the first estimate of the noise, in flat parts, is the best one; ``learn`` finds w
 
     def result(self, x0: Tensor, z: Tensor) -> Tensor:
         low, high = NOISY
@@ -103,10 +103,10 @@ class Missing(Degradation):
 
 
 def filled(y: Tensor, seen: Tensor) -> Tensor:
-    """``y`` (1, 3, H, W) with unseen pixels replaced by means of ever larger squares around them.
+    """``y`` (1, 3, H, W) with its missing pixels replaced by means of the seen pixels in growing squares around them.
 
     Args:
-        seen: (1, 1, H, W), 1 where a pixel is seen, 0 where not.
+        seen: (1, 1, H, W), 1 where a pixel shows the scene, 0 where it is missing.
     """
     if min(y.shape[-2:]) < 2 or bool(seen.bool().all()):
         return y

@@ -1,4 +1,4 @@
-"""The paper's degradation model: a small convolutional network that knows nothing of the kind of degradation."""
+"""The paper's degradation model: a small convolutional network without assumptions about the degradation."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from zeroair_pl.ranges import Range
 class Neural(Degradation):
     """Four convolutions at full resolution, not residual, fresh for each photo (ZeroAIR, arXiv 2312.02197).
 
-    3→64→128→256 (3×3), 256→3 (1×1), LeakyReLU(0.01) between, linear output; 371,587 parameters, Kaiming-normal weights
-    and zero biases.
+    φ(x) has convolutions of 3→64→128→256 channels (3×3) and 256→3 (1×1), LeakyReLU(0.01) between them, and a linear
+    output: 371,587 parameters. The weights start from Kaiming-normal random numbers, the biases from zero.
 
     Args:
         widths: channels of the hidden layers.

@@ -1,4 +1,4 @@
-"""Noise and nothing else: what is left when the photo's content is right as it is."""
+"""Noise and no other degradation."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from zeroair_pl.degradations.noise_kind import kind_of_noise
 from zeroair_pl.degradations.noise_level import rounding
 from zeroair_pl.degradations.noise_models import CameraNoise, even, uneven
 
-OWN = (0.8, 0.98)  # correlation of the noise between channels, from which on the photo's own colors are trusted
+OWN = (0.8, 0.98)  # correlations between channels: the photo's own colors are not used below, and fully used above
 
 
 class Noise(Degradation):
-    """No change of the content: only the noise is learned, its level σ by test-time modelling.
+    """No change of the content, y = x + n: only the noise is learned, its level σ by test-time modelling.
 
-    The start tells noise that is the same in all channels, for which the prior is told more, and noise that grows with
-    the light, see ``noise_kind.kind_of_noise``. Where it grows, y = φ(x) + n with a tone curve φ: x is the clean
-    photo in a tone in which its noise is the same everywhere, and ``result`` undoes that.
+    ``noise_kind.kind_of_noise`` finds two kinds of noise before the fit. For noise that is the same in all channels,
+    the prior gets a higher noise level. For noise that grows with brightness, y = φ(x) + n with a tone curve φ: x is
+    the clean photo in a tone in which the noise is the same everywhere, and ``result`` converts x back.
     """
 
     pointwise = True
@@ -44,7 +44,7 @@ class Noise(Degradation):
         return Observation(self.invert(y), self.noise.white() * torch.ones_like(y))
 
     def result(self, x0: Tensor, z: Tensor) -> Tensor:
-        """The clean photo; where its noise is of brightness alone, with the colors of the photo, z."""
+        """The clean photo. If its noise is the same in all channels, its colors are those of the photo, z."""
         zero, full = OWN
         own = ((self.noise.common - zero) / (full - zero)).clamp(0, 1)
         return uneven(x0 + own * ((z - x0) - (z - x0).mean(1, keepdim=True)), self.noise.slope)

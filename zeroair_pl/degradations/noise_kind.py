@@ -1,4 +1,4 @@
-"""What kind of noise a photo has: how strong, how much the same in all channels, and how it grows with the light."""
+"""The kind of noise on a photo: its level, its correlation between channels, and its growth with brightness."""
 
 from __future__ import annotations
 
@@ -21,16 +21,22 @@ from zeroair_pl.degradations.noise_level import (
 )
 from zeroair_pl.degradations.noise_models import STEEPEST, even, even_level
 
-TILE = 16  # details of 2×2 pixels on a side
+TILE = 16  # side of a tile, in blocks of 2×2 pixels
 BINS = 12  # of brightness
-WORTH = 0.03  # mean gain in log-variance, up to which a slope is not believed
-FAINT = 0.05  # what is common to the channels up to this is not looked at again
-GRAY = 1e-4  # by which channels may differ
+WORTH = 0.03  # a slope counts only if it reduces the mean misfit in log-variance by more than this
+FAINT = 0.05  # a correlation between channels up to this is ignored
+GRAY = 1e-4  # largest difference between the channels of a gray photo
 
 
 @dataclass(frozen=True)
 class NoiseKind:
-    """What ``CameraNoise`` starts from: σ, the correlation between the channels, and the slope of the variance."""
+    """The start of ``CameraNoise``.
+
+    Attributes:
+        level: σ, in units of [0, 1].
+        common: correlation between the channels, 0 to 1.
+        slope: s, the slope of the variance, 0 to ``STEEPEST``.
+    """
 
     level: float
     common: float = 0.0
@@ -38,12 +44,16 @@ class NoiseKind:
 
 
 def kind_of_noise(y: Tensor, denoise: Denoise) -> NoiseKind:
-    """The noise of a photo (1, 3, H, W) that has about a clean one's contrast.
+    """The noise of a photo (1, 3, H, W) with about the contrast of a clean photo; takes one or two passes of the prior.
 
-    As ``look_at_noise``, and where the first look shows noise that is the same in all channels (a gray photo, or noise
-    of brightness), or that is stronger where it is bright, a second one that allows for it. Both are told from
-    texture and from what a camera's processing leaves by the fourth moment of the residual and its correlation between
-    neighbors, see ``matched_noise_level``.
+    The first pass is that of ``look_at_noise``. If its residual shows noise that is the same in all channels (a gray
+    photo, or noise in brightness only), or noise that grows with brightness, a second pass measures this kind of
+    noise. The fourth moment of the residual and its correlation between neighbors distinguish both kinds from texture
+    and from noise after a camera's processing, see ``matched_noise_level``.
+
+    Args:
+        y: the photo, in [0, 1].
+        denoise: the prior.
     """
     flat = max(estimate_noise_level(y), rounding(y))
     if flat < EIGHT_BITS:
@@ -57,7 +67,8 @@ def kind_of_noise(y: Tensor, denoise: Denoise) -> NoiseKind:
     white = step((0.15 - neighbors) / 0.03)
     if gray:
         return NoiseKind(first.level, white * step((3.45 - moment) / 0.05))
-    # Common noise that is told too little is left in part, the fine more than the coarse; texture the other way around.
+    # If the prior's noise level is too low for common noise, the residual has more of its fine than of its coarse part,
+    # which gives a negative correlation of neighbors. Texture gives a positive one.
     found = step((-0.03 - neighbors) / 0.008) * _ramp(_share_in_common(residual), 0.6, 0.75)
     if found > FAINT and (found := found * channel_correlation(y)) > FAINT:
         again = seen - denoise(seen, max(flat * (1 + 2 * found) ** 0.5, LOOK))
@@ -67,19 +78,21 @@ def kind_of_noise(y: Tensor, denoise: Denoise) -> NoiseKind:
         return first
     seen = even(seen, slope)
     residual = seen - denoise(seen, max(even_level(1.1 * strength, slope), LOOK))
-    share = step((3.3 - signs(residual)[1]) / 0.03)  # in a tone in which it is the same everywhere, noise looks like it
+    share = step((3.3 - signs(residual)[1]) / 0.03)  # near 1 if the noise is the same everywhere in this tone
     own = matched_noise_level(residual) / even_level(1.0, slope)
     return NoiseKind(max(first.level, 1e-6) ** (1 - share) * max(own, 1e-6) ** share, slope=share * slope)
 
 
 def is_gray(y: Tensor) -> bool:
-    """Whether all channels of ``y`` (1, 3, H, W) are the same."""
+    """Whether the channels of ``y`` (1, 3, H, W) are equal, up to ``GRAY``."""
     return float((y.amax(1) - y.amin(1)).max()) < GRAY
 
 
 def channel_correlation(y: Tensor) -> float:
-    """Correlation, 0 to 1, between the channels of the noise on ``y`` (1, 3, H, W), in the quarter of its tiles where
-    the diagonal detail is weakest."""
+    """Correlation between the channels of the noise on ``y`` (1, 3, H, W), 0 to 1.
+
+    It is measured in the quarter of the tiles with the weakest diagonal detail.
+    """
     rows, columns = y.shape[-2] // 2, y.shape[-1] // 2
     corners = F.pixel_unshuffle(y[..., : 2 * rows, : 2 * columns], 2).view(3, 4, rows, columns)
     detail = (corners * y.new_tensor([1, -1, -1, 1])[:, None, None] / 2).sum(1, keepdim=True)
@@ -91,10 +104,13 @@ def channel_correlation(y: Tensor) -> float:
 
 
 def variance_slope(residual: Tensor, clean: Tensor, seen: Tensor) -> float:
-    """The slope s of the line σ²·(1 + s·(x − ½)) that the variance of the residual follows, 0 to ``STEEPEST``.
+    """The slope s of the line σ²·(1 + s·(x − ½)) that fits the variance of the residual, 0 to ``STEEPEST``.
 
-    By least absolute deviations of the logarithm, over medians in bins of equal count of the clean estimate: what is
-    left of texture is strong in places. Saturated values tell nothing.
+    The fit takes least absolute deviations of the logarithm over medians, in bins of equal count of the clean
+    estimate: both are robust against the remaining texture. Saturated values are left out.
+
+    Args:
+        residual, clean, seen: y − x0, x0 and y, (N, 3, H, W) each.
     """
     usable = (seen > 2 / 255) & (seen < 253 / 255)
     light, square = clean[usable].clamp(0, 1), residual[usable].square()
@@ -112,7 +128,7 @@ def variance_slope(residual: Tensor, clean: Tensor, seen: Tensor) -> float:
 
 
 def _share_in_common(values: Tensor) -> float:
-    """Power of the mean of the channels over their mean power, (N, 3, …): 1/3 if independent, 1 if the same."""
+    """Power of the mean of the channels of (N, 3, …), divided by their mean power: 1/3 if independent, 1 if equal."""
     return float(values.mean(1).square().mean() / values.square().mean().clamp(min=1e-20))
 
 

@@ -1,4 +1,4 @@
-"""A first, robust look at how noisy a photo is, before any model has seen it."""
+"""First estimates of the noise level of a photo, before a fit."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ _LOOKED_AT = 200_000  # values
 
 
 def estimate_noise_level(y: Tensor) -> float:
-    """Standard deviation of white noise that would be as strong as the noise on ``y`` (1, 3, H, W) in [0, 1].
+    """Standard deviation of white noise that is as strong as the noise on ``y`` (1, 3, H, W) in [0, 1].
 
-    The geometric mean of the noise in the finest and second finest detail. White noise is equally strong in both.
-    Noise that went through a resize, a demosaic or JPEG has lost its finest part, which alone would make a denoiser
-    leave the coarser part in; texture, which the second scale holds more of, is kept at bay by the first.
+    It is the geometric mean of the noise in the finest and in the second finest detail. For white noise, both are
+    equal. Resizing, demosaicing and JPEG remove the finest part of the noise, so the finest detail alone would give too
+    low a level, and a denoiser would keep the coarser part. The second scale contains more texture, so it alone would
+    give too high a level.
     """
     fine = _scale(y)
     if min(y.shape[-2:]) < 32:
@@ -30,9 +31,9 @@ def estimate_noise_level(y: Tensor) -> float:
 
 
 def rounding(y: Tensor) -> float:
-    """Standard deviation of the error that rounding left on ``y`` (1, 3, H, W): no photo is known better.
+    """Standard deviation of the rounding error of ``y`` (1, 3, H, W): the least noise that a photo can have.
 
-    That of 8 bits, where all values are multiples of 1/255; else that of 16.
+    If all values are multiples of 1/255, it is that of 8 bits, otherwise that of 16 bits.
     """
     values = y.flatten()
     steps = 255 * values[:: max(1, len(values) // _LOOKED_AT)]
@@ -42,9 +43,9 @@ def rounding(y: Tensor) -> float:
 def _scale(y: Tensor) -> float:
     """Noise in the diagonal Haar detail d = (a − b − c + e)/2 of 2×2 blocks, in the flattest part of the photo.
 
-    d has the standard deviation of white noise and little image content. Following Donoho & Johnstone (1994),
-    σ = median |d| / 0.6745; to keep texture out, the median is taken in each tile and a low quantile over the tiles is
-    used. Saturated pixels have no noise and are left out.
+    d has the standard deviation of white noise, and little image content. As in Donoho & Johnstone (1994),
+    σ = median |d| / 0.6745. To exclude texture, the median is taken in each tile, and then a low quantile over the
+    tiles. Saturated pixels have no noise and are left out.
     """
     height, width = (n - n % 2 for n in y.shape[-2:])
     a, b = y[..., 0:height:2, 0:width:2], y[..., 0:height:2, 1:width:2]
@@ -58,39 +59,40 @@ def _scale(y: Tensor) -> float:
         usable = F.unfold(valid[0][:, None].float(), side, stride=side).mean(1) > 0.9
         if int(usable.sum()) >= 4:
             return float(tiles.median(dim=1).values[usable].quantile(0.25)) / 0.6745 * LOW_QUARTILE
-    # Too small, or saturated nearly everywhere.
+    # The photo is too small, or saturated nearly everywhere.
     chosen = detail[valid] if valid.any() else detail.flatten()
     return float(chosen.median()) / 0.6745
 
 
-WHOLE, PART = 384, 192  # pixels: sides up to which a photo is seen whole, and of each of four parts of a larger one
-LOOK = 8 / 255  # noise level of a look through the prior, at which faint noise and faint texture come apart
+WHOLE, PART = 384, 192  # pixels: a photo up to the first is used whole; of a larger one, four parts of the second
+LOOK = 8 / 255  # noise level for the prior at which faint noise and faint texture can be distinguished
 
 
 def matched_noise_level(residual: Tensor) -> float:
-    """The level of white noise at which a denoiser does best with the noise it has found, in units of ``residual``.
+    """The noise level at which a denoiser for white noise best removes the noise in ``residual``, in the same units.
 
-    The residual (N, 3, H, W) is a photo less its denoised self, for a level somewhat above the noise. Its strength r is
-    corrected by two things that tell noise from texture, and noise of a sensor from noise of a camera:
+    The residual (N, 3, H, W) is a photo minus its denoised version, for a noise level somewhat above the noise. Its
+    root mean square r is corrected by two numbers. They distinguish noise from texture, and the white noise of a sensor
+    from the noise that a camera's processing leaves:
 
-    - its fourth moment k, 3 for noise that is the same everywhere. Texture is strong in places, so k is higher (3.7 to
-      6.4 on clean photos, 3.0 to 3.1 with noise of 6/255), and most of r is no noise then;
-    - its correlation c between neighbors, 0 for white noise. Demosaicking, denoising and JPEG leave the coarse part of
+    - The fourth moment k is 3 for noise that is the same everywhere. Texture is strong only in places, so k is higher
+      (3.7 to 6.4 on clean photos, 3.0 to 3.1 with noise of 6/255), and most of r is then not noise.
+    - The correlation c between neighbors is 0 for white noise. Demosaicing, denoising and JPEG leave the coarse part of
       the noise (c = 0.33 to 0.64 on photos of cameras at high ISO, 0.1 to 0.35 in texture). A denoiser for white noise
-      keeps that as if it were texture, unless its noise level is set higher. r·(1 + 8c²) is near the best level that
-      was found by trying: r for white noise, 1.1 r for resampled noise, 2.5 to 4 r for noise of cameras.
+      keeps this part like texture, unless its noise level is higher. r·(1 + 8c²) is close to the best levels found by
+      trial: r for white noise, 1.1 r for resampled noise, 2.5 to 4 r for noise of cameras.
     """
     strength, moment, neighbors = signs(residual)
     if strength == 0.0:
         return 0.0
     camera = step((neighbors - 0.34) / 0.02)
     noise = max(camera, 1 - 0.6 * step((moment - 3.5) / 0.1))
-    c = max(0.0, neighbors + 0.03)  # what the denoiser leaves of white noise is slightly below 0
+    c = max(0.0, neighbors + 0.03)  # for white noise, c is slightly below 0
     return strength * noise * (1 + 8 * c * c)
 
 
 def signs(residual: Tensor) -> tuple[float, float, float]:
-    """r, k and c of a residual (N, 3, H, W), see ``matched_noise_level``."""
+    """(r, k, c) of a residual (N, 3, H, W), see ``matched_noise_level``."""
     power = residual.square().mean()
     if float(power) == 0.0:
         return 0.0, 3.0, 0.0
@@ -101,13 +103,14 @@ def signs(residual: Tensor) -> tuple[float, float, float]:
 
 
 def look_at_noise(y: Tensor, denoise: Callable[[Tensor, float], Tensor]) -> float:
-    """The noise level of a photo (1, 3, H, W) that has about a clean one's contrast, by ``matched_noise_level``.
+    """The noise level of a photo (1, 3, H, W) with about the contrast of a clean photo, by ``matched_noise_level``.
 
-    In haze and in the dark, texture is as faint as noise, and the flattest parts of the photo tell more. So they do
-    where they show less noise than 8 bits can: the prior's own error is above that.
+    In haze and in the dark, texture is as faint as noise, and ``estimate_noise_level`` is more accurate. Its estimate
+    is also returned if it is below the rounding error of 8 bits, since the prior's own error is larger.
 
     Args:
-        denoise: the prior, which is shown all of a small photo, or four parts of a larger one, side by side.
+        y: the photo, in [0, 1].
+        denoise: the prior; it gets the whole of a small photo, or four parts of a larger one.
     """
     flat = max(estimate_noise_level(y), rounding(y))
     if flat < EIGHT_BITS:
@@ -117,7 +120,7 @@ def look_at_noise(y: Tensor, denoise: Callable[[Tensor, float], Tensor]) -> floa
 
 
 def parts(y: Tensor) -> Tensor:
-    """All of a small photo, or four parts of a larger one, side by side, (N, 3, h, w)."""
+    """The whole of a small photo ``y`` (1, 3, H, W), or four parts of a larger one as a batch, (N, 3, h, w)."""
     height, width = y.shape[-2:]
     if max(height, width) <= WHOLE:
         return y
@@ -128,5 +131,5 @@ def parts(y: Tensor) -> Tensor:
 
 
 def step(x: float) -> float:
-    """A soft step from 0 to 1 around 0, some 4 wide."""
+    """The logistic function: a soft step from 0 to 1 around x = 0, about 4 wide."""
     return 1 / (1 + math.exp(-max(-50.0, min(50.0, x))))

@@ -1,4 +1,4 @@
-"""Which pixels of a photo were replaced by something else: expectation maximization without a mask."""
+"""Finds the pixels of a photo that were replaced by other values, without a mask, by expectation maximization."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-FREEDOM = 4.0  # of the t-distribution of what the prediction misses; a Gaussian one takes edges for outliers
-FLOOR = (2 / 255) ** 2  # variance of a prediction, at least
-FIRST_SPREAD = (6 / 255) ** 2  # added to that of a median, which knows no texture
-ATOM = 8.0  # outliers of one color, from which on it counts as one that outliers have
+FREEDOM = 4.0  # degrees of freedom of the errors' t-distribution; with a Gaussian, edges would count as outliers
+FLOOR = (2 / 255) ** 2  # smallest variance of a prediction
+FIRST_SPREAD = (6 / 255) ** 2  # added to the variance of the first prediction, a median, which has no texture
+ATOM = 8.0  # number of outliers of one color above which this is a typical color of outliers
 
 
 class Outliers(nn.Module):
-    """Each pixel is seen with probability w, or was replaced by any color.
+    """A mixture model: each pixel shows the scene with probability w, or has a color that replaced it.
 
-    A seen pixel lies around its prediction x0 with a t-density of local scale; a replaced one has a density over colors
-    that is uniform, and higher at colors most pixels of which are outliers (black, white, any other). The share of
-    replaced pixels is that of the photo, or of a row or column that is mostly replaced: a dead line.
+    The color of a pixel that shows the scene has a t-density around its prediction x0, with a local scale. The color
+    of a replaced pixel has a uniform density, which is raised at the typical colors of outliers, such as black and
+    white: colors of which most pixels are outliers. The prior share of replaced pixels is that of the whole photo, or
+    that of the pixel's row or column if most of it is replaced (a dead line).
 
     Args:
-        y: the photo, (1, 3, H, W).
+        y: the photo, (1, 3, H, W) in [0, 1].
 
     Attributes:
-        seen: w, (1, 1, H, W).
-        median: (1, 3, H, W), of the 24 pixels around each.
+        seen: w, (1, 1, H, W) in [0, 1].
+        median: (1, 3, H, W), the median of the 24 pixels around each.
     """
 
     y: Tensor
@@ -46,14 +47,14 @@ class Outliers(nn.Module):
         empty = torch.zeros_like(y[:, :1])
         buffers = {"y": y, "color": color, "count": torch.bincount(color).float(), "median": median,
                    "share": empty + 0.05, "density": empty, "seen": empty}  # fmt: skip
-        for name, value in buffers.items():  # the density is the logarithm of that of a replaced pixel's color
+        for name, value in buffers.items():  # ``density`` is a logarithm
             self.register_buffer(name, value)
         for _ in range(2):
             self._expect(median, (spread.square() + FIRST_SPREAD).mean(1, keepdim=True))
             self._maximize()
 
     def update(self, x0: Tensor) -> None:
-        """Takes the clean estimate (1, 3, H, W) for the prediction."""
+        """One step of expectation maximization, with the clean estimate ``x0`` (1, 3, H, W) as the prediction."""
         missed = (self.seen * (self.y - x0).square()).mean(1, keepdim=True)
         self._expect(x0, (_mean_around(missed) + FLOOR) / (_mean_around(self.seen) + 0.02))
         self._maximize()
@@ -77,7 +78,7 @@ class Outliers(nn.Module):
 
 
 def _around(y: Tensor) -> tuple[Tensor, Tensor]:
-    """Median of the 5×5 pixels around each without itself, and 1.48 times the median deviation from it."""
+    """Median of the 24 pixels around each pixel, and 1.48 times the median absolute deviation from it."""
     _, channels, height, width = y.shape
     patches = F.unfold(F.pad(y, [2] * 4, mode="reflect"), 5).view(1, channels, 25, height, width)
     patches = torch.cat([patches[:, :, :12], patches[:, :, 13:]], 2)

@@ -1,4 +1,4 @@
-"""Where in a photo the picture is: without frames, bars and borders, which are no part of the scene."""
+"""Finds the picture in a photo: the part without frames, bars and borders, which do not show the scene."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ from zeroair_pl.degradations.base import thumbnail
 
 Window = tuple[slice, slice, slice, slice]
 
-SAME = 5 / 255  # values that a border of one color may differ by, after JPEG
-SHARE = 0.8  # of a row that is of the border's color: the rest may be writing on it
-LAYERS = 3  # a mat, a line around it, a frame
-AT_LEAST = 0.4  # of either side is picture, whatever it looks like
+SAME = 5 / 255  # largest difference in values of a border of one color, which JPEG causes
+SHARE = 0.8  # least share of a row with the border's color; the rest may be text on the border
+LAYERS = 3  # borders inside each other, such as a frame, a line and a mat
+AT_LEAST = 0.4  # least share of each side that remains
 
 
 def picture_window(y: Tensor) -> Window:
     """The largest window of a photo (1, 3, H, W) in [0, 1] without the rows and columns of one color at its edges.
 
-    Found on a thumbnail, so that it does not depend on the size. A border is on two opposite sides; a plain sky is
-    on one.
+    The search uses a thumbnail, so the result does not depend on the size. Only borders on two opposite sides count,
+    since a plain sky has one color too, but is on one side.
+
+    Returns:
+        Slices for the four dimensions of ``y``.
     """
     small = thumbnail(y)
     (top, bottom), (left, right) = (0, small.shape[-2]), (0, small.shape[-1])
@@ -45,22 +48,25 @@ def picture(y: Tensor) -> Tensor:
 
 
 def looked_at(y: Tensor, pixels: int = 128 * 128) -> Tensor:
-    """The picture in ``y`` as a thumbnail (1, 3, h, w): what statistics are computed of."""
+    """The picture in ``y`` as a thumbnail (1, 3, h, w) of about ``pixels`` pixels, for computing statistics."""
     small = thumbnail(picture(thumbnail(y)), pixels)
-    if min(small.shape[-2:]) < 8:  # a sliver has no neighborhoods
+    if min(small.shape[-2:]) < 8:  # statistics need neighborhoods of pixels
         size = (max(8, small.shape[-2]), max(8, small.shape[-1]))
         small = F.interpolate(small, size=size, mode="nearest")
     return small
 
 
 def _borders(y: Tensor) -> tuple[int, int]:
-    """Rows at the top and at the bottom: both or none, since a plain sky ends at no second border."""
+    """Numbers of border rows at the top and at the bottom; both are 0 if either is."""
     above, below = _border(y), _border(y.flip(-2))
     return (above, below) if above and below else (0, 0)
 
 
 def _border(y: Tensor) -> int:
-    """Rows at the top of ``y`` that are of the color of the first, and the mixed one below them; at most a third."""
+    """Number of border rows at the top of ``y``: those with the color of the first, and one mixed row below them.
+
+    At most a third of the rows count.
+    """
     color = y[0, :, 0].median(dim=-1).values[:, None, None]
     same = ((y[0] - color).abs().amax(0) < SAME).float().mean(-1) > SHARE
     most = len(same) // 3

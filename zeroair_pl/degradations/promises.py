@@ -1,4 +1,4 @@
-"""What a degradation says of itself, tried on a photo: a plugin whose word is false would spoil every result unseen."""
+"""Checks of what a degradation class declares, such as ``pointwise``: a false declaration would spoil every result."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from torch import Tensor
 from zeroair_pl.degradations.base import Degradation
 from zeroair_pl.errors import ConfigError
 
-MOVED = 0.2  # of every parameter: at its start a φ may well be the identity, of which all is true
+MOVED = 0.2  # change of every parameter before the check: at its start, φ may be the identity, which passes any check
 _kept: WeakSet[type] = WeakSet()
 
 
 def check_once(phi: Degradation, y: Tensor) -> None:
-    """Tries the promises of a class on the first photo ``y`` (1, 3, H, W) that one of it is made for.
+    """Checks the class of ``phi`` on ``y`` (1, 3, H, W), once: on the first photo that the class is used for.
 
     Raises:
-        ConfigError: one is broken.
+        ConfigError: a declaration is false.
     """
     if type(phi) in _kept:
         return
@@ -29,9 +29,10 @@ def check_once(phi: Degradation, y: Tensor) -> None:
 
 
 def broken_promise(phi: Degradation, y: Tensor) -> str:
-    """What a φ that says ``pointwise`` does and no pointwise φ does; empty if nothing.
+    """What shows that a φ declared ``pointwise`` is not, in words; empty if nothing does.
 
-    Half of its values are summed. The gradient of the sum is zero in all pixels and channels that the others come from.
+    The gradient of the sum of half of the values of φ(x) must be zero at the pixels and channels of the other half, and
+    φ⁻¹(φ(x)) must be x.
     """
     if not phi.pointwise:
         return ""

@@ -1,4 +1,4 @@
-"""The most probable clean image between a clean estimate and the photo, for any differentiable φ."""
+"""The most probable clean image given a clean estimate and the photo, for any differentiable φ."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def pointwise_proximal(forward: Forward, x0: Tensor, y: Tensor, e2: Tensor, vari
 
     Args:
         forward: φ.
-        x0, y: images, (1, 3, H, W).
-        e2, variance: e² and σ², which broadcast to them; σ² is infinite where y says nothing.
+        x0, y: the clean estimate and the photo, (1, 3, H, W).
+        e2, variance: e² and σ², in shapes that broadcast to these; σ² is infinite where y has no information.
         steps: iterations; 1 is exact for an affine φ.
     """
     x = x0
@@ -41,20 +41,20 @@ def pointwise_slope(forward: Forward, x: Tensor) -> Tensor:
 def conjugate_proximal(
     forward: Forward, x0: Tensor, y: Tensor, e2: Tensor, variance: Tensor, steps: int = 1, inner: int = 10
 ) -> Tensor:
-    """As ``pointwise_proximal`` for any φ; each Gauss–Newton step solves, by conjugate gradients,
+    """The same as ``pointwise_proximal`` for any φ. Each Gauss–Newton step solves by conjugate gradients
 
         (1/e² + Jᵀσ⁻²J) d = (x0 − x)/e² + Jᵀσ⁻²(y − φ(x)),    x ← x + d.
 
     Args:
         steps: Gauss–Newton iterations; 1 is enough for an affine φ.
-        inner: conjugate gradients of each. The system is well conditioned where e is small beside σ.
+        inner: conjugate gradient steps in each iteration. The system is well conditioned if e is small relative to σ.
     """
     x = x0
     for _ in range(steps):
         y_hat, transposed = _vjp(forward, x)
         at = x
-        # J d as the derivative of the linear map u -> Jᵀu: a second reverse pass, so that any differentiable family
-        # works, also one whose operations have no forward-mode rule.
+        # J d is the derivative of the linear map u -> Jᵀu. This second reverse pass works for any differentiable
+        # family, also if its operations have no forward-mode rule.
         _, jacobian = _vjp(partial(_transposed, forward, at), torch.zeros_like(y_hat))
 
         def normal(d: Tensor, jacobian: Any = jacobian, transposed: Any = transposed) -> Tensor:
@@ -68,7 +68,7 @@ def conjugate_proximal(
 
 
 def conjugate_gradients(normal: Forward, b: Tensor, steps: int) -> Tensor:
-    """d with normal(d) = b, for a symmetric positive definite ``normal``, from d = 0; all images (1, C, H, W)."""
+    """Solves normal(d) = b for d, from d = 0; ``normal`` is symmetric positive definite, b and d are (1, C, H, W)."""
     d, r, p = torch.zeros_like(b), b, b
     rr = (r * r).sum()
     for _ in range(steps):
@@ -86,6 +86,6 @@ def _transposed(forward: Forward, x: Tensor, u: Tensor) -> Tensor:
 
 
 def _vjp(forward: Forward, x: Tensor) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor]]]:
-    """φ(x), and u -> Jᵀu."""
+    """φ(x), and the function u -> Jᵀu."""
     found: Any = func.vjp(forward, x)
     return found[0], found[1]

@@ -1,12 +1,15 @@
 """How much haze, darkness or water a photo shows, from its statistics.
 
-For each family a logistic model: z = b + Σ w·(value − usual)/spread over statistics of the photo, the log-odds that the
-family's work is on it. The severity is the square of how far z is on the way from ``zero`` to ``full``: what is
-doubtful changes a photo little. Haze has two models: fog that grows with the distance, and a veil that is the same
-everywhere, of which half the way counts for half.
+Each model is logistic. The log-odds that the photo shows the degradation are
 
-The numbers below were fit once to photos of these kinds and to composed ones; docs/method.md says how.
-Nothing here is learned when a photo is restored.
+    z = b + Σ w·4·tanh((value − usual)/(4·spread))
+
+over statistics of the photo. With r = (z − zero)/(full − zero), the severity is r², or 0 for r < 0, so that a doubtful
+photo changes little. Haze has two models: fog that grows with the distance, and a veil that is the same everywhere,
+whose severity is r²·(3 − 2r) up to r = 1.
+
+The numbers below were fit once, to photos of these kinds and to photos with added degradations; docs/method.md says
+how. Nothing here is learned when a photo is restored.
 """
 
 from __future__ import annotations
@@ -18,24 +21,25 @@ from torch import Tensor
 
 from zeroair_pl.degradations.picture import looked_at
 from zeroair_pl.degradations.statistics import statistics
+from zeroair_pl.degradations.words import in_words
 
-MOST = 3  # statistics that are named
-FAR = 4.0  # spreads from the usual, beyond which a statistic says no more: none decides alone
+MOST = 3  # statistics that ``Finding.why`` names
+FAR = 4.0  # limit of a statistic's influence, in spreads from its usual value: no statistic decides alone
 
 
 @dataclass(frozen=True)
 class Model:
-    """One look at a photo.
+    """A logistic model of one degradation.
 
     Attributes:
-        what: it looks for, in words.
+        what: the degradation, in words.
         bias: b.
         zero: z up to which the severity is 0.
-        full: z from which on it is 1.
+        full: z at which the severity is 1.
         terms: for each statistic its usual value, its spread among photos, and w.
-        colored: ``tones`` up to which a photo counts as grey or toned, which is meant and left alone, and from which on
-            as one in colors. Without them, color is not asked for.
-        even: the severity is ½ in the middle of the way, not ¼.
+        colored: two values of the statistic ``tones``. Up to the first, a photo counts as gray or toned on purpose, and
+            the severity is 0; from the second on, as a photo in colors. ``None`` ignores color.
+        even: the severity is r²·(3 − 2r) up to r = 1, which is ½ at r = ½, instead of r².
     """
 
     what: str
@@ -47,7 +51,7 @@ class Model:
     even: bool = False
 
     def parts(self, values: dict[str, float]) -> dict[str, float]:
-        """What each statistic adds to z."""
+        """The contribution of each statistic to z, by name."""
         parts = {}
         for name, (usual, spread, weight) in self.terms.items():
             parts[name] = weight * FAR * math.tanh((values[name] - usual) / spread / FAR)
@@ -56,11 +60,11 @@ class Model:
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found of one family.
+    """How strongly a photo shows the degradation of one family.
 
     Attributes:
-        severity: 0 is nothing, 1 all that the family's start corrects; above 1 it is only surer.
-        why: the statistics that speak most for it, with their usual values.
+        severity: see ``Degradation.severity``.
+        why: the main evidence, in words.
     """
 
     severity: float
@@ -68,7 +72,7 @@ class Finding:
 
 
 def look_for(family: str, y: Tensor) -> Finding:
-    """How much of a family's work (``Haze``, ``LowLight``, ``Underwater``) the photo ``y`` (1, 3, H, W) shows."""
+    """How strongly the photo ``y`` (1, 3, H, W) in [0, 1] shows a family: ``Haze``, ``LowLight`` or ``Underwater``."""
     values = statistics(looked_at(y))
     found = [_find(model, values) for model in MODELS[family]]
     if family == "Haze":
@@ -80,28 +84,34 @@ def look_for(family: str, y: Tensor) -> Finding:
 
 
 def _meant_dark(values: dict[str, float]) -> float:
-    """0 to 1: nearly everything is dark, and yet a light or a glint is bright, as in a photo of a dark thing or of the
-    night that is exposed as it is meant to be. Of a photo that got too little light, its lights tell too."""
+    """0 to 1: nearly everything is dark, but a light or a glint is bright.
+
+    This is a correct exposure of a dark object or of the night. In an underexposed photo, the lights are dark too.
+    """
     return _ramp(values["bright_95"], 0.30, 0.25) * _ramp(values["bright_999"], 0.55, 0.70)
 
 
 def _high_key(values: dict[str, float]) -> float:
-    """0 to 1: a quarter of the photo is nearly white, which is snow, an overexposed sky or a wall; fog is darker."""
+    """0 to 1: a quarter of the photo is nearly white, such as snow, an overexposed sky or a wall; fog is darker."""
     return _ramp(values["luminance_75"], 0.87, 0.93)
 
 
 def _bright_sky(values: dict[str, float]) -> float:
-    """0 to 1: most of the upper third is bright and without a shadow, so that the exposure is right for the sky, and
-    the dark things below it are a silhouette."""
+    """0 to 1: most of the upper third is bright and without shadows.
+
+    The exposure is then correct for the sky, and the dark objects below it are silhouettes.
+    """
     return _ramp(values["dark_top"], 0.48, 0.57)
 
 
 def _underexposed(values: dict[str, float]) -> Finding:
-    """Not even the lights are bright, and there is more in the dark than a few lights: what the models, fit to photos
-    that can be looked at, do not know of."""
+    """A very dark photo: even its lights are not bright, and it shows more than a few lights.
+
+    The models do not cover such photos, since they were fit to brighter ones.
+    """
     light = values["luminance_99"]
     share = _ramp(light, 0.27, 0.18) * _ramp(values["range_25"] / max(light, 0.01), 0.28, 0.4)
-    return Finding(share * share, f"darkness: luminance 99 {light:.2f} (usually 0.86)" if share > 0 else "")
+    return Finding(share * share, "darkness: no bright lights" if share > 0 else "")
 
 
 def _ramp(value: float, zero: float, full: float) -> float:
@@ -109,7 +119,7 @@ def _ramp(value: float, zero: float, full: float) -> float:
 
 
 def _share(way: float, even: bool) -> float:
-    """The severity for a share of the way from ``zero`` to ``full``: its square, or a smooth step up to 1."""
+    """The severity for r = ``way``, see ``Model.even``."""
     way = max(0.0, way)
     return way * way * (3 - 2 * way) if even and way < 1 else way * way
 
@@ -121,8 +131,8 @@ def _find(model: Model, values: dict[str, float]) -> Finding:
     if model.colored:
         share *= _ramp(values["tones"], *model.colored)
     told = [name for name in sorted(parts, key=lambda name: -parts[name])[:MOST] if parts[name] > 0]
-    words = [f"{name.replace('_', ' ')} {values[name]:.2f} (usually {model.terms[name][0]:.2f})" for name in told]
-    return Finding(share, f"{model.what}: {', '.join(words)}" if share > 0 else "")
+    words = in_words((name, values[name] > model.terms[name][0]) for name in told)
+    return Finding(share, f"{model.what}: {words}" if share > 0 else "")
 
 
 FOG = Model(

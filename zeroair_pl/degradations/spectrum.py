@@ -1,4 +1,4 @@
-"""How blurred a photo is, from its spectrum alone: the likelihood of blurs of few parameters, searched globally."""
+"""How blurred a photo is, from its spectrum: a global search of the likelihood over blurs with few parameters."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ import torch
 from torch import Tensor
 
 LUMA = (0.299, 0.587, 0.114)
-LOWEST, HIGHEST = 0.03, 0.5  # cycles per pixel; below, a photo has too few waves to tell
-FALL, SPREAD = 2.2, 0.4  # of the spectra of photos, A·f^−b: mean and standard deviation of b
-_TAKEN = 1024  # pixels, the side of the part of a larger photo that is looked at
+LOWEST, HIGHEST = 0.03, 0.5  # cycles per pixel; below this range, there are too few frequencies for an estimate
+FALL, SPREAD = 2.2, 0.4  # mean and standard deviation of b in the spectra of photos, A·f^−b
+_TAKEN = 1024  # pixels, the side of the part of a larger photo that is used
 
 Response = Callable[["Spectrum", Tensor], Tensor]  # parameters (K, P) -> |H|², (K, bins)
 
 
 class Spectrum:
-    """The periodogram of a photo's luma under a Hann window, as means over rings, or over sectors of rings.
+    """The periodogram of a photo's luma under a Hann window, averaged over bins: rings, or sectors of rings.
 
     Args:
-        y: the photo, (1, 3, H, W).
-        rings, sectors: of half of the frequency plane; the other half is the same.
-        highest: in cycles per pixel; frequencies above take no part.
+        y: the photo, (1, 3, H, W) in [0, 1].
+        rings, sectors: numbers of rings and of sectors in half of the frequency plane; the other half is the same.
+        highest: highest frequency that is used, in cycles per pixel.
 
     Attributes:
-        power: (bins,), mean power of each bin; of white noise it is its variance.
-        waves: (bins,), frequencies in each.
-        across, down: (bins,), mean frequency in cycles per pixel.
-        f: (bins,), its length.
+        power: (bins,), mean power of each bin. For white noise it is the variance.
+        waves: (bins,), number of frequencies in each bin.
+        across, down: (bins,), mean horizontal and vertical frequency, in cycles per pixel.
+        f: (bins,), mean absolute frequency, in cycles per pixel.
     """
 
     def __init__(self, y: Tensor, rings: int = 80, sectors: int = 1, highest: float = HIGHEST) -> None:
@@ -57,13 +57,15 @@ class Spectrum:
         self.f = summed(f)[kept] / self.waves
 
     def misfit(self, response: Tensor, noise: float) -> Tensor:
-        """(K,): negative log-likelihood of K blurs, for the best A and b (Whittle, 1953):
+        """Negative log-likelihood of K blurs, (K,), each with its best A and b (Whittle, 1953).
 
-            P(f) ~ Exp(mean M(f)),  M = A·f^−b·|H(f)|² + σ²;    Σ log M + P/M, and b's own
+            P(f) ~ Exp(mean M(f)),    M = A·f^−b·|H(f)|² + σ²
+
+            Σ log M + P/M + (b − 2.2)²/(2·0.4²)
 
         Args:
-            response: |H|² of each at the bins, (K, bins).
-            noise: σ, in units of [0, 1], of each channel; luma has less.
+            response: |H|² of each blur at the bins, (K, bins).
+            noise: standard deviation of the noise of each color channel, in units of [0, 1]. σ, that of luma, is less.
         """
         variance = noise**2 * sum(share**2 for share in LUMA)
         falls = torch.arange(1.4, 3.2, 0.1, dtype=torch.float64)
@@ -84,13 +86,13 @@ def gaussian(spectrum: Spectrum, parameters: Tensor) -> Tensor:
 
 
 def disc(spectrum: Spectrum, parameters: Tensor) -> Tensor:
-    """A disc of radius R px, that of defocus: |H|² = (2 J₁(2πRf)/(2πRf))²."""
+    """A disc of radius R px, for defocus: |H|² = (2 J₁(2πRf)/(2πRf))²."""
     x = 2 * math.pi * parameters[:, :1] * spectrum.f
     return (2 * torch.special.bessel_j1(x) / x).square()
 
 
 def line(spectrum: Spectrum, parameters: Tensor) -> Tensor:
-    """A line of length L px at an angle a, that of an even motion: |H|² = sinc²(L·(f_x cos a + f_y sin a))."""
+    """A line of length L px at an angle a, for uniform motion: |H|² = sinc²(L·(f_x cos a + f_y sin a))."""
     length, angle = parameters[:, :1], parameters[:, 1:]
     return torch.sinc(length * (spectrum.across * torch.cos(angle) + spectrum.down * torch.sin(angle))).square()
 
@@ -104,7 +106,7 @@ def of_kernel(spectrum: Spectrum, kernel: Tensor) -> Tensor:
 
 
 def search(spectrum: Spectrum, response: Response, noise: float) -> tuple[tuple[float, ...], float]:
-    """The parameters with the smallest misfit, and that misfit: over a coarse grid, then over a fine one around it."""
+    """The parameters with the smallest misfit, and this misfit, from a coarse grid and a fine one around its best."""
     sizes = torch.logspace(math.log10(0.4), math.log10(7.0 if response is disc else 4.5), 40, dtype=torch.float64)
     if response is not line:
         coarse = sizes[:, None]

@@ -1,7 +1,7 @@
-"""Numbers that say what a photo looks like: pure functions of a thumbnail of its picture, see ``picture.looked_at``.
+"""Statistics that describe how a photo looks, computed from its thumbnail (``picture.looked_at``).
 
-All are smooth functions of the photo, or quantiles and correlations of many values: a photo that is a little different
-has numbers that are a little different. Names: ``what_where``, a two-digit ending is a percentile.
+All of them are smooth functions of the photo, or quantiles and correlations of many values, so that a small change of
+the photo changes them little. Names have the form ``what_where``; an ending of digits is a percentile.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-WINDOW = 0.06  # of the short side: what is near a pixel
-BLOCKS = 5  # on either side
-TEXTURE = 0.03  # standard deviation of brightness near a pixel
-LIFTED = 0.15  # the darkest hundredth of a photo without a veil is hardly ever lighter, in its darkest channel
+WINDOW = 0.06  # side of the window around a pixel, as a share of the photo's short side
+BLOCKS = 5  # along each side
+TEXTURE = 0.03  # standard deviation of the brightness around a pixel, above which it counts as texture
+LIFTED = 0.15  # in photos without a veil, the first percentile of the darkest channel is hardly ever above this
 _LUMINANCE = (0.299, 0.587, 0.114)
 
 
@@ -44,7 +44,7 @@ def statistics(small: Tensor) -> dict[str, float]:
     textured = _textured(contrast)
     found["dark_textured_10"] = _quantiles(dark[textured], (10,))[0]
     found["dark_with_saturation_textured"] = _correlation(dark[textured], saturation[textured])
-    lifted = F.softplus((small.new_tensor(found.pop("low_01")) - LIFTED) / 0.03)  # nothing is black, not in one channel
+    lifted = F.softplus((small.new_tensor(found.pop("low_01")) - LIFTED) / 0.03)  # no channel is black
     found["lifted_range"] = float(lifted) * (found["luminance_99"] - found["luminance_01"])
     spread = luminance.std(correction=0).clamp(min=1e-3)
     found["skew"] = float((luminance - luminance.mean()).pow(3).mean() / spread.pow(3))
@@ -60,7 +60,7 @@ _PERCENTILES = {
 
 
 def _by_height(maps: dict[str, Tensor]) -> dict[str, float]:
-    """Of the upper, middle and lower third; and how a map goes with the height."""
+    """Statistics of the upper, middle and lower third, and correlations of maps with the height in the photo."""
     rows, columns = maps["dark"].shape
     height = torch.linspace(1, 0, rows)[:, None].expand(rows, columns)
     found = {f"{name}_upwards": _correlation(maps[name], height) for name in _UPWARDS}
@@ -74,7 +74,7 @@ _UPWARDS = ("dark", "contrast", "saturation")
 
 
 def _by_block(luminance: Tensor, low: Tensor, high: Tensor) -> dict[str, float]:
-    """Of 5×5 blocks: the range of brightness in each, and its darkest value over its brightest, as a veil makes it."""
+    """Statistics of 5×5 blocks: the range of brightness in each, and its darkest value divided by its brightest."""
     shades, veils = torch.zeros(BLOCKS, BLOCKS), torch.zeros(BLOCKS, BLOCKS)
     for i, rows in enumerate(torch.arange(low.shape[0]).tensor_split(BLOCKS)):
         for j, columns in enumerate(torch.arange(low.shape[1]).tensor_split(BLOCKS)):
@@ -86,7 +86,7 @@ def _by_block(luminance: Tensor, low: Tensor, high: Tensor) -> dict[str, float]:
 
 
 def _of_colors(small: Tensor, maps: dict[str, Tensor]) -> dict[str, float]:
-    """Of color: casts, the color of the light that is far away, and whether a photo is a toned monochrome one."""
+    """Statistics of color: color casts, the color of distant parts, and whether the photo is a toned monochrome one."""
     red, green, blue = small
     means = small.mean((1, 2))
     edges = small.diff(dim=-1).abs().mean((1, 2)) + small.diff(dim=-2).abs().mean((1, 2)) + 1e-3
@@ -107,10 +107,10 @@ def _of_colors(small: Tensor, maps: dict[str, Tensor]) -> dict[str, float]:
 
 
 def _tones(one: Tensor, other: Tensor, luminance: Tensor, steps: int = 16) -> float:
-    """Root-mean-square difference of colors from the mean color of their brightness: 0 for grey and toned photos."""
+    """Root-mean-square difference of colors from the mean color of equal brightness; 0 for gray and toned photos."""
     place = (luminance.clamp(0, 1) * (steps - 1)).flatten()
     left = place.floor().clamp(max=steps - 2)
-    weights = torch.stack([1 - (place - left), place - left])  # each value counts for the two steps beside it
+    weights = torch.stack([1 - (place - left), place - left])  # each value counts for the two nearest steps
     index = torch.stack([left, left + 1]).long().flatten()
     total = torch.zeros(steps).index_add_(0, index, weights.flatten()).clamp(min=1e-3)
     power = torch.zeros(())
@@ -121,7 +121,7 @@ def _tones(one: Tensor, other: Tensor, luminance: Tensor, steps: int = 16) -> fl
 
 
 def _textured(contrast: Tensor) -> Tensor:
-    """Where there is something to see, and no open sky: a mask; of a plain photo where there is most."""
+    """A mask of the parts with texture, without open sky; in a plain photo, the parts with the most texture."""
     mask = contrast > TEXTURE
     return mask if int(mask.sum()) >= 50 else contrast >= _quantiles(contrast, (80,))[0]
 
@@ -136,7 +136,7 @@ def _quantiles(values: Tensor, percents: tuple[int, ...]) -> list[float]:
 
 
 def _correlation(a: Tensor, b: Tensor) -> float:
-    """Pearson's, drawn to 0 where one of the maps is flat."""
+    """Pearson's correlation of two maps, near 0 if one of them is flat."""
     a, b = a - a.mean(), b - b.mean()
     return float((a * b).mean() / ((a.square().mean() + 1e-5) * (b.square().mean() + 1e-5)).sqrt())
 

@@ -1,4 +1,4 @@
-"""Rain and snow in motion: bright, thin, straight streaks that lie in about one direction."""
+"""Falling rain and snow: bright, thin, straight streaks of about one direction."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zeroair_pl.degradations.noise_level import look_at_noise, rounding
 from zeroair_pl.degradations.noise_models import NoiseModel
 
 LEVELS = 0.2, 0.03  # noise levels
-UNSURE = 1.5  # standard deviation of what is left under a streak, in units of the streak
+UNSURE = 1.5  # standard deviation of the error under a streak, in units of the streak's brightness S
 PIXELS = 512 * 512  # of the photo in which streaks are looked for: they are a few of its pixels wide
 ANGLES = 24
 WIDE, WIDER = 7, 11  # px, the length over which a streak stands out across its direction
@@ -25,10 +25,10 @@ SURE = 1.0, 3.0  # contrasts from which on the streaks of a photo are trusted, a
 
 
 class StreakNoise(NoiseModel):
-    """White noise, and beside it what is not known of a streak: the variance σ² + (1.5 S)² of each pixel.
+    """White noise plus the uncertainty under a streak: the variance σ² + (1.5 S)² of each pixel.
 
     Attributes:
-        streaks: S, (1, 1, H, W).
+        streaks: S, (1, 1, H, W), in units of [0, 1].
     """
 
     def __init__(self, streaks: Tensor) -> None:
@@ -40,19 +40,19 @@ class StreakNoise(NoiseModel):
 
 
 class Streaks(Degradation):
-    """y = x + S + n: light S ≥ 0 was added, the same to all channels, in thin streaks of one direction.
+    """y = x + S + n: thin streaks of one direction add the same light S ≥ 0 to all channels.
 
-    S is what stands out in brightness across the direction and goes on along it (a top-hat and an opening, both by
-    lines). The direction is the one in which most more bright lines are found than dark ones: rain is bright alone, a
-    scene has both. How far a line of some brightness is trusted to be rain follows from the same comparison, the dark
-    lines being the ones that are found without rain. Annealing then fills in what was under the streaks.
+    S is what is brighter than its surroundings across the direction and continues along it (a top-hat and an opening,
+    both along lines). Rain makes only bright lines, but a scene has bright and dark ones. So the direction is the one
+    in which the bright lines exceed the dark lines most, and the numbers of bright and dark lines of one strength give
+    the probability that such a line is rain. ``AnnealedSampler`` then restores the scene under the streaks.
     """
 
     pointwise = True
 
     @property
     def scales(self) -> bool:
-        return False  # thin streaks are gone at a smaller size
+        return False  # a smaller copy of the photo does not show thin streaks
 
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
         small = thumbnail(y, PIXELS)
@@ -76,16 +76,16 @@ class Streaks(Degradation):
         return y - self.get_buffer("streaks")
 
     def observe(self, y: Tensor) -> Observation | None:
-        return None  # annealing fills in better: it starts from what is around the streaks
+        return None  # AnnealedSampler restores better here, since it starts from the pixels around the streaks
 
     def levels(self) -> tuple[float, float] | None:
         return LEVELS
 
     def result(self, x0: Tensor, z: Tensor) -> Tensor:
-        return z  # where there was no streak, the photo
+        return z  # it is the photo where there is no streak
 
     def parameter_groups(self, lr: float) -> list[dict[str, object]]:
-        return []  # the noise is best seen where the photo is flat
+        return []  # the first estimate of the noise, in flat parts, is the best one
 
     @classmethod
     def severity(cls, y: Tensor) -> float:
@@ -97,12 +97,12 @@ class Streaks(Degradation):
 
 
 class Direction(NamedTuple):
-    """Of the streaks.
+    """The direction of the streaks and the evidence for it.
 
     Attributes:
         angle: in radians, counterclockwise from the right, 0 to π.
-        brightness: mean of what stands out bright along it, in units of [0, 1].
-        contrast: by how much that is more than what stands out dark, over what does in other directions.
+        brightness: mean brightness of the bright lines in this direction, in units of [0, 1].
+        contrast: excess of bright over dark lines in this direction, relative to the lines in other directions.
     """
 
     angle: float
@@ -111,7 +111,7 @@ class Direction(NamedTuple):
 
 
 def direction_of(y: Tensor) -> Direction:
-    """The direction in which ``y`` (1, 3, H, W) has most more bright lines than dark ones."""
+    """The direction in which the bright lines of ``y`` (1, 3, H, W) exceed its dark lines most."""
     bright, dark = _both(y)
     angles = [math.pi * k / ANGLES for k in range(ANGLES)]
     found = torch.tensor([[float(lines(part, a, WIDE, LONG).mean()) for part in (bright, dark)] for a in angles])
@@ -136,24 +136,24 @@ def streaks_in(y: Tensor, found: Direction) -> Tensor:
 
 
 def lines(image: Tensor, angle: float, wide: int, length: int) -> Tensor:
-    """What is brighter than its surroundings across ``angle`` and goes on along it, (1, 1, H, W), at least 0.
+    """The brightness of bright lines at ``angle`` above their surroundings, (1, 1, H, W), at least 0.
 
     Args:
         image: (1, 1, H, W).
         angle: in radians, counterclockwise from the right.
-        wide: px, in which it is no brighter at both ends.
-        length: px, along which it is.
+        wide: in pixels, across the line; a line must be narrower.
+        length: in pixels, along the line; a line must be at least as long.
     """
     return _opened(image - _opened(image, angle + math.pi / 2, wide), angle, length)
 
 
 def _both(y: Tensor) -> tuple[Tensor, Tensor]:
-    """Images for bright lines that are so in all channels, and, turned to bright ones, for dark lines."""
+    """Two images (1, 1, H, W): for lines that are bright in all channels, and (negated) for lines dark in all."""
     return y.amin(1, keepdim=True), -y.amax(1, keepdim=True)
 
 
 def _opened(image: Tensor, angle: float, length: int) -> Tensor:
-    """The largest of the smallest values along the lines of ``length`` px that go through a pixel at ``angle``."""
+    """An opening: for each pixel, the largest minimum over the lines of ``length`` px at ``angle`` that contain it."""
     along = range(-(length // 2), length // 2 + 1)
     steps = sorted({(round(-t * math.sin(angle)), round(t * math.cos(angle))) for t in along})
     return _over(_over(image, steps, torch.minimum), steps, torch.maximum)
@@ -174,7 +174,10 @@ def _over(image: Tensor, steps: list[tuple[int, int]], choose: object) -> Tensor
 
 
 def _likely(bright: Tensor, dark: Tensor) -> Tensor:
-    """The share of the lines at least as bright as each that there would not be without rain: 1 − N_dark/N_bright."""
+    """For each line, the share of lines at least as bright that are rain, 1 − N_dark/N_bright.
+
+    The dark lines estimate how many bright lines the scene has without rain.
+    """
     heights = torch.cat([bright.new_zeros(1), 0.01 * 1.25 ** torch.arange(20, dtype=bright.dtype)])
     above = [(part.flatten() >= heights[:, None]).float().mean(1) + 1e-5 for part in (bright, dark)]
     share = (1 - above[1] / above[0]).clamp(0, 1).cummax(0).values

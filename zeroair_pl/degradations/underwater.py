@@ -1,4 +1,4 @@
-"""Water between the scene and the camera: it takes each colour away at its own rate, and adds its own."""
+"""Water between the scene and the camera: it absorbs each color at its own rate, and adds a veil of its own color."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from zeroair_pl.degradations.picture import picture
 from zeroair_pl.degradations.recognition import look_for
 from zeroair_pl.ranges import Range
 
-EDGES, WORLD, WHITE = 0.4, 0.4, 0.4  # trust in each look at the colour of the light; they see much the same
-LOST = 0.06  # share of the light that is gone in all colours
+EDGES, WORLD, WHITE = 0.4, 0.4, 0.4  # weights of the three estimates of the light's color; they are alike
+LOST = 0.06  # share of the light that is lost in all colors
 
 
 class Underwater(Degradation):
-    """Attenuation and backscatter by colour, y_c = g_c·m·x_c + v_c + n, with a smooth map m of the light.
+    """Attenuation and backscatter by color, y_c = g_c·m·x_c + v_c + n, with a smooth map m of the light.
 
-    The image formation model of underwater photography (Schechner & Karpel, CVPR 2004) with one range for the whole
-    photo: g_c is what is left of a colour on its way, v_c the veil that the water adds. The veil starts from the
-    darkest pixels of each channel. g starts from three looks at a colour cast, each trusted in part, since a reef is
-    not grey: edges (grey edge, van de Weijer, Gevers & Gijsenij, TIP 2007), the mean where there is detail, not open
-    water (grey world, Buchsbaum, 1980), and the brightest pixels (white patch). Test-time modelling then corrects g, v
-    and, by a smooth grid, m.
+    This is the image formation model of underwater photography (Schechner & Karpel, CVPR 2004) with one distance for
+    the whole photo: g_c is the share of the light of channel c that reaches the camera, v_c the veil that the water
+    adds. The veil starts from the darkest pixels of each channel. g starts from three estimates of the color cast:
+    the edges (gray edge, van de Weijer, Gevers & Gijsenij, TIP 2007), the mean of the parts with detail (gray world,
+    Buchsbaum, 1980), and the brightest pixels (white patch). Each estimate has a weight below 1, since a reef is not
+    gray. Test-time modelling then corrects g, v and, by a smooth grid, m.
 
     Args:
-        veil: share of each channel's darkest value that is taken for veil, 0 to 1.
-        cast: share of the colour cast that the start explains; 0 leaves the colours, 1 trusts the three looks in full.
-        max_gain: largest amplification 1/g; bounds the noise.
+        veil: share of each channel's darkest value that counts as veil, 0 to 1.
+        cast: share of the color cast that the start removes; 0 keeps the colors, 1 removes all of the estimated cast.
+        max_gain: largest amplification 1/g; it limits the noise.
     """
 
     pointwise = True
@@ -63,7 +63,7 @@ class Underwater(Degradation):
         super().initialize(y, side, denoise)
         small = thumbnail(picture(y))
         veil = self.veil * quantiles(small, 0.01).view(1, 3, 1, 1)
-        clear = (1 - veil).clamp(min=0.1)  # white stays white
+        clear = (1 - veil).clamp(min=0.1)  # so that white stays white
         light = ((1 - LOST) * clear * _light((small - veil).clamp(min=0) / clear, self.cast)).clamp(
             min=1 / self.max_gain
         )
@@ -101,14 +101,14 @@ class Underwater(Degradation):
 
 
 def _light(y: Tensor, cast: float) -> Tensor:
-    """g, (1, 3, 1, 1), of a photo without its veil. White comes out as white, and the mean stays as bright."""
+    """g, (1, 3, 1, 1), of a photo whose veil is subtracted. It keeps white white, and the mean brightness."""
     looks = y
     gain = torch.ones_like(y[..., :1, :1])
     for look, trust in ((_edges, EDGES), (_brightest, WHITE), (_detailed_mean, WORLD)):
         seen = look(looks.clamp(0, 1)).view(1, 3, 1, 1) + 1e-3
         whole = seen.mean() if look is _detailed_mean else seen.max()
         factor = (whole / seen) ** (cast * trust)
-        # Blue goes far in clear water, and water that takes it is green by what floats in it: it is not raised.
+        # Blue is not amplified: clear water absorbs little of it, and where water absorbs it, particles make it green.
         factor = torch.cat([factor[:, :2], factor[:, 2:].clamp(max=1)], dim=1)
         looks, gain = looks * factor, gain * factor
     return 1 / gain
@@ -126,7 +126,7 @@ def _brightest(y: Tensor) -> Tensor:
 
 
 def _detailed_mean(y: Tensor) -> Tensor:
-    """(3,): the mean, each pixel weighted by the local standard deviation around it."""
+    """(3,): the mean of each channel, with each pixel weighted by the local standard deviation around it."""
     side = max(3, 2 * (round(0.06 * min(y.shape[-2:])) // 2) + 1)
     pool = torch.nn.functional.avg_pool2d
     mean = pool(y, side, 1, side // 2, count_include_pad=False)

@@ -1,4 +1,4 @@
-"""Vignetting: a lens gives less light to the corners than to the middle."""
+"""Vignetting: a lens transmits less light to the corners of a photo than to its middle."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from torch import Tensor
 from zeroair_pl.degradations.base import Degradation, Denoise, Side
 from zeroair_pl.degradations.spectrum import LUMA
 
-SIDE = 96  # pixels, the long side of the photo in which it is looked for
+SIDE = 96  # pixels, the long side of the copy of the photo that is searched
 POWERS = (2.0, 3.0, 4.0)
-LEAST, MOST, STEP = -0.6, 1.6, 0.05  # of the falloff, which is searched from the one to the other
-USUAL = 0.1  # falloff at which photos without vignetting are found: the middle is where the light is
-ODD = 1.4  # beyond, no lens is that dark: it is the scene, such as a thing before a white wall
-SPREAD = 0.006  # of the logarithm of brightness from pixel to pixel, where there is no edge
+LEAST, MOST, STEP = -0.6, 1.6, 0.05  # grid of the search for the falloff a
+USUAL = 0.1  # falloff that the search finds in photos without vignetting, which are often brighter in the middle
+ODD = 1.4  # falloff above which the scene is the cause, such as an object before a white wall
+SPREAD = 0.006  # of the changes in log-brightness from pixel to pixel, without edges
 
 
 class Vignette(Degradation):
     """y = x·exp(−a r^p) + n, r from 0 in the middle to 1 in the corners.
 
-    a and p are found from the photo before the fit: in most places of a photo, brightness changes little from pixel to
-    pixel, so that what changes everywhere in the same way, outwards, is the lens. The changes of log-brightness along
-    the radius have a Cauchy density around −a p r^(p−1), whose likelihood is searched globally; edges are outliers.
+    a and p are found from the photo before the fit. In most places of a photo, brightness changes little from pixel to
+    pixel. A change that is the same everywhere along the radius comes from the lens. The changes of log-brightness
+    along the radius have a Cauchy density around −a p r^(p−1), in which edges are outliers. A global search finds the a
+    and p of the largest likelihood.
     """
 
     pointwise = True
@@ -52,10 +53,10 @@ class Vignette(Degradation):
 
 
 class Falloff(NamedTuple):
-    """exp(−a r^p).
+    """The falloff exp(−a r^p), the share of the light at the radius r, which is 0 in the middle and 1 in the corners.
 
     Attributes:
-        at_corner: a, the logarithm of how much less light the corners have.
+        at_corner: a; the corners have the share exp(−a) of the light.
         power: p.
     """
 
@@ -64,7 +65,7 @@ class Falloff(NamedTuple):
 
 
 def falloff_of(y: Tensor) -> Falloff:
-    """The likeliest one of a photo (1, 3, H, W); none for a photo that is black or white nearly everywhere."""
+    """The most likely falloff of a photo (1, 3, H, W); a = 0 if the photo is black or white nearly everywhere."""
     scale = SIDE / max(y.shape[-2:])
     size = (max(3, round(scale * y.shape[-2])), max(3, round(scale * y.shape[-1])))
     small = F.interpolate(y, size=size, mode="area")
@@ -75,7 +76,7 @@ def falloff_of(y: Tensor) -> Falloff:
     corner = math.hypot(height - 1, width - 1) / 2
     r = torch.hypot(down, across) / corner
     inner = light[2:, 1:-1] - light[:-2, 1:-1], light[1:-1, 2:] - light[1:-1, :-2]
-    outwards = (inner[0] * down + inner[1] * across) / (2 * r.clamp(min=1e-6))  # change over the whole radius
+    outwards = (inner[0] * down + inner[1] * across) / (2 * r.clamp(min=1e-6))  # change per unit of r
     seen = small[0, :, 1:-1, 1:-1]
     usable = (seen.amax(0) < 0.97) & (seen.amin(0) > 0.01) & (r > 0.1)
     if int(usable.sum()) < 200:
@@ -93,7 +94,7 @@ def falloff_of(y: Tensor) -> Falloff:
 
 
 def radius(height: int, width: int) -> Tensor:
-    """(H, W): distance from the middle, 1 in the corners."""
+    """r, (H, W): the distance of each pixel from the middle, 1 in the corners."""
     down, across = _places(height)[:, None], _places(width)[None]
     return torch.hypot(down, across) / max(math.hypot(height - 1, width - 1) / 2, 1e-6)
 
