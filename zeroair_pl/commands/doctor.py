@@ -51,7 +51,7 @@ def doctor(json: bool = False) -> Health:
     """Check that this installation works: versions, devices, extras, memory, disk, the prior, and a small restoration.
 
     Args:
-        json: print one JSON object in the place of lines.
+        json: print one JSON object instead of lines.
 
     Returns:
         What was found; the exit status is 1 if photos cannot be restored.

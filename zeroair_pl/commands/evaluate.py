@@ -59,7 +59,8 @@ def evaluate(
         results: folders of results to score; or csv lists of results (column 'image') with their 'reference'.
         images: the degraded photos, as for restore; a csv list may name their references.
         references: the clean photos; or a csv list with columns 'image' and 'reference'. Only the scores use them.
-        out: folder of scores.csv, summary.csv, scores.json, report.html, and of a folder of results for each seed.
+        out: folder of scores.csv, summary.csv, scores.json and report.html. Restored photos go to a folder for each
+            seed in it.
         seed: of the restoration.
         seeds: restore with each of these in turn.
         resolved: all settings as YAML.

@@ -85,7 +85,7 @@ def restore(
     resolved: str = "",
     choices: Mapping[Path, Choice] | None = None,
 ) -> Results:
-    """Restore photos, each with a degradation model of its own that is learned from this one photo.
+    """Restore photos. For each photo, a degradation model is learned from this photo alone.
 
     Settings come from --config (a name or a file; several are layered), then from environment variables such as
     ZEROAIR_RESTORE__SEED or ZEROAIR_RESTORE__SAMPLING__STEPS, then from the options below; the later wins.

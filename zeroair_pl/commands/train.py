@@ -60,8 +60,8 @@ def train(
             removed when the training is finished.
         network: the size of the network.
         optimization: how the weights are trained.
-        seed: of everything random.
-        overwrite: forget an earlier training in OUT and begin anew.
+        seed: of all random numbers.
+        overwrite: remove an earlier training in OUT and start from the beginning.
         start: a prior, by name or folder, from whose weights training starts; it must have the sizes of ``network``.
         trainer: further arguments of lightning.Trainer: accelerator, devices, strategy, precision.
         resolved: all settings as YAML.
