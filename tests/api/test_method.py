@@ -1,4 +1,4 @@
-"""One photo in memory, in whatever form, and what comes back."""
+"""Restores one photo in memory, in each form that is accepted, and checks the result."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_a_file_gets_the_bytes_that_the_command_line_writes(tmp_path: Path, meth
 
 
 def test_name_and_seed_decide_the_random_numbers() -> None:
-    """From noise, where they show."""
+    """From pure noise, where random numbers change the result most."""
     noisy: list[Any] = ["denoise", "ablations/proximal", "ablations/from_noise"]
     method, other = Method.from_config(noisy, **TOY), Method.from_config(noisy, **TOY, seed=1)
     array = bytes_of()

@@ -47,7 +47,7 @@ def served() -> Iterator[Served]:
 
 @pytest.fixture
 def page(served: Served, browser: Any) -> Iterator[Any]:
-    """A fresh visit. Whatever it asks of another machine, or does wrong, is an error."""
+    """A new visit. A request to another machine, or an error in the browser, fails the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
     opened, wrong = context.new_page(), []
     opened.set_default_timeout(PATIENCE)

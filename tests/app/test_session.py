@@ -41,7 +41,7 @@ def session(studio: Studio, tmp_path: Path) -> Iterator[Session]:
 
 
 def upload(tmp_path: Path, name: str, seed: int = 0, side: int = 32) -> tuple[Path, str]:
-    """A file as Gradio hands it over: at some place, under the name that it had elsewhere."""
+    """A file as Gradio passes it: a path on this machine, and the original name."""
     return save_toy(tmp_path / "uploads" / f"{seed}-{side}" / name, seed, side, side), name
 
 
@@ -208,7 +208,7 @@ def test_a_large_photo_is_shown_as_a_preview_first(
 
 
 def test_fits_of_several_users_do_not_overlap(studio: Studio, tmp_path: Path) -> None:
-    """Each is told of its own steps, and those of one photo follow each other."""
+    """Each user gets news only of their own steps, and the steps of two photos are not mixed."""
     told: list[str] = []
     threads = []
     for name in ("a", "b"):

@@ -1,4 +1,4 @@
-"""What somebody is told who has installed the package with pip: nothing of files that only a checkout has."""
+"""After an installation with pip, no message names files that only a checkout has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The completion of the shells: bash is asked, as a person at a terminal would."""
+"""The completion of the shells, tested in a real bash."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Complete = Callable[..., set[str]]
 
 @pytest.fixture(scope="module")
 def complete(tmp_path_factory: pytest.TempPathFactory) -> Complete:
-    """What bash offers for the last of some words."""
+    """The completions that bash offers for the last word of a command line."""
     bash = shutil.which("bash")
     if bash is None:
         pytest.skip("there is no bash")

@@ -55,7 +55,7 @@ def resolved(name: str) -> dict[str, Any]:
 
 
 def at_hand(value: Any) -> Any:
-    """The same settings with the bundled prior in the place of what has to be downloaded."""
+    """The same settings with the bundled prior instead of a prior that must be downloaded."""
     if isinstance(value, list):
         return [at_hand(item) for item in value]
     if not isinstance(value, dict):

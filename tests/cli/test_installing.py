@@ -1,4 +1,4 @@
-"""On which Pythons it can be installed: all places name the same ones, and pip finds its requirements for them."""
+"""Supported Python versions: all files state the same ones, and pip finds the requirements for each."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def resolve(version: str, *requirements: str, seconds: float) -> subprocess.Comp
 
 @cache
 def no_index() -> str:
-    """Why no package index can be asked, or ``""``."""
+    """Why no package index can be reached, or ``""``."""
     try:
         done = resolve(VERSIONS[0], "packaging", seconds=60)
     except subprocess.TimeoutExpired:

@@ -34,7 +34,7 @@ def test_an_output_folder_without_a_name(words: list[str], folder: Path) -> None
     ],
 )
 def test_a_config(text: str, says: str, folder: Path) -> None:
-    """The second beside an option of the same group, which would hide it."""
+    """The second mistake comes with an option of the same group, which could hide it."""
     Path("my.yaml").write_text(text)
     assert run("restore", "--config", "my.yaml", *TOY, "--images", "a.png").error.endswith(says)
 
@@ -60,7 +60,7 @@ def test_scores_into_a_file_are_refused_before_anything_is_scored(folder: Path) 
 
 
 def test_names_that_differ_in_the_case_of_letters_stay_short(folder: Path) -> None:
-    """They were made longer up to the root of the disk, and the results lay in OUT/tmp/…"""
+    """In an earlier version such names grew to the full path, and the results went to OUT/tmp/…"""
     for name in ("in/a.png", "in/A.PNG", "in/a.jpg", "in/trip/a.png"):
         save_toy(folder / name)
     if len(list((folder / "in").iterdir())) < 4:

@@ -162,7 +162,7 @@ def test_a_plugin_declares_its_own(photo: Path) -> None:
 
 
 def test_every_range_is_in_the_docs() -> None:
-    """With ``expected``, to put there what is missing."""
+    """The failure shows ``expected``, which is the text to put into the page."""
     plugins.load_plugins([])  # those that are shipped
     found = {f"{group}{name}": each for group, of in GROUPS.items() for name, each in ranges_of(of).items()}
     for entry in plugins.entries():

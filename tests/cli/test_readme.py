@@ -81,7 +81,7 @@ def test_there_is_something_to_check() -> None:
 
 
 def test_no_other_program_is_named() -> None:
-    """A line with a program that no test here knows would go unchecked."""
+    """A line with a program that these tests do not know would not be checked."""
     known = {"zeroair", "torchrun", "srun", "make", "python", "python3", "tensorboard", "lint-imports", ".", "docker"}
     named = {
         words_of(line)[1][0].rpartition("/")[2] for line in LINES if words_of(line)[1] and not line.startswith("#")

@@ -1,4 +1,4 @@
-"""Signals that ask the program to end; what a run makes of them is in ``test_restore``."""
+"""Signals that ask the program to end. ``test_restore`` tests what a run does then."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zeroair_pl.cli.signals import Stopped, clean_stop
 
 @pytest.fixture(autouse=True)
 def inherited() -> Iterator[None]:
-    """The handlers of whoever runs the tests, set aside."""
+    """Replaces the signal handlers of the process that runs the tests by the default ones."""
     signals = (signal.SIGTERM, signal.SIGHUP)
     handlers = [signal.signal(each, signal.SIG_DFL) for each in signals]
     yield

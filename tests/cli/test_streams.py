@@ -1,4 +1,4 @@
-"""Missing streams, and streams that cannot show every letter, keep no photo from being restored."""
+"""Photos are restored even if streams are missing, or cannot show some characters."""
 
 from __future__ import annotations
 

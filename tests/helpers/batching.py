@@ -12,7 +12,7 @@ ELSEWHERE = torch.device("meta")  # anything but a CPU
 
 
 def batches_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From now on ``--batch`` counts, and the photos of a batch are computed at once."""
+    """Makes ``--batch`` work on a CPU, where photos are otherwise fitted one by one."""
 
     def asked(batch: BatchSize, pixels: int, device: torch.device) -> int:
         return batch_size(batch, pixels, ELSEWHERE)

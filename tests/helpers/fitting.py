@@ -43,7 +43,7 @@ def method(
     sigma_min: float = 0.0,
     spacing: Any = "uniform",
 ) -> Method:
-    """A likelihood in modelling, and DDIM from pure noise with the proximal update, unless told otherwise."""
+    """A method with a likelihood in modelling, and DDIM from pure noise with the proximal update, by default."""
     sampler = sampler or SchedulerSampler(scheduler, spacing, auxiliary=auxiliary)
     return Method(
         family,
@@ -87,7 +87,7 @@ def hazy(count: int = 2, height: int = 32, width: int = 32) -> Tensor:
 
 
 class Watch(Callback):
-    """Calls ``look(module)`` after every timestep, when the clean estimate is guided."""
+    """Calls ``look(module)`` after every timestep, when guidance has changed the clean estimate."""
 
     def __init__(self, look: Callable[[Any], Any]) -> None:
         self.look = look

@@ -55,7 +55,7 @@ def chunk(kind: bytes, body: bytes, crc: int | None = None) -> bytes:
 
 
 def png(width: int, height: int, *chunks: bytes, rows: bytes | None = None, end: bytes | None = None) -> bytes:
-    """Of 8 bits RGB, with further chunks before its pixels."""
+    """A PNG of 8-bit RGB, with further chunks before its pixels."""
     plain = b"".join(b"\0" + row.tobytes() for row in PIXELS) if rows is None else rows
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     body = header + b"".join(chunks) + chunk(b"IDAT", zlib.compress(plain))
@@ -72,7 +72,7 @@ def jpeg_frame(data: bytes) -> int:
 
 
 def jpeg_with(kind: bytes, body: bytes) -> bytes:
-    """With one more segment at its start."""
+    """A JPEG with one more segment at its start."""
     return JPEG[:2] + b"\xff" + kind + struct.pack(">H", len(body) + 2) + body + JPEG[2:]
 
 

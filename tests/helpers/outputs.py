@@ -9,7 +9,7 @@ from typing import Any
 
 
 def content(out: str) -> dict[str, Any]:
-    """All that was written, but for what says how it was asked for and how long it took."""
+    """The content of all written files, without the command line and the times in them."""
     found: dict[str, Any] = {}
     for path in Path(out).rglob("*"):
         name = path.relative_to(out).as_posix()

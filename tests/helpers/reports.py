@@ -1,4 +1,4 @@
-"""What a page of photos has in it, read as a browser reads it: by its elements."""
+"""Parses a page of photos into its elements, as a browser does."""
 
 from __future__ import annotations
 

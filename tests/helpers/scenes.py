@@ -1,4 +1,4 @@
-"""The project's example photos, made small, for tests that put something on them."""
+"""The project's example photos, made small, for tests that add a degradation to them."""
 
 from __future__ import annotations
 

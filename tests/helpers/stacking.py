@@ -22,7 +22,7 @@ def images(seed: int = 0, count: int = 3) -> Tensor:
 
 
 def mixed() -> Tensor:
-    """Five photos: haze, dark, haze, nothing, dark. Such is what ``Auto`` finds."""
+    """Five photos, in which ``Auto`` finds: haze, darkness, haze, nothing, darkness."""
     first, _, third = photos(3, 20, 24)
     second, fifth = (0.16 * clean(name, 24)[0, :, :20, :24] ** 1.2 for name in ("dark_tulips", "noise_blossom"))
     return torch.stack([0.5 * first + 0.45, second, 0.4 * third + 0.5, first, fifth])

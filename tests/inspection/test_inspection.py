@@ -1,4 +1,4 @@
-"""Looking must show what happened, and change nothing."""
+"""The progress and TensorBoard must show what happened in a fit, and must not change it."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Dim(Degradation):
 
 
 class Spy(Callback):
-    """Keeps what the board should show."""
+    """Keeps the values that TensorBoard should show."""
 
     def __init__(self) -> None:
         self.rows: list[dict[str, Tensor]] = []

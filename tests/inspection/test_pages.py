@@ -54,7 +54,7 @@ def write(folder: Path, count: int, shared: bool = False) -> str:
 
 @pytest.fixture
 def opened(browser: Any, tmp_path: Path) -> Iterator[Any]:
-    """A page of 30 photos; when the test is over, the browser must not have met an error."""
+    """A page of 30 photos; an error in the browser fails the test at its end."""
     shown, errors = open_page(browser, write(tmp_path, 30), viewport={"width": 1200, "height": 900})
     yield shown
     shown.close()

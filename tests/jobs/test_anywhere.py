@@ -89,7 +89,7 @@ def test_from_python(folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 
 
 def test_what_is_no_path_stays(folders: tuple[Path, Path]) -> None:
-    """A folder may have the name of anything."""
+    """A setting that is not a path stays as it is, even if a folder has the same name."""
     here, _ = folders
     for name in ("small", "Haze", "cpu", "y", "uniform"):
         (here / name).mkdir()

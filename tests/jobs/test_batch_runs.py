@@ -98,7 +98,7 @@ def test_what_one_photo_shows_changes_no_other_output(folder: Path) -> None:
 
 
 def test_two_photos_of_one_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They have the same random numbers, and places of their own for all that is written."""
+    """They have the same random numbers, but separate files for everything that is written."""
     for seed, name in enumerate(("x/a.png", "y/a.png", "y/b.png")):
         save_toy(folder / "in" / name, seed, 16, 16)
     batches_of(monkeypatch)
@@ -120,7 +120,7 @@ def scalars(out: str, name: str) -> dict[str, list[tuple[int, float]]]:
 def alike(
     board: dict[str, list[tuple[int, float]]], other: dict[str, list[tuple[int, float]]], rel: float = 1e-3
 ) -> None:
-    """The same steps, and values as near as an operation on a batch is to one on a photo."""
+    """Checks that both boards have the same steps, and values that differ only by the rounding of a batch."""
     assert board.keys() == other.keys()
     for tag, values in board.items():
         assert [step for step, _ in values] == [step for step, _ in other[tag]], tag
@@ -228,7 +228,7 @@ def test_a_checkpoint_of_other_company_is_no_place_to_start(
 
 
 def test_processes_and_batches_make_the_files_of_one_of_each(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each process has begun a fit before any goes on; see ``Company``."""
+    """Each process has begun a fit before any process continues; see ``Company``."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     photos(folder)
     words = [

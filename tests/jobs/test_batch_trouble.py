@@ -1,4 +1,4 @@
-"""One photo of a batch goes wrong: it is begun again by itself, or fails, and the others go on."""
+"""If one photo of a batch goes wrong, it is fitted again alone or fails, and the others go on."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def restore(out: str, family: str, batch: str = "5", *words: str) -> Outcome:
-    """By the proximal update from pure noise, where a degradation that is broken shows."""
+    """Uses the proximal update from pure noise, so that a broken degradation changes the result."""
     levels = ("--sampling.sampler", "SchedulerSampler", "--sampling.sigma_max", "null", "--sampling.sigma_min", "0")
     terms = ("--guidance.update", "ProximalUpdate", *levels, "--save_maps")
     return run("restore", "--images", "in", "--degradation", f"test_batch_trouble.{family}", "--out", out, *TOY,

@@ -1,4 +1,4 @@
-"""Which photos are fitted together, how many, and how many are in memory meanwhile."""
+"""Which photos are fitted together, how many of them, and how many are in memory at a time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CPU, OTHER, CUDA = torch.device("cpu"), torch.device("meta"), torch.device("cuda
 
 
 def photo(name: str, height: int = 8, width: int = 8) -> Any:
-    """As much of a ``Task`` as is asked for here."""
+    """A stand-in for a ``Task`` with the attributes that are used here."""
     return SimpleNamespace(name=name, photo=SimpleNamespace(size=(height, width)), plan=None)
 
 
@@ -31,7 +31,7 @@ def names(tasks: list[Any]) -> str:
 
 
 def taken(waiting: Batches, photos: list[Any]) -> list[str]:
-    """The batches that come of these photos, one read after the other, and then of what is left."""
+    """The batches that are made when these photos are added one by one, and those that are left at the end."""
     found = []
     for each in photos:
         waiting.add(each)
@@ -66,7 +66,7 @@ def test_each_size_has_a_number_of_its_own() -> None:
 
 
 def test_when_too_many_wait_the_oldest_go() -> None:
-    """Of many sizes hardly any batch would be full; photos would wait to the end of the list."""
+    """In a list of many sizes hardly any batch becomes full, and photos would wait to the end of the list."""
     waiting = Batches(lambda _: 2)
     for i in range(batches.WAITING * 2 - 1):
         waiting.add(photo(str(i), 8 + i))
@@ -120,7 +120,7 @@ def test_how_many_more_are_wanted() -> None:
 
 
 def test_what_a_batch_leaves_has_waited_longer_than_those_that_came_after_it() -> None:
-    """As when memory has become less meanwhile."""
+    """Memory gets less while photos wait, so a batch becomes smaller and leaves some of them behind."""
     full = 4
     waiting = Batches(lambda _: full)
     for each in (photo("a"), photo("b"), photo("c"), photo("x", 9), photo("y", 10)):

@@ -1,4 +1,4 @@
-"""Corrections last: a photo's own kind and strength hold for later runs, wherever and however it is listed."""
+"""A photo's own kind and strength hold for all later runs, however the photo is listed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims: one living owner at a time, whatever becomes of the last one, with locks and without."""
+"""A claim has one living owner at a time, however the last one ended, with file locks and without."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def aged(path: Path, seconds: float) -> None:
 
 
 def rewritten(path: Path, **changes: object) -> None:
-    """The claim as another machine, or a file system without locks, would have it."""
+    """Changes a claim to what another machine, or a machine without file locks, would have written."""
     other, about = Claims(), owner(path)
     with path.open("r+b") as file:
         other._write(file.fileno(), {**about, **changes})

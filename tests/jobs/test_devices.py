@@ -47,7 +47,7 @@ def pictures(out: str) -> dict[str, bytes]:
 
 
 def table(out: str) -> list[dict[str, str]]:
-    """All but how long it took."""
+    """The table without the seconds."""
     with Path(out, "results.csv").open(newline="") as file:
         return [{**row, "seconds": ""} for row in csv.DictReader(file)]
 
@@ -61,7 +61,7 @@ def took_part() -> int:
 
 
 def alone() -> tuple[dict[str, bytes], list[dict[str, str]]]:
-    """What one process makes of the photos."""
+    """The results of a single process."""
     assert spread("alone", 1).status == 1, "c is no photo"
     for path in Path("met").iterdir():
         path.unlink()
@@ -251,7 +251,7 @@ def test_workers_end_with_the_process_that_started_them(folder: Path) -> None:
 
 
 def zombie(pid: str) -> bool:
-    """It has ended, and nobody has asked how."""
+    """Whether the process has ended, but its parent has not read its exit status."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:

@@ -57,7 +57,7 @@ def content(folder: Path) -> dict[str, object]:
 
 
 def finished(folder: Path) -> set[str]:
-    """The files of photos with a record that says so."""
+    """The output files of the photos whose records say that they are finished."""
     records = [json.loads(path.read_bytes()) for path in (folder / "out/.zeroair").rglob("*.json")]
     return {record["depends"]["file"] for record in records if record["row"]["status"] == "restored"}
 

@@ -1,4 +1,4 @@
-"""Every photo of a list comes to an end: random lists of sizes, failures and batch sizes, through the real pipeline."""
+"""Every photo of a list ends as done or failed: random sizes, failures and batch sizes in the real pipeline."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ LISTS = 1000
 
 
 class Plan(NamedTuple):
-    """What a photo that exists on paper only is, and what becomes of it: good, skip, or failing in read or fit."""
+    """An invented photo, and what happens to it: it is good, is skipped, or fails in reading or in the fit."""
 
     size: tuple[int, int]
     fate: str
 
 
 class Paper:
-    """A photo's size without its memory."""
+    """Has the size of a photo, but takes no memory."""
 
     def __init__(self, size: tuple[int, int]) -> None:
         self.size = size

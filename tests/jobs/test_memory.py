@@ -69,7 +69,7 @@ def test_other_errors_and_the_smallest_tiles_are_no_reason_to_go_on() -> None:
 
 
 def test_what_is_seen_at_once_is_halved_before_tiles_are() -> None:
-    """On a device that sees all photos at once, by a network that does nothing."""
+    """On a device where the prior takes all photos at once, with a network that returns its input."""
 
     class Nothing(Small):
         def _network(self, x_t: Tensor, t: Tensor) -> list[Tensor]:

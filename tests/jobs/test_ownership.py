@@ -231,7 +231,7 @@ def test_an_end_between_record_and_file_leaves_both_contents_ours(
 
 
 def test_two_writers_are_no_strangers_to_each_other(tmp_path: Path) -> None:
-    """Each writes many times, at the same time; what the other has written is never taken for somebody else's."""
+    """Two writers write many times at once. Neither takes the other's files for files of somebody else."""
     trouble: list[BaseException] = []
 
     def write(own: OwnFiles, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Reading, fitting and writing at once, without a change in order, bytes, or what an interrupt leaves."""
+"""Reading, fitting and writing overlap, and order, bytes and the files after an interrupt stay the same."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def rows(out: str = "out") -> list[tuple[str, str]]:
 
 
 class Noted:
-    """Notes which photo is read, fitted and written, and lets a step wait for another."""
+    """Records which photo is read, fitted and written, and can make one step wait for another."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.order: list[str] = []

@@ -83,7 +83,7 @@ def plain(photo: Path) -> bytes:
 
 
 def state() -> dict[str, Any]:
-    """Of this process and thread."""
+    """The global state of this process and thread that a restoration must not change."""
     name, keys, *rest = np.random.get_state()  # noqa: NPY002
     return {
         "gradients": torch.is_grad_enabled(),

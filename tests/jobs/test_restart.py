@@ -1,4 +1,4 @@
-"""What a run takes over from an earlier one: finished photos, their rows, and nothing that is half done."""
+"""A run keeps the finished photos and rows of an earlier run, and repeats unfinished photos."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ def test_leftovers_of_a_killed_run_are_cleared_and_those_in_use_are_not(folder: 
 
 
 def test_a_file_being_written_is_locked_and_survives_a_race(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between its two moments without a lock, another run may take it for abandoned."""
+    """In two short moments the file has no lock, and another run may take it for abandoned."""
     pytest.importorskip("fcntl")
     seen: list[list[str]] = []
     fsync, replace = os.fsync, os.replace

@@ -42,7 +42,7 @@ def restorer() -> Restorer:
 
 
 def batch_of(files: Sequence[Path]) -> dict[str, Any]:
-    """As Ray Data hands it over."""
+    """A batch in the form that Ray Data passes."""
     columns = {"bytes": np.empty(len(files), dtype=object), "path": np.array([str(f) for f in files], dtype=object)}
     columns["bytes"][:] = [file.read_bytes() for file in files]
     return columns
@@ -88,7 +88,7 @@ def test_bytes_and_rows_are_those_of_a_run_over_files(
 
 
 def test_types_of_columns_do_not_depend_on_the_photos(tmp_path: Path, restorer: Restorer) -> None:
-    """Or the parts of a data set could not be joined."""
+    """Otherwise the parts of a data set could not be joined."""
     found = restorer(batch_of([save_toy(tmp_path / "toy.png")]))
     (tmp_path / "bad.png").write_bytes(b"no picture")
     for other in (restorer(batch_of([tmp_path / "bad.png"])), restorer(batch_of([]))):
@@ -106,7 +106,7 @@ def test_photos_of_one_name_get_what_each_would_get_alone(tmp_path: Path, restor
 
 
 def test_the_name_decides_and_not_where_it_lies(tmp_path: Path) -> None:
-    """From noise, since there the random numbers show."""
+    """From pure noise, where random numbers change the result most."""
     restorer = Restorer(["denoise", "ablations/proximal", "ablations/from_noise"], **TOY)
     data = save_toy(tmp_path / "toy.png").read_bytes()
     paths = ["s3://bucket/one/toy.png", "bucket/two/toy.png", "toy.png", "other.png"]

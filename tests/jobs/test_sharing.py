@@ -53,7 +53,7 @@ def photos(count: int) -> list[str]:
 
 
 def started(*words: str, **variables: str) -> subprocess.Popen[str]:
-    """The command in a shell of its own."""
+    """Starts the command in a new shell."""
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
     return subprocess.Popen(
         [sys.executable, str(ROOT / "cli.py"), "restore", *WORDS, *words],
@@ -73,7 +73,7 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 
 
 def own(err: str) -> list[str]:
-    """The photos that a process has fitted itself, by what it has shown."""
+    """The photos that a process has fitted itself, read from its output."""
     return [found[1] for line in err.splitlines() if (found := LINE.match(line)) and found[3]]
 
 
@@ -134,7 +134,7 @@ def restore(out: str = "out", *words: str, images: str = "in") -> Any:
 
 
 def claimed(name: str, out: str = "out") -> Claims:
-    """Another process that lives, and works on a photo."""
+    """A claim of another living process that works on a photo."""
     other = Claims()
     assert other.take(Path(out, ".zeroair", f"{name}.claim")) == {}
     return other

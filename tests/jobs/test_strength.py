@@ -50,7 +50,7 @@ def restore(out: str, strength: float, *words: str) -> int:
 
 
 def files(out: str) -> dict[str, bytes]:
-    """All that a person looks at, but the table, in which there are seconds."""
+    """The files that a person looks at, without the table, which has the seconds of the fits."""
     paths = sorted(path for path in Path(out).rglob("*") if path.is_file() and ".zeroair" not in path.parts)
     return {
         str(path.relative_to(out)): path.read_bytes() for path in paths if path.suffix not in (".csv", ".yaml", ".html")

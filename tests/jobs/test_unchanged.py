@@ -1,4 +1,4 @@
-"""Photos on which nothing is found: copied byte for byte, and said to be unchanged, with what was found in words."""
+"""Photos without a visible degradation are copied byte for byte, and reported as unchanged, with a reason."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def restore(*words: str, stop: int = 0, out: str = "out") -> tuple[Outcome, int]:
-    """What is seen, and how many predictions it took."""
+    """The outcome of a run, and the number of predictions that it took."""
     Stopping.seen, Stopping.stop = 0, stop
     fixed = ["--degradation", "Haze", "--prior", "test_checkpoints.Stopping", "--sampling.steps", str(STEPS)]
     outcome = run("restore", "--images", "in", "--out", out, *fixed, "--sampling.sampler", "SchedulerSampler",
@@ -110,7 +110,7 @@ def test_a_checkpoint_that_cannot_be_written_costs_no_fit(tmp_path: Path) -> Non
 
 
 def test_a_photo_that_was_finished_when_it_was_saved_stays_as_it_is(tmp_path: Path) -> None:
-    """Its degradation must not learn on: the maps belong to the result."""
+    """Its degradation must not be trained any further, since the maps belong to the result."""
     settings: Any = {"steps": 12, "sigma_max": 0.4, "lr": 0.05}
     noisy = (hazy(1) + 0.1 * torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
     saved = Checkpoints(tmp_path / "a.ckpt", 11, "")

@@ -21,7 +21,7 @@ from zeroair_pl.method.display import LIMIT, restored_html, table_html
 
 
 class Checked(HTMLParser):
-    """Notes tags, and fails where one is closed that is not open."""
+    """Follows the open tags, and fails if a tag is closed that is not open."""
 
     def __init__(self, html: str) -> None:
         super().__init__()

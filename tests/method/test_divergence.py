@@ -1,4 +1,4 @@
-"""A fit that loses its photo: seen in the step in which it happens, tried once more, said, and never written."""
+"""A fit that diverges is detected in the same step, repeated once and reported, and its result is not written."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_grey_is_a_beginning_but_no_end() -> None:
 
 
 class Lost(GradientUpdate):
-    """No guidance; but at one step, something else is added."""
+    """An update without guidance, which adds another value at one step."""
 
     def __init__(self, step: int, value: float) -> None:
         super().__init__(0)

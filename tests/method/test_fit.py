@@ -1,4 +1,4 @@
-"""A fit end to end at toy size: what comes out, and what it must not depend on."""
+"""Whole fits at toy size: their results, and what these must not depend on."""
 
 from __future__ import annotations
 

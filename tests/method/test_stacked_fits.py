@@ -1,4 +1,4 @@
-"""Whole fits with their networks stacked, as on an accelerator, but on a CPU: what comes out, and what it costs."""
+"""Whole fits with stacked networks, as on an accelerator, but on a CPU: their results and their operations."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def stacked(stack: Callable[[], None]) -> None:
 
 
 def all_stacked(module: Any) -> bool:
-    """φ and all discriminators are."""
+    """Whether φ and all discriminators are stacked."""
     return all(networks.stacked for networks in (module.phi, *module.discriminators.values()))
 
 
@@ -81,7 +81,7 @@ def test_a_stacked_fit_ends_where_one_of_single_networks_does(double: None, stac
 
 
 def test_the_bundled_prior_restores_stacked_photos_as_single_ones(stack: Any) -> None:
-    """In the precisions that are used; a step of 8 bits is 4e-3."""
+    """The tolerance is far below one step of 8 bits, which is 4e-3."""
     y, called = hazy(3, 21, 27), names(3)
     apart = fit(y, called, CASES["bundled prior"]())
     stack()
@@ -89,7 +89,7 @@ def test_the_bundled_prior_restores_stacked_photos_as_single_ones(stack: Any) ->
 
 
 def test_families_that_auto_chose_share_a_fit(double: None, stack: Any) -> None:
-    """Each by itself, as they are not alike; the prior still sees them at once."""
+    """Different families are trained one by one, but the prior still takes all photos at once."""
     y, watch = mixed(), Watch(all_stacked)
     apart = [fit(y[i : i + 1], [name], of_auto()) for i, name in enumerate(names(5))]
     stack()

@@ -1,4 +1,4 @@
-"""What a search of folders passes by is said in one line, with what would read it."""
+"""Files that a search of folders leaves out are reported in one line, with the extra that would read them."""
 
 from __future__ import annotations
 

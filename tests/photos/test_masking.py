@@ -1,4 +1,4 @@
-"""What a fit sees of a masked photo: a window, filled from inside the mask, which no value from outside can reach."""
+"""The view of a masked photo: a window, filled from inside the mask, that no value from outside can reach."""
 
 from __future__ import annotations
 

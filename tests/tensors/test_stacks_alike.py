@@ -22,7 +22,7 @@ NAMES = ["a.png", "b/c.png", "b/d.jpg"]
 
 
 class Gain(Affine):
-    """A plain attribute beside the parameters."""
+    """A network with a plain attribute beside its parameters."""
 
     def __init__(self, power: float = 1.0) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class Writes(Affine):
 
 
 class Grid(Affine):
-    """Has as many values as its photo was given."""
+    """A network whose number of values differs from photo to photo."""
 
     def __init__(self, cells: int) -> None:
         super().__init__()
@@ -160,7 +160,7 @@ def test_a_buffer_without_memory_of_its_own_is_no_trouble() -> None:
 
 
 class Odd(Affine):
-    """Can be vmapped, but for one method, which looks at a value."""
+    """Works with vmap, except for one method, which branches on a value."""
 
     looks = ""
 
@@ -179,7 +179,7 @@ class Odd(Affine):
 
 @pytest.mark.parametrize("method", ["invert", "first_estimate", "diagnostics"])
 def test_whatever_a_fit_may_ask_for_is_tried(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else the fit would fail in its middle, and each photo be fitted by itself."""
+    """Otherwise the fit would fail in its middle, and each photo would be fitted alone."""
     monkeypatch.setattr(Odd, "looks", method)
     module = Restoration(images(), NAMES, Odd, Modelling([]))
     module.stack()

@@ -1,1 +1,1 @@
-"""The page of ``zeroair app``: photos dropped into a browser, restored on this machine."""
+"""The page of ``zeroair app``: a browser shows it, and this machine restores the photos that are dropped into it."""

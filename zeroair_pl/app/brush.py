@@ -1,4 +1,4 @@
-"""The photo with a canvas above it, to paint on."""
+"""The brush of the page: a canvas above the photo, on which people paint a mask."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from zeroair_pl.app.shots import Shot
 
 
 def brush(shot: Shot | None, pixels: Tensor | None, hint: str) -> str:
-    """The photo with a canvas above it, to paint on."""
+    """HTML of a photo with a canvas above it, to paint on; a hint to choose a photo if there is none.
+
+    Args:
+        shot: the photo; its mask is drawn again.
+        pixels: of the photo, (3, H, W) in [0, 1].
+        hint: a sentence above the photo.
+    """
     if shot is None or pixels is None:
         return '<p class="zr-quiet">Choose a photo first.</p>'
     h, w = pixels.shape[-2:]

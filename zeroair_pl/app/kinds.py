@@ -1,4 +1,4 @@
-"""The kinds that the page offers, and the few numbers of each that people understand."""
+"""The kinds of degradation that the page offers, and for each the few numbers that have a slider."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from zeroair_pl.resources import shipped
 
 @dataclass(frozen=True)
 class Control:
-    """One number of a family, as a slider shows it.
+    """One argument of a family, and its slider.
 
     Attributes:
-        name: of the family's argument.
-        words: what it does, for people.
-        low, high, step, default: of the slider; the family's own range and default where they are finite.
+        name: of the argument.
+        words: the slider's label, which says what it does.
+        low, high, step, default: of the slider; the argument's own range and default where they are finite.
     """
 
     name: str
@@ -33,14 +33,14 @@ class Control:
 
 @dataclass(frozen=True)
 class Kind:
-    """One way of restoring.
+    """One entry of the menu of kinds.
 
     Attributes:
-        name: the config's; without one, the family's.
-        title: for people.
+        name: of the config; of the family if there is no config.
+        title: its text in the menu.
         hint: a sentence on what it does.
-        controls: its own numbers.
-        needs_missing: it works where a painted mask says that something is missing.
+        controls: its sliders.
+        needs_missing: it fills what a painted mask marks as missing.
     """
 
     name: str
@@ -50,18 +50,22 @@ class Kind:
     needs_missing: bool = False
 
     def settings(self, values: Mapping[str, float]) -> dict[str, Any]:
-        """What ``Method.from_config`` takes beside the config: the numbers that differ from their defaults."""
+        """Settings for ``Method.from_config`` on top of the config: the values that differ from their defaults.
+
+        Args:
+            values: of the sliders, by the argument's name.
+        """
         own = {each.name: each for each in self.controls}
         changed = {name: value for name, value in values.items() if name in own and value != own[name].default}
         family = family_of(self.name)
         if not changed and _config(self.name):
             return {}
-        # A whole number for an argument such as a factor, which takes no other.
+        # Sliders give floats; an argument such as a factor needs a whole number.
         numbers = {name: int(value) if isinstance(own[name].default, int) else value for name, value in changed.items()}
         return {"degradation": {"class_path": family, "init_args": {**_stated(self.name), **numbers}}}
 
 
-# The families' numbers that the page shows: argument, words, and the end of the slider where the range has none.
+# For each family the arguments with a slider: name, label, and the end of the slider if it is not that of the range.
 _SHOWN: dict[str, list[tuple[str, str, float | None]]] = {
     "Haze": [
         ("strength", "Haze to take away", None),
@@ -98,9 +102,9 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
 
 
 def kinds() -> list[Kind]:
-    """All kinds, ``auto`` first; those whose config or family is not there are left out.
+    """All kinds, ``auto`` first; kinds without a config or family are left out.
 
-    A config that came with the program and is not in the list above has its name for a title.
+    A config of the package that is not in ``_KINDS`` is added, with its name as the title.
     """
     load_plugins()
     found, known = [], [name for name, _, _ in _KINDS]
@@ -119,13 +123,13 @@ def family_of(name: str) -> str:
 
 
 def _stated(name: str) -> dict[str, Any]:
-    """What a config says of its family's arguments."""
+    """The arguments of its family that a config states."""
     stated = _config(name).get("degradation")
     return dict(stated.get("init_args") or {}) if isinstance(stated, dict) else {}
 
 
 def _of_one(name: str) -> bool:
-    """Whether a config names a degradation, and no layer or chain of several."""
+    """Whether a config names one degradation; a layer names none, a chain several."""
     return isinstance(_config(name).get("degradation"), str | dict)
 
 

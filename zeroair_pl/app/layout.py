@@ -1,4 +1,4 @@
-"""What is where on the page. What happens when something is touched is in ``page``."""
+"""The components of the page and their places. ``page`` says what they do."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ HEADER = """<header class="zr-head"><h1>zeroair</h1><p>Restores photos on this m
 
 @dataclass
 class Layout:
-    """The components of the page, made within ``gr.Blocks``.
+    """Makes the components of the page; to be called within ``gr.Blocks``.
 
     Args:
-        kinds: that are offered.
+        kinds: the entries of the menu.
+
+    Attributes:
+        sliders: by kind and argument.
+        groups: the sliders of each kind, which are shown together, by kind.
     """
 
     kinds: list[Kind]
@@ -88,5 +92,5 @@ class Layout:
                 self.brush = gr.HTML(brush(None, None, ""), elem_id="zr-brush", js_on_load=BRUSH_JS)
             with gr.Tab("What was learned", id="learned"):
                 self.learned = gr.HTML(views.learned(None), elem_id="zr-learned")
-        # A browser downloads what it has a link to; the file is written when it is asked for.
+        # A browser needs a link to download a file. This hidden button has it, as soon as the file is written.
         self.file = gr.DownloadButton(visible="hidden", elem_id="zr-file")

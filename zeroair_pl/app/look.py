@@ -1,4 +1,4 @@
-"""How the page looks: quiet colors, the system's own fonts, nothing from a network."""
+"""Colors and fonts of the page; the fonts are those of the system, so that nothing is loaded from a network."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ THEME = gr.themes.Base(
     color_accent_soft="*primary_100",
 )
 
-# Gradio's place to drop files takes no folders: their files are looked up, and handed over as if they were chosen.
+# Gradio's field for dropped files ignores folders. This script finds the files in them, and adds them as if they had
+# been chosen one by one.
 DROP_JS = """() => {
   const files = (entry) => new Promise((done) => {
     if (entry.isFile) return entry.file((file) => done([file]), () => done([]));

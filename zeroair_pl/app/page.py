@@ -1,4 +1,4 @@
-"""The page: what happens when something in it is touched."""
+"""The page of a server: connects its components with the sessions of its users."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Page:
         all_ = [at.said, at.listing, at.progress, at.view, at.result, at.strength, at.all, at.found, at.learned]
         all_ += [at.brush, at.restore, at.again, at.stop, at.clear]
         wish = [at.kind, *at.sliders.values()]
-        # Unprocessed, a file has the name that it had where it came from, and not only that of its copy here.
+        # Gradio's preprocessing would drop the original names of uploaded files, so it is off.
         at.drop.upload(self._add, at.drop, [*all_, at.drop], preprocess=False, **quiet)
         at.folder.upload(self._add, at.folder, [*all_, at.drop], preprocess=False, **quiet)
         at.clear.click(self._clear, None, all_, **quiet)
@@ -83,11 +83,11 @@ class Page:
         session, found = self._session(request), []
         for file in files or []:
             path = Path(file["path"]).resolve()
-            if path.is_relative_to(self.folder.resolve()):  # and no other file of this machine
+            if path.is_relative_to(self.folder.resolve()):  # a request must not reach other files of this machine
                 found.append((path, _own_name(file.get("orig_name") or path.name)))
         said = session.add(found)
         for path, _ in found:
-            shutil.rmtree(path.parent, ignore_errors=True)  # what was left out
+            shutil.rmtree(path.parent, ignore_errors=True)  # removes files that the session did not take
         return {**self._all(session, said), self.at.drop: None}
 
     def _clear(self, request: gr.Request) -> Update:
@@ -160,9 +160,9 @@ class Page:
         return Wish(self.kinds[name], tuple(own))
 
     def _all(self, session: Session, said: str = "") -> Update:
-        """Everything on the page that a session decides."""
+        """Updates of all components that depend on the session; ``said`` is a sentence above the list."""
         at, shot, busy = self.at, session.current, session.running is not None
-        view = self._view(session)  # first: it finds out whether the photo can be read
+        view = self._view(session)  # first, since it sets the status of a photo that cannot be read
         done = [each for each in session.shots.values() if each.restored is not None]
         ready = shot is not None and shot.restored is not None
         tried = shot is not None and shot.status in ("restored", "failed")
@@ -198,7 +198,7 @@ class Page:
         return views.before(photo.pixels, shot.name) if photo is not None else ""
 
     def _brush(self, session: Session) -> Any:
-        """The picture to paint on; what is painted on it would be gone if it were drawn without need."""
+        """The picture to paint on; drawn only if the photo or the kind has changed, since drawing erases the paint."""
         shot, drawn = session.current, (session.current, session.fills)
         if drawn == session.drawn:
             return gr.skip()
@@ -208,6 +208,6 @@ class Page:
 
 
 def _own_name(name: str) -> str:
-    """The last part of a file's name, as its computer gave it."""
+    """The last part of a file's name; both ``/`` and ``\\`` separate parts."""
     last = PurePosixPath(name.replace("\\", "/")).name
     return last if last not in ("", ".", "..") else "photo"

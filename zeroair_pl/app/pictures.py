@@ -1,4 +1,4 @@
-"""Pictures on their way to the page and back, as data URIs: nothing has to be kept in a file for them."""
+"""Pictures that are sent to the page and back as data URIs, so that no files are needed for them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from torch import Tensor
 
 from zeroair_pl.method.large import working_size
 
-SIDE = 1600  # pixels of the longer side of a picture in the page; the download has all
-SMALL = 96  # of a thumbnail
-_LONGEST = 20_000_000  # letters of a mask from the page
+SIDE = 1600  # pixels of the longer side of a picture in the page; the download has the full size
+SMALL = 96  # pixels of the longer side of a thumbnail
+_LONGEST = 20_000_000  # the most characters of a mask from the page
 
 
 def picture(pixels: Tensor, side: int = SIDE, quality: int = 92) -> str:
@@ -29,26 +29,35 @@ def picture(pixels: Tensor, side: int = SIDE, quality: int = 92) -> str:
 
 
 def data_uri(image: Image.Image, form: str, **options: int) -> str:
-    """An image as a data URI: nothing has to be kept in a file for the page to show it."""
+    """An image as a data URI.
+
+    Args:
+        image: the image.
+        form: its format, as Pillow names it: ``JPEG`` or ``PNG``.
+        options: for Pillow's ``save``.
+    """
     data = io.BytesIO()
     image.save(data, form, **options)
     return f"data:image/{form.lower()};base64,{base64.b64encode(data.getvalue()).decode()}"
 
 
 def thumbnail(path: Path) -> str:
-    """A small picture of a file; nothing where that takes a decoder of its own, or the file cannot be read."""
+    """A small picture of a file as a data URI; empty if Pillow cannot read the file."""
     try:
         with Image.open(path) as image:
             image.draft("RGB", (2 * SMALL, 2 * SMALL))  # a JPEG is decoded at a fraction of its size
             small = ImageOps.exif_transpose(image)
             small.thumbnail((SMALL, SMALL))
             return data_uri(small.convert("RGB"), "JPEG", quality=80)
-    except Exception:  # as decoders raise for damaged files; what is wrong is said when the photo is opened
+    except Exception:  # decoders raise many types for damaged files; opening the photo reports the error
         return ""
 
 
 def painted(uri: str) -> NDArray[np.bool_] | None:
-    """The mask (h, w) that the canvas sent, True where the brush was; ``None`` if it is no picture of such a size."""
+    """The mask that the canvas sent: (h, w), True where the brush was; at most ``SIDE`` a side.
+
+    ``None`` if the data URI is not a PNG, or is too large.
+    """
     head, _, data = str(uri).partition(",")
     if head != "data:image/png;base64" or len(data) > _LONGEST:
         return None

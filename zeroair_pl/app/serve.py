@@ -1,4 +1,4 @@
-"""Runs the page until it is ended, and leaves nothing behind."""
+"""Serves the page, and removes its files at the end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,13 @@ LOCAL = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Served:
-    """A page that is being served."""
+    """A page that is being served.
+
+    Attributes:
+        url: its address.
+        page: the page.
+        folder: temporary files of all users.
+    """
 
     url: str
     page: Page
@@ -41,11 +47,11 @@ def serving(
     """Serves the page within the block.
 
     Args:
-        host: the address to listen at; this machine alone by default.
+        host: the address to listen at; by default only this machine can reach it.
         port: ``None`` for the first free one from 7860.
         layers: configs on top of each kind's.
         settings: as for ``Method.from_config``, on top of these.
-        megapixels: that a photo may have.
+        megapixels: the most that a photo may have.
 
     Raises:
         ConfigError: the address or the port cannot be used, or a config is wrong.
@@ -91,6 +97,6 @@ def serving(
 
 
 def forever() -> None:
-    """Waits until the process is asked to end."""
+    """Waits until Ctrl-C or a signal ends the process."""
     while not threading.Event().wait(3600):
         pass

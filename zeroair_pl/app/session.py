@@ -1,4 +1,4 @@
-"""What one user of the page has: a list of photos, which of them is shown, and a run over those that wait."""
+"""The session of one user of the page: a list of photos, the one that is shown, and a run over those that wait."""
 
 from __future__ import annotations
 
@@ -32,8 +32,16 @@ class Session:
 
     Args:
         studio: restores them.
-        folder: for files of this session alone; ``close`` removes it.
-        most: photos in the list.
+        folder: holds only files of this session; ``close`` removes it.
+        most: the most photos in the list.
+
+    Attributes:
+        shots: the photos by their keys, in the order of the list.
+        current: the photo that is shown.
+        running: the photo that is being restored.
+        progress, began: the last news of its fit, and when the fit was queued, by ``time.monotonic()``.
+        fills: the chosen kind fills what is painted.
+        drawn: the photo that the brush shows, and ``fills`` when it was drawn.
     """
 
     def __init__(self, studio: Studio, folder: Path, most: int = 500) -> None:
@@ -43,20 +51,20 @@ class Session:
         self.running: Shot | None = None
         self.progress = News()
         self.began = 0.0
-        self.fills = False  # the chosen kind fills what is painted
-        self.drawn: tuple[Shot | None, bool] = None, False  # what the brush has in front of it
+        self.fills = False
+        self.drawn: tuple[Shot | None, bool] = None, False
         self._stop = threading.Event()
         self._count = 0
         folder.mkdir(parents=True)
 
     def add(self, files: list[tuple[Path, str]]) -> str:
-        """Takes uploaded files into the list.
+        """Moves uploaded files into the session's folder, and adds them to the list.
 
         Args:
-            files: each with the name that it had where it came from. The files are moved.
+            files: each with its original name.
 
         Returns:
-            A sentence on those that were left out, or nothing.
+            Sentences on the files that were left out, or ``""``.
         """
         known, full, first = searched(), 0, None
         others: list[str] = []
@@ -87,7 +95,7 @@ class Session:
         self.current = self.shots.get(key, self.current)
 
     def photo(self, shot: Shot) -> Photo | None:
-        """A photo to look at; one that cannot be read has failed."""
+        """The decoded photo; ``None`` if it cannot be read, which marks it as failed."""
         if shot.restored is not None:
             return shot.restored.photo
         try:
@@ -99,7 +107,7 @@ class Session:
         return photo
 
     def paint(self, mask: NDArray[np.bool_] | None) -> None:
-        """Where the brush was on the photo that is shown."""
+        """Sets the mask (h, w) of the photo that is shown, True where the brush was; ``None`` removes it."""
         if self.current is not None:
             self.current.mask = mask if mask is not None and mask.any() else None
 
@@ -109,16 +117,20 @@ class Session:
         return [shot for shot in self.shots.values() if shot.status == "waiting"]
 
     def run(self, wish: Wish, only: Shot | None = None) -> Iterator[Shot]:
-        """Restores the photos that wait, or one of them. Gives a photo whenever there is something new of it.
+        """Restores the photos that wait, or only one photo. Yields a photo whenever its state changes.
 
-        ``stop`` ends the run at the next step of the fit; its photo waits again, and another run goes on with it.
+        ``stop`` ends the run at the next step of the fit. The photo of this fit returns to its earlier state.
+
+        Args:
+            wish: how to restore them.
+            only: the one photo to restore.
         """
         if self.running is not None:
             return
         self._stop = threading.Event()
         followed = self.current
         for shot in [only] if only is not None else iter(self._next, None):
-            if self.current is followed:  # nobody has picked another: show what is being done
+            if self.current is followed:  # the user has picked no other photo: show the one that is being restored
                 self.current = followed = shot
             yield from self._one(shot, wish)
             if self._stop.is_set():
@@ -150,14 +162,14 @@ class Session:
             except Exception as error:
                 shot.failed(_plain(_reason(error), shot))
         finally:
-            if shot.status == "running":  # whoever listened is gone
+            if shot.status == "running":  # the user has left the page
                 self._stop.set()
                 self._undo(shot, earlier)
             self.running, self.progress = None, News()
         yield shot
 
     def _undo(self, shot: Shot, earlier: Restored | None) -> None:
-        """A fit that was stopped leaves what there was before it."""
+        """Returns a photo to its state before a fit that was stopped."""
         shot.restored, shot.preview = earlier, None
         shot.status = "waiting" if earlier is None else "restored"
 
@@ -174,7 +186,7 @@ class Session:
         return shot.save(self.folder / "out")
 
     def save_all(self) -> Path:
-        """All results in one file; photos of one name are told apart by a number.
+        """All results in one zip file; photos of the same name get a number.
 
         Raises:
             InputError: one of them cannot be written.
@@ -205,7 +217,7 @@ class Session:
         self.shots, self.current = {}, None
 
     def close(self) -> None:
-        """The user is gone."""
+        """Ends the session and removes its folder."""
         self.clear()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -218,7 +230,7 @@ def _reason(error: Exception) -> str:
 
 
 def _plain(reason: str, shot: Shot) -> str:
-    """With the photo's own name in the place of where its file lies here."""
+    """The reason with the photo's name instead of the path of its uploaded file."""
     return reason.replace(str(shot.path), shot.name)
 
 

@@ -1,4 +1,4 @@
-"""One photo in the list of the page, and where its result is kept."""
+"""One photo in the list of the page, and the files of its result."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zeroair_pl.photos.formats import SUFFIXES
 if TYPE_CHECKING:
     from zeroair_pl.method.restored import Restored
 
-MAP = 800  # values a side
+MAP = 800  # the most values on a side of a map
 
 Status = Literal["waiting", "running", "restored", "failed"]
 
@@ -26,14 +26,14 @@ class Shot:
     """One photo of a user.
 
     Attributes:
-        key: names it among the photos of its user.
+        key: identifies it among the photos of its user.
         path: the uploaded file, in the session's folder.
-        name: that the file had where it came from.
-        status, reason: how far it is, and why it failed.
+        name: the original name of the file.
+        status, reason: its state, and why it failed.
         restored: its result.
-        preview: a first look at the result, of a large photo.
+        preview: the result of a small copy, for a large photo.
         strength: share of the correction that is shown and downloaded, 0 to 1.
-        mask: (h, w), True where the brush was, of any size in the photo's form; ``None`` if it was nowhere.
+        mask: (h, w), True where the brush was, of any size with the photo's aspect; ``None`` if nothing is painted.
         thumbnail: a small picture for the list, as a data URI.
         size: (height, width), when it is known.
     """
@@ -52,37 +52,40 @@ class Shot:
 
     @property
     def shown(self) -> Restored | None:
-        """The result, or its preview, at the strength that was chosen."""
+        """The result, or its preview, at the chosen strength; ``None`` if there is neither."""
         found = self.restored or self.preview
         return found.blend(self.strength) if found is not None else None
 
     def keep(self, restored: Restored) -> None:
-        """Takes a result, with its pixels in files beside the photo: a long list needs no more memory than a short."""
+        """Stores a result. Its pixels go to files beside the photo, so that a long list takes little memory."""
         beside = self.path.parent / self.key
         pixels = on_disk(restored.photo.pixels, beside.with_suffix(".photo"))
         self.restored = replace(
             restored,
             photo=replace(restored.photo, pixels=pixels, side={}),
             full=on_disk(restored.full, beside.with_suffix(".full")),
-            back=torch.Tensor.numpy,  # its own would hold the photo in memory
+            back=torch.Tensor.numpy,  # the result's own function would keep the photo in memory
             diagnostics={name: _thinned(values) for name, values in restored.diagnostics.items()},
         )
         self.preview, self.status, self.reason = None, "restored", ""
 
     def failed(self, reason: str) -> None:
-        """It cannot be restored."""
+        """Marks the photo as failed, for this reason."""
         self.restored = self.preview = None
         self.status, self.reason = "failed", reason
 
     def output(self) -> str:
-        """The name of the downloaded file: that of the photo, with the suffix that its result is written with."""
+        """The name of the downloaded file: that of the photo, with the suffix of the format it is written in."""
         assert self.restored is not None
         suffixes = SUFFIXES[self.restored.photo.format]
         path = Path(self.name)
         return self.name if path.suffix.lower() in suffixes else f"{path.stem}{suffixes[0]}"
 
     def save(self, folder: Path) -> Path:
-        """Writes the result into a folder of its own there, as the command line would write it.
+        """Writes the result into a new folder inside ``folder``, as the command line would write it.
+
+        Returns:
+            The file.
 
         Raises:
             InputError: it cannot be written.
@@ -97,13 +100,13 @@ class Shot:
 
 
 def _thinned(values: NDArray[Any]) -> NDArray[Any]:
-    """A map with at most ``MAP`` values a side: it is only looked at."""
+    """A map with at most about ``MAP`` values a side, which is enough to show it."""
     step = -(-max(values.shape[:2]) // MAP) if values.ndim >= 2 else 1
     return values if step == 1 else values[::step, ::step].copy()
 
 
 def on_disk(values: Tensor, path: Path) -> Tensor:
-    """The same values, in a file that the system reads when they are needed."""
+    """The same values in a file, as a tensor that the system reads from disk when it is used."""
     path.unlink(missing_ok=True)  # an earlier result may still be read
     kept = np.memmap(path, np.float32, "w+", shape=tuple(values.shape))
     kept[:] = values.numpy()

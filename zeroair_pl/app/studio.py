@@ -1,4 +1,4 @@
-"""What restores photos for the page: one prior in memory, one thread, one photo after the other."""
+"""Restores photos for the page, one after the other in one thread, with one prior in memory."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from zeroair_pl.tensors.memory import release
 if TYPE_CHECKING:
     from zeroair_pl.method.restored import Restored
 
-PREVIEW = 120_000  # pixels of the reduced copy that a large photo is shown as first
-LARGE = 1_000_000  # pixels from which on a photo has a preview
+PREVIEW = 120_000  # pixels of the small copy that is restored and shown first
+LARGE = 1_000_000  # pixels from which on a photo gets such a preview
 
 
 class Stopped(Exception):
-    """A fit was ended because its photo is not wanted any more."""
+    """A fit was stopped because the user does not want its result any more."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Wish:
     Attributes:
         kind: of degradation.
         values: the kind's own numbers, by name.
-        mask: (h, w), True where the brush was: where something is missing, for a kind that fills it, and where to work
-            for any other. ``None`` if it was nowhere.
+        mask: (h, w), True where the brush was; ``None`` if nothing is painted. For a kind that fills what is missing,
+            it marks what is missing; for any other kind, where to work.
     """
 
     kind: Kind
@@ -50,7 +50,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class News:
-    """What happens to the photo of a fit: ``done`` of ``total`` steps, or a preview."""
+    """News of a fit: ``done`` of ``total`` steps, or the result of a small copy as a ``preview``."""
 
     done: int = 0
     total: int = 0
@@ -58,12 +58,12 @@ class News:
 
 
 class Studio:
-    """Restores photos one by one in a thread of its own, in the order in which they are asked for.
+    """Restores photos one by one in its own thread, in the order of the calls.
 
     Args:
-        layers: configs on top of each kind's, as ``fast``.
+        layers: configs on top of each kind's, such as ``fast``.
         settings: as for ``Method.from_config``, on top of these.
-        most: megapixels of a photo; larger ones are refused.
+        most: the most megapixels of a photo; larger ones are refused.
 
     Raises:
         ConfigError: there is no such config, or a setting in it is impossible.
@@ -74,13 +74,13 @@ class Studio:
     ) -> None:
         self.layers, self.most = layers, most
         self.settings = dict(settings or {})
-        settings_of(["auto", *layers], **self.settings)  # for a mistake in them to be told before any photo
+        settings_of(["auto", *layers], **self.settings)  # raises for a mistake in them before any photo comes
         self.methods: dict[Any, Method] = {}
-        # One thread for all fits: they queue, and torch keeps one set of threads below it.
+        # One thread for all fits: torch makes a set of threads for each thread that calls it.
         self._worker = ThreadPoolExecutor(1, "fit")
 
     def warm(self) -> Future[None]:
-        """Loads the prior and makes a first small fit, so that the first photo costs its fit alone."""
+        """Loads the prior and makes a small fit, so that the first photo need not wait for this."""
 
         def first() -> None:
             method = self._method("auto", {})
@@ -96,21 +96,22 @@ class Studio:
 
         Args:
             path: its file.
-            name: its own name, which decides its random numbers, as on the command line.
-            tell: is called in the other thread, at each step and with a preview.
+            name: its original name, which seeds its random numbers, as on the command line.
+            wish: how to restore it.
+            tell: ``tell(news)`` is called in the other thread, at each step and with a preview.
             stop: ends the fit at its next step when it is set.
 
         Returns:
-            Its result. It raises ``Stopped``, and what ``Method.restore`` raises.
+            A future of the result. It raises ``Stopped``, or an error of ``Method.restore``.
         """
         return self._worker.submit(self._restore, path, name, wish, tell, stop)
 
     def close(self) -> None:
-        """Takes no more photos; what is waiting is forgotten."""
+        """Accepts no more photos, and drops those that wait."""
         self._worker.shutdown(wait=False, cancel_futures=True)
 
     def load(self, path: Path, name: str) -> Photo:
-        """A photo, if it is not too large.
+        """Decodes a photo.
 
         Raises:
             InputError: it cannot be read, or has more pixels than the page takes.
@@ -137,7 +138,7 @@ class Studio:
         large = photo.pixels[0].numel() >= LARGE
         if large and is_large(photo.pixels[None], method) and mask is None:
             tell(News(preview=method.restore(_reduced(photo), name, [watch])))
-        del photo  # a large one takes much, and is read again
+        del photo  # a large one takes much memory; ``Method.restore`` reads it again
         try:
             return method.restore(path, name, [watch], side, **more)
         finally:
@@ -151,14 +152,14 @@ class Studio:
             given = {**self.settings, **settings}
             if self.methods:
                 given["prior"] = next(iter(self.methods.values())).prior
-            while len(self.methods) > 32:  # sliders make many
+            while len(self.methods) > 32:  # each position of a slider makes one
                 del self.methods[list(self.methods)[-1]]
             self.methods[key] = Method.from_config([*config, *self.layers], **given)
         return self.methods[key]
 
 
 class Watch(Callback):
-    """Tells how far a fit is, and ends it when asked."""
+    """Reports each step of a fit, and ends the fit with ``Stopped`` when ``stop`` is set."""
 
     def __init__(self, tell: Callable[[News], None], stop: threading.Event) -> None:
         self._tell, self._stop = tell, stop
@@ -170,13 +171,13 @@ class Watch(Callback):
 
 
 def as_size(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """A mask (h, w) in another size (height, width), each pixel that of the nearest."""
+    """A mask (h, w) resized to ``size`` (height, width) by the nearest pixel."""
     rows = (np.arange(size[0]) * mask.shape[0]) // size[0]
     columns = (np.arange(size[1]) * mask.shape[1]) // size[1]
     return mask[rows[:, None], columns[None, :]]
 
 
 def _reduced(photo: Photo) -> Photo:
-    """A small copy, for a first look."""
+    """A copy of about ``PREVIEW`` pixels, for the preview."""
     small = working_size(photo.pixels[None], PREVIEW)[0]
     return replace(photo, pixels=small, alpha=None, others=None, beyond=None, side={})

@@ -1,4 +1,4 @@
-"""Pieces of the page as HTML: pictures with a divider, the list, what was found, what was learned."""
+"""Parts of the page as HTML: pictures with a divider, the list, the progress, what was found, what was learned."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _SHARE = re.compile(r"(\d+)% of (.*?)(?:: (.*))?", re.DOTALL)
 
 
 def start() -> str:
-    """What the page shows before there is a photo."""
+    """The steps that the page explains while there is no photo."""
     steps = ("Drop photos or folders.", "Say what happened to them, or let it be found.", "Press Restore.")
     rows = "".join(f"<li>{step}</li>" for step in steps)
     return f'<div class="zr-start"><h2>Bring a photo back</h2><ol>{rows}</ol></div>'
 
 
 def before(pixels: Tensor, name: str, note: str = "") -> str:
-    """A photo that has no result."""
+    """A photo without a result, (3, H, W) in [0, 1]."""
     h, w = pixels.shape[-2:]
     said = f'<figcaption class="zr-note">{escape(note)}</figcaption>' if note else ""
     return (
@@ -45,7 +45,7 @@ def compare(restored: Restored, name: str, note: str = "") -> str:
     """A photo before and after, with a divider to be moved by the mouse, a finger or the arrow keys."""
     h, w = restored.full.shape[-2:]
     after, was = restored.full, as_large_as(restored.photo.pixels, (h, w))
-    if h * w > SIDE * SIDE:  # what is shown needs no more, and is there at once
+    if h * w > SIDE * SIDE:  # the page shows no more pixels, and a smaller picture is mixed faster
         after, was = (working_size(each[None], SIDE * SIDE)[0] for each in (after, was))
     after = mixed(was, after, restored.strength)
     said = f'<figcaption class="zr-note">{escape(note)}</figcaption>' if note else ""
@@ -78,7 +78,7 @@ place();
 
 
 def listing(session: Session) -> str:
-    """The photos, with how far each is; a click picks one."""
+    """The list of photos with their states; a click picks one."""
     if not session.shots:
         return ""
     rows = "".join(_row(shot, shot is session.current) for shot in session.shots.values())
@@ -111,7 +111,7 @@ def _row(shot: Shot, chosen: bool) -> str:
 
 
 def progress(session: Session) -> str:
-    """How far the run is."""
+    """The progress bar of the run; empty if there is no run."""
     shot, news = session.running, session.progress
     if shot is None:
         return ""
@@ -133,7 +133,7 @@ def progress(session: Session) -> str:
 
 
 def found(shot: Shot | None) -> str:
-    """What happened to a photo, in words, and how sure that is."""
+    """What was found in a photo, in words, and the share that is corrected; the reason if it failed."""
     if shot is None:
         return ""
     if shot.status == "failed":
@@ -162,7 +162,7 @@ def found(shot: Shot | None) -> str:
 
 
 def learned(shot: Shot | None) -> str:
-    """The maps and numbers that were learned."""
+    """The learned maps and numbers of a photo."""
     result = (shot.restored or shot.preview) if shot is not None else None
     if result is None:
         return '<p class="zr-quiet">What was learned from a photo is shown here when it is restored.</p>'
@@ -182,7 +182,7 @@ def learned(shot: Shot | None) -> str:
 
 
 def _chip(values: list[float]) -> str:
-    """Three numbers are a color."""
+    """A patch of color if there are three numbers, which are a color in [0, 1]; else empty."""
     if len(values) != 3:
         return ""
     color = ", ".join(str(round(255 * min(max(value, 0.0), 1.0))) for value in values)

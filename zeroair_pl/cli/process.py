@@ -1,5 +1,7 @@
-"""Settings of the process: its streams, and what must be set before torch is loaded. Only the command line makes
-them."""
+"""Settings of the process: its streams, and what must be set before torch is loaded.
+
+Only the command line changes them; the package as a library does not.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,8 @@ import sys
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h of glibc
 _INT_MAX = 2**31 - 1
 
-# A fit allocates and frees the same large buffers at every timestep. By default glibc gets each from the kernel and
-# gives it back, and the kernel clears every page again: a third of the time of a chain of 64 MiB additions.
+# A fit allocates and frees the same large buffers at every timestep. By default glibc requests each buffer from the
+# kernel and returns it, and the kernel clears every page: this took a third of the time of a chain of 64 MiB additions.
 _MALLOC = {
     _M_MMAP_THRESHOLD: 1 << 30,  # take buffers of up to 1 GiB from the heap
     _M_TRIM_THRESHOLD: 8 << 30,  # keep up to 8 GiB of freed heap
@@ -21,10 +23,10 @@ _MALLOC = {
 
 
 def open_streams() -> None:
-    """Gives the process all three standard streams, and makes them write escapes for letters that they cannot show.
+    """Opens the standard streams that are missing, and makes them write escapes for characters that they cannot show.
 
-    A service or a desktop launcher may start it without. The next files to be opened would get the numbers of missing
-    ones, and what a library in C says would be written into a photo.
+    A service or a desktop launcher may start the process without streams. The next files to be opened would get their
+    numbers, and a message of a C library could be written into a photo.
     """
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(number, True)
@@ -39,11 +41,12 @@ def open_streams() -> None:
 
 def prepare() -> bool:
     """Tunes thread waiting and memory allocation; returns whether the allocator accepted (glibc only)."""
-    # A thread that writes TensorBoard's files works in Python, and keeps the fit waiting after every operation.
-    sys.setswitchinterval(0.0005)  # seconds; a tenth of the usual
-    # Spinning threads take the core from the thread that has work, as soon as anything else runs on the machine. But
-    # the small operations of a fit follow each other so fast that a thread which sleeps at once is woken all the time:
-    # a spin of some ten microseconds saves a fit that is alone a fifth of its time, and costs two that compete as much.
+    # The thread that writes TensorBoard's files runs Python code, and makes the fit wait after every operation. A
+    # shorter switch interval shortens these waits.
+    sys.setswitchinterval(0.0005)  # seconds; a tenth of the default
+    # OpenMP threads that spin while they wait take cores from threads that have work, if anything else runs on the
+    # machine. But the operations of a fit are short: threads that sleep at once must be woken all the time. A spin of
+    # about ten microseconds takes a fifth off the time of a fit that runs alone, and adds as much to two fits at once.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     if not sys.platform.startswith("linux") or any(name.startswith("MALLOC_") for name in os.environ):

@@ -1,6 +1,6 @@
 """The command line: finds the command, its configs and its plugins, and turns mistakes into one clear line.
 
-Nothing heavy is imported before it is known what to do, so that ``--help`` answers at once.
+Heavy libraries are imported only after the command is known, so that ``--help`` answers at once.
 """
 
 from __future__ import annotations
@@ -19,8 +19,14 @@ from zeroair_pl.ranges import RangeError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command and returns the exit status: 0, 1 if a photo failed, 2 for a mistake in the settings, 128 + n if
-    the signal n ended it."""
+    """Runs one command and returns the exit status.
+
+    It is 0; 1 if a photo failed or the output could not be printed; 2 for a mistake in the settings; or 128 + n if the
+    signal n ended the command.
+
+    Args:
+        argv: the words after the program's name; by default those of the command line.
+    """
     process.open_streams()
     process.prepare()
     try:
@@ -30,13 +36,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = status or _flushed()
         _settle_news()
         return status
-    except BrokenPipeError:  # whoever read the output is gone, as in `| head`; what matters is in files
+    except BrokenPipeError:  # the reader of the output has ended, as in `| head`; all results are in files
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + 13  # as a shell reports SIGPIPE
 
 
 def _flushed() -> int:
-    """1 if what was printed did not arrive, as on a disk that is full."""
+    """0; or 1 if standard output could not be written, for example to a full disk."""
     trouble = console.lost()
     try:
         sys.stdout.flush()
@@ -52,7 +58,7 @@ def _flushed() -> int:
 
 
 def _settle_news() -> None:
-    """News that cannot be written, as on a disk that is full, are lost; Python would end with status 120 for them."""
+    """Flushes standard error. If that fails, the rest is dropped; otherwise Python would end with status 120."""
     try:
         sys.stderr.flush()
     except OSError:
@@ -92,7 +98,7 @@ def _command(words: list[str]) -> tuple[str, list[str]]:
         first = name.split()
         if words[: len(first)] == first:
             return name, words[len(first) :]
-    if words[:1] == ["help"]:  # as git and others have it
+    if words[:1] == ["help"]:  # `zeroair help restore`, as with git
         return _command([*words[1:], "--help"])
     groups = {name.split()[0] for name in COMMANDS}
     if not words or words[0] in ("-h", "--help") or (words[0] in groups and words[1:2] in ([], ["-h"], ["--help"])):

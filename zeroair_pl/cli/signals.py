@@ -1,4 +1,4 @@
-"""Signals that ask a process to end, as Ctrl-C does: what is under way is left, what is done is kept, and a summary."""
+"""Signals that ask a process to end act like Ctrl-C: the present fit stops, results are kept, a summary is printed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-# What schedulers and `kill` send, and what a terminal sends when it goes away.
+# SIGTERM comes from schedulers and `kill`, SIGHUP from a terminal that is closed.
 _SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 class Stopped(KeyboardInterrupt):
-    """The process was asked to end. As a ``KeyboardInterrupt`` it goes the way of Ctrl-C, in libraries too."""
+    """The process was asked to end. It is a ``KeyboardInterrupt``, so libraries treat it like Ctrl-C.
+
+    Attributes:
+        status: the exit status, 128 + the number of the signal.
+    """
 
     def __init__(self, signum: int) -> None:
         super().__init__(signal.Signals(signum).name)
@@ -25,8 +29,8 @@ class Stopped(KeyboardInterrupt):
 def clean_stop() -> Iterator[None]:
     """Raises ``Stopped`` in the main thread at the first SIGTERM or SIGHUP; further ones change nothing.
 
-    Only for the program that owns the process. A signal that is ignored, as under ``nohup``, stays so, and so does a
-    handler that is somebody else's.
+    Only for the program that owns the process. A signal that is ignored, as under ``nohup``, stays ignored, and a
+    handler that somebody else has set stays too.
     """
 
     asked = False

@@ -26,10 +26,10 @@ def app(
 
     Args:
         port: of the page; by default the first free one from 7860.
-        host: the address to listen at. By default this machine alone; 0.0.0.0 for all that reach it.
+        host: the address to listen at. By default only this machine can open the page; 0.0.0.0 lets others open it.
         open: open the page in the browser.
         layers: configs on top of each kind's: fast, or files of your own.
-        megapixels: of the largest photo that is taken.
+        megapixels: size of the largest photo that the page takes.
 
     Raises:
         ConfigError: Gradio is not installed, or the address, the port or a config cannot be used.

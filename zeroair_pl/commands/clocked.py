@@ -1,4 +1,4 @@
-"""``restore --verbose``: which way a photo goes, and how long each part of it takes."""
+"""``restore --verbose``: with which settings a photo is restored, and how long each step takes."""
 
 from __future__ import annotations
 
@@ -20,9 +20,13 @@ from zeroair_pl.priors.base import Prior
 
 @dataclass(frozen=True)
 class Clocked(Job):
-    """A job that knows the seconds of each photo: ``read``, ``fit`` and in it ``prior``, ``write``.
+    """A job that measures the seconds of each step.
 
-    On an accelerator those of the prior are the time until its work is handed over.
+    On an accelerator, the seconds of the prior end when its work is queued, and not when it is done.
+
+    Attributes:
+        spent: seconds by the photo's name and by step: ``read``, ``fit``, ``prior`` (a part of ``fit``) and ``write``.
+            The seconds of a batch are divided by its photos.
     """
 
     spent: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -47,7 +51,7 @@ class Clocked(Job):
 
 @contextmanager
 def clock(spent: dict[str, float], what: str) -> Iterator[None]:
-    """Adds the seconds until its end to ``spent[what]``."""
+    """Adds the seconds that the block takes to ``spent[what]``."""
     began = time.perf_counter()
     try:
         yield
@@ -57,7 +61,7 @@ def clock(spent: dict[str, float], what: str) -> Iterator[None]:
 
 @contextmanager
 def prior_clock(prior: Prior | None, spent: dict[str, float]) -> Iterator[None]:
-    """Adds the seconds inside ``prior.denoise`` to ``spent["prior"]``."""
+    """Within the block, adds the seconds inside ``prior.denoise`` to ``spent["prior"]``."""
     if prior is None or "denoise" in vars(prior):
         yield
         return
@@ -75,7 +79,12 @@ def prior_clock(prior: Prior | None, spent: dict[str, float]) -> Iterator[None]:
 
 
 def plan_of(task: Task, steps: int) -> dict[str, Any]:
-    """How the photo is restored, by name; nothing for one that is not."""
+    """The settings that the photo is restored with, by name; empty if it is not restored.
+
+    Args:
+        task: after ``Job.read``.
+        steps: timesteps of a fit.
+    """
     if task.plan is None or task.photo is None:
         return {}
     method, settings = task.plan.method, task.plan.depends.get("settings", {})
@@ -96,7 +105,7 @@ def plan_of(task: Task, steps: int) -> dict[str, Any]:
 
 
 def plan_in_words(plan: Mapping[str, Any]) -> str:
-    """``Haze (strength 0.88, ...); prior small; ...``"""
+    """A plan as one line: ``Haze (strength 0.88, ...); prior small; ...``"""
     words = []
     for key, value in plan.items():
         if key == "degradation":
@@ -109,7 +118,7 @@ def plan_in_words(plan: Mapping[str, Any]) -> str:
 
 
 def seconds_in_words(spent: Mapping[str, float]) -> str:
-    """``read 0.02, fit 0.98 (prior 0.76), write 0.11``"""
+    """The seconds of one photo as one line: ``read 0.02, fit 0.98 (prior 0.76), write 0.11``"""
     words = [f"{what} {spent[what]:.2f}" for what in ("read", "fit", "write") if what in spent]
     if "prior" in spent and "fit" in spent:
         words = [f"{word} (prior {spent['prior']:.2f})" if word.startswith("fit ") else word for word in words]

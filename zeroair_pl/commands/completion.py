@@ -74,12 +74,12 @@ def options() -> dict[str, list[str]]:
 
 
 def kinds() -> list[str]:
-    """Degradations by name."""
+    """The names of all degradations, sorted."""
     return sorted(classes("family"))
 
 
 def _words() -> dict[str, list[str]]:
-    """The first words of the commands, and what may follow each."""
+    """The first word of each command, with its possible second words."""
     found: dict[str, list[str]] = {}
     for name in COMMANDS:
         first, _, second = name.partition(" ")

@@ -1,4 +1,4 @@
-"""``zeroair doctor``: whether this installation works, and what is there to work with."""
+"""``zeroair doctor``: checks whether this installation works, and shows its libraries, devices and free memory."""
 
 from __future__ import annotations
 
@@ -24,12 +24,18 @@ from zeroair_pl.resources import version
 
 LIBRARIES = ("torch", "torchvision", "lightning", "diffusers", "kornia", "numpy", "pillow", "jsonargparse")
 SIDE, NOISE = 96, 0.1  # of the test picture: pixels, and standard deviation of its noise
-LITTLE = 2e9  # bytes of memory or disk, below which it is said
+LITTLE = 2e9  # bytes of free memory or disk below which there is a hint
 
 
 @dataclass(frozen=True)
 class Health:
-    """What was found; ``problems`` are what keeps the program from working, ``hints`` what is worth knowing."""
+    """What was found.
+
+    Attributes:
+        found: versions, devices, extras, free bytes of memory and disk, and the test restoration, by name.
+        problems: what keeps the program from restoring photos; empty if it works.
+        hints: what a user may want to change, such as a disk that is nearly full.
+    """
 
     found: dict[str, Any]
     problems: list[str]
@@ -45,7 +51,7 @@ def doctor(json: bool = False) -> Health:
     """Check that this installation works: versions, devices, extras, memory, disk, the prior, and a small restoration.
 
     Args:
-        json: print one JSON object in the place of lines.
+        json: print one JSON object instead of lines.
 
     Returns:
         What was found; the exit status is 1 if photos cannot be restored.
@@ -96,7 +102,7 @@ def _devices() -> list[dict[str, Any]]:
 
 
 def _extras() -> dict[str, str]:
-    """For each extra the versions of what it brings, or the command that installs it."""
+    """For each extra the versions of its packages, or the command that installs them."""
     from packaging.requirements import Requirement
 
     try:
@@ -116,7 +122,7 @@ def _extras() -> dict[str, str]:
 
 
 def _free_memory() -> int | None:
-    """Bytes that programs can still have; ``None`` where the system does not say."""
+    """Bytes of memory that are free for programs; ``None`` if the system does not say."""
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
@@ -127,12 +133,12 @@ def _free_memory() -> int | None:
 
 
 def _there(path: Path) -> Path:
-    """The nearest folder above that exists."""
+    """The path itself if it exists, else the nearest folder above it that does."""
     return next(parent for parent in (path, *path.absolute().parents) if parent.exists())
 
 
 def _restoration(problems: list[str]) -> dict[str, Any]:
-    """Loads the prior, and restores a small noisy picture with it."""
+    """Loads the prior and restores a small noisy picture with it; adds what fails to ``problems``."""
     began = time.perf_counter()
     try:
         method = Method.from_config("denoise", sampling={"steps": 4})
@@ -175,7 +181,7 @@ def _show(health: Health) -> None:
     width = max(map(len, lines))
     for name, text in lines.items():
         console.show(f"{name:{width}}  {text}")
-    for hint in (hint for hint in health.hints if "pip " not in hint):  # those are in the lines above
+    for hint in (hint for hint in health.hints if "pip " not in hint):  # the lines above show the missing extras
         console.show(f"note: {hint}")
     for problem in health.problems:
         console.show(f"problem: {problem}")

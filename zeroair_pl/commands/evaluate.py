@@ -1,4 +1,4 @@
-"""``zeroair evaluate``: how good results are."""
+"""``zeroair evaluate``: scores results against references."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from zeroair_pl.scores import metrics, tables
 from zeroair_pl.scores.matching import Case, Files, cases, result_sets
 from zeroair_pl.scores.scoring import DEGRADED, Scored, score
 
-# For the parser. Without a degradation, nothing is restored.
+# The parser reads these defaults. ``degradation`` has none, since without one nothing is restored.
 DEFAULTS = {name: value for name, value in OF_METHOD.items() if name != "degradation"}
 
-RESTORED = "restored"  # the set that is made here
+RESTORED = "restored"  # title of the set of results that this command has restored itself
 
 
 @ranged()
@@ -56,18 +56,19 @@ def evaluate(
       evaluate --config dehaze --images list.csv --results published --seeds 0 1 2
 
     Args:
-        results: folders of results to score; or lists, in whose columns 'image' is a result and 'reference' its own.
+        results: folders of results to score; or csv lists of results (column 'image') with their 'reference'.
         images: the degraded photos, as for restore; a csv list may name their references.
-        references: the clean photos; or a csv list with columns 'image' and 'reference'. Only scores see them.
-        out: folder of scores.csv, summary.csv, scores.json, report.html, and of what is restored, a folder a seed.
-        seed: of a restoration.
+        references: the clean photos; or a csv list with columns 'image' and 'reference'. Only the scores use them.
+        out: folder of scores.csv, summary.csv, scores.json and report.html. Restored photos go to a folder for each
+            seed in it.
+        seed: of the restoration.
         seeds: restore with each of these in turn.
         resolved: all settings as YAML.
         settings: as for restore.
 
     Raises:
         ConfigError: a setting is impossible, or there is nothing to score.
-        KeyboardInterrupt: nothing is scored; photos that are restored need not be restored again.
+        KeyboardInterrupt: nothing is scored. Photos that were restored are kept for the next run.
     """
     out = at_home(out)
     restores = settings.get("degradation") is not None
@@ -92,7 +93,7 @@ def evaluate(
         chosen = [case for case in chosen if job.is_there(case)]
         if not chosen:
             raise ConfigError("None of the photos is there to be restored; the lines above say why.")
-        paths = [str(case.image) for case in chosen]  # all that a restoration is told: no list that names a reference
+        paths = [str(case.image) for case in chosen]  # a restoration gets no list that names references
         for each in dict.fromkeys([seed] if seeds is None else [seeds] if isinstance(seeds, int) else seeds):
             folder = out / f"seed_{each}"
             own = _settings_of_one(resolved, images=paths, out=str(folder), seed=each)
@@ -121,7 +122,7 @@ class Evaluation:
         scored: one entry for each image of each set of results and each seed.
         errors: one line for each file that could not be scored.
         restored: what was restored, by seed.
-        gallery: their page.
+        gallery: the page that shows them.
     """
 
     folder: Path
@@ -136,7 +137,7 @@ class Evaluation:
         return int(bool(self.errors) or any(results.exit_status for results in self.restored.values()))
 
     def is_there(self, case: Case) -> bool:
-        """Whether there is a photo to restore; if not, it is said."""
+        """Whether the photo to restore is there; if not, prints an error and adds it to ``errors``."""
         assert case.image is not None
         if not case.image.is_file():
             try:
@@ -147,13 +148,13 @@ class Evaluation:
         return True
 
     def add(self, seed: int, results: Results) -> None:
-        """Adds what was restored with this seed."""
+        """Adds the photos that were restored with this seed, and their errors."""
         self.restored[seed] = results
         said = [results.trouble, *(row.reason for row in results.rows)]
         self.errors += [line for line in dict.fromkeys(said) if line and line not in self.errors]
 
     def score(self, case: Case, sets: dict[str, Files]) -> None:
-        """Adds the scores of one image in all sets; what cannot be scored is reported in one line, and left out."""
+        """Adds the scores of one image in all sets. Each file that cannot be scored becomes one line in ``errors``."""
         try:
             truth = None if case.reference is None else load_photo(case.reference).pixels
             degraded = None if case.image is None else load_photo(case.image).pixels
@@ -163,7 +164,7 @@ class Evaluation:
                 self.scored.append(Scored(DEGRADED, case.name, score(degraded, truth)))
             self.gallery.add(case.name, DEGRADED, degraded, case.image)
             self.gallery.add(case.name, REFERENCE, truth, case.reference)
-        except InputError as error:  # without them there is nothing to say about any result
+        except InputError as error:  # without the photo and the reference, no result of it can be scored
             self._fail(str(error))
             return
         for title, seed, path, facts in self._files(case, sets):
@@ -183,7 +184,7 @@ class Evaluation:
                 self.gallery.add(case.name, title, pixels, path, seed)
 
     def _files(self, case: Case, sets: dict[str, Files]) -> Iterator[tuple[str, int | None, Path, dict[str, float]]]:
-        """Set, seed, file and further facts of each result for one image."""
+        """The set, seed, file, and seconds and nfe of each result for one image."""
         for seed, results in self.restored.items():
             for row in results.rows:
                 if row.input == str(case.image) and row.status != "failed":
@@ -211,14 +212,14 @@ def _settings_of_one(resolved: str, **own: Any) -> str:
 
 
 def _compare(path: Path, pixels: Tensor, what: str, other: Path, against: Tensor) -> None:
-    """Raises InputError, which names both files, where their sizes differ."""
+    """Raises an InputError that names both files if their sizes differ."""
     if pixels.shape != against.shape:
         (_, h, w), (_, height, width) = pixels.shape, against.shape
         raise InputError(f"{path}: is {w}x{h} px, but {what} {other} {width}x{height} px.")
 
 
 def _look_for_lpips() -> None:
-    """Says how to have LPIPS where its network is not at hand, and finds a damaged file before any work."""
+    """Checks LPIPS before any work: says how to get its network if it is missing; a damaged file is an error."""
     weights = metrics.lpips_weights()
     if weights.is_file():
         nothing = torch.zeros(1, 3, metrics.LPIPS_SIDE, metrics.LPIPS_SIDE)
@@ -231,7 +232,7 @@ def _look_for_lpips() -> None:
 
 
 def _watched(chosen: Sequence[Case]) -> Iterable[Case]:
-    """The cases, behind a bar where somebody watches."""
+    """Gives the cases, with a progress bar if standard error is a terminal."""
     stream = console.stream("stderr")
     return track(chosen, "scoring", console=Console(file=stream), transient=True, disable=not stream.isatty())
 

@@ -1,4 +1,4 @@
-"""``restore --dry-run``: what would be done with each photo, and why. Nothing is written."""
+"""``restore --dry-run``: says what a run would do with each photo, and why. Nothing is written."""
 
 from __future__ import annotations
 
@@ -27,22 +27,23 @@ from zeroair_pl.priors.base import Prior
 from zeroair_pl.tensors.modes import own_modes
 from zeroair_pl.tensors.per_image import build_per_image
 
-# The time of a fit, in passes of the prior: those of its levels, of the first and of the last look; what is beside the
-# prior; and the passes at full size of a large photo. Measured on photos of every shipped kind.
+# For the time of a fit: LOOKS is the passes of the prior beside one for each noise level, at the start and the end of a
+# fit; BESIDE is the time of a fit divided by that of its passes; FULL is the passes at full size of a large photo.
+# Measured on photos of every shipped kind.
 LOOKS, BESIDE, FULL = 3, 1.25, 4
 _WORDS: dict[Status, str] = {"planned": "to restore", "skipped": "finished", "failed": "refused"}
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What would become of one photo.
+    """What a run would do with one photo.
 
     Attributes:
-        row: as in the table, with the status ``planned``, ``skipped`` or ``failed``; kind and noise level are those of
+        row: as in the table, with the status ``planned``, ``skipped`` or ``failed``; kind and noise level are those at
             the start of the fit.
-        output: where the result would go.
-        seconds: an estimate for this machine, of the fit.
-        bytes: an estimate of the output's size.
+        output: the file that would be written.
+        seconds: estimated seconds of the fit on this machine.
+        bytes: estimated size of the output.
     """
 
     row: Row
@@ -62,7 +63,13 @@ class Forecast:
 
 
 def forecast(job: Job, sources: Sequence[Source], speech: Speech) -> list[Row]:
-    """Looks at each photo as the run would before its fit, and says what would be done."""
+    """Reads each photo as a run would, prints what the run would do with it, and returns the rows.
+
+    Args:
+        job: of the run; only its ``read`` is called.
+        sources: the photos.
+        speech: how to print.
+    """
     found: list[Forecast] = []
     pace: list[float] = []  # seconds of the prior for a pixel
     for source in sources:
@@ -89,7 +96,7 @@ def _planned(job: Job, task: Task, pace: list[float]) -> Forecast:
     with own_fault(task), own_modes(), torch.no_grad():
         if job.outputs.folder.exists():
             job.outputs.require_room(task.source)
-        if not task.to_fit:  # only its strength is another one
+        if not task.to_fit:  # only its strength differs
             return Forecast(replace(task.row, status="planned"), str(path), 0.0, task.source.path.stat().st_size)
         prior = plan.method.prior.to(job.device)
         if not pace:
@@ -120,7 +127,7 @@ def _planned(job: Job, task: Task, pace: list[float]) -> Forecast:
 
 
 def _started(method: Method, photo: Photo, name: str, large: bool) -> Degradation:
-    """The photo's degradation at the start of its fit, which is where ``auto`` decides."""
+    """The photo's degradation at the start of its fit; this is when ``auto`` decides."""
     y, pixels = photo.pixels[None], method.sampling.working_pixels
     phi: Degradation = build_per_image(method.fresh, [name], method.seed, "degradation").first
     side = shrunk_side(photo.side, y, pixels) if large else photo.side
@@ -129,10 +136,10 @@ def _started(method: Method, photo: Photo, name: str, large: bool) -> Degradatio
 
 
 def _pace(prior: Prior, device: torch.device) -> float:
-    """Seconds of one pass of the prior for a pixel."""
+    """Seconds that one pass of the prior takes for each pixel."""
     x, sigma = torch.full((1, 3, 128, 128), 0.5, device=device), torch.full((1,), 0.1, device=device)
     seconds = []
-    for _ in range(4):  # the first is slower, and so is one during which the machine is busy with something else
+    for _ in range(4):  # the first is slower, and so is any while the machine is busy
         began = time.perf_counter()
         float(prior.denoise(x, sigma).sum())
         seconds.append(time.perf_counter() - began)

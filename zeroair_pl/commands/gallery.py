@@ -1,4 +1,4 @@
-"""The page of ``evaluate``: for each image the degraded photo, what each system made of it, and the reference."""
+"""The page of ``evaluate``: for each image the degraded photo, the result of each system, and the reference."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ from zeroair_pl.photos.ownership import OwnFiles
 from zeroair_pl.scores.scoring import DEGRADED, METRICS, Scored, over_seeds, summarize, worst
 
 REFERENCE = "reference"
-_SHOWN = ["psnr", "ssim", "lpips"]  # below a picture; where there is no reference, all there is
+_SHOWN = ["psnr", "ssim", "lpips"]  # scores below a picture; without a reference, all scores that there are
 
 
 class Gallery:
     """Collects small pictures while images are scored, and writes the page at the end.
 
-    What goes wrong with it costs no score; the first such thing is kept.
+    An error in making the page does not stop the scoring; ``trouble`` keeps the first one.
 
     Args:
         out: folder of the page.
-        wanted: make it.
+        wanted: whether to make the page.
 
     Attributes:
-        trouble: what went wrong first, or ``""``.
+        trouble: the first error, or ``""``.
     """
 
     def __init__(self, out: Path, wanted: bool = True) -> None:
         self._out, self._own, self._wanted = out, OwnFiles(out), wanted
-        self._numbers: dict[str, int] = {}  # of the systems, which may be called anything
+        self._numbers: dict[str, int] = {}  # for file names, since the titles of systems may hold any character
         self._pictures: dict[str, list[dict[str, Any]]] = {}
         self._links: dict[str, list[tuple[str, str]]] = {}
         self.trouble = ""
 
     @property
     def path(self) -> Path | None:
-        """Of the page, where one can be written."""
+        """Path of the page; ``None`` if it is not wanted, or somebody else's file is in its place."""
         if self._wanted and not self._own.ours(NAME):
             self.trouble = self.trouble or f"{self._out / NAME}: was not written by this program, or changed. It stays."
             return None
@@ -55,9 +55,10 @@ class Gallery:
 
         Args:
             name: of the image.
-            title: of the system that made it, ``degraded`` or ``reference``.
+            title: the set of results it belongs to, or ``degraded`` or ``reference``.
             pixels: (3, H, W) in [0, 1]; nothing is added for ``None``.
-            file: its file.
+            file: the file of this version; nothing is added for ``None``.
+            seed: of the restoration, if it was made by this command.
         """
         if not self._wanted or pixels is None or file is None:
             return
@@ -78,7 +79,12 @@ class Gallery:
             self._links.setdefault(name, []).append(link)
 
     def write(self, scored: Sequence[Scored], errors: Sequence[str]) -> None:
-        """Writes the page, the images that fare worst first."""
+        """Writes the page, with the images of the worst scores first.
+
+        Args:
+            scored: all scores.
+            errors: lines about files that could not be scored.
+        """
         if self.path is None:
             return
         systems = list(dict.fromkeys(each.result for each in scored))
@@ -118,7 +124,7 @@ class Gallery:
         return {"name": name, "ratio": ratio, "pictures": last, "links": self._links.get(name, [])}
 
     def _say(self, scored: Sequence[Scored], entries: Mapping[str, dict[str, Any]]) -> None:
-        """Puts its scores below each picture."""
+        """Puts the scores of each picture below it."""
         scores = {(each.name, each.result, each.seed): each.scores for each in scored}
         for name, entry in entries.items():
             for picture in entry["pictures"]:
@@ -130,7 +136,7 @@ class Gallery:
 
 
 def _table(scored: Sequence[Scored]) -> dict[str, Any]:
-    """The means of all systems, and which are best."""
+    """The table of mean scores of all systems, with the best ones marked; see ``pages.page``."""
     summaries = summarize(scored)
     metrics = [metric for metric in METRICS if any(metric in found for found in summaries.values())]
     rows: list[list[str]] = []

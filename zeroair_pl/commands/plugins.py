@@ -1,4 +1,4 @@
-"""``zeroair plugins …``: which classes there are to name, and whether a new one keeps the contract."""
+"""``zeroair plugins …``: lists the classes that settings can name, and checks whether a plugin keeps its contract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``restore --preview``: the result of a part or a smaller copy of each photo, in seconds, in a folder of its own."""
+"""``restore --preview``: restores a small copy or the middle of each photo, in seconds, into a separate folder."""
 
 from __future__ import annotations
 
@@ -17,33 +17,40 @@ from zeroair_pl.photos.photo import Photo, of_size
 
 Preview = Literal["small", "crop"]
 
-PIXELS = 300_000  # of a smaller copy, as 640×480: a few seconds of a CPU
+PIXELS = 300_000  # of a smaller copy, such as 640×480: a few seconds on a CPU
 SIDE = 512  # px, of the square in the middle of a photo
-_GRID = 16  # px: a crop begins where a block of a JPEG does
+_GRID = 16  # px: a crop begins at the border of a JPEG block, so that the blocks in it are whole
 
 
 def preview_of(asked: bool | Literal["crop"]) -> Preview | None:
-    """What ``--preview`` and ``--preview crop`` mean."""
+    """The preview that the value of ``--preview`` means: ``True`` is ``small``, ``"crop"`` is ``crop``."""
     return None if asked is False else "small" if asked is True else "crop"
 
 
 def folder_of(out: Path, preview: Preview) -> Path:
-    """``clear-preview`` or ``clear-crop`` beside ``clear``."""
+    """The folder of the previews beside the output folder: ``clear-preview`` or ``clear-crop`` beside ``clear``."""
     name = "preview" if preview == "small" else "crop"
     return out.parent / f"{out.resolve().name}-{name}" if out.name else out.resolve().with_name(f"out-{name}")
 
 
 def named(sources: Sequence[Source], preview: Preview) -> list[Source]:
-    """The photos under the names of their previews, ``harbor.preview`` and ``harbor.crop``, which are not scored."""
+    """The photos with the names of their previews, ``harbor.preview`` or ``harbor.crop``, and without references.
+
+    So previews are not scored.
+    """
     suffix = "preview" if preview == "small" else "crop"
     return [replace(source, name=f"{source.name}.{suffix}", reference=None) for source in sources]
 
 
 def preparation(preview: Preview, kernel: object) -> Callable[[Photo], Photo]:
-    """What makes the preview's photo of a photo.
+    """The function that makes the photo of a preview from a photo.
+
+    Args:
+        preview: which one.
+        kernel: the setting ``kernel``, or ``None``.
 
     Raises:
-        ConfigError: a smaller copy has another blur than the kernel says.
+        ConfigError: a smaller copy is to be made, and there is a kernel. The kernel describes the blur at full size.
     """
     if preview == "small" and kernel:
         raise ConfigError("--preview: a smaller copy has another blur than --kernel says; use --preview crop.")
@@ -51,7 +58,7 @@ def preparation(preview: Preview, kernel: object) -> Callable[[Photo], Photo]:
 
 
 def smaller(photo: Photo) -> Photo:
-    """A copy of at most ``PIXELS`` pixels; of what comes with it, the maps."""
+    """A copy of at most ``PIXELS`` pixels. Maps in its side information are reduced too; the rest of it is dropped."""
     if photo.size[0] * photo.size[1] <= PIXELS:
         return photo
     pixels = working_size(photo.pixels[None], PIXELS)[0]
@@ -61,7 +68,7 @@ def smaller(photo: Photo) -> Photo:
 
 
 def cropped(photo: Photo) -> Photo:
-    """The square of ``SIDE`` in the middle, or as much of it as there is."""
+    """The middle of the photo: a square of ``SIDE`` pixels, less where the photo is smaller."""
     height, width = photo.size
     top, left = (max(0, (length - SIDE) // 2) // _GRID * _GRID for length in (height, width))
     rows, columns = slice(top, top + SIDE), slice(left, left + SIDE)
@@ -76,6 +83,6 @@ def _cut(value: Tensor, rows: slice, columns: slice) -> Tensor:
 
 
 def _each_map(photo: Photo, change: Callable[[Tensor], Tensor]) -> Mapping[str, Any]:
-    """The side information that is of the photo's size, changed as the photo is."""
+    """The maps in the photo's side information, (1, C, H, W) of the photo's size, after ``change``."""
     maps = {key: value for key, value in photo.side.items() if isinstance(value, Tensor) and value.ndim == 4}
     return {key: change(value) for key, value in maps.items() if tuple(value.shape[-2:]) == photo.size}

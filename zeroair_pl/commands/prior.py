@@ -1,4 +1,4 @@
-"""``zeroair prior …``: the priors that restorations draw on."""
+"""``zeroair prior …``: converts, downloads, lists and describes priors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def convert(
     """Turn an OpenAI guided-diffusion (ADM) checkpoint into a folder that ``restore --prior`` and diffusers load.
 
     The released 256x256_diffusion_uncond.pt, 256x256_diffusion.pt, 64x64_diffusion.pt and lsun_*.pt need no option. The
-    last four are for other networks: the flags of the same names that they were trained with.
+    last four options are for other networks: they have the names and values of the flags that were used in training.
 
     Args:
         checkpoint: the downloaded .pt file. It is opened with weights_only, so nothing in it can run.

@@ -1,4 +1,4 @@
-"""``zeroair prior sample``: what a prior imagines when no photo tells it anything."""
+"""``zeroair prior sample``: draws images from a prior alone, without a photo."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def sample(
     Args:
         out: the picture, a PNG.
         prior: the prior, with the options that restore has: --prior.path, --prior.precision and the others.
-        count: number of images. Each has random numbers of its own, so more of them leave the first as they are.
+        count: number of images. Each has its own random numbers, so a larger count does not change the first ones.
         size: side of the images in pixels. A network with attention draws best at the size it was trained at.
         steps: noise levels to visit, from pure noise to clean; one forward pass each.
         seed: of the random numbers.
@@ -67,7 +67,7 @@ def sample(
 
 
 def _mark() -> PngInfo:
-    """What tells our pictures from those of others: only ours are replaced."""
+    """A mark inside the PNG that says who wrote it: only a file with this mark is replaced."""
     from PIL.PngImagePlugin import PngInfo
 
     info = PngInfo()

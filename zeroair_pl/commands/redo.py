@@ -1,4 +1,4 @@
-"""``zeroair redo``: photos of an output folder once more, with a choice of their own that lasts."""
+"""``zeroair redo``: restores photos of an output folder again, with a choice that later runs keep."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from zeroair_pl.paths import at_home
 from zeroair_pl.photos.beside import Beside
 from zeroair_pl.ranges import Range, ranged
 
-_ALONE = ("devices", "num_nodes", "strategy")  # a few photos are restored by one process
+_ALONE = ("devices", "num_nodes", "strategy")  # options to leave out: one process is enough for a few photos
 FORGET = "folder"
 
 
@@ -41,11 +41,11 @@ def redo(
         kind: a degradation (haze, low light, …; 'plugins list' shows all) or a config such as dehaze; 'folder' takes
             the choice back.
         strength: share of the correction, from 0 (the photo as it is) to 1 (all of it).
-        mask: where to work, white; or a folder of masks by the photos' names.
+        mask: a mask that is white where to work, or a folder of masks by the photos' names.
         plugins: further folders with plugin files.
 
     Raises:
-        ConfigError: the folder was not made by restore, it has no such photo, or the choice is none.
+        ConfigError: the folder was not made by restore, it has no such photo, or the choice is not valid.
     """
     if not names:
         raise ConfigError("redo: name the photos after the folder, as in: redo clear trip/harbor --kind haze")

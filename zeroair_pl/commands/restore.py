@@ -1,4 +1,4 @@
-"""``zeroair restore``: the main job."""
+"""``zeroair restore``: restores photos; the main command."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from zeroair_pl.ranges import Range, ranged
 from zeroair_pl.sampling import NoiseMatchedSampler
 from zeroair_pl.tensors.trainer import device_of
 
-__all__ = ["DEFAULTS", "Results", "restore"]  # the first for the parser
+__all__ = ["DEFAULTS", "Results", "restore"]  # the parser reads DEFAULTS
 
 
 @ranged()
@@ -85,7 +85,7 @@ def restore(
     resolved: str = "",
     choices: Mapping[Path, Choice] | None = None,
 ) -> Results:
-    """Restore photos, each with a degradation model of its own that is learned from this one photo.
+    """Restore photos. For each photo, a degradation model is learned from this photo alone.
 
     Settings come from --config (a name or a file; several are layered), then from environment variables such as
     ZEROAIR_RESTORE__SEED or ZEROAIR_RESTORE__SAMPLING__STEPS, then from the options below; the later wins.
@@ -93,12 +93,12 @@ def restore(
     Args:
         images: files, folders, globs, or .txt/.csv lists of them (a csv may name a reference to score against).
         out: folder of the restored files, results.csv, report.html, config.yaml, strips/, maps/ and tensorboard/.
-        seed: with a photo's name it decides all its random numbers.
-        overwrite: restore photos again that are finished, and replace results of other photos of the same name. Files
+        seed: together with a photo's name, it decides all random numbers of the photo.
+        overwrite: restore finished photos again, and replace results of other photos that have the same name. Files
             that this program did not write are never replaced.
         strength: share of the correction, from 0 (the photo as it is) to 1 (all of it).
         upscale: how many times as wide and as high the restored photo is, from 1 to 8, such as 2 or 1.5.
-        batch: how many photos of one size are fitted at once; 'auto' goes by their size and the free memory.
+        batch: how many photos of one size are fitted at once; 'auto' decides by their size and the free memory.
         degradation: the family of degradation models; 'plugins list' shows all.
         prior: the frozen model of clean photos.
         modelling: how the degradation model learns.
@@ -108,22 +108,22 @@ def restore(
         strips: write a before/after picture of each photo.
         report: write report.html, a page of all photos to look at, search and sort.
         tensorboard: log each fit for TensorBoard.
-        checkpoint_every: timesteps after which the state of a fit is saved, for it to go on from there; 0 never.
+        checkpoint_every: timesteps between saved states of a fit, from which a stopped run goes on; 0 saves none.
         missing: a mask, or a folder of masks by the photos' names: white where a pixel of the photo is missing.
-        mask: where to work, or a folder of masks by the photos' names: white where, gray in part. Where it is black, a
-            photo stays as it is and has no influence.
-        kernel: a blur kernel (.npy, or a grey picture), or a folder of kernels by the photos' names.
+        mask: a mask of where to work, or a folder of masks by the photos' names: white is restored, gray in part. Where
+            it is black, the photo stays as it is and has no influence on the fit.
+        kernel: a blur kernel (.npy, or a gray picture), or a folder of kernels by the photos' names.
         quiet: print errors only.
-        json: print one JSON object a photo on standard output, as soon as it is final, and a summary as the last.
-        verbose: say of each photo which way it goes, and the seconds of its parts.
-        explain: say of each photo what speaks for and against each kind that 'auto' knows.
-        dry_run: say what would be done with each photo, and why; write nothing.
+        json: print one JSON object for each photo on standard output, as soon as it is final; then a summary.
+        verbose: print the settings of each photo's fit, and the seconds of its steps.
+        explain: print for each photo the evidence for and against each kind that 'auto' knows.
+        dry_run: print what would be done with each photo, and why; write nothing.
         preview: restore a copy of each photo of at most 0.3 megapixels, or its middle ('crop'), into a folder beside
             the output folder.
         plugins: further folders with plugin files.
         trainer: further arguments of lightning.Trainer, such as accelerator.
         resolved: all settings as YAML, for config.yaml.
-        choices: of single photos, by path; the settings of the folder stay as they are. See ``redo``.
+        choices: settings of single photos, by path; the settings of the folder stay as they are. See ``redo``.
 
     Raises:
         ConfigError: a setting is impossible, no photo is found, or ``out`` cannot be written.
@@ -137,7 +137,7 @@ def restore(
     rank = Rank.of(options, os.environ)
     options = rank.one_device(options)
     device = device_of(options)
-    # Built once before any photo is opened: what does not fit together is refused here.
+    # All parts are built once before any photo is opened, so that settings that do not fit together fail at once.
     built(method.fresh)
     beside = Beside(missing and at_home(missing), kernel and at_home(kernel), mask and at_home(mask)).checked()
     levels = sampling.prepared((sampling.sampler or NoiseMatchedSampler()).fresh(), prior)
@@ -155,7 +155,7 @@ def restore(
         if choices is not None:
             chosen, correction = {source.name: choices[source.path] for source in sources}, True
         for choice in chosen.values():
-            plans.of(choice)  # what cannot be built is refused here
+            plans.of(choice)  # so that a degradation that cannot be built fails now
         if not (rank.worker or dry_run):
             outputs.begin(as_yaml(settings) if settings else "", correction)
     except ConfigError:
@@ -228,9 +228,12 @@ def restore(
 
 @dataclass(frozen=True)
 class Results:
-    """What became of each photo, in the order of the list, as in ``folder/results.csv``.
+    """What became of each photo.
 
-    ``trouble`` says why that table could not be written, if so.
+    Attributes:
+        rows: one for each photo, in the order of the list, as in ``folder/results.csv``.
+        folder: the output folder.
+        trouble: why that table could not be written, or ``""``.
     """
 
     rows: list[Row]
@@ -239,7 +242,7 @@ class Results:
 
     @property
     def exit_status(self) -> int:
-        """0, or 1 if a photo could not be restored, or not be scored, or the table not be written."""
+        """0; or 1 if a photo could not be restored or scored, or if the table could not be written."""
         return int(bool(self.trouble) or any(row.status == "failed" or row.reason for row in self.rows))
 
     def _repr_html_(self) -> str:
@@ -250,7 +253,7 @@ class Results:
 
 
 def _never_finished(sources: list[Source], outputs: Outputs) -> list[Row]:
-    """Failed rows for the photos that a run which ended normally has no row of, which only a fault here can cause."""
+    """Failed rows for the photos without a row after a run that ended normally. Only a bug here can cause this."""
     return [
         Row(source.name, str(source.path), reason=f"{source.path}: never begun, a fault of this program; run it again.")
         for source in sources
@@ -268,7 +271,7 @@ def _find(images: list[str] | str, out: Path, quiet: bool) -> list[Source]:
 
 
 def _keep_originals(sources: list[Source], out: Path) -> None:
-    """Refuses a run whose outputs would replace the photos, before anything is written."""
+    """Raises ConfigError if an output would replace its own photo, before anything is written."""
     for source in sources:
         path = out / f"{source.name}{source.path.suffix}"
         if os.path.realpath(path) == os.path.realpath(source.path):
@@ -278,7 +281,7 @@ def _keep_originals(sources: list[Source], out: Path) -> None:
 def _kept_choices(
     sources: list[Source], outputs: Outputs, chosen: dict[str, Choice], settings: dict[str, Any]
 ) -> Iterator[str]:
-    """A line for each photo that has a choice of its own, for nobody to wonder."""
+    """A line for each photo that keeps a choice from an earlier run."""
     for source in sources:
         if source.name in chosen:
             continue

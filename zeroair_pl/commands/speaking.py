@@ -1,5 +1,7 @@
-"""What a run says, and where: news for people on standard error, and with ``--json`` objects for programs on standard
-output."""
+"""What a run prints: lines for people, and with ``--json`` one JSON object in a line for programs.
+
+With ``--json``, standard output has only the objects, and lines for people go to standard error.
+"""
 
 from __future__ import annotations
 
@@ -24,21 +26,21 @@ from zeroair_pl.jobs.task import Task
 from zeroair_pl.photos.masking import view_of
 from zeroair_pl.photos.photo import Photo
 
-# Settings of restore that decide what is said and none of what is made; the folder's config.yaml has none of them.
+# Settings of restore that change only what is printed; they are not written into the folder's config.yaml.
 MANNERS = ("json", "verbose", "explain", "dry_run", "preview")
 _ORDER = [status for status in get_args(Status) if status != "planned"]
 
 
 @dataclass(frozen=True)
 class Speech:
-    """How a run speaks.
+    """Prints what happens in a run.
 
     Args:
-        quiet: errors alone, on standard error.
-        json: one object for each photo on standard output, as soon as it is final, and a summary as the last; what is
-            for people goes to standard error.
-        verbose: of each photo the way it goes, and the seconds of its parts.
-        explain: of each photo what speaks for and against each family of ``auto``.
+        quiet: print only errors, on standard error.
+        json: print one object for each photo on standard output, as soon as it is final, and a summary as the last;
+            lines for people go to standard error.
+        verbose: print the settings of each photo's fit, and the seconds of its steps.
+        explain: print for each photo the evidence for and against each family that ``auto`` knows.
     """
 
     quiet: bool = False
@@ -47,18 +49,30 @@ class Speech:
     explain: bool = False
 
     def progress(self, total: int) -> ListProgress:
-        """The progress over a list of ``total`` photos; a quiet one shows nothing."""
+        """The progress display for a list of ``total`` photos; it shows nothing if ``quiet``."""
         return ListProgress(total, io.StringIO() if self.quiet else None)
 
     def photo(self, row: Row, progress: ListProgress, **more: Any) -> None:
-        """What became of one photo; ``more`` are further fields of its object."""
+        """Prints what became of one photo.
+
+        Args:
+            row: of the photo.
+            progress: prints lines above its bars.
+            more: further fields of the photo's JSON object.
+        """
         if row.reason:
             self.error(row.reason, progress)
         if self.json:
             say_object("photo", **asdict(row), **more)
 
     def details(self, task: Task, job: Job, say: Callable[[str], None]) -> dict[str, Any]:
-        """Says what is asked for beyond what became of the photo, and returns it as fields of its object."""
+        """Prints what ``verbose`` and ``explain`` ask for, and returns it as fields of the photo's JSON object.
+
+        Args:
+            task: the photo's task.
+            job: of the run.
+            say: ``say(line)`` prints a line.
+        """
         found: dict[str, Any] = {}
         name = one_line(task.source.name)
         if self.verbose and (plan := plan_of(task, job.steps)):
@@ -78,11 +92,19 @@ class Speech:
         return found
 
     def error(self, text: str, progress: ListProgress) -> None:
-        """A line on what went wrong, which is said in any case."""
+        """Prints an error in one line, even if ``quiet``."""
         (console.tell if self.quiet else progress.print)(f"error: {one_line(text)}")
 
     def summary(self, outputs: Outputs, total: int, seconds: float, board: bool, page: Path | None = None) -> None:
-        """The last words of a run, of whatever end."""
+        """Prints the summary of a run, also of one that was stopped.
+
+        Args:
+            outputs: the output folder with the rows of the run.
+            total: photos of the list.
+            seconds: that the run took.
+            board: whether TensorBoard's files were written.
+            page: path of the page, if there is one.
+        """
         counts = Counter(row.status for row in outputs.rows.values())
         left = total - len(outputs.rows)
         if outputs.trouble:
@@ -109,13 +131,13 @@ class Speech:
 
 
 def seen(photo: Photo) -> Photo:
-    """What a fit sees of a photo: of one with a mask, a part."""
+    """The part of a photo that a fit works on: all of it, or the view of a photo with a mask; see ``masking``."""
     view = view_of(photo)
     return photo if view is None else view.photo
 
 
 def say_object(kind: str, /, **fields: Any) -> None:
-    """One JSON object in one line of ASCII on standard output; numbers that are not finite are null."""
+    """Prints one JSON object in one line of ASCII on standard output; numbers that are not finite become null."""
     console.show(json.dumps(_finite({"type": kind, **fields}), default=str, allow_nan=False), flush=True)
 
 

@@ -1,4 +1,4 @@
-"""``zeroair prior train``: a prior from a folder of photographs."""
+"""``zeroair prior train``: makes a prior from a folder of photographs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zeroair_pl.priors.training.module import Optimisation
 from zeroair_pl.priors.training.photos import Data
 from zeroair_pl.ranges import Range, ranged
 
-# What may differ when a training is resumed: where and how fast it runs, and for how long.
+# Settings that may change when a training is resumed: where and how fast it runs, and for how long.
 _FREE = ("overwrite", "out", "trainer", "data.workers", "data.photos", "optimization.steps")
 
 
@@ -51,18 +51,18 @@ def train(
 ) -> Path:
     """Make a prior from a folder of clean photographs.
 
-    zeroair prior train --config prior/small --data.photos FOLDER --out my-prior. The same command goes on where
-    an interrupted training stopped. OUT is a prior from the first measurement on: restore --prior.path my-prior.
+    zeroair prior train --config prior/small --data.photos FOLDER --out my-prior. After an interruption, the same
+    command continues the training. OUT is a usable prior after the first measurement: restore --prior.path my-prior.
 
     Args:
         data: the photographs, and how they are cropped.
         out: the prior's folder. OUT/training holds checkpoints, TensorBoard and the decoded photographs, and may be
             removed when the training is finished.
         network: the size of the network.
-        optimization: how the weights are found.
-        seed: of everything random.
-        overwrite: forget an earlier training in OUT and begin anew.
-        start: a prior whose weights are trained on, a name or a folder; its network must be as large as ``network``.
+        optimization: how the weights are trained.
+        seed: of all random numbers.
+        overwrite: remove an earlier training in OUT and start from the beginning.
+        start: a prior, by name or folder, from whose weights training starts; it must have the sizes of ``network``.
         trainer: further arguments of lightning.Trainer: accelerator, devices, strategy, precision.
         resolved: all settings as YAML.
 
@@ -117,7 +117,7 @@ def _check(data: Data, network: Network) -> None:
 
 
 def _compare(path: Path, resolved: str) -> None:
-    """Refuses to go on with a training that was begun with other settings."""
+    """Raises ConfigError if an earlier training in this folder had other settings."""
     if not path.is_file():
         return
     before, now = (_flat(yaml.safe_load(text) or {}) for text in (path.read_text(), resolved))

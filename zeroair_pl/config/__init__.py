@@ -1,1 +1,1 @@
-"""From words to objects: config files, environment variables and options."""
+"""Turns config files, environment variables and options into the arguments of a command."""

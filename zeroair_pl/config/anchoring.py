@@ -1,4 +1,4 @@
-"""Settings that mean the same in any working folder, as ``config.yaml`` holds them: a run is repeated from anywhere."""
+"""Makes the paths in settings absolute for ``config.yaml``, so that a run can be repeated from any working folder."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ FILES = (  # settings that name files or folders
 
 
 def anchored(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of a run with absolute paths, and with the folders of the plugins that they name.
+    """Settings of a run with absolute paths, and with the folders of the plugins whose classes they name.
 
-    Paths are those of ``FILES``, and options of classes that name a file or folder which is there: a prior's ``path``.
-    Links are not followed.
+    The settings in ``FILES`` are paths. Any other text counts as a path if it has a slash or its key is ``path`` (as
+    that of a prior), and if such a file or folder exists. Links are not followed.
     """
     found = {key: _anchored(key, value) for key, value in settings.items()}
     folders = found.get("plugins") or []
@@ -53,7 +53,7 @@ def _is_path(key: str, value: str) -> bool:
 
 
 def _folders_of_plugins(settings: Mapping[str, Any]) -> list[str]:
-    """Folders of the plugin files that define a class named in the settings, without the program's own."""
+    """Folders of the plugin files that define a class named in the settings, without the folder in the package."""
     names, folders = set(_names(settings)), []
     for module, loaded in sys.modules.copy().items():  # another thread may import something meanwhile
         file = getattr(loaded, "__file__", None)

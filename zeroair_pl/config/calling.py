@@ -1,4 +1,4 @@
-"""From layers of settings to the arguments of a typed function: for the command line and for Python alike."""
+"""Turns layers of settings into the arguments of a typed function, for the command line and for Python."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 Config = str | Path | Mapping[str, Any]
 Configs = Config | Sequence[Config]
 
-OWN = ("resolved", "choices")  # arguments of a command's function that are no settings
-NOT_OF = {"evaluate": ("json", "verbose", "explain", "dry_run", "preview")}  # and what a command leaves to another one
+OWN = ("resolved", "choices")  # arguments of a command's function that are not settings
+NOT_OF = {"evaluate": ("json", "verbose", "explain", "dry_run", "preview")}  # options of restore that it does not have
 
 
 def layers_of(config: Configs) -> list[Layer]:
-    """The layers that configs mean: names, paths, and dicts with the content of one.
+    """Reads configs as layers.
+
+    Args:
+        config: one config or a list of them: a name, a path, or a dict with the content of a config.
 
     Raises:
         ConfigError: there is no such config.
@@ -36,17 +39,17 @@ def arguments(
     defaults: Mapping[str, Any] | None = None,
     plugins: bool = True,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The arguments of a function under configs and settings from Python, where objects may stand for their names.
+    """The arguments of a function from configs and from settings in Python, which may hold objects.
 
     Args:
         function: typed, with keyword arguments.
         config: layers of settings; later ones override earlier ones.
         settings: override the configs.
         defaults: of arguments that are objects, as a config states them.
-        plugins: load the plugins first, for their classes to be known.
+        plugins: load the plugins first, so that their classes are known.
 
     Returns:
-        The arguments, and the same as a config states them.
+        The arguments, with all objects built; and the same settings as a config states them.
 
     Raises:
         ConfigError: a setting is unknown, ill-typed or impossible.
@@ -64,7 +67,7 @@ def statement(
     defaults: Mapping[str, Any] | None = None,
     plugins: bool = True,
 ) -> dict[str, Any]:
-    """All settings as a config states them, and nothing built; arguments and errors are those of ``arguments``."""
+    """All settings as a config states them; no object is built. Arguments and errors are those of ``arguments``."""
     from zeroair_pl.config.request import resolved
 
     return resolved(_parsed(function, config, settings, defaults, plugins)[1])
@@ -89,10 +92,17 @@ def _parsed(
 def parser_of(
     function: Callable[..., Any], defaults: Mapping[str, Any], program: str = "zeroair", positional: bool = False
 ) -> ArgumentParser:
-    """A parser of the function's arguments; those without a default are positional, if asked for."""
+    """A parser for the arguments of a function.
+
+    Args:
+        function: typed, with a docstring for the help.
+        defaults: of arguments that are objects, as a config states them.
+        program: the name in its help.
+        positional: ``True`` makes arguments without a default positional; ``False`` adds the option ``--config``.
+    """
     from jsonargparse import ArgumentParser, set_parsing_settings
 
-    # What ``trainer`` describes is built for each fit, not here and once.
+    # Classes inside ``trainer`` are built anew for each fit, and not here.
     set_parsing_settings(instantiate_subclass_spec_in_any=False)
     from zeroair_pl.config.readable import ReadableHelp
 
@@ -110,7 +120,11 @@ def parser_of(
 
 
 def values_of(parser: ArgumentParser, parsed: Namespace) -> dict[str, Any]:
-    """The arguments, with all objects built."""
+    """The arguments, with all objects built.
+
+    Raises:
+        ConfigError: an object cannot be built.
+    """
     try:
         values = vars(parser.instantiate(parsed))
     except ZeroAIRError:
@@ -125,7 +139,7 @@ def values_of(parser: ArgumentParser, parsed: Namespace) -> dict[str, Any]:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """What an error was first: the parser wraps those of a class that may be another or none."""
+    """The original error. The parser wraps the error of a class if the setting may have other types too."""
     while error.__cause__ is not None:
         error = error.__cause__
     return error

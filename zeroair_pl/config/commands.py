@@ -1,4 +1,4 @@
-"""Which commands there are, and from what is asked of one to its function and arguments."""
+"""The commands, and how a command line becomes a function and its arguments."""
 
 from __future__ import annotations
 
@@ -18,11 +18,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Command:
-    """A typed function behind one or two words of the command line.
+    """A command: one or two words of the command line that call a typed function.
 
-    ``lists`` are the options that take several values and ``flags`` those that need none; a command with ``configs``
-    reads YAML files and environment variables. Words that belong to no option are values of the list ``free``; or, all
-    but the first, of the option ``rest``.
+    Attributes:
+        function: as ``module:name``.
+        help: its line in the overview.
+        lists: options that take several values.
+        flags: options that need no value.
+        configs: whether it reads YAML files and environment variables.
+        free: the option in ``lists`` that takes the words that belong to no option; or ``""``.
+        rest: the option in ``lists`` that takes these words without the first, which stays positional; or ``""``.
     """
 
     function: str
@@ -102,7 +107,16 @@ COMMANDS = {
 
 
 def read(name: str, words: Sequence[str], environ: Mapping[str, str]) -> Request:
-    """What these words and variables ask of the command ``name``."""
+    """The request to the command ``name``.
+
+    Args:
+        name: in ``COMMANDS``.
+        words: of the command line after the name.
+        environ: environment variables.
+
+    Raises:
+        ConfigError: an option has no value, or a config cannot be read.
+    """
     from zeroair_pl.config.request import Request
 
     command = COMMANDS[name]

@@ -20,14 +20,20 @@ SUFFIXES = (".yaml", ".yml")
 
 @dataclass(frozen=True)
 class Layer:
-    """One config file; later layers override earlier ones, key by key."""
+    """One config; later layers override earlier ones, key by key.
+
+    Attributes:
+        path: of the file, or a word that errors use for settings from Python.
+        text: of the file, for line numbers in errors.
+        values: its settings.
+    """
 
     path: Path
     text: str
     values: dict[str, Any]
 
     def line_of(self, word: str) -> int | None:
-        """The first line on which ``word`` stands by itself, from 1."""
+        """Number of the first line, from 1, that has ``word`` as a whole word; ``None`` if no line has it."""
         pattern = re.compile(rf"(?<![\w.-]){re.escape(word)}(?![\w.-])")
         for number, line in enumerate(self.text.splitlines(), start=1):
             if pattern.search(line.split(" #")[0]):
@@ -36,11 +42,12 @@ class Layer:
 
 
 def find_config(name: str) -> Path:
-    """The file that ``--config name`` means: with or without suffix, in the working folder, its ``configs/``, or the
-    configs that came with the program.
+    """The file that ``--config name`` means, with or without its suffix.
+
+    It is searched in the working folder, then in its ``configs/``, then among the configs of the package.
 
     Raises:
-        ConfigError: there is none of that name.
+        ConfigError: there is no config with this name.
     """
     wanted = at_home(name)
     for folder in (Path(), *_folders()):
@@ -79,12 +86,12 @@ def read_config(path: Path) -> Layer:
     except ValueError as error:
         raise ConfigError(f"{path}: a part of it contains itself (an anchor & with its alias *).") from error
     if shipped("configs") in path.parents and not glob(str(values.get("images", ""))):
-        values.pop("images", None)  # the example photos, which only a checkout has
+        values.pop("images", None)  # the example photos are only in a checkout
     return Layer(path, text, values)
 
 
 def as_yaml(values: dict[str, Any]) -> str:
-    """The reverse of reading, keys in the order given."""
+    """Settings as YAML that ``read_config`` reads again, with the keys in the order given."""
     return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120, default_flow_style=False)
 
 
@@ -93,7 +100,7 @@ def _folders() -> list[Path]:
 
 
 def known_configs() -> list[str]:
-    """The names that ``--config`` knows: of ``configs/`` in the working folder, and of those that came with us."""
+    """The names that ``--config`` knows: those in ``configs/`` of the working folder, and those of the package."""
     folders = [folder for folder in _folders() if folder.is_dir()]
     names = [path.relative_to(folder) for folder in folders for path in sorted(folder.rglob("*.yaml"))]
     return list(dict.fromkeys(name.with_suffix("").as_posix() for name in names))
@@ -116,7 +123,7 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Short lists of numbers on one line."""
+    """Writes lists of numbers on one line."""
 
     def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:
         plain = all(isinstance(item, (int, float)) for item in sequence)

@@ -1,4 +1,4 @@
-"""Turns messages of the parser about itself into one sentence about the user's setting."""
+"""Turns messages of the parser, which are long and about its types, into one sentence about the user's setting."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _TYPES = {
 
 _CLASSES = ("degradation", "links", "loss", "prior", "sampler", "scheduler", "update")  # settings that name a class
 _NOT_KEYS = ("config", "print_config", "print_shtab", "help")
-_MANY = 60  # most names of classes that are listed
+_MANY = 60  # an error lists the known names if there are at most this many
 
 
 def explain(message: str, parser: ArgumentParser) -> tuple[str, str]:
-    """One sentence for a message of jsonargparse, and the word of the user's that is at fault (or ``""``)."""
+    """One sentence for a message of jsonargparse, and the user's word that caused it, or ``""``."""
     text = _without_union(" ".join(message.split()))
     keys = ".".join(re.findall(r'Parser key "([^"]+)"', text))
     where = f"{keys}: " if keys else ""
@@ -63,13 +63,16 @@ def explain(message: str, parser: ArgumentParser) -> tuple[str, str]:
 
 
 def _without_union(text: str) -> str:
-    """Where a setting may have one of several types: the complaint of the one that was meant, or the list of them."""
+    """The message for a setting that may have several types: that of the type the user meant, or a list of the types.
+
+    Other messages are returned as they are.
+    """
     pattern = r"(.*)Does not validate against any of the Union subtypes Subtypes: \[(.*)\] Errors: - (.*?)"
     match = re.match(pattern + r" Given value type: .*? Given value: (.*)$", text)
     if not match:
         return text
     head, kinds, complaints, value = match.groups()
-    # A word instead of a number is no class, although the parser tries it as one.
+    # The parser also tries a word as the name of a class where a number was expected. This message does not help.
     meant = r"is not accepted|Parser key|named '|attribute '|subclass of"
     meant += r"|path string" if re.search(rf'"(.*\.)?({"|".join(_CLASSES)})": $', head) else ""
     for complaint in complaints.split(" - "):
@@ -80,7 +83,11 @@ def _without_union(text: str) -> str:
 
 
 def known_classes(key: str) -> list[str]:
-    """Names of the classes that the setting ``key`` (``degradation``, ``loss``, ``scheduler`` ...) can hold."""
+    """Names of the classes that the setting ``key`` can have; empty for a setting that is not a class.
+
+    Args:
+        key: the last part of the setting's name: ``degradation``, ``loss``, ``scheduler`` and so on.
+    """
     from zeroair_pl import plugins
 
     kinds: dict[str, plugins.Kind] = {"degradation": "family", "links": "family"}
@@ -93,7 +100,7 @@ def known_classes(key: str) -> list[str]:
 
 
 def options_of(class_path: str) -> list[str]:
-    """Names of the constructor's arguments of a class."""
+    """Names of the arguments of a class's constructor; empty if the class cannot be imported."""
     module, _, name = class_path.rpartition(".")
     try:
         cls = getattr(importlib.import_module(module), name)
@@ -103,7 +110,7 @@ def options_of(class_path: str) -> list[str]:
 
 
 def _not_accepted(where: str, word: str, text: str, parser: ArgumentParser) -> tuple[str, str]:
-    """A key that is no option: of the innermost class that the message names, or of the command itself."""
+    """The error for an unknown key: in the innermost class that the message names, or in the command itself."""
     classes = re.findall(r"class_path[ =]'([^']+)'", text.partition("is not accepted")[0]) or re.findall(
         r"class_path='([^']+)'", text
     )
@@ -166,7 +173,7 @@ REPLACED = {  # settings of earlier versions, and what to write instead
 
 
 def replaced(values: Mapping[str, Any]) -> tuple[str, str] | None:
-    """The first setting of an earlier version in the values of a config, and a sentence on what to write instead."""
+    """The first setting in a config that only earlier versions had, and a sentence on what to write instead."""
     for key, now in REPLACED.items():
         group, _, name = key.partition(".")
         if isinstance(values.get(group), Mapping) and name in values[group]:

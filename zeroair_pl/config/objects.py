@@ -1,4 +1,4 @@
-"""Objects instead of settings: how a config would name them, and how they are passed to the parser."""
+"""Objects as settings from Python: how they are passed to the parser, and how a config would state them."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _PLAIN = (bool, int, float, str, type(None))
 
 
 class Copies:
-    """Makes degradations as copies of one that was given: a fit changes its degradation, and each photo needs its own.
+    """A factory that copies a given degradation. A fit changes its degradation, so each photo needs its own copy.
 
     Args:
-        model: the degradation, as it is before any photo.
+        model: the degradation, before any fit.
     """
 
     def __init__(self, model: Any) -> None:
@@ -35,10 +35,10 @@ class Copies:
 
 
 def usable(value: Any, where: str = "") -> Any:
-    """Settings from Python as the parser takes them.
+    """Settings from Python in the form that the parser accepts.
 
-    Dataclasses become their fields, paths and classes become text, a degradation becomes ``Copies`` of itself.
-    Any other object stays what it is.
+    Dataclasses become dicts of their fields, paths and classes become text, and a degradation becomes ``Copies`` of
+    itself. Any other object stays as it is.
 
     Args:
         value: a setting, or a dict of settings.
@@ -68,7 +68,7 @@ def usable(value: Any, where: str = "") -> Any:
 
 
 def image_kind(value: object) -> str:
-    """What a value is that may be an image, in words that show none of its contents; empty for anything else.
+    """A description of an array, a tensor or a Pillow image, without its contents; empty for any other value.
 
     >>> import numpy as np
     >>> image_kind(np.zeros((4, 5, 3)))
@@ -85,15 +85,15 @@ def image_kind(value: object) -> str:
 
 
 def is_object(value: object) -> bool:
-    """Whether a setting is an object, which no text of a config can be."""
+    """Whether a setting is an object, which cannot be written in a config."""
     return not isinstance(value, (*_PLAIN, Mapping, list, tuple, Path))
 
 
 def stated(value: Any) -> dict[str, Any]:
-    """The lines of a config for an object: its class and the arguments that it was built with, as far as it tells.
+    """An object as a config states it: its class, and the arguments that it was built with.
 
-    Where an argument cannot be read from the object, ``state`` has a digest of all that it holds, so that two objects
-    that differ are not taken for one.
+    If an argument cannot be read from the object, ``state`` has a digest of everything in the object, so that two
+    different objects have different settings.
 
         >>> from zeroair_pl.degradations import Haze
         >>> stated(functools.partial(Haze, strength=0.5))
@@ -134,7 +134,7 @@ _UNKNOWN = object()
 
 
 def _argument(value: Any, name: str) -> Any:
-    """What the constructor was given as ``name``: an attribute of that name, or an entry of the object's settings."""
+    """The value of the constructor's argument ``name``: an attribute of that name, or an entry of its settings."""
     for place in (vars(value).get("_settings"), getattr(value, "config", None), vars(value)):
         if isinstance(place, Mapping):
             for key in (name, f"_{name}"):
@@ -155,7 +155,7 @@ def _lines(kind: type, arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _by_name(kind: type) -> Any:
-    """The name by which the class can be imported; the class itself where it cannot be."""
+    """The name by which the class can be imported; the class itself if it cannot be imported by name."""
     found: Any = sys.modules.get(kind.__module__)
     for part in kind.__qualname__.split("."):
         found = getattr(found, part, None)
@@ -163,7 +163,7 @@ def _by_name(kind: type) -> Any:
 
 
 def _of_local_class(kind: type, arguments: dict[str, Any], where: str) -> Any:
-    """A class that no config can name, with options: a factory of a degradation, any other object itself."""
+    """A class that cannot be imported by name, with options: a factory for a degradation, else the built object."""
     from zeroair_pl.degradations.base import Degradation
 
     if issubclass(kind, Degradation):
@@ -189,7 +189,7 @@ def _made(factory: Any) -> Any:
 
 
 def _digest(value: Any) -> str:
-    """16 hexadecimal digits that change with what the object holds: numbers, texts, tensors, and those of its parts."""
+    """16 hexadecimal digits that change with the numbers, texts and tensors in the object and in its parts."""
     found = hashlib.sha256()
     _feed(found, value, set())
     return found.hexdigest()[:16]

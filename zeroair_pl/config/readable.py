@@ -1,4 +1,4 @@
-"""Types and defaults of settings in the words of people, for ``--help-all``."""
+"""Types and defaults of settings in plain words, for ``--help-all``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ReadableHelp(DefaultHelpFormatter):
 
 
 def in_words(hint: Any) -> str:
-    """A type, as a person would say it.
+    """A type in plain words.
 
     >>> in_words(list[str] | str | None)
     'list of text, text or none'

@@ -1,4 +1,4 @@
-"""What a user asked of a command, from three places: config files, environment variables, options."""
+"""The settings that a user gave to a command, in config files, environment variables and options."""
 
 from __future__ import annotations
 
@@ -25,13 +25,21 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
 _NOTHING = object()
-_FLAG_VALUES = ("true", "false", "npz", "crop")  # what may follow a flag
+_FLAG_VALUES = ("true", "false", "npz", "crop")  # values that may follow a flag
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 
 
 @dataclass
 class Request:
-    """What a user asked of a command: config layers, then environment variables, then options; the later wins."""
+    """The settings that a user gave to a command. Options override environment variables, and these override configs.
+
+    Attributes:
+        layers: the configs; later ones override earlier ones.
+        variables: the environment variables of the command, by name.
+        options: as words for the parser.
+        print_config: print the settings, and do nothing else.
+        broken: plugins that could not be loaded.
+    """
 
     layers: list[Layer]
     variables: dict[str, str]
@@ -50,7 +58,17 @@ class Request:
         configs: bool = True,
         free: str = "",
     ) -> Request:
-        """Sorts the words of a command line; the arguments are as in ``commands.Command``."""
+        """Sorts the words of a command line.
+
+        Args:
+            name: of the command.
+            words: after the name.
+            environ: environment variables.
+            lists, flags, configs, free: as in ``commands.Command``.
+
+        Raises:
+            ConfigError: an option has no value, or a config cannot be read.
+        """
         words = [_underscored(word) for word in words]
         if not configs:
             return cls([], {}, _joined(words, lists, flags, free))
@@ -73,7 +91,11 @@ class Request:
         return cls(layers, variables, _joined(rest, lists, flags, free), shown)
 
     def load_plugins(self) -> None:
-        """Loads the plugins, for the parser to know their classes, and warns of broken ones."""
+        """Loads the plugins, so that the parser knows their classes, and warns about broken ones.
+
+        Raises:
+            ConfigError: ``plugins`` is not a list of folders.
+        """
         folders: Any = []
         for layer in self.layers:
             folders = layer.values.get("plugins", folders)
@@ -90,12 +112,16 @@ class Request:
         self._import_schedulers()
 
     def parse(self, parser: ArgumentParser) -> Namespace:
-        """The settings as jsonargparse sees them, not yet built."""
+        """The settings as jsonargparse parses them; no object is built yet.
+
+        Raises:
+            ConfigError: a setting is unknown, has a wrong type, or is from an earlier version.
+        """
         self._refuse_replaced()
         words = [f"--{self._key(name)}={value}" for name, value in self.variables.items()]
         try:
             layered = self._layered(parser)
-            if layered is not None:  # before options of a group replace what is none
+            if layered is not None:  # before options replace a wrong group, which would hide the mistake
                 self._check_groups(layered, parser)
             settings = parser.parse_args([*words, *_chained(self.options)], namespace=layered)
         except ArgumentError as error:
@@ -105,7 +131,7 @@ class Request:
         return settings
 
     def _refuse_replaced(self) -> None:
-        """Settings of earlier versions get an error that states the new one."""
+        """Raises ConfigError for a setting of an earlier version, with the setting that replaces it."""
         for layer in self.layers:
             if found := replaced(layer.values):
                 line = layer.line_of(found[0])
@@ -117,7 +143,7 @@ class Request:
                 raise ConfigError(f"--{old} is {REPLACED[old]}.")
 
     def _layered(self, parser: ArgumentParser) -> Namespace | None:
-        """The settings of the layers; what is still missing may follow."""
+        """The settings of the layers. Required settings may still be missing: variables and options follow."""
         settings: Namespace | None = None
         for layer in self.layers:
             values = usable(layer.values)  # a copy: the parser works in it
@@ -127,7 +153,7 @@ class Request:
         return settings
 
     def _check_groups(self, settings: Namespace, parser: ArgumentParser) -> None:
-        """A single value instead of a group such as ``sampling``, which jsonargparse would accept."""
+        """Raises ConfigError for a single value instead of a group such as ``sampling``; jsonargparse allows it."""
         dests = [action.dest for action in parser._actions if not action.dest.endswith(".help")]
         for group in sorted({dest.rpartition(".")[0] for dest in dests if "." in dest}):
             value = settings.get(group, _NOTHING)
@@ -139,7 +165,7 @@ class Request:
         return variable.partition("__")[2].lower().replace("__", ".")
 
     def _place(self, word: str) -> str:
-        """Where the user wrote ``word``: nothing for an option, since the user sees it."""
+        """Where the user wrote ``word``: a variable, or file and line; empty for an option, which the user sees."""
         if not word or any(word in option for option in self.options):
             return ""
         for name, value in self.variables.items():
@@ -151,8 +177,10 @@ class Request:
         return ""
 
     def place_of(self, name: str, value: object) -> str:
-        """Where the user gave the setting ``name`` a value that is out of its range: as ``_place``, which a number that
-        stands for much else cannot tell."""
+        """Where the user gave the setting ``name`` a value that is out of its range.
+
+        ``_place`` cannot tell this, since the same number may be the value of other settings too.
+        """
         words = [option.partition("=")[0] for option in self.options]
         if any(word.startswith("--") and re.split(r"[.-]", word)[-1] == name for word in words):
             return ""
@@ -168,14 +196,14 @@ class Request:
         return ""
 
     def _missing(self, word: str) -> str:
-        """The broken plugin that would have defined the class ``word``."""
+        """A sentence on the broken plugin that defines the class ``word``; empty if there is none."""
         for problem in self.broken:
             if problem.defines(word):
                 return f" It is defined in a plugin that could not be loaded: {problem}"
         return ""
 
     def _import_schedulers(self) -> None:
-        """Loads the diffusers schedulers that are mentioned: by name alone, only loaded classes are found."""
+        """Imports the diffusers schedulers that the settings name, since the parser finds only imported classes."""
         texts = [*(str(layer.values) for layer in self.layers), *self.variables.values(), *self.options]
         names = set(re.findall(r"\b\w+Scheduler\b", " ".join(texts)))
         if names:
@@ -185,15 +213,21 @@ class Request:
 
 
 def _underscored(word: str) -> str:
-    """``--checkpoint-every=5`` as ``--checkpoint_every=5``: both are right, and only options begin with two dashes."""
+    """``--checkpoint-every=5`` as ``--checkpoint_every=5``; both forms are allowed. Other words stay as they are."""
     option, equals, value = word.partition("=")
     return f"--{option[2:].replace('-', '_')}{equals}{value}" if word.startswith("--") else word
 
 
 def _joined(words: Sequence[str], lists: Sequence[str], flags: Sequence[str], free: str = "") -> list[str]:
-    """``--images a b --images c`` as one option with a JSON list, so that shells may expand ``*.jpg``, and
-    ``--overwrite`` as ``--overwrite=true``. Words that follow no option, or one that has its value, are of the list
-    ``free``."""
+    """The words in a form that jsonargparse understands.
+
+    ``--images a b --images c`` becomes one option with a JSON list, so that shells may expand ``*.jpg``; and
+    ``--overwrite`` becomes ``--overwrite=true``. Words that follow no option, or an option that has its value, are
+    values of the list ``free``.
+
+    Raises:
+        ConfigError: ``--out`` or an option of a list has no value.
+    """
     gathered: dict[str, list[str]] = {}
     rest: list[str] = []
     current, complete = "", True  # the list being read; whether the last option has its value
@@ -222,13 +256,13 @@ def _joined(words: Sequence[str], lists: Sequence[str], flags: Sequence[str], fr
 
 
 def _chain(links: list[Any]) -> dict[str, Any]:
-    """A list of degradations as the one that they make together."""
+    """A list of degradations as one ``Chain``, as a config states it."""
     stated = [{"class_path": link} if isinstance(link, str) else link for link in links]
     return {"class_path": "Chain", "init_args": {"links": stated}}
 
 
 def _chained(options: Sequence[str]) -> list[str]:
-    """``--degradation "[Haze, Blur]"`` as the chain that it means."""
+    """The options, with ``--degradation "[Haze, Blur]"`` replaced by the ``Chain`` that it means."""
     found: list[str] = []
     for word in options:
         name, equals, value = word.partition("=")
@@ -242,16 +276,16 @@ def _chained(options: Sequence[str]) -> list[str]:
 
 
 def resolved(settings: Namespace) -> dict[str, Any]:
-    """All settings as a config states them, objects by their class and options."""
+    """All settings as a config states them: each object by its class and options."""
     found: dict[str, Any] = _shortened(plain(settings))
     found.pop("config", None)
     return found
 
 
 def _shortened(value: Any) -> Any:
-    """Class names without their modules, as people write them, where a later run finds them by name alone.
+    """Settings with class names without their modules, if a later run finds the class by its name.
 
-    A plugin's class must be shortened, since its module is nowhere to be imported from.
+    The name of a plugin's class must be shortened, since its module cannot be imported.
     """
     if isinstance(value, list):
         return [_shortened(item) for item in value]
@@ -262,7 +296,7 @@ def _shortened(value: Any) -> Any:
         package, name = value["class_path"].partition(".")[0], value["class_path"].rpartition(".")[2]
         if package in ("zeroair_pl", PACKAGE, "diffusers"):
             short["class_path"] = name
-        if package == "diffusers":  # a dozen settings that the prior's noise levels decide; keep what was changed
+        if package == "diffusers":  # the prior decides most of a scheduler's options; keep only those that were changed
             defaults = options(_class(value["class_path"]))
             short["init_args"] = {k: v for k, v in short.get("init_args", {}).items() if v != defaults.get(k)}
         if not short.get("init_args"):

@@ -1,5 +1,5 @@
-"""Looking at a fit: while it runs (``progress``, ``tensorboard``) and afterwards (``report``).
+"""Shows a fit to people: while it runs (``progress``, ``tensorboard``) and afterwards (``report``).
 
-Nothing in here takes part in a restoration. The modules are imported where they are used, since the bars need rich and
-the board needs tensorboard, and neither is needed to restore a photo.
+Nothing here changes a result. The modules are imported where they are used, since ``progress`` needs rich and
+``tensorboard`` needs TensorBoard, and a restoration needs neither.
 """

@@ -1,4 +1,4 @@
-"""Why ``auto`` takes a photo for what it is: how much of each family it shows, and which statistics say so."""
+"""Explains the decision of ``auto``: how much a photo has of each family, and which statistics say so."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from zeroair_pl.degradations.picture import looked_at
 from zeroair_pl.degradations.recognition import MODELS
 from zeroair_pl.degradations.statistics import statistics
 
-MOST = 4  # statistics that are named on either side
-_LEAST = 0.05  # of the log-odds: what adds less says nothing
+MOST = 4  # the most statistics that are named for a family, and against it
+_LEAST = 0.05  # a statistic that changes the log-odds by less is not named
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Spoken:
 
     Attributes:
         name: of the statistic.
-        value, usual: in this photo; the mean of many photos.
-        weight: what it adds to the log-odds that the family's work is on the photo.
+        value, usual: its value in this photo, and its mean over many photos.
+        weight: what it adds to the log-odds that the photo has the family's degradation.
     """
 
     name: str
@@ -36,12 +36,12 @@ class Spoken:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What speaks for and against one family.
+    """The evidence for and against one family.
 
     Attributes:
-        family: the class of degradation.
-        severity: 0 is nothing, 1 all that the family's start corrects.
-        speaks_for, speaks_against: the statistics that say most, the strongest first.
+        family: name of the class of degradation.
+        severity: 0 to 1; 0 corrects nothing, 1 all that the family corrects at its start.
+        speaks_for, speaks_against: the statistics with the largest weights, the largest first; at most 4 each.
     """
 
     family: str
@@ -58,7 +58,7 @@ class Evidence:
 def evidence(y: Tensor) -> list[Evidence]:
     """The evidence for each family of ``auto`` in a photo (1, 3, H, W) in [0, 1], the largest severity first.
 
-    A family with several models is heard through the one that says most.
+    If a family has several models, the evidence is that of the model with the highest log-odds.
     """
     small = looked_at(y)
     values = statistics(small)

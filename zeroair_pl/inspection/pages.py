@@ -1,7 +1,6 @@
-"""A page of photos as one HTML file: style, script and data are inside, pictures lie beside it.
+"""A page of photos as one HTML file: style, script and data are inside, the pictures are files beside it.
 
-It opens from a disk and asks no network for anything. See ``template/`` for what it looks like and does; this module
-fills it.
+It opens from a disk and needs no network. ``template/`` has its style and script; this module fills the template.
 """
 
 from __future__ import annotations
@@ -20,25 +19,25 @@ from typing import Any, Literal
 from zeroair_pl.resources import version
 
 NAME = "report.html"
-PICTURES = "report_files"  # folder of the pictures; browsers call what belongs to a saved page so
+PICTURES = "report_files"  # folder of the pictures, named like the folder that browsers make for a saved page
 
-# What a photo's status is called on the page. Any other status is shown as it is.
+# How the page names a photo's status. Any other status is shown as it is.
 STATUSES = {"skipped": "restored before"}
 
 
 @dataclass(frozen=True)
 class Column:
-    """Something that is known of photos.
+    """One kind of value that photos have, and how the page shows it.
 
     Args:
         key: of the value in a photo's entry.
-        label: what it is called where all facts of one photo are listed; empty if it is not listed there.
-        sort: what sorting by it is called; empty if nobody can.
+        label: its name in the list of all facts of one photo; empty if it is not listed there.
+        sort: its name in the menu for sorting; empty if photos cannot be sorted by it.
         least: sort the smallest value first.
         digits: after the decimal point.
         scale, unit: a number is shown as ``scale · value``, followed by the unit.
-        card: how the list shows it, ``{}`` in the place of the value; empty if it does not.
-        text: it is words, which a search finds. The list shows the first of these columns that a photo has.
+        card: how the overview shows it, with ``{}`` for the value; empty if it does not.
+        text: the value is text, which a search finds. The overview shows the first of these columns that a photo has.
     """
 
     key: str
@@ -63,19 +62,20 @@ def page(
     systems: Mapping[str, Any] | None = None,
     trouble: Sequence[str] = (),
 ) -> bytes:
-    """The file's bytes.
+    """The bytes of the page's file.
 
     Args:
         heading, summary: above the photos; plain text, as all other text is.
-        columns: what is known of them.
+        columns: the values of the photos that the page shows.
         photos: one entry each: ``name``; the values of the columns by their keys; and, if they are there, ``status``,
             ``kind``, ``amount`` (0 to 1), ``ratio`` (width by height), ``pictures`` and ``maps`` (lists of ``title``,
             ``src`` and ``text``), ``numbers`` (name, text and CSS color or ``""``) and ``links`` (text and address).
-            ``None`` and ``""`` are left out. Two pictures are shown with a divider between them.
-        order: what the order of ``photos`` is called.
-        layout: ``wide`` shows all pictures of a photo side by side.
-        systems: a table above the photos: ``head``, ``rows`` of texts, and ``best``, by column the first cells of rows.
-        trouble: lines about what could not be done.
+            Values that are ``None`` or ``""`` are left out. Two pictures are shown with a divider between them.
+        order: name of the order of ``photos``, for the menu.
+        layout: ``cards`` shows small pictures in a grid; ``wide`` shows all pictures of a photo side by side.
+        systems: a table above the photos: ``head`` and ``rows`` of texts, and ``best``, which has for each column the
+            first cells of the rows that are best in it.
+        trouble: lines about files that could not be used.
     """
     data = {
         "summary": summary,
@@ -94,7 +94,7 @@ def page(
         "about": html.escape(f"Made by zeroair-pl {version()}. Pictures are in {PICTURES}/ beside this page."),
         "css": _template("report.css"),
         "js": _template("report.js"),
-        "data": _in_script(data),  # last: names of photos may look like the marks of other parts
+        "data": _in_script(data),  # filled in last, since names of photos may look like the marks of other parts
     }
     text = _template("report.html")
     for name, part in parts.items():
@@ -103,15 +103,15 @@ def page(
 
 
 def address(name: str) -> str:
-    """The relative URL of a file beside the page, from its name, in which ``#``, ``%`` and ``?`` are letters as others.
+    """The relative URL of a file beside the page, from its name. Characters such as ``#``, ``%`` and ``?`` are quoted.
 
-    A name's bytes need not be UTF-8.
+    The bytes of a name need not be UTF-8.
     """
     return urllib.parse.quote(os.fsencode(name.replace(os.sep, "/")), safe="/")
 
 
 def _given(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """What says something: a page of thousands of photos should be small. JSON has no infinite numbers."""
+    """The entry without values that are empty, to keep the page small, or not finite, which JSON cannot hold."""
     return {key: value for key, value in entry.items() if value not in (None, "", [], {}) and _finite(value)}
 
 
@@ -120,7 +120,7 @@ def _finite(value: Any) -> bool:
 
 
 def _in_script(data: Any) -> str:
-    """JSON that nothing in it can end: ASCII, without ``<``, in the place of which JSON has an escape."""
+    """JSON in ASCII for a script element. ``<`` is escaped, so that no text in it can end the element."""
     return json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 

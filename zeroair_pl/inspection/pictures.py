@@ -1,4 +1,4 @@
-"""How tensors become something to look at: fitted photos, coloured maps, swatches and captions, drawn by Pillow."""
+"""Draws tensors with Pillow: photos of a given height, colored maps, swatches of numbers, and captions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch import Tensor
 GAP = 6  # pixels between two pictures and around the sheet
 TEXT = 13  # pixels of the captions' font
 LINE = 20  # pixels of one line of caption
-SMALL = 128  # pictures lower than this are enlarged by whole factors, or nothing could be seen or labelled
+SMALL = 128  # pictures lower than this are enlarged by whole factors, so that they can be seen and labeled
 WIDE = 3  # no picture is wider than this many times the greatest height
 INK, PAPER, SHADE, EDGE = (20, 20, 20), (255, 255, 255), (235, 235, 235), (160, 160, 160)
 
@@ -29,7 +29,11 @@ class Panel(NamedTuple):
 
 
 def as_image(image: Tensor) -> Tensor:
-    """(C, H, W) float, detached, where it lies, from (C, H, W) or (1, C, H, W) of any float type."""
+    """One image (C, H, W) as float32, detached, on its device, from (C, H, W) or (1, C, H, W) of any float type.
+
+    Raises:
+        ValueError: it is empty, or not one image.
+    """
     if image.ndim == 4 and len(image) == 1:
         image = image[0]
     if image.ndim != 3 or not image.numel():
@@ -44,27 +48,27 @@ def common_height(height: int, width: int, max_height: int) -> int:
 
 
 def resized(image: Tensor, height: int, max_width: int) -> Tensor:
-    """(C, H, W) fitted to ``height``, or to less where it would be wider than ``max_width``; the aspect is kept."""
+    """(C, H, W) resized to ``height``, or to less if it would be wider than ``max_width``; the aspect is kept."""
     scale = min(height / image.shape[1], max_width / image.shape[2])
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[2] * scale)))
     if size == tuple(image.shape[1:]):
         return image
-    if scale > 1:  # enlarged pixels stay pixels: nothing is shown that is not there
+    if scale > 1:  # each pixel becomes a square, so that the picture shows no values that the image does not have
         return F.interpolate(image[None], size=size, mode="nearest-exact")[0]
     return F.interpolate(image[None], size=size, mode="bilinear", antialias=True)[0]
 
 
 def photo(image: Tensor, height: int, max_width: int) -> Image.Image:
-    """A photo, (1 or 3, H, W) in [0, 1], fitted to ``height``."""
+    """A photo, (1 or 3, H, W) in [0, 1], resized as in ``resized``."""
     small = resized(as_image(image), height, max_width).nan_to_num().clamp(0, 1)
     array = (small * 255).round().byte().expand(3, -1, -1).permute(1, 2, 0).cpu().numpy()
     return Image.fromarray(np.ascontiguousarray(array))
 
 
 def value_range(values: Tensor) -> tuple[float, float]:
-    """The range that the colours of a map span: its own, widened where the map is all but constant.
+    """The values at the two ends of a map's color scale: its smallest and largest value.
 
-    Without that, rounding errors of a constant map would be shown as a picture.
+    For a map that is nearly constant the range is wider; otherwise its rounding errors would fill the scale.
     """
     known = values[torch.isfinite(values)]
     if not known.numel():
@@ -75,7 +79,10 @@ def value_range(values: Tensor) -> tuple[float, float]:
 
 
 def coloured(values: Tensor, low: float, high: float) -> Image.Image:
-    """(H, W) values in viridis, dark blue at ``low`` to yellow at ``high``: even steps look even, in grey print too."""
+    """(H, W) values in viridis, from dark blue at ``low`` to yellow at ``high``.
+
+    In this map of colors, equal steps of a value look equal, even when printed in gray.
+    """
     import matplotlib
 
     scaled = ((values.nan_to_num(low, high, low) - low) / (high - low)).clamp(0, 1).cpu().numpy()
@@ -86,8 +93,9 @@ def map_panels(maps: Mapping[str, Tensor], height: int, max_width: int) -> list[
     """One panel for each map of a degradation, and one for each of its numbers.
 
     Args:
-        maps: (1, C, H, W) or (1, C, 1, 1) by name. Three channels are a colour; any other number of channels is shown
-            as that many maps, each in colours that span its own range, which its caption states.
+        maps: (1, C, H, W) or (1, C, 1, 1) by name. Three channels are shown as a color. Otherwise each channel is shown
+            as a map, with a color scale of its own range, which is in its caption.
+        height, max_width: of the pictures, in pixels.
     """
     panels: list[Panel] = []
     for name, values in maps.items():
@@ -106,7 +114,7 @@ def map_panels(maps: Mapping[str, Tensor], height: int, max_width: int) -> list[
 
 
 def swatch(numbers: Tensor, height: int) -> Image.Image:
-    """Numbers (C,) as text; three of them on the colour that they are."""
+    """Numbers (C,) as text. Three numbers are taken as a color in [0, 1], which becomes the background."""
     values = numbers.tolist()
     text = "\n".join(short(value) for value in values)
     paper = tuple(round(255 * min(max(v, 0.0), 1.0)) for v in values) if len(values) == 3 else SHADE
@@ -115,13 +123,13 @@ def swatch(numbers: Tensor, height: int) -> Image.Image:
     place = (picture.width / 2, picture.height / 2)
     ink = INK if bright else PAPER
     pen = ImageDraw.Draw(picture)
-    pen.rectangle((0, 0, picture.width - 1, picture.height - 1), outline=EDGE)  # white on white would not be seen
+    pen.rectangle((0, 0, picture.width - 1, picture.height - 1), outline=EDGE)  # shows a white swatch on white paper
     pen.text(place, text, font=font(TEXT), fill=ink, anchor="mm", align="center")
     return picture
 
 
 def short(value: float) -> str:
-    """A number with three digits that matter."""
+    """A number as text with about three significant digits."""
     return f"{value:.2f}" if 0.095 <= abs(value) < 100 or value == 0 else f"{value:.3g}"
 
 
@@ -134,7 +142,7 @@ def strip(
         photos: (3, H, W) or (1, 3, H, W) in [0, 1] by caption; the first one decides the height.
         maps: as ``Degradation.diagnostics`` gives them.
         max_height: of the pictures, in pixels.
-        two_rows: put the maps below the photos, for a place that is not wide.
+        two_rows: put the maps below the photos, for a narrow place.
     """
     first = as_image(next(iter(photos.values())))
     height = common_height(first.shape[1], first.shape[2], max_height)
@@ -163,17 +171,17 @@ def side_by_side(panels: list[Panel]) -> Image.Image:
 
 
 def write(sheet: Image.Image, place: tuple[int, int], text: str) -> None:
-    """One line of text, its line box's upper left corner at ``place``."""
+    """Draws one line of text; ``place`` is the upper left corner of the line."""
     ImageDraw.Draw(sheet).text((place[0], place[1] + LINE // 2), text, font=font(TEXT), fill=INK, anchor="lm")
 
 
 def text_width(text: str) -> int:
-    """Pixels that a line of text takes."""
+    """Width of a line of text in pixels."""
     return int(font(TEXT).getlength(text)) + 1
 
 
 def shortened(text: str, width: int) -> str:
-    """The text, with its middle left out where it is wider than ``width`` pixels: both ends of a file name tell."""
+    """The text, without its middle if it is wider than ``width`` pixels; the ends of a file name say most."""
     if text_width(text) <= width:
         return text
     keep = next((k for k in range(len(text) - 1, 1, -1) if text_width(_without_middle(text, k)) <= width), 1)
@@ -186,7 +194,7 @@ def _without_middle(text: str, keep: int) -> str:
 
 @lru_cache
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Matplotlib's DejaVu Sans, which knows Greek, Cyrillic and accents; Pillow's own font has ASCII alone."""
+    """Matplotlib's DejaVu Sans, which has Greek, Cyrillic and accents; Pillow's own font has only ASCII."""
     import matplotlib
 
     try:

@@ -1,4 +1,4 @@
-"""How far a run is: a bar for the list and one for the image, or a plain line for each image where nobody watches."""
+"""Shows the progress of a run: on a terminal two bars, one for the list and one for the fit; else only lines."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ class ListProgress:
                 fit(..., callbacks=[progress.image(image.name, steps)])
                 progress.advance("restored")
 
-    On a terminal and in a notebook two bars stay below whatever is printed meanwhile; elsewhere there are none. Both
-    get one line for each finished image, with its seconds. Threads may share it: an image may be finished while the
-    next one is being fitted.
+    On a terminal and in a notebook, two bars stay below the printed lines; elsewhere there are no bars. In both cases
+    each finished image gets one line, with its seconds. Threads may share the object: an image may be finished while
+    the next one is being fitted.
 
     Args:
         total: number of images.
-        stream: where to show it; standard error unless given, so that standard output is free for results.
-        workers: processes that take images from the list; this one sees its own fits alone.
+        stream: where to show it; by default standard error, so that standard output is free for results.
+        workers: number of processes that restore images of the list. It divides the estimate of the remaining time,
+            since this process measures only its own fits.
     """
 
     def __init__(self, total: int, stream: TextIO | None = None, workers: int = 1) -> None:
@@ -42,7 +43,7 @@ class ListProgress:
         self._fit: _Fit | None = None
         self._past_seconds, self._past_images = 0.0, 0
         console = Console(file=self.stream)
-        # rich also believes FORCE_COLOR, which build servers set for logs in which a bar is thousands of lines.
+        # rich also shows bars if FORCE_COLOR is set. Build servers set it, and a bar in a log is thousands of lines.
         live = console.is_jupyter or (self.stream.isatty() and not console.is_dumb_terminal)
         self._bars: Progress | None = None
         if live:
@@ -53,7 +54,7 @@ class ListProgress:
                 TextColumn("{task.fields[note]}", markup=False),
                 console=console,
                 transient=True,
-                # Redirected, a stream's text lands above the bars; but one that goes to a file must go on doing so.
+                # rich prints a redirected stream above the bars. A stream that goes to a file is not redirected.
                 redirect_stdout=console.is_jupyter or streams.stream("stdout").isatty(),
                 redirect_stderr=console.is_jupyter or streams.stream("stderr").isatty(),
             )
@@ -72,7 +73,7 @@ class ListProgress:
             self._bars.stop()
 
     def image(self, name: str, steps: int, images: int = 1) -> Follow:
-        """A callback that follows the fit which is about to begin.
+        """A callback that follows the next fit.
 
         Args:
             name: of the image, or of the group.
@@ -95,13 +96,13 @@ class ListProgress:
         fit: Follow | Literal["last"] | None = "last",
         what: str = "",
     ) -> None:
-        """One image is finished, in whatever way; says so in a line of its own.
+        """Counts one image as done, and prints a line about it.
 
         Args:
             status: one or two words: restored, skipped, failed.
-            name: of that image; unless given, the name of the fit that has ended.
-            fit: its fit, where another may have begun meanwhile; ``None`` if it had none.
-            what: happened to the image.
+            name: of the image; by default that of the fit that has ended.
+            fit: the image's fit, since another may have begun meanwhile; ``None`` if it had none.
+            what: a few words on what was found in the image.
         """
         with self._lock:
             ended = self._fit if fit == "last" else fit.fit if isinstance(fit, Follow) else None
@@ -125,7 +126,7 @@ class ListProgress:
                 self._show_list()
 
     def print(self, text: str) -> None:
-        """A line that does not disturb the bars."""
+        """Prints a line above the bars."""
         encoding = getattr(self.stream, "encoding", None) or "utf-8"
         text = text.encode(encoding, "backslashreplace").decode(encoding)  # a file's name need not be Unicode
         if self._bars is not None:
@@ -134,7 +135,7 @@ class ListProgress:
             streams.write(self.stream, text)
 
     def remaining(self) -> float | None:
-        """Seconds to the end of the list, from the mean time of an image so far; ``None`` before there is one."""
+        """Estimated seconds to the end of the list, from the mean time of an image so far; ``None`` at the start."""
         seconds, images = self._past_seconds, float(self._past_images)
         left = float(self.total - self.done)
         if self._fit is not None:
@@ -144,7 +145,7 @@ class ListProgress:
         return seconds / images * max(left, 0.0) / self.workers if images > 0 else None
 
     def follow(self, step: int, steps: int, note: str) -> None:
-        """The present fit has done ``step`` of ``steps`` timesteps."""
+        """Shows that the present fit has done ``step`` of ``steps`` timesteps; ``note`` stands beside its bar."""
         with self._lock:
             if self._fit is None:
                 return
@@ -155,7 +156,7 @@ class ListProgress:
 
     @property
     def live(self) -> bool:
-        """There are bars."""
+        """Whether there are bars."""
         return self._bars is not None
 
     def _show_list(self) -> None:
@@ -166,7 +167,7 @@ class ListProgress:
 
 
 class _Fit:
-    """The fit under way."""
+    """A fit of one image or of a group: its name, its images, how many are not done, and its share that is done."""
 
     def __init__(self, name: str, images: int) -> None:
         self.name, self.images, self.pending, self.share = name, images, images, 0.0
@@ -176,23 +177,23 @@ class _Fit:
         return time.perf_counter() - self._began
 
     def ended(self) -> float:
-        """Its seconds; the images of a group end one after the other, but have ended at the same time."""
+        """Its seconds, measured at the first call: the images of a group are reported later, one by one."""
         self._took = self._took or self.seconds()
         return self._took
 
 
 class Follow(Callback):
-    """Tells the list's progress what the fit does."""
+    """Reports the steps of a fit to the list's progress."""
 
     def __init__(self, progress: ListProgress, steps: int, fit: _Fit) -> None:
         self.progress, self.steps, self.fit = progress, steps, fit
 
     def end(self) -> None:
-        """The fit has ended, and what follows is none of its time."""
+        """Stops the clock of the fit."""
         self.fit.ended()
 
     def leave(self) -> None:
-        """One of its images is fitted again, and ends with that other fit."""
+        """Takes one image out of this fit, since it is fitted again and ends with that other fit."""
         self.fit.images -= 1
         self.fit.pending -= 1
 
@@ -215,7 +216,7 @@ def clock(seconds: float) -> str:
 
 
 def one_line(name: str) -> str:
-    """The name without what would move the cursor: a file name may hold anything."""
+    """The name with ``?`` for each character that cannot be printed, such as line breaks and control codes."""
     return "".join(c if c.isprintable() else "?" for c in name)
 
 

@@ -1,4 +1,4 @@
-"""Pictures for people, as files: before and after, the degradation's maps, and sheets of many photos."""
+"""Writes picture files for people: before/after strips, maps of a degradation, and sheets of many photos."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from zeroair_pl.inspection import pictures
 from zeroair_pl.inspection.pictures import GAP, LINE, PAPER
 from zeroair_pl.photos.atomic import write_atomically
 
-STRIP_HEIGHT = 640  # of the pictures in a before/after strip
-MAP_SIDE = 2048  # longest side of a map's file
-SHEET_HEIGHT = 16000  # of a contact sheet: viewers and browsers give up not far above
+STRIP_HEIGHT = 640  # px, of the pictures in a before/after strip
+MAP_SIDE = 2048  # px, longest side of a map's file
+SHEET_HEIGHT = 16000  # px, of a contact sheet; many viewers and browsers cannot show higher pictures
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
 def save_strip(path: str | Path, before: Tensor, after: Tensor, maps: Mapping[str, Tensor] | None = None) -> None:
-    """Writes degraded | restored | maps in one picture, labelled, at one height of at most 640 pixels.
+    """Writes degraded | restored | maps in one picture, with captions, at one height of at most 640 pixels.
 
     Args:
         path: of the picture, ending in .png, .jpg or .webp. It is replaced in one step, and stays if anything fails.
@@ -41,10 +41,12 @@ def encode_strip(path: str | Path, before: Tensor, after: Tensor, maps: Mapping[
 
 
 def redrawn_strip(path: str | Path, before: Tensor, after: Tensor, earlier: bytes) -> bytes:
-    """The strip with another restored photo: the panels of its maps are those of an earlier strip.
+    """The bytes of a strip with another restored photo, and with the panels of maps of an earlier strip.
 
     Args:
-        earlier: the bytes of that strip, of the same photo; without any, there are no maps.
+        path: of the picture, whose ending states the format.
+        before, after: (3, H, W) or (1, 3, H, W) in [0, 1].
+        earlier: the bytes of a strip of the same photo; if empty, the new strip has no maps.
     """
     photos = pictures.strip({"degraded": before, "restored": after}, {}, STRIP_HEIGHT)
     if not earlier:
@@ -58,9 +60,9 @@ def redrawn_strip(path: str | Path, before: Tensor, after: Tensor, earlier: byte
 def save_map(path: str | Path, values: Tensor) -> None:
     """Writes one map of a degradation as a picture.
 
-    Three channels are written as they are, (1, 3, H, W) in [0, 1], nothing added. One channel is shown in viridis
-    from its smallest to its largest value, with a scale below the map. Numbers, (1, C, 1, 1), become a swatch. A map is
-    shrunk where it is longer than 2048 pixels.
+    Three channels, (1, 3, H, W) in [0, 1], are written as they are. Otherwise each channel is shown in viridis from its
+    smallest to its largest value, with a scale below it. Numbers, (1, C, 1, 1), become a swatch. A map that is longer
+    than 2048 pixels is reduced.
 
     Raises:
         InputError: the file cannot be written.
@@ -100,12 +102,13 @@ def contact_sheet(
 
     Args:
         path: of the picture, ending in .png, .jpg or .webp; replaced in one step.
-        rows: a caption and the versions, (3, H, W) or (1, 3, H, W) in [0, 1], of any sizes; ``None`` leaves a hole.
-        titles: what each column shows.
+        rows: a caption and the versions, (3, H, W) or (1, 3, H, W) in [0, 1], of any sizes; ``None`` leaves a gap.
+        titles: of the columns.
         scores: a short text below each picture, in the order of ``rows``, for example ``"21.4 dB"``; may be empty.
-        cell: longest side of a picture in pixels; less where the sheet would be higher than 16000.
+        cell: longest side of a picture in pixels; less if the sheet would be higher than 16000 pixels.
 
     Raises:
+        ValueError: a row has not one picture and one score for each title.
         InputError: the file cannot be written.
     """
     for i, (caption, versions) in enumerate(rows):

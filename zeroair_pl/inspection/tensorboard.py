@@ -1,4 +1,4 @@
-"""TensorBoard, one run for each image: numbers at every timestep, pictures at some."""
+"""Logs fits for TensorBoard, one run for each image: numbers at every timestep, pictures at some."""
 
 from __future__ import annotations
 
@@ -25,43 +25,43 @@ from zeroair_pl.method.restoration import Restoration
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-MOMENTS = 8  # timesteps of a fit that are pictured
+MOMENTS = 8  # timesteps of a fit that get a picture
 STRIP_HEIGHT = 320
 COLOURS = ("red", "green", "blue")
-SUFFIX = ".zeroair"  # of our event files: others in the same folder stay
+SUFFIX = ".zeroair"  # of our event files; other event files in the same folder are never removed
 EVENTS = f"events.out.tfevents.*{SUFFIX}"
 STAGES = {"I": 1.0, "II": 2.0, "III": 3.0}
 
 
 class TensorBoard(Callback):
-    """Writes what happens in a fit where ``tensorboard --logdir`` can show it: one run, ``folder/name``, an image.
+    """Writes the course of a fit for ``tensorboard --logdir``: one run, ``folder/name``, for each image.
 
-    The step axis counts timesteps, 0 … N−1, from noisy to clean. At each of them:
+    The step axis counts timesteps, 0 … N−1, from noisy to clean. Each timestep has:
 
-        degradation/noise_level, /gamma, /airlight/red …   σ, and whatever else in ``diagnostics()`` is a number
+        degradation/noise_level, /gamma, /airlight/red …   σ, and all other numbers in ``diagnostics()``
         <loss or step>/<term>                              everything in the module's ``record``
         schedule/sigma, /stage                             noise of x, in units of [0, 1]; 1, 2 or 3
 
-    and at eight, the first and the last among them:
+    and eight of them, with the first and the last, have:
 
-        strip                      y | x0 | φ(x0), below them the degradation's maps, each at most 320 pixels high
-        degradation/residual_rms   √mean (y − φ(x0))², which should come down to the noise level
+        strip                      y | x0 | φ(x0), and below them the degradation's maps, at most 320 pixels high
+        degradation/residual_rms   √mean (y − φ(x0))², which should decrease to the noise level
 
-    x0 is the guided estimate. Only looks: the fit gives the same bits with it and without it. Each process writes
-    its own images, whatever its rank. A run that is there already is replaced, or continued by a resumed fit.
+    x0 is the guided estimate. The callback changes nothing: the fit gives the same bits with it and without it. Each
+    process writes its own images, whatever its rank. An earlier run of the same image is replaced; a resumed fit
+    continues its run. If the disk is full, or fails later, there is a warning, and the fit goes on without a log.
 
     Args:
         folder: where the runs go.
         names: of the images, in the order of the group; ``/`` in a name makes folders.
-        every: timesteps between strips, counted from the first; the last is always shown.
+        every: timesteps between strips, counted from the first; the last is always shown. ``None`` shows eight.
         config: the resolved settings, shown under Text.
 
     Attributes:
-        seconds: spent here so far.
+        seconds: time that this callback has taken so far.
 
     Raises:
-        ConfigError: ``every`` is below 1, or the folder cannot be written when the fit starts. A disk that is full, or
-            fails later, costs the board and a warning, never the fit.
+        ConfigError: ``every`` is below 1, or the folder cannot be written when the fit starts.
     """
 
     def __init__(self, folder: Path, names: Sequence[str], every: int | None = None, config: str | None = None) -> None:
@@ -79,7 +79,7 @@ class TensorBoard(Callback):
         for name in self.names:
             run = run_folder(self.folder, name)
             try:
-                if self.position == 0:  # two fits in one run would be drawn as one zigzag
+                if self.position == 0:  # otherwise the board would draw both fits as one line
                     for old in run.glob(EVENTS):
                         old.unlink()
                 self._writers.append(
@@ -103,7 +103,7 @@ class TensorBoard(Callback):
         state = pl_module.state
         assert state is not None
         step, self.position = self.position, self.position + 1
-        # A family may draw random numbers in its forward pass; a second one here must not shift the fit's own.
+        # A family may use random numbers in its forward pass. The pass here must not change the numbers of the fit.
         devices = [pl_module.device] if pl_module.device.type == "cuda" else []
         with torch.no_grad(), torch.random.fork_rng(devices=devices):
             maps = state.degradation.dicts("diagnostics")
@@ -113,7 +113,7 @@ class TensorBoard(Callback):
                 y_hat = state.degradation(state.x0).float()
                 scalars["degradation/residual_rms"] = (state.y - y_hat).square().flatten(1).mean(1).sqrt()
                 strips = [_strip(state, y_hat, maps, i) for i in range(len(self._writers)) if i not in pl_module.lost]
-        # One transfer for all of them: on an accelerator each .item() would wait for it.
+        # One transfer for all values: on an accelerator, each .item() would wait.
         values = torch.stack([v.detach().float() for v in scalars.values()]).tolist()
         known = [i for i in range(len(self._writers)) if i not in pl_module.lost]
         self._attempt(lambda: self._write(step, dict(zip(scalars, values, strict=True)), strips, known))
@@ -140,12 +140,12 @@ class TensorBoard(Callback):
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         for i, strip in zip_longest(known, strips):
-            # A photo that is finished before others of its group takes part in no loss, or its family has no such.
+            # A value is NaN for a photo that ends before others of its group, or whose family has no such number.
             told = {tag: values[i] for tag, values in scalars.items() if isfinite(values[i])}
             values = [Summary.Value(tag=tag, simple_value=value) for tag, value in told.items()]
             writer = self._writers[i].file_writer
             assert writer is not None
-            # One event for all of a step: each has a checksum, and a turn of the thread that writes.
+            # One event for all values of a step, since each event costs a checksum and a switch to the writing thread.
             writer.add_summary(Summary(value=values + ([] if strip is None else [_image("strip", strip)])), step)
 
     def _close(self) -> None:
@@ -164,14 +164,14 @@ class TensorBoard(Callback):
 
 
 def run_folder(folder: Path, name: str) -> Path:
-    """The run of the image ``name``: below ``folder``, whatever the name holds."""
-    name = name.encode("utf-8", "backslashreplace").decode()  # event files lie where their names are valid Unicode
+    """Folder of the run of the image ``name``. It is always below ``folder``, even if the name has ``..`` in it."""
+    name = name.encode("utf-8", "backslashreplace").decode()  # TensorBoard needs paths in valid Unicode
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
     return folder.joinpath(*parts) if parts else folder / "image"
 
 
 def _scalars(state: GuidanceState, maps: list[dict[str, Tensor]], record: dict[str, Tensor]) -> dict[str, Tensor]:
-    """(B,) values by tag. The board groups tags by what stands before the first slash."""
+    """(B,) values by tag. TensorBoard groups tags by the part before the first slash."""
     like = state.x0_error
     scalars = {"degradation/noise_level": state.noise_level()}
     numbers = [{(k, v.shape[1]): v.flatten() for k, v in own.items() if v.shape[-2:] == (1, 1)} for own in maps]
@@ -191,12 +191,14 @@ def _scalars(state: GuidanceState, maps: list[dict[str, Tensor]], record: dict[s
 
 def _strip(state: GuidanceState, y_hat: Tensor, maps: list[dict[str, Tensor]], i: int) -> Image.Image:
     photos = {"degraded y": state.y[i], "clean estimate x0": state.x0[i], "φ(x0)": y_hat[i]}
-    return pictures.strip(photos, maps[i], STRIP_HEIGHT, two_rows=True)  # in one row, its thumbnail is a sliver
+    return pictures.strip(photos, maps[i], STRIP_HEIGHT, two_rows=True)  # one row would make a very flat thumbnail
 
 
 def _image(tag: str, picture: Image.Image) -> Any:
-    """What ``SummaryWriter.add_image`` makes, but a JPEG: a PNG took as long as all of TDM, and is five times as large
-    for the checksum of the file, which is computed in Python."""
+    """What ``SummaryWriter.add_image`` makes, but as a JPEG.
+
+    Encoding a PNG took as long as all of TDM. It is also five times as large, and Python computes a checksum of it.
+    """
     from tensorboard.compat.proto.summary_pb2 import Summary
 
     jpeg = io.BytesIO()

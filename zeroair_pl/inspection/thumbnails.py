@@ -1,4 +1,4 @@
-"""Small pictures of photos and of what was learned of them, for the page that shows many."""
+"""Small pictures of photos and of their learned maps, for the page that shows many photos."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ QUALITY, EFFORT = 82, 2  # of WebP: twice the effort takes twice the time and sa
 
 @dataclass(frozen=True)
 class Small:
-    """Two photos and the maps, small.
+    """Small pictures of a photo before and after, and of its maps.
 
     Attributes:
-        before, after: WebP files.
-        maps: WebP files by caption.
-        numbers: name, text and CSS color of each number; the color is empty but for three numbers, which are one.
-        ratio: width by height.
-        change: mean absolute difference of the two, in units of [0, 1].
+        before, after: the bytes of WebP files.
+        maps: the bytes of WebP files, by caption.
+        numbers: name, text and CSS color of each number of the degradation. The color is empty unless the number has
+            three channels.
+        ratio: width by height of the restored photo.
+        change: mean absolute difference of the two pictures, in units of [0, 1].
     """
 
     before: bytes
@@ -39,7 +40,7 @@ class Small:
 
 
 def small(before: Tensor, after: Tensor, maps: Mapping[str, Tensor]) -> Small:
-    """Draws them.
+    """Draws the small pictures.
 
     Args:
         before, after: (3, H, W) or (1, 3, H, W) in [0, 1]; their sizes may differ.
@@ -59,7 +60,7 @@ def thumbnail(image: Tensor) -> Image.Image:
 
 
 def encoded(picture: Image.Image) -> bytes:
-    """A WebP file."""
+    """The bytes of a picture as a WebP file."""
     data = io.BytesIO()
     picture.save(data, "WEBP", quality=QUALITY, method=EFFORT)
     return data.getvalue()

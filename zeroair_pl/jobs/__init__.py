@@ -1,1 +1,1 @@
-"""A list of photos into a folder of results: read, restore, write, and remember what is finished."""
+"""Restores a list of photos into a folder of results: reads, fits, writes, and records what is finished."""

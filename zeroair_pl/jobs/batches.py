@@ -1,4 +1,7 @@
-"""Which photos of a list are fitted together: photos of one size and one plan, up to a size of a batch that pays."""
+"""Groups the photos of a list into batches that are fitted together.
+
+The photos of a batch have one size and one plan. Larger batches than ``batch_size`` allows do not save time.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,21 @@ if TYPE_CHECKING:
 BatchSize = int | Literal["auto"]
 Alike = tuple[int, int, int]  # height, width, and which plan
 
-PIXELS, PHOTOS = 2**22, 64  # of a batch
-BYTES = 1000  # of a device's memory, for each pixel of a photo in a fit; the prior takes its part in portions
-WAITING = 4  # batches that may wait for more photos of their size
-WAITING_PIXELS = 25_000_000
+PIXELS, PHOTOS = 2**22, 64  # the most that one batch holds
+BYTES = 1000  # device memory that a fit takes for each pixel of a photo; the prior works through a batch in portions
+WAITING = 4  # this many batches' worth of photos may wait for others of their size
+WAITING_PIXELS = 25_000_000  # the most pixels of all photos that wait
 
 
 def batch_size(asked: BatchSize, pixels: int, device: torch.device) -> int:
-    """Photos of that many pixels to fit at once; ``auto`` goes by their size, and by the memory that is free.
+    """How many photos to fit at once, at least 1.
 
-    On a CPU one at a time, whatever is asked: a result is then the same in any batch by construction.
+    On a CPU it is always 1, so that a result cannot depend on the other photos of a batch.
+
+    Args:
+        asked: a number, or ``auto``, which decides by the photos' size and by the free memory of a CUDA device.
+        pixels: height times width of each photo.
+        device: that fits them.
     """
     if device.type == "cpu":
         return 1
@@ -39,12 +47,12 @@ def batch_size(asked: BatchSize, pixels: int, device: torch.device) -> int:
 class Batches:
     """Photos that wait for others of their size. Sizes are not mixed: padding would have to be kept out of every sum.
 
-    A batch is ready when it is full; or when too many photos wait, which is true of a list of many sizes: then the one
-    whose first photo has waited longest.
+    A batch is ready when it is full. A list of many sizes may fill no batch for long; so when too many photos wait,
+    the batch whose first photo has waited longest is ready too.
 
     Args:
-        size: how many photos such as this one make a full batch.
-        held: at most so many photos may wait, as things are; by default, a few batches.
+        size: ``size(task)`` is the number of photos in a full batch of photos like this one.
+        held: ``held(size)`` is the number of photos that may wait, for full batches of ``size``; by default 4 batches.
     """
 
     def __init__(self, size: Callable[[Task], int], held: Callable[[int], int] | None = None) -> None:
@@ -59,17 +67,17 @@ class Batches:
 
     @property
     def wanted(self) -> int:
-        """Photos that the next batch may take beside those that wait."""
+        """How many more photos to read for the next batch, at least 1."""
         return max(1, self._full - self.count)
 
     def add(self, task: Task) -> None:
-        """A photo that was read."""
+        """Adds a photo that was read."""
         assert task.photo is not None
         self._full = self._size(task)
         self._waiting.append(((*task.photo.size, id(task.plan)), task))
 
     def ready(self) -> list[Task]:
-        """A batch that is to be fitted now, or none of them."""
+        """Takes out the photos of a batch that is ready; an empty list if none is."""
         firsts = dict(reversed(self._waiting))
         for alike, count in Counter(alike for alike, _ in self._waiting).items():
             if count >= self._size(firsts[alike]):
@@ -78,7 +86,7 @@ class Batches:
         return self.oldest() if self.count >= self._held(self._full) or pixels > WAITING_PIXELS else []
 
     def oldest(self) -> list[Task]:
-        """The batch whose first photo has waited longest, full or not; none if no photo waits."""
+        """Takes out the batch whose first photo has waited longest, full or not; an empty list if no photo waits."""
         return self._take(self._waiting[0][0]) if self._waiting else []
 
     def _take(self, alike: Alike) -> list[Task]:

@@ -1,8 +1,8 @@
-"""What a person decided for one photo against the settings of its folder: its kind, and how strongly it is restored.
+"""Choices: settings that a person made for one photo, and that replace those of its folder.
 
-A choice is kept in the photo's record and holds for every later run into that folder, until another choice is made. It
-comes from a column ``kind`` or ``strength`` of a list, from ``redo``, or from a run that names single photos of the
-folder and another degradation.
+A choice has a degradation, a strength or a mask. It is kept in the photo's record and holds for every later run into
+that folder, until another choice is made. It comes from a column ``kind`` or ``strength`` of a list, from ``redo``, or
+from a run that names single photos of the folder and another degradation.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ class Choice:
     mask: str | None = None
 
     def kept(self) -> dict[str, Any]:
-        """For the record: what is chosen, by name."""
+        """The settings that are chosen, by name, as the record keeps them."""
         return {key: value for key, value in asdict(self).items() if value is not None}
 
     def over(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """The settings of a run with this choice in the place of the folder's."""
+        """The settings of a run, where those that are chosen replace the folder's."""
         mine = self.kept()
         return {**settings, **mine, **({"degradation": stated(self.degradation)} if self.degradation else {})}
 
     def without(self, settings: Mapping[str, Any]) -> Choice:
-        """What of it differs from the settings of a run."""
+        """The part of the choice that differs from the settings of a run."""
         kind, strength = self.degradation, self.strength
         if kind and settings.get("degradation") and stated(kind) == stated(settings["degradation"]):
             kind = None
@@ -72,13 +72,14 @@ def same_kind(one: str, other: str) -> bool:
 
 
 def degradation_named(kind: str, where: str) -> dict[str, Any]:
-    """The ``degradation`` that a word means: the name of a class, in any spelling, or of a config such as ``dehaze``.
+    """The ``degradation`` that a word means, as a config states it.
 
     Args:
+        kind: the name of a degradation class, in any spelling, or of a config such as ``dehaze``.
         where: the flag or the row of a list that has the word, for the error.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: no class and no config has this name.
     """
     families = {name: cls for name, cls in classes("family").items() if cls.forward is not Degradation.forward}  # type: ignore[attr-defined]
     for name in families:
@@ -99,7 +100,7 @@ def checked_strength(value: Any, where: str) -> float:
     """A strength, as a number from 0 to 1.
 
     Raises:
-        ConfigError: it is none.
+        ConfigError: ``value`` is not such a number.
     """
     try:
         strength = float(value)
@@ -115,7 +116,8 @@ class Plan:
     """How photos with one choice are restored.
 
     Attributes:
-        depends: what their results depend on, as ``records.dependencies`` has it.
+        method: restores them.
+        depends: what their results depend on; see ``records.dependencies``.
         resolved: all settings as YAML, for TensorBoard.
         strength: share of the correction, 0 to 1.
     """
@@ -127,12 +129,12 @@ class Plan:
 
 
 class Plans:
-    """The plans of a run: that of its settings, and one for each choice.
+    """The plans of a run: one for its settings, and one for each choice.
 
     Args:
         method: of the run.
-        settings: of the run, by name; those that decide a result count.
-        objects: what takes part in a fit beside the degradation.
+        settings: of the run, by name; a plan depends only on those that can change a result.
+        objects: the objects beside the degradation that take part in a fit.
     """
 
     def __init__(self, method: Method, settings: Mapping[str, Any], objects: list[object]) -> None:
@@ -141,7 +143,7 @@ class Plans:
         self._made: dict[str, Plan] = {}
 
     def of(self, choice: Choice) -> Plan:
-        """The plan under a choice.
+        """The plan for photos with this choice; it is made once.
 
         Raises:
             ConfigError: its degradation cannot be built.
@@ -155,7 +157,7 @@ class Plans:
         if choice.degradation is not None:
             method = replace(method, degradation=degradation_factory(choice.degradation))
         deciding = {key: value for key, value in settings.items() if key in Method.__dataclass_fields__}
-        if deciding.get("upscale") == 1:  # as if it were not there
+        if deciding.get("upscale") == 1:  # the default has the same digest as no setting
             del deciding["upscale"]
         strength = settings.get("strength", 1.0)
         if strength != 1:
@@ -169,12 +171,14 @@ class Plans:
 def choices_of(
     sources: Sequence[Source], outputs: Outputs, settings: Mapping[str, Any]
 ) -> tuple[dict[str, Choice], bool]:
-    """The choices that a run makes, by photo, and whether it is a correction.
+    """The choices that a run makes, by the photo's name, and whether the run is a correction.
 
-    A cell ``kind`` or ``strength`` of a list is a choice; a kind that the photo was restored as already is none, so
-    that a ``results.csv`` can be edited and given back. A run over single photos that the folder knows beside others,
-    with another degradation or strength than the folder's, is a correction: it chooses for these photos, and the
-    settings of the folder stay. With the folder's own degradation and strength it takes their choices back.
+    A cell ``kind`` or ``strength`` of a list is a choice. A kind as which the photo was restored before is no choice,
+    so that a ``results.csv`` can be edited and used as a list.
+
+    A run is a correction if it names only single photos, the folder knows all of these and others too, and the run has
+    another degradation, strength or mask than the folder. It then makes choices for these photos, and the settings of
+    the folder stay. With the settings of the folder, such a run removes the choices of these photos.
 
     Raises:
         ConfigError: a cell cannot be understood.
@@ -211,20 +215,20 @@ def stated(degradation: Any) -> dict[str, Any]:
 
 
 def degradation_factory(degradation: Any) -> Callable[[], Degradation]:
-    """What makes a degradation, from what a config states. Raises as ``stated`` does."""
+    """A function that makes the degradation that a config states. It raises the same errors as ``stated``."""
     factory: Callable[[], Degradation] = arguments(_one, {"degradation": degradation}, plugins=False)[0]["degradation"]
     return factory
 
 
 def _one(*, degradation: Callable[[], Degradation]) -> None:
-    """The setting of a choice, for the parser."""
+    """The signature from which the parser reads the type of a ``degradation``."""
 
 
 def built(factory: Callable[[], Degradation]) -> Degradation:
-    """One degradation, for the factory to be known to work. No random number of the process is used up.
+    """Builds one degradation, to check that the factory works. The random state of the process stays as it is.
 
     Raises:
-        ConfigError: it does not work.
+        ConfigError: the degradation cannot be built, or has no ``forward``.
     """
     import torch
 

@@ -1,10 +1,10 @@
-"""Claims: files that say which process works on what, in a folder that all of them see.
+"""Claims: files that say which process works on what, in a folder that all processes see.
 
-A claim is created exclusively and locked by ``flock``. The system drops the lock when the process ends, however it
-ends, so another process on the same machine knows at once that a claim is left over. Where locks are unknown, or do not
-reach from one machine to another, the owner's sign of life counts: it renews the date of its claims every ``BEAT``
-seconds, and a claim that is older than ``SILENT`` is left over. Dates are compared with that of a new file in the same
-folder, so the clocks of the machines do not matter.
+A process creates its claim exclusively and locks it by ``flock``. The system drops the lock when the process ends,
+however it ends, so another process on the same machine sees at once that the claim is left over. Some file systems have
+no locks, or locks that other machines do not see. There, the age of a claim decides: its owner renews the date of its
+claims every ``BEAT`` seconds, and a claim that is older than ``SILENT`` is left over. Dates are compared with that of a
+new file in the same folder, so the clocks of the machines do not matter.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from typing import Any
 
 from zeroair_pl.photos.locks import lock, same
 
-BEAT = 10.0  # seconds between two signs of life
-SILENT = 120.0  # seconds without one after which a process counts as dead; file systems may show dates 60 s late
+BEAT = 10.0  # seconds between two renewals of a claim's date
+SILENT = 120.0  # seconds without a renewal after which a process counts as dead; file systems may show dates 60 s late
 EMPTY = 5.0  # seconds that a process has to write its name into a claim that it has created
 SETTLE = 2.0  # seconds after which it is clear which of two machines has taken a claim over
-_BYTES = 512  # of a claim; always the same, so that it is replaced by a single write
+_BYTES = 512  # the size of a claim; it never changes, so that a single write replaces the content
 
 
 class Claims:
     """The claims of one process. Threads may share them.
 
     Attributes:
-        id: of this object, in all its claims.
+        id: names this object in all its claims.
     """
 
     def __init__(self) -> None:
@@ -50,10 +50,11 @@ class Claims:
         """Claims ``path``, unless a living process has it.
 
         Args:
-            about: what others are to know; JSON.
+            about: written into the claim, for other processes to read; JSON.
 
         Returns:
-            ``None`` if it is somebody's. Else what a dead process left in the claim; ``{}`` if there was no claim.
+            ``None`` if a living process has claimed it. Else what a dead process left in the claim; ``{}`` if there was
+            no claim.
         """
         with self._lock:
             if path in self._files or self._closed.is_set():
@@ -61,7 +62,7 @@ class Claims:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 before, file = self._taken(path, about)
-            except OSError:  # a full disk, or no permission: what needs the claim will say so itself
+            except OSError:  # a full disk, or no permission: the work that needs the claim reports that itself
                 before, file = {}, None
             if before is None:
                 return None
@@ -72,14 +73,14 @@ class Claims:
             return before
 
     def renew(self, path: Path, **about: Any) -> None:
-        """Replaces what others are to know of a claim of this process."""
+        """Replaces what a claim of this process says."""
         with self._lock:
             if (file := self._files.get(path)) is not None:
                 with contextlib.suppress(OSError):  # a full disk
                     self._write(file, {**about, "locked": _read(file).get("locked", False)})
 
     def release(self, path: Path) -> None:
-        """Gives up a claim of this process; no other is touched."""
+        """Gives up a claim of this process. A claim of another process is left alone."""
         with self._lock:
             if (file := self._files.pop(path, None)) is None:
                 return
@@ -103,16 +104,16 @@ class Claims:
             self._beating.join()
 
     def _taken(self, path: Path, about: dict[str, Any]) -> tuple[dict[str, Any] | None, int | None]:
-        """What ``take`` returns, and the open file of a claim that is ours now."""
+        """What ``take`` returns, and the open file of the claim if it is ours now."""
         while True:
             file, new = _opened(path)
-            if file is None:  # of another user, who does not let us lock it
+            if file is None:  # another user's, without permission to lock it
                 return (None if not _silent(path, SILENT) else {}), None
             with contextlib.ExitStack() as stack:
                 stack.callback(os.close, file)
                 locked = _locked_soon(file) if new else lock(file)
                 if not new and locked and not same(path, file):
-                    continue  # given up in this moment, or claimed anew
+                    continue  # it was just given up, or claimed again
                 before = {} if new else _read(file)
                 certain = new or _certain(before, locked)
                 if not new and not (locked if certain else _silent(path, SILENT if before else EMPTY)):
@@ -120,7 +121,7 @@ class Claims:
                 self._write(file, {**about, "locked": bool(locked)})
                 if not certain:
                     time.sleep(SETTLE)
-                    if owner(path).get("id") != self.id:  # another machine was later, and has it
+                    if owner(path).get("id") != self.id:  # another machine wrote after us, and has it
                         return None, None
                 stack.pop_all()
                 return before, file
@@ -152,7 +153,7 @@ def owner(path: Path) -> dict[str, Any]:
 
 
 def clock(folder: Path) -> int:
-    """Nanoseconds of now, by the clock that gives files in ``folder`` their dates."""
+    """The present time in nanoseconds, by the clock that gives files in ``folder`` their dates."""
     with tempfile.TemporaryFile(dir=folder) as file:
         return os.fstat(file.fileno()).st_mtime_ns
 
@@ -163,12 +164,12 @@ def _certain(claim: dict[str, Any], locked: bool | None) -> bool:
 
 
 def _silent(path: Path, seconds: float) -> bool:
-    """Whether the owner of a claim has given no sign of life for so long."""
+    """Whether the owner of a claim has not renewed its date for that many seconds."""
     return clock(path.parent) - os.stat(path).st_mtime_ns > seconds * 1e9
 
 
 def _opened(path: Path) -> tuple[int | None, bool]:
-    """The open file of a claim, and whether it is new; no file where there is one that may not be opened."""
+    """The open file of a claim, and whether it is new; ``None`` in the place of a file that may not be opened."""
     while True:
         try:
             return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666), True
@@ -176,13 +177,13 @@ def _opened(path: Path) -> tuple[int | None, bool]:
             try:
                 return os.open(path, os.O_RDWR), False
             except FileNotFoundError:
-                continue  # given up in this moment
+                continue  # it was just given up
             except PermissionError:
                 return None, False
 
 
 def _locked_soon(file: int) -> bool | None:
-    """As ``lock``, for a new claim: who looks at it leaves it again at once."""
+    """As ``lock``, for a new claim; waits up to a second, since a process that reads it locks it for a moment."""
     until = time.monotonic() + 1
     while (locked := lock(file)) is False and time.monotonic() < until:
         time.sleep(0.001)
@@ -200,7 +201,7 @@ def _read(file: int) -> dict[str, Any]:
 
 @functools.cache
 def _machine() -> str:
-    """The running system: its containers share locks, whatever they are called."""
+    """An id of the running system. All its containers have the same one, and share locks, whatever their host names."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:

@@ -1,4 +1,4 @@
-"""Fits photos: in a batch, in halves where a batch fails, once more with smaller steps where a fit diverges."""
+"""Fits photos in batches. A batch that fails is divided; a fit that diverges is repeated with smaller steps."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def _nothing(_: Any) -> None:
 
 @dataclass(frozen=True)
 class Fitting:
-    """How photos are fitted, whatever they come from and go to.
+    """Fits photos that are already decoded, and writes no file itself.
 
     Args:
         trainer: further arguments of ``lightning.Trainer``.
         watch: ``watch(tasks, again)`` gives the callbacks of one attempt; ``again`` if the first has diverged.
-        say: is told what is done otherwise than asked.
-        forget: removes what an attempt left for its continuation.
-        strict: raise what goes wrong with a photo, in the place of putting its reason into the row.
+        say: ``say(line)`` shows where a fit departs from what was asked for, such as a batch that is divided.
+        forget: ``forget(task)`` removes the checkpoint of an attempt.
+        strict: raise the error of a photo, instead of putting the reason into its row.
     """
 
     trainer: dict[str, Any] = field(default_factory=dict)
@@ -52,13 +52,13 @@ class Fitting:
     strict: bool = False
 
     def fit(self, tasks: Sequence[Task]) -> None:
-        """Restores photos of one size and plan. Each task has its result then, or the reason why there is none.
+        """Restores photos of one size and plan. Afterwards each task has its result, or the reason why there is none.
 
         Raises:
-            ConfigError: a setting proved wrong.
+            ConfigError: a setting is wrong.
         """
         masked = [task.photo is not None and weights(task.photo) is not None for task in tasks]
-        if len(tasks) < 2 or any(masked):  # what is seen of a masked photo has a size of its own
+        if len(tasks) < 2 or any(masked):  # the view of a masked photo has its own size, so it is fitted alone
             for task, alone in zip(tasks, masked, strict=True):
                 if alone or len(tasks) < 2:
                     self._alone(task)
@@ -72,7 +72,7 @@ class Fitting:
             lost = result.lost
         except ConfigError:
             raise
-        except Exception as error:  # of one of them, or of all at once: each half finds out for itself
+        except Exception as error:  # the cause may be one photo or the size of the batch; fitting halves tells
             lost = error.lost if isinstance(error, DivergenceError) else {}
             if len(lost) < len(tasks):
                 reason = "memory ran out" if is_out_of_memory(error) else f"one of them fails ({describe(error)})"
@@ -91,7 +91,7 @@ class Fitting:
                 task.fitted(result.of(i), note)
 
     def _alone(self, task: Task, reason: str = "") -> None:
-        """A fit of this photo alone; with a ``reason``, its first has diverged."""
+        """Fits this photo alone. A ``reason`` says that a fit of it has diverged already."""
         with nullcontext() if self.strict else own_fault(task):
             if not reason:
                 try:
@@ -109,11 +109,11 @@ class Fitting:
                     raise DivergenceError(f"{reason}; and once more with {words}") from error
                 note = "; ".join(filter(None, [reason, f"made with {words}", note]))
             task.fitted(result, note)
-        if task.photo is None:  # it failed; a later run is to begin anew
+        if task.photo is None:  # it failed; a later run must start from the beginning
             self.forget(task)
 
     def _once(self, tasks: Sequence[Task], other: Method | None = None) -> tuple[Result, str]:
-        """A result for all of them, by their plan or another method, and what was done otherwise for it."""
+        """The result of all tasks, by their plan or another method, and a note on where the fit departs from it."""
         plan = tasks[0].plan
         assert plan is not None
         method = other or plan.method
@@ -123,7 +123,7 @@ class Fitting:
         prior, tiling = method.prior, method.prior.tiling
         with self.watch(tasks, other is not None) as callbacks:
             try:
-                # The files' own names, which are the same however they were listed: they decide the random numbers.
+                # The names seed the random numbers. A file's own name is the same however the file was listed.
                 files = [task.source.path.name for task in tasks]
                 one = len(photos) == 1  # no copy of a large photo
                 y = photos[0].pixels[None] if one else torch.stack([photo.pixels for photo in photos])
@@ -138,7 +138,7 @@ class Fitting:
                     or (now.side, now.pixels_at_once) == (tiling.side, tiling.pixels_at_once)
                 ):
                     return result, ""
-                if len(tasks) > 1:  # smaller tiles change a result, and it must not depend on the batch
+                if len(tasks) > 1:  # smaller tiles change a result, and a result must not depend on the batch
                     raise MemoryError("the prior would need smaller tiles")
                 note = f"memory ran out: the prior saw tiles of at most {now.side} px"
                 self.say(f"note: {', '.join(files)}: {note}")

@@ -1,4 +1,4 @@
-"""One photo's way from file to file: is it finished, decode, fit, encode, score, and say that it is finished."""
+"""The steps of one photo: check whether it is finished, decode, fit, encode, score, and record that it is finished."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ def _as_it_is(photo: Photo) -> Photo:
 
 @dataclass(frozen=True)
 class Job:
-    """Everything but the photo. The three steps of a photo's way are for three threads; see ``pipeline``.
+    """Reads, fits and writes photos; all that the photos of a run have in common.
+
+    ``read``, ``fit`` and ``write`` are called in three threads; see ``pipeline``.
 
     Args:
         plans: how photos are restored.
@@ -57,9 +59,9 @@ class Job:
         batches: how many photos of one size are fitted together, or ``auto``.
         device: that fits them.
         checkpoint_every: timesteps between checkpoints in the middle of a fit; 0 makes none.
-        chosen: choices of this run, by the photo's name; others have the one in their record.
-        beside: where files are that come with the photos.
-        prepare: what becomes of a photo before its fit, for previews.
+        chosen: choices of this run, by the photo's name; any other photo has the choice in its record.
+        beside: the masks and kernels that come with the photos.
+        prepare: changes a photo before its fit, for previews.
     """
 
     plans: Plans
@@ -75,13 +77,14 @@ class Job:
     prepare: Callable[[Photo], Photo] = _as_it_is
 
     def read(self, source: Source) -> Task:
-        """Finds out whether the photo is finished, and decodes it if not."""
+        """Checks whether the photo is finished, and decodes it if not."""
         task = Task(source, Row(source.name, str(source.path)))
         with own_fault(task):
             record = task.before = self.outputs.sidecars.read(source.name)
             task.choice = self._choice(source, record)
             task.plan = self.plans.of(task.choice)
-            # Before decoding: if the file changes meanwhile, the record has the old bytes, and the next run sees that.
+            # Hashed before decoding: if the file changes meanwhile, the record has the digest of the old bytes, and the
+            # next run restores the photo again.
             depends = {**of_photo(source.path, task.plan.depends), **self._beside(source, task.choice)}
             task.row = replace(task.row, settings=digest(depends))
             if record is not None and self.outputs.finished(record, task.row.settings) and not self.wanted["overwrite"]:
@@ -96,21 +99,21 @@ class Job:
             self._may_write(path, source, depends["sha256"], record)
             if record is not None and not self.wanted["overwrite"]:
                 task.full = full_of(self.outputs.sidecars, record, depends)
-                if task.full is not None:  # but for its strength, it is finished
+                if task.full is not None:  # only its strength differs: no fit is needed
                     task.unchanged = record.row.status == "unchanged"
                     task.row = replace(record.row, input=str(source.path), settings=task.row.settings)
             task.depends, task.photo, task.path = depends, photo, path
         return task
 
     def settings_of(self, source: Source, record: Record) -> str:
-        """What the settings of this run make of the bytes that the record is of, as a digest; see ``Row.settings``."""
+        """The digest ``Row.settings`` that this run would give to the bytes of the photo in the record."""
         choice = self._choice(source, record)
         depends = self.plans.of(choice).depends
         own = {"file": source.path.name, "sha256": record.depends.get("sha256")}
         return digest({**own, **depends, **self._beside(source, choice)})
 
     def _beside(self, source: Source, choice: Choice) -> dict[str, Any]:
-        """What the result of the photo depends on in files beside it."""
+        """The digests of the masks and the kernel that the result of the photo depends on."""
         found = self.beside.of(choice.mask).digests(source)
         return {"side": found} if found else {}
 
@@ -118,7 +121,11 @@ class Job:
         return self.chosen.get(source.name, Choice(**(record.choice if record is not None else {})))
 
     def _may_write(self, path: Path, source: Source, sha256: str, record: Record | None) -> None:
-        """Refuses a photo whose output is in the place of another file, before the time of a fit is spent on it."""
+        """Refuses a photo whose output would replace a file of somebody else, before the fit takes time.
+
+        Raises:
+            InputError: this program did not write the file that is there, or wrote it for another photo.
+        """
         if reason := self.outputs.foreign(path.relative_to(self.outputs.folder).as_posix(), source.name, record):
             raise InputError(f"{reason} Move it, or name another --out.")
         another = self.outputs.made_from_another(source, sha256, record)
@@ -126,13 +133,13 @@ class Job:
             raise InputError(f"{path}: exists, and is not made from {source.path}; use --overwrite or another --out.")
 
     def batch(self, task: Task) -> int:
-        """How many photos such as this one are to be fitted together."""
+        """How many photos like this one to fit together."""
         if task.photo is None or task.plan is None or is_large(task.photo.pixels[None], task.plan.method):
             return 1
         return batch_size(self.batches, task.photo.pixels[0].numel(), self.device)
 
     def fit(self, tasks: Sequence[Task], progress: ListProgress) -> None:
-        """Restores photos of one size, as far as they were read and are not finished; see ``Fitting``."""
+        """Restores photos of one size. Skips those that could not be read and those that are finished."""
         for task in tasks:
             with own_fault(task):
                 self.outputs.require_room(task.source)
@@ -144,7 +151,7 @@ class Job:
 
     @contextmanager
     def _watched(self, progress: ListProgress, tasks: Sequence[Task], again: bool) -> Iterator[Sequence[Callback]]:
-        """The callbacks of one attempt: the progress on the terminal, the board, checkpoints of a first attempt."""
+        """The callbacks of one attempt: progress bar, TensorBoard, and checkpoints unless it is a second attempt."""
         names = [task.source.name for task in tasks]
         shown = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
         follow = progress.image(shown, self.steps, len(tasks))
@@ -169,7 +176,7 @@ class Job:
             follow.end()
 
     def write(self, task: Task) -> Row:
-        """Writes and scores what was restored, and says that it is finished; returns the photo's row."""
+        """Writes and scores the restored photo, and records that it is finished; returns the photo's row."""
         source = task.source
         with own_fault(task):
             if task.row.status == "skipped" and task.before is not None and source.reference is not None:
@@ -181,7 +188,7 @@ class Job:
         return task.row
 
     def _write(self, task: Task, photo: Photo) -> None:
-        """The output, its pictures and its record. A picture that cannot be written becomes a note."""
+        """Writes the output, its pictures and its record. A picture that cannot be written becomes a note."""
         source, before, strength = task.source, task.before, task.plan.strength if task.plan is not None else 1.0
         assert task.path is not None
         whole = self.prepare is _as_it_is
@@ -229,7 +236,7 @@ class Job:
 
 
 def _scored(row: Row, source: Source, photo: Photo, output: Path) -> Row:
-    """The row with PSNR and SSIM of the photo and of the file that was written. The reference is opened here alone."""
+    """The row with PSNR and SSIM of the photo and of the written file. Only this function opens the reference."""
     row = replace(row, psnr_input=None, psnr=None, ssim_input=None, ssim=None)
     if source.reference is None:
         return row
@@ -243,6 +250,6 @@ def _scored(row: Row, source: Source, photo: Photo, output: Path) -> Row:
         (_, h, w), (_, height, width) = truth.shape, after.shape
         what = "the photo" if after.shape == before.shape else "the restored photo"
         return replace(row, reason=f"{source.reference}: the reference is {w}x{h} px, {what} {width}x{height} px.")
-    before = as_large_as(before, (after.shape[-2], after.shape[-1]))  # bicubic: what a viewer makes of it
+    before = as_large_as(before, (after.shape[-2], after.shape[-1]))  # bicubic, as a viewer would enlarge it
     p, s = ([float(metric(image[None], truth[None])) for image in (before, after)] for metric in (psnr, ssim_paper))
     return replace(row, psnr_input=p[0], psnr=p[1], ssim_input=s[0], ssim=s[1])

@@ -1,4 +1,4 @@
-"""Names in an output folder: what the folder may be called, and pictures beside photos with very long names."""
+"""Names in an output folder: which names a folder may have, and how the pictures of a photo are named."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ def check_folder(folder: Path) -> None:
 
 
 def side_picture(kind: str, source: Source, ending: str) -> str:
-    """The picture's name in the folder. One that would be too long is cut, and told from others by a digest."""
+    """The name of a photo's picture in the output folder: ``KIND/NAME`` and the ending.
+
+    A name of more than 255 bytes is cut, and a digest of the whole name keeps it different from others.
+    """
     parent, slash, last = source.name.rpartition("/")
     data = os.fsencode(last)
     if len(data) + len(os.fsencode(ending)) > LONGEST:

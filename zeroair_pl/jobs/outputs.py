@@ -28,10 +28,10 @@ from zeroair_pl.photos.ownership import FOLDER, OwnFiles, digest_of, why
 TABLE, CONFIG = "results.csv", "config.yaml"
 _BESIDE = 1_000_000  # bytes that a photo's pictures and log may take, beside its output
 
-# The table is written as a whole. To do so after each photo is dear for long lists, and nobody reads that fast; what is
-# finished is in the sidecars at any moment.
-_SHORT = 100  # rows
-_PAUSE = 60.0  # seconds between two tables that are longer
+# The table is written as a whole, which takes long for a long list. So a long table is not written after each photo;
+# the sidecars say at any moment which photos are finished.
+_SHORT = 100  # rows of a table that is written after each photo
+_PAUSE = 60.0  # seconds between two writes of a longer table
 
 
 class Outputs:
@@ -41,12 +41,13 @@ class Outputs:
 
     Args:
         folder: the output folder.
-        looks: the folder is only looked at, and not made.
+        looks: only read the folder, and do not make it.
 
     Attributes:
-        names: of the photos of this run, in the order of their list, which is the table's.
+        names: of the photos of this run, in the order of their list and of the table.
         rows: of this run so far, by name.
-        current: the table has all that is known.
+        earlier: the rows of all photos that the folder knows, by name.
+        current: the table on disk has all rows.
         trouble: why the table could not be written the last time, or ``""``.
 
     Raises:
@@ -83,7 +84,7 @@ class Outputs:
         self._written = -_PAUSE
 
     def _refresh(self) -> None:
-        """Reads what this and other processes have recorded since the last time: sidecars say what is true."""
+        """Reads the sidecars that this and other processes have written since the last time."""
         for found in self.sidecars.changed():
             self.earlier[found.row.name] = found.row
             if isinstance(found, Record):
@@ -91,9 +92,9 @@ class Outputs:
                 self._shown[found.row.name] = found.shown
 
     def named(self, sources: Sequence[Source]) -> list[Source]:
-        """The photos of this run, those that the folder knows under the names that it knows them by.
+        """The photos of this run with the names that the folder has for them; new names get a number if taken.
 
-        However a photo is listed, its result stays in one place.
+        So the result of a photo stays in one place, however the photo is listed.
         """
         known = [self._names_of.get(os.path.realpath(source.path)) for source in sources]
         taken = {name.casefold() for name in known if name is not None}
@@ -110,7 +111,7 @@ class Outputs:
         return found
 
     def config(self) -> dict[str, Any]:
-        """The settings that the folder was made with; empty if there are none, or somebody has changed them."""
+        """The settings that the folder was made with; empty if there are none, or somebody has edited them."""
         path = self.folder / CONFIG
         return read_config(path).values if path.is_file() and self._own.ours(CONFIG) else {}
 
@@ -118,7 +119,7 @@ class Outputs:
         """Writes the settings of this run, and removes what killed runs left behind.
 
         Args:
-            correction: the settings are those of some photos, and the folder keeps its own.
+            correction: the settings are for some photos only, and the folder keeps its own.
 
         Raises:
             InputError: they cannot be written.
@@ -134,7 +135,10 @@ class Outputs:
                 self._own.write(CONFIG, data)
 
     def clear_leftovers(self) -> None:
-        """Removes what killed processes left where this run may write; ``--out .`` is not searched as a whole."""
+        """Removes what killed processes left in the folders that this run writes to.
+
+        Other folders are not searched, since ``--out .`` may hold anything.
+        """
         parents = {name.rpartition("/")[0] for name in self.names}
         clear_leftovers(self.folder / FOLDER / "written")
         for root in ("", "strips", "maps", PICTURES, FOLDER):
@@ -142,7 +146,7 @@ class Outputs:
                 clear_leftovers(self.folder / root / parent)
 
     def withdraw(self) -> None:
-        """After a run that was refused before any photo came to an end: leaves the folder as it was."""
+        """Restores the folder to what it was, after a run that was refused before any photo was done."""
         from zeroair_pl.inspection.tensorboard import EVENTS, run_folder
 
         if self._before is not None:
@@ -154,47 +158,51 @@ class Outputs:
             for file in run_folder(self.board, name).glob(EVENTS):
                 if file.stat().st_mtime >= self._began:
                     file.unlink()
-        for new in self._new:  # what somebody else has put there meanwhile stays
+        for new in self._new:  # only empty folders are removed: files of others stay
             for parent, _, _ in os.walk(new, topdown=False):
                 with contextlib.suppress(OSError):
                     os.rmdir(parent)
 
     def strip(self, source: Source) -> str:
-        """The picture of the photo before and after, as a name in the folder."""
+        """The before/after picture of the photo, as a name in the folder."""
         return side_picture("strips", source, ".png")
 
     def map(self, source: Source, name: str) -> str:
-        """The picture of one map of its degradation."""
+        """The picture of one map of the photo's degradation, as a name in the folder."""
         return side_picture("maps", source, f"_{name}.png")
 
     def arrays(self, source: Source) -> str:
-        """All maps and numbers of its degradation, as numpy arrays."""
+        """The file of all maps and numbers of the photo's degradation (.npz), as a name in the folder."""
         return f"maps/{source.name}.npz"
 
     def finished(self, record: Record, settings: str) -> bool:
-        """Whether the photo was restored with all that ``settings`` is a digest of, and its output is there."""
+        """Whether the photo was restored with these settings, and its output is there.
+
+        Args:
+            settings: a digest; see ``Row.settings``.
+        """
         row = record.row
         return row.status in FINISHED and row.settings == settings and (self.folder / row.output).is_file()
 
     def foreign(self, name: str, photo: str, record: Record | None) -> str:
-        """Why the file ``name`` of the folder is not to be replaced, as a sentence; empty if it may be.
+        """A sentence that says why the file ``name`` of the folder must not be replaced; empty if it may be.
 
         Args:
             photo: the name of the photo that the file is for.
-            record: its record, which has the digests of what was written for it.
+            record: its record, which has the digests of the files that were written for it.
         """
         path = self.folder / name
         if record is None:
             digests, unknown = [], self.sidecars.path(photo).is_file()
         else:
             digests, unknown = record.files.get(name, []), not record.files
-        # A record that is damaged, or older than the digests, still says that the files of this photo are ours.
+        # A record that is damaged, or from a version without digests, still says that the photo's files are ours.
         if unknown or not os.path.lexists(path) or digest_of(path) in digests:
             return ""
         return f"{path}: {why(bool(digests))}"
 
     def made_from_another(self, source: Source, sha256: str, record: Record | None) -> bool:
-        """Whether the record is of another photo than this one, wherever that lies now."""
+        """Whether the record is of another photo: both its path and its bytes differ from those of ``source``."""
         return (
             record is not None
             and record.photo != os.path.realpath(source.path)
@@ -202,10 +210,10 @@ class Outputs:
         )
 
     def require_room(self, source: Source) -> None:
-        """Refuses a photo that the disk has no room for, before the time of a fit is spent on it.
+        """Refuses a photo if the disk is too full for its results, before the fit takes time.
 
         Raises:
-            InputError: less is left than about what its files will take.
+            InputError: less disk space is free than the photo's files are expected to take.
         """
         needed, free = 2 * source.path.stat().st_size + _BESIDE, shutil.disk_usage(self.folder).free
         if free < needed:
@@ -213,10 +221,10 @@ class Outputs:
             raise InputError(f"{source.path}: not begun, since {self.folder} has {left} left and it may take {wanted}.")
 
     def claim(self, record: Record, before: Record | None) -> None:
-        """Says that the files of this photo are about to be replaced, which ends what the record ``before`` says.
+        """Announces that the files of this photo are about to be replaced; the record ``before`` is no longer valid.
 
         Raises:
-            InputError: that cannot be written.
+            InputError: the announcement cannot be written.
         """
         files = {} if before is None else before.files
         both = {name: [*record.files.get(name, []), *files.get(name, [])] for name in {**files, **record.files}}
@@ -226,16 +234,18 @@ class Outputs:
         self.earlier[claimed.row.name] = claimed.row
 
     def fail(self, row: Row, photo: Path, run: str) -> None:
-        """Records why a photo failed, for other processes and later tables, as far as it can be written.
+        """Records why a photo failed, for other processes and later tables. An error of writing is ignored.
 
         Args:
+            row: has the reason.
+            photo: path of the photo.
             run: a digest of the settings that it failed with.
         """
         with contextlib.suppress(InputError):
             self.sidecars.fail(Failure(os.path.realpath(photo), run, row))
 
     def add(self, row: Row) -> None:
-        """Adds a row of this run, and writes the table if it is short or was not written for a while."""
+        """Adds a row of this run. Writes the table if it is short, or was not written for a minute."""
         self.rows[row.name], self.current = row, False
         if max(len(self.rows), len(self.earlier)) <= _SHORT or time.monotonic() - self._written >= _PAUSE:
             self.write_table()
@@ -243,15 +253,19 @@ class Outputs:
     def write_table(self) -> None:
         """Writes the table in one step: the photos of this run in the order of their list, then all others.
 
-        A photo that this run has not come to yet has the row that it had. What other processes have recorded meanwhile
-        is in it.
+        A photo that this run has not reached keeps its earlier row. The table includes what other processes have
+        recorded meanwhile.
         """
         with self._own.turn():
             self._refresh()
             self._write_table()
 
     def write_page(self, name: str, page: Callable[[list[Row], Mapping[str, dict[str, Any]]], bytes]) -> None:
-        """Writes a file that is made of all rows and what their records have ``shown``, by name.
+        """Writes a page about all photos into the folder.
+
+        Args:
+            name: of the file.
+            page: ``page(rows, shown)`` makes its bytes; ``shown`` has ``Record.shown`` by the photo's name.
 
         Raises:
             InputError: a file of somebody else has that name, or it cannot be written.
@@ -266,7 +280,7 @@ class Outputs:
         for name, row in self.rows.items():
             now = self.earlier.get(name, row)
             if now.status in FINISHED and row.status != "failed" and now.settings != row.settings:
-                everything[name] = now  # made anew by a process with other settings
+                everything[name] = now  # a process with other settings has restored it again
         first = [name for name in self.names if name in self.rows]
         listed = set(first)
         return [everything[name] for name in (*first, *(name for name in everything if name not in listed))]
@@ -276,7 +290,7 @@ class Outputs:
             self._keep_aside(TABLE)
             self._own.write(TABLE, table.written(self._all_rows()))
             self.current, self.trouble = True, ""
-        except InputError as error:  # a full disk costs what cannot be written, not what can still be done
+        except InputError as error:  # such as a full disk: the other photos go on
             self.trouble = str(error)
         self._written = time.monotonic()
 
@@ -286,7 +300,7 @@ class Outputs:
         try:
             return {row.name: row for row in table.read(self.results.read_bytes())}
         except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-            if self._edited(TABLE):  # it is kept, under another name
+            if self._edited(TABLE):  # the next write keeps it under another name
                 return {}
             raise ConfigError(
                 f"{self.results}: not a table of results ({type(error).__name__}: {error}); move it away or name "
@@ -298,7 +312,7 @@ class Outputs:
         return self._own.known(name) and not self._own.ours(name)
 
     def _keep_aside(self, name: str) -> None:
-        """Gives a file that somebody has changed another name, so that nothing of it is lost."""
+        """Renames a file that somebody has changed, so that their changes are not lost."""
         if not self._edited(name):
             return
         stem, _, suffix = name.rpartition(".")
@@ -311,7 +325,7 @@ class Outputs:
 
 
 def _look(folder: Path) -> None:
-    """Raises OSError where the folder could not be made or written, as far as looking at it tells."""
+    """Raises OSError if the folder could not be made or written. It checks permissions only, and writes nothing."""
     there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     if not there.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))

@@ -1,4 +1,4 @@
-"""The living processes that share one list, as one of them sees them, and how many photos each may hold."""
+"""Counts the living processes that share one list, and decides how many photos this process may claim at a time."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ from zeroair_pl.jobs.claims import Claims, clock, owner
 
 
 class Peers:
-    """Each process has a claim of its own, ``OUT/.zeroair/processes/ID.process``, that says how far it has come.
+    """The processes that share one list, as one of them sees them.
+
+    Each process has a claim, ``OUT/.zeroair/processes/ID.process``, that says how far it has come in the list.
 
     Args:
         claims: of this process.
         folder: of the records.
         key: a digest of the list and its settings: processes with the same one are peers.
-        total: photos of the list.
-        expected: how many processes share the list, as far as this one knows; more are found.
+        total: number of photos in the list.
+        expected: ``expected()`` is the number of processes that were started for the list, this one included. Others
+            that work on the same list are found in the folder.
 
     Attributes:
-        began: when the first of the processes began that share the list now; nanoseconds, see ``claims.clock``. What
-            is older was there before.
+        began: start of the earliest process that shares the list now, in nanoseconds by ``claims.clock``. Files that
+            are older come from earlier runs.
         living: processes that share the list, this one included, when they were last counted.
         died: one of the processes of the folder was killed.
     """
@@ -34,7 +37,7 @@ class Peers:
         self.began, self.living, self.died = 0, 1, False
 
     def join(self) -> None:
-        """Lets the others know of this process."""
+        """Makes the claim of this process, so that the others see it."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self.began = clock(self._folder)
         self._claims.take(self._me, **self._about())
@@ -42,15 +45,15 @@ class Peers:
         self._claims.renew(self._me, **self._about())
 
     def passed(self, number: int) -> None:
-        """This process has come to that many photos of the list."""
+        """Tells the others that this process has reached photo ``number`` of the list, counted from 1."""
         if number > self._passed:
             self._passed = number
             self._claims.renew(self._me, **self._about())
 
     def others(self) -> list[dict[str, Any]]:
-        """What the other processes that share the list say of themselves."""
+        """The claims of the other living processes that share the list; updates ``living`` and ``died``."""
         found = []
-        for path in self._folder.glob("*"):  # of nothing, if somebody has removed the folder
+        for path in self._folder.glob("*"):  # empty if somebody has removed the folder
             if path == self._me:
                 continue
             if self._claims.take(path) is not None:
@@ -62,21 +65,33 @@ class Peers:
         return found
 
     def shared(self) -> bool:
-        """Whether others share the list, or are about to."""
+        """Whether other processes share the list, or were started for it."""
         return self._left()[1] > 1
 
     def held(self, size: int) -> int:
-        """How many photos this process may have claimed before it fits them: at the end of the list, its part."""
+        """How many photos this process may claim before it fits a batch.
+
+        Near the end of the list this is an equal part of the photos that are left, so that no process runs idle.
+
+        Args:
+            size: photos of a full batch.
+        """
         left, count = self._left()
         return WAITING * size if count == 1 else max(1, min(WAITING * size, -(-left // count)))
 
     def ahead(self, wanted: int) -> int:
-        """How many photos this process may claim during a fit: none that another could begin earlier."""
+        """How many photos this process may claim while it fits others.
+
+        At the end of the list it is 0, since another process could begin them earlier.
+
+        Args:
+            wanted: how many it would take if it were alone.
+        """
         left, count = self._left()
         return wanted if count == 1 else min(wanted, left // count)
 
     def _left(self) -> tuple[int, int]:
-        """Photos that nobody has come to yet, and processes that share them."""
+        """The number of photos that no process has reached yet, and of the processes that share them."""
         others = self.others()
         passed = max([self._passed, *(peer["passed"] for peer in others)])
         return self._total - passed, max(self.living, self._expected())

@@ -1,4 +1,4 @@
-"""The pictures beside one restored photo: the strip, the maps of its degradation, and those of the page."""
+"""The pictures of one restored photo: its strip, the maps of its degradation, and its pictures on the page."""
 
 from __future__ import annotations
 
@@ -21,14 +21,17 @@ from zeroair_pl.tensors.arrays import encode_arrays
 def pictures_of(
     outputs: Outputs, wanted: Mapping[str, bool], task: Task, photo: Photo, output: bytes
 ) -> tuple[dict[str, bytes], list[str]]:
-    """The pictures, by their names in the output folder, and what went wrong with others.
+    """The bytes of the pictures, by their names in the output folder, and a note for each that could not be drawn.
 
-    Where the fit is an earlier one, its maps stay as they are, and the strip keeps their panels. What the page shows
-    becomes ``task.shown``.
+    Without a new fit (only the strength differs), the maps on disk stay, and the strip keeps its panels of maps. Sets
+    ``task.shown`` to what the page shows.
 
     Args:
-        wanted: ``strips``, ``maps``, ``arrays`` and ``report``.
-        output: the restored photo's file.
+        outputs: the output folder.
+        wanted: the switches ``strips``, ``maps``, ``arrays`` and ``report``.
+        task: the photo's task.
+        photo: the degraded photo.
+        output: the bytes of the restored photo's file.
     """
     from zeroair_pl.inspection.report import encode_map, encode_strip, redrawn_strip
 
@@ -73,7 +76,7 @@ def pictures_of(
 
 
 def kept(task: Task) -> dict[str, list[str]]:
-    """The digests of the pictures of an earlier fit, by name, where that is the photo's fit still."""
+    """The digests of the pictures of an earlier fit, by name; empty if the photo was fitted again."""
     if task.full is None or task.before is None:
         return {}
     return {
@@ -82,7 +85,7 @@ def kept(task: Task) -> dict[str, list[str]]:
 
 
 def _earlier(outputs: Outputs, task: Task, name: str) -> bytes:
-    """The strip of the fit, if it is ours; else nothing."""
+    """The bytes of the earlier strip; empty if there is none, or somebody has changed it."""
     path = outputs.folder / name
     if name not in kept(task) or outputs.foreign(name, task.source.name, task.before) or not path.is_file():
         return b""

@@ -1,4 +1,4 @@
-"""Reading, fitting and writing at once: while photos are fitted, the next are decoded and the last encoded."""
+"""Reads, fits and writes at the same time: while photos are fitted, the next are decoded and the last encoded."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from zeroair_pl.jobs.job import Job
 from zeroair_pl.jobs.task import Task
 from zeroair_pl.photos.finding import Source
 
-LARGE = 25_000_000  # pixels of a photo that is alone in memory
-BEHIND = 100  # photos without a fit that may wait to be said so
+LARGE = 25_000_000  # pixels from which on no other photos are kept in memory
+BEHIND = 100  # photos that may wait to be written
 
 
 def restore_all(
@@ -28,20 +28,22 @@ def restore_all(
     held: Callable[[int], int] | None = None,
     ahead: Callable[[int], int] = lambda wanted: wanted,
 ) -> None:
-    """Takes photos from file to file: one by one, in the order of the list, or in batches of one size.
+    """Restores photos from file to file: one by one, in the order of the list, or in batches of one size.
 
-    Three batches are in memory at most, and those photos that wait for more of their size; of large photos, one.
-    Whatever ends the run, what was fitted by then is written. A run that ends without an exception has called ``done``
-    exactly once for each photo.
+    Memory holds at most three batches and the photos that wait for others of their size; or one large photo. Photos
+    that are fitted are written, even if an error or Ctrl-C ends the run. A run that ends without an exception has
+    called ``done`` exactly once for each photo.
 
     Args:
-        sources: the photos; each is asked for when its time has come.
+        job: reads, fits and writes a photo.
+        sources: the photos. The next one is taken from the iterator only when it is to be read.
+        progress: shows how far the run is.
         done: is called with each photo that is finished or has failed, in the thread that writes.
         held: see ``Batches``.
-        ahead: how many of the photos that the next batch could take may be asked for during a fit.
+        ahead: ``ahead(wanted)`` is how many of the ``wanted`` next photos may be read during a fit.
 
     Raises:
-        ConfigError: a setting proved wrong.
+        ConfigError: a setting is wrong.
         KeyboardInterrupt: the run was stopped.
     """
     todo, batches = iter(sources), Batches(job.batch, held)
@@ -75,7 +77,7 @@ def restore_all(
                     if not tasks:
                         batch = batches.oldest()
                         break
-                    write([task for task in tasks if not task.to_fit])  # finished or fitted before, or not to be read
+                    write([task for task in tasks if not task.to_fit])  # finished or fitted before, or unreadable
                     for task in tasks:
                         if task.to_fit:
                             batches.add(task)
@@ -85,7 +87,7 @@ def restore_all(
                 alone = _pixels(batch) > LARGE
                 if alone:
                     wait()
-                elif reading is None and (count := ahead(batches.wanted)):  # several batches may be ready one by one
+                elif reading is None and (count := ahead(batches.wanted)):  # an earlier read may still be open
                     reading = reader.submit(read, count)
                 job.fit(batch, progress)
                 wait()
@@ -102,8 +104,10 @@ def _pixels(tasks: Iterable[Task]) -> int:
 
 
 class Worker:
-    """A thread that does one thing after the other. It dies with the program, so that what hangs in it holds up nobody,
-    as one of ``concurrent.futures`` would."""
+    """A thread that does one thing after the other.
+
+    It is a daemon thread: if it hangs, the program can still end. A thread of ``concurrent.futures`` would keep it.
+    """
 
     def __init__(self, name: str) -> None:
         self._todo: SimpleQueue[tuple[Future[Any], Callable[..., Any], tuple[Any, ...]] | None] = SimpleQueue()
@@ -120,7 +124,7 @@ class Worker:
         self._thread.join(timeout=None if kind is None else 1)  # seconds
 
     def submit(self, function: Callable[..., Any], *values: Any) -> Future[Any]:
-        """Asks for ``function(*values)``, whose outcome the future will have, an exception included."""
+        """Queues ``function(*values)``; the future gets its result or its exception."""
         future: Future[Any] = Future()
         self._todo.put((future, function, values))
         return future
@@ -132,4 +136,4 @@ class Worker:
                 future.set_result(function(*values))
             except BaseException as error:
                 future.set_exception(error)
-            del item, future, function, values  # or a photo stays in memory until the next one comes
+            del item, future, function, values  # otherwise a photo stays in memory until the next one comes

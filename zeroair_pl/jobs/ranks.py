@@ -1,8 +1,8 @@
 """Which of several processes this one is, and on which device it works.
 
-Each process fits whole photos on a device of its own. The processes share nothing but the output folder (see
-``sharing``), so what a launcher says in the environment decides no more than the device and what is shown. Variables
-that were left over by a job do no harm.
+Each process fits whole photos on its own device. The processes share only the output folder (see ``sharing``), so the
+environment variables of a launcher decide only the device, and what is shown. Variables that an earlier job left behind
+do no harm.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from zeroair_pl.errors import ConfigError
 
 WORKER = "ZEROAIR_WORKER"  # in the environment of a process that another one has started for its list
-_SPREADING = ("auto", "ddp")  # what the word of Lightning asks for that is done here
+_SPREADING = ("auto", "ddp")  # values of Lightning's ``strategy`` that mean this way of using several devices
 # Number of this process, of all processes, and of this process on its machine: torchrun's, and those of srun.
 _LAUNCHERS = (("RANK", "WORLD_SIZE", "LOCAL_RANK"), ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"))
 _alone: ContextVar[bool] = ContextVar("alone", default=False)
@@ -24,9 +24,9 @@ _alone: ContextVar[bool] = ContextVar("alone", default=False)
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Until its end, this process has one device, and starts no others.
+    """Within this block, the process uses one device and starts no others.
 
-    For the workers of a cluster that something else has set up: started under ``srun``, they inherit its variables.
+    It is for workers of a cluster that another program has set up: started under ``srun``, they inherit its variables.
     """
     before = _alone.set(True)
     try:
@@ -43,7 +43,7 @@ class Rank:
         size: processes that were started together, as far as known.
         local: number of this process on its machine, from 0.
         launched: a launcher has started each process.
-        worker: another process has started this one, and shows what it does.
+        worker: another process has started this one, and shows its progress.
     """
 
     size: int = 1
@@ -53,10 +53,14 @@ class Rank:
 
     @staticmethod
     def of(trainer: Mapping[str, Any], environ: Mapping[str, str]) -> Rank:
-        """Of this process, as the environment has it, else as ``trainer`` asks.
+        """The rank of this process, by the variables of a launcher if there are any, else by ``trainer``.
+
+        Args:
+            trainer: options of ``lightning.Trainer``.
+            environ: environment variables.
 
         Raises:
-            ConfigError: ``trainer`` asks for what is not there.
+            ConfigError: ``trainer`` asks for another strategy, or for devices that are not there.
         """
         if (strategy := trainer.get("strategy", "auto")) not in _SPREADING:
             raise ConfigError(
@@ -78,16 +82,16 @@ class Rank:
         return Rank(devices)
 
     def one_device(self, trainer: Mapping[str, Any]) -> dict[str, Any]:
-        """What ``trainer`` says, for the fits of this process on its own device."""
+        """The options of ``lightning.Trainer`` for the fits of this process, on its own device."""
         from lightning.pytorch.plugins.environments import LightningEnvironment
         from lightning.pytorch.utilities import rank_zero_only
 
         options = {name: value for name, value in trainer.items() if name not in ("strategy", "num_nodes")}
         if self.size > 1:
             devices = _devices(options if options.get("devices") is not None else {**options, "devices": "auto"})
-            device = devices[self.local % len(devices)]  # a process may be shown no other device than its own
+            device = devices[self.local % len(devices)]  # a launcher may hide all other devices from a process
             options["devices"] = 1 if device is None else [device]
-        # A fit knows of no other process: without these it would wait for them, and log on rank 0 alone.
+        # A fit must ignore the other processes: otherwise Lightning would wait for them, and log on rank 0 only.
         plugins = options.get("plugins") or []
         options["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), LightningEnvironment()]
         if getattr(rank_zero_only, "rank", 0):  # as Lightning has read it from the environment
@@ -100,7 +104,7 @@ def _number(word: str) -> int | None:
 
 
 def _devices(trainer: Mapping[str, Any]) -> list[int | None]:
-    """Indices of the devices that are asked for; ``None`` for each process on the CPU."""
+    """Indices of the devices that ``trainer`` asks for; one ``None`` for each process on the CPU."""
     from lightning.pytorch.accelerators import AcceleratorRegistry, CUDAAccelerator, MPSAccelerator
 
     name, devices = trainer.get("accelerator", "auto"), trainer.get("devices", 1)
@@ -112,7 +116,7 @@ def _devices(trainer: Mapping[str, Any]) -> list[int | None]:
         if devices in ("auto", -1, "-1", None):
             devices = engine.auto_device_count()
         parsed = engine.parse_devices(devices)
-    except Exception as error:  # of Lightning, of many kinds
+    except Exception as error:  # Lightning raises many types
         why = " ".join(str(error).split())
         raise ConfigError(f"trainer.devices: {devices!r} with accelerator {name!r}: {why}") from error
     if isinstance(parsed, int) and parsed > 0:

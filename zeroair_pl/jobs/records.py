@@ -1,9 +1,9 @@
-"""What is finished, as one small file for each photo: several processes may write them, and none spoils another's.
+"""Sidecars: one small file for each photo that says whether it is finished. Several processes may write them.
 
-``OUT/.zeroair/NAME.json`` says which photo, settings, prior and version the output NAME is made from. It is written as
-an announcement before the output and as a record after it, so that at any moment, kill −9 included, an output that is
-not finished is known to be so, and known to be ours. ``NAME.failed`` says why the last attempt failed, until one
-succeeds.
+``OUT/.zeroair/NAME.json`` says from which photo, settings, prior and version the output NAME is made. It is written
+twice: before the output as an announcement, and after it as a record. So even after a kill −9, a later run sees that an
+output is not finished, and that this program wrote it. ``NAME.failed`` says why the last attempt failed; it is removed
+when an attempt succeeds.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from zeroair_pl.photos.ownership import FOLDER
 from zeroair_pl.photos.reading import check_file
 from zeroair_pl.resources import version
 
-Status = Literal["restored", "unchanged", "skipped", "failed", "planned"]  # the last by a dry run alone
+Status = Literal["restored", "unchanged", "skipped", "failed", "planned"]  # "planned": only in a dry run
 
 _APART = re.compile(r"(?<=[a-z])(?=[A-Z])")
 INTERRUPTED = "the run was stopped while its files were written"
-_LONGEST = 240  # bytes of a file's name, which is short of the usual 255 by what the suffix needs
-# Packages whose versions come with ours, in the place of their files.
+_LONGEST = 240  # bytes of a file's name; with the suffix it stays below the usual limit of 255
+# Packages whose code is not hashed: a version of this package stands for it.
 _LIBRARIES = {"zeroair_pl", "torch", "lightning", "diffusers", *sys.stdlib_module_names}
 
 
@@ -40,13 +40,18 @@ class Row:
     """One photo in ``results.csv``.
 
     Attributes:
+        name: of the photo in the output folder, without a suffix.
+        input: path of the photo.
+        output: its restored file, relative to the output folder.
+        status: what became of it.
         reason: why it failed, or why it could not be scored.
-        note: what was done otherwise than the settings say, for it to succeed.
-        kind: what happened to it, as ``Auto`` found or as the settings say; nothing if it is unchanged.
-        amount: share of that which is corrected, 0 to 1, where it was found and not asked for.
-        found: what was found and what speaks for it, in words.
+        note: where the result departs from the settings, for example because memory ran out.
+        width, height: of the photo in pixels.
+        kind: its degradation, as ``Auto`` found or as the settings say; empty if it is unchanged.
+        amount: share of the degradation that is corrected, 0 to 1; only where ``Auto`` has decided it.
+        found: the degradation that was found and the evidence for it, in words.
         noise_level: learned standard deviation of its noise, in units of [0, 1].
-        nfe: images that the prior was shown, number of function evaluations.
+        nfe: number of function evaluations: how many images the prior has denoised.
         seconds: of the fit.
         psnr_input, ssim_input: of the photo against its reference, where a list names one (PSNR in dB).
         psnr, ssim: of the restored photo.
@@ -88,22 +93,22 @@ FINISHED: tuple[Status, ...] = ("restored", "unchanged")  # there is a result
 
 
 def in_words(kind: str) -> str:
-    """``LowLight + Noise`` as ``low light + noise``; what is all capitals stays so."""
+    """``LowLight + Noise`` as ``low light + noise``; a word in capitals stays as it is."""
     return " ".join(word if word.isupper() else _APART.sub(" ", word).lower() for word in kind.split(" "))
 
 
 @dataclass(frozen=True)
 class Record:
-    """A sidecar.
+    """A sidecar of a photo that was restored, or whose files are being written.
 
     Attributes:
         photo: absolute path of the photo, links resolved.
         depends: all that the result depends on; see ``dependencies`` and ``of_photo``.
-        row: as in the table; failed, because interrupted, while the files are being written.
-        files: digests of what this program wrote for the photo, by the file's name in the output folder. An
-            announcement has what is there and what is about to be.
-        choice: the photo's own settings, as ``choices.Choice`` has them.
-        shown: what the page of the folder shows of it; see ``showing``.
+        row: as in the table. While the files are being written, its status is ``failed``, as interrupted.
+        files: SHA-256 digests of the files that this program wrote for the photo, by the file's name in the output
+            folder. An announcement has the digests of the files that are there and of those that will be written.
+        choice: the photo's own settings, by the names in ``choices.Choice``.
+        shown: what the page of the folder shows of the photo; see ``showing``.
     """
 
     photo: str
@@ -130,29 +135,33 @@ class Failure:
 
 
 class Sidecars:
-    """The records and failures in one output folder."""
+    """The records and failures in one output folder.
+
+    Args:
+        out: the output folder.
+    """
 
     def __init__(self, out: Path) -> None:
         self.folder = out / FOLDER
-        self._dates: dict[str, int] = {}  # of the files that ``changed`` has read
+        self._dates: dict[str, int] = {}  # last change of each file that ``changed`` has read, in nanoseconds
 
     def path(self, name: str) -> Path:
-        """Of the photo called ``name``."""
+        """Path of the record of the photo called ``name``."""
         parent, slash, last = name.rpartition("/")
         if len(os.fsencode(last)) > _LONGEST:
             last = hashlib.sha256(os.fsencode(last)).hexdigest()
         return self.folder / f"{parent}{slash}{last}.json"
 
     def checkpoint(self, name: str) -> Path:
-        """Of a fit of the photo called ``name`` that is under way."""
+        """Path of the checkpoint in the middle of a fit of the photo called ``name``."""
         return self.path(name).with_suffix(".ckpt")
 
     def claim(self, name: str) -> Path:
-        """Of the process that works on the photo called ``name``."""
+        """Path of the claim of the process that works on the photo called ``name``."""
         return self.path(name).with_suffix(".claim")
 
     def failure(self, name: str) -> Path:
-        """Of why the photo called ``name`` could not be restored."""
+        """Path of the file that says why the photo called ``name`` could not be restored."""
         return self.path(name).with_suffix(".failed")
 
     def read(self, name: str) -> Record | None:
@@ -169,7 +178,7 @@ class Sidecars:
         write_atomically(self.path(record.row.name), text.encode())
 
     def fail(self, failure: Failure) -> None:
-        """Says why a photo could not be restored.
+        """Writes why a photo could not be restored.
 
         Raises:
             InputError: it cannot be written.
@@ -177,7 +186,7 @@ class Sidecars:
         write_atomically(self.failure(failure.row.name), json.dumps(asdict(failure), indent=1).encode())
 
     def changed(self) -> Iterator[Record | Failure]:
-        """All records and failures, sorted by their paths; later calls give those that were written since the last."""
+        """Reads all records and failures, sorted by path; later calls give only those written since the last call."""
         for parent, folders, names in os.walk(self.folder):
             folders.sort()
             for name in sorted(names, key=lambda name: (name.rpartition(".")[0], name.endswith(".failed"))):
@@ -217,17 +226,17 @@ def _read(path: Path) -> Record | None:
         row, own = _row(content["row"]), [content.get(key, {}) for key in ("files", "choice", "shown")]
         return Record(content["photo"], content["depends"], row, *own)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None  # lost with the power, or not ours: the photo counts as unfinished
+        return None  # missing, damaged or not ours: the photo counts as unfinished
 
 
 def dependencies(settings: dict[str, Any], prior: str, objects: Iterable[object]) -> dict[str, Any]:
     """All that every result of a run depends on: version, settings, prior, and the code of classes that are not ours.
 
     Args:
-        settings: those that decide a result.
+        settings: those that can change a result.
         prior: ``Prior.fingerprint()``.
-        objects: what takes part in a fit. The file of a class from a plugin, or from anywhere but the libraries that
-            this package stands on, counts with all its bytes, since its author may be at work on it.
+        objects: the objects that take part in a fit. If a class comes from a plugin or from another package than this
+            one and its libraries, the bytes of its file are hashed, since its author may change it at any time.
     """
     code: dict[str, str] = {}
     parts = [part for each in objects for part in (each.modules() if isinstance(each, nn.Module) else [each])]

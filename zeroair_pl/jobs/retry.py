@@ -1,4 +1,4 @@
-"""From which settings a fit that has lost its photo is tried once more."""
+"""The settings for a second attempt after a fit has diverged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SAFER = 0.1  # of the learning rate and of the guidance's scale
 
 
 def safer(method: Method) -> tuple[Method, str]:
-    """The same with smaller steps and exact arithmetic, and what that is in words."""
+    """The method with smaller steps and float32 arithmetic, and the changes in words."""
     words = ["a tenth of the learning rate"]
     guidance, prior = method.guidance, method.prior
     if guidance.update is not None and (gentler := guidance.update.gentler(SAFER)) is not None:

@@ -1,8 +1,8 @@
 """One list for any number of processes: each claims the photos that it restores, in the output folder.
 
-Nobody hands the list out, and no process needs another one. Each goes through the list in its order, passes by what is
-finished or claimed, and comes back at the end to what the others have not finished. What they have made of a photo is
-in its record.
+No process directs the others or needs them. Each goes through the list in order, skips the photos that are finished or
+claimed, and at the end returns to those that the others have not finished. A photo's record says what another process
+has made of it.
 """
 
 from __future__ import annotations
@@ -27,25 +27,28 @@ from zeroair_pl.jobs.task import Task
 from zeroair_pl.jobs.workers import Workers
 from zeroair_pl.photos.finding import Source
 
-POLL = 0.5  # seconds between two looks at what others have done
-WINDOW = 200  # photos, the first of those that are open, that such a look is at
-DEATHS = 2  # processes that may die while they have claimed one photo; then it has failed
+POLL = 0.5  # seconds between two checks of what other processes have done
+WINDOW = 200  # such a check covers this many photos, the first of those that are not done
+DEATHS = 2  # a photo has failed when this many processes have died while they had claimed it
 
 
 def restore_list(
     job: Job, sources: Sequence[Source], rank: Rank, settings: str,
     progress: ListProgress, done: Callable[[Task], None], others: Callable[[Row], None],
 ) -> None:  # fmt: skip
-    """Restores the photos of a list, as far as other processes do not; returns when all have come to their end.
+    """Restores the photos of a list that no other process restores; returns when all photos are done or have failed.
 
     Args:
-        rank: this process; it starts the others that were asked for.
-        settings: of the run, as YAML, for these.
-        done: takes each photo that this process has brought to its end.
-        others: takes the row of each photo that another process has brought to its end.
+        job: the settings and the output folder.
+        sources: the whole list.
+        rank: of this process; it starts the other processes that were asked for.
+        settings: of the run, as YAML, for the other processes.
+        progress: shows how far the run is.
+        done: ``done(task)`` is called for each photo that this process has finished, or that has failed here.
+        others: ``others(row)`` is called for each photo that another process has finished, or that has failed there.
 
     Raises:
-        ConfigError: a setting proved wrong.
+        ConfigError: a setting is wrong.
         KeyboardInterrupt: the run was stopped.
     """
     workers = Workers(rank, job.outputs.sidecars.folder, settings, lambda process: share.takes_part(process))
@@ -53,7 +56,7 @@ def restore_list(
 
     def both(task: Task) -> None:
         progress.workers = share.peers.living
-        share.done(task.row)  # first: a claim should not outlive a kill while tables are written
+        share.done(task.row)  # first, so that a kill while tables are written leaves no claim behind
         done(task)
 
     with share, workers:
@@ -63,12 +66,12 @@ def restore_list(
 
 
 class Share:
-    """The list as one process sees it: iterating claims photos for it, ``done`` gives them back.
+    """The list as one process sees it: iteration claims photos for this process, ``done`` releases them.
 
     Args:
         job: the settings and the output folder.
         sources: the whole list.
-        others: takes the row of each photo that another process has brought to its end, in any thread.
+        others: ``others(row)`` is called, in any thread, for each photo that another process has done.
         expected: see ``Peers``.
     """
 
@@ -83,8 +86,8 @@ class Share:
         key = digest({"run": self._run, "photos": photos, "overwrite": job.wanted["overwrite"]})
         self._claims = Claims()
         self.peers = Peers(self._claims, self._sidecars.folder, key, len(sources), expected)
-        self._open = {source.name: source for source in sources}  # what has not come to its end
-        self._kept: list[Source] = []  # claimed while it waited
+        self._open = {source.name: source for source in sources}  # photos that are not done
+        self._kept: list[Source] = []  # photos that ``wait`` has claimed
         self._lock, self._over = threading.RLock(), threading.Event()
         self._trouble: BaseException | None = None
         self._watcher = threading.Thread(target=self._watch, name="watch", daemon=True)
@@ -101,7 +104,7 @@ class Share:
         self._watcher.join()
         if kind is not None:
             with contextlib.suppress(Exception):
-                self._look()  # what workers have done since they were asked to end
+                self._look()  # workers may have finished photos after they were asked to end
         self.peers.others()
         if self.peers.died:
             self._outputs.clear_leftovers()
@@ -110,7 +113,7 @@ class Share:
             raise self._trouble
 
     def __iter__(self) -> Iterator[Source]:
-        """Claims one photo after the other, as long as there are any that no other process has."""
+        """Claims and gives the photos of the list one by one, without those that other processes have."""
         while self._kept:
             yield self._kept.pop()
         for number, source in enumerate(self._sources, 1):
@@ -120,29 +123,29 @@ class Share:
                 yield source
 
     def done(self, row: Row) -> None:
-        """What became of a photo that this process has claimed."""
+        """Records that a claimed photo is done, and releases its claim; a failure is written for other processes."""
         source = self._open[row.name]
         if row.status == "failed":
             self._outputs.fail(row, source.path, self._run)
         with contextlib.suppress(OSError):
             if row.status != "failed":
                 self._sidecars.failure(row.name).unlink(missing_ok=True)
-            if row.status == "skipped" and self.peers.shared():  # others need not read the photo to know
+            if row.status == "skipped" and self.peers.shared():  # the new date tells others that it is finished
                 os.utime(self._sidecars.path(row.name))
         with self._lock:
             self._open.pop(row.name, None)
         self._claims.release(self._sidecars.claim(row.name))
 
     def wait(self, note: Callable[[str], None]) -> bool:
-        """Whether there are photos left to claim. Waits for other processes that have claimed all that are left.
+        """Whether there is a photo left to claim. While other processes have claimed all that are left, it waits.
 
         Args:
-            note: shows a line that says so.
+            note: ``note(line)`` shows that it waits.
         """
         said = False
         for source in list(self._open.values()):
             if self._sidecars.claim(source.name) in self._claims:
-                self._open.pop(source.name)  # nothing more is done about it; the run will find that it has no row
+                self._open.pop(source.name)  # claimed, but never done; ``restore`` reports photos without a row
         while self._open:
             for source in list(self._open.values()):
                 if self._take(source):
@@ -156,11 +159,11 @@ class Share:
         return False
 
     def takes_part(self, process: int) -> bool:
-        """Whether a process of this machine has begun to share the list."""
+        """Whether the process with this id has begun to share the list."""
         return any(peer["pid"] == process for peer in self.peers.others())
 
     def _take(self, source: Source) -> bool:
-        """Claims a photo, unless it has come to its end or is somebody's."""
+        """Claims a photo, unless it is done or another process has it; returns whether it did."""
         path, began = self._sidecars.claim(source.name), self.peers.began
         with self._lock:
             if self._settled(source) or (before := self._claims.take(path, began=began)) is None:
@@ -168,7 +171,7 @@ class Share:
             deaths = before.get("deaths", 0) + 1 if before.get("began") == began else 0
             if deaths:  # a process of this run has died
                 self._claims.renew(path, began=began, deaths=deaths)
-            row = self._row(source)  # it may have come to its end just before it was claimed
+            row = self._row(source)  # another process may have finished it just before we claimed it
             if row is None and deaths < DEATHS:
                 return True
             if row is None:
@@ -181,7 +184,7 @@ class Share:
         return False
 
     def _settled(self, source: Source) -> bool:
-        """Whether nothing is left to do about a photo that this process has not claimed; says so if others did it."""
+        """Whether a photo is done or claimed by this process. Reports it if another process has just done it."""
         path = self._sidecars.claim(source.name)
         with self._lock:
             if source.name not in self._open or path in self._claims:
@@ -190,12 +193,12 @@ class Share:
                 return False
             self._open.pop(source.name)
             if path.exists() and self._claims.take(path) is not None:
-                self._claims.release(path)  # its process was killed just after that
+                self._claims.release(path)  # left over from a process that was killed after it had finished the photo
         self._others(row)
         return True
 
     def _row(self, source: Source) -> Row | None:
-        """What another process has made of a photo since this run began."""
+        """The row of a photo that another process has done since this run began; ``None`` if none has."""
         path, photo, began = self._sidecars.failure(source.name), os.path.realpath(source.path), self.peers.began
         failure = read_failure(path) if modified(path) > began else None
         if failure is not None and (failure.run, failure.photo) == (self._run, photo):

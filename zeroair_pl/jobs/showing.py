@@ -1,7 +1,7 @@
-"""The page of an output folder, ``report.html``: what it says of each photo, and when it is written.
+"""The page of an output folder, ``report.html``: what it says about each photo, and when it is written.
 
-The small pictures are made when a photo is written, and its record names them, so that any process can write the whole
-page at any time.
+The small pictures are made when a photo is written, and its record names them. So any process can write the whole page
+at any time.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from zeroair_pl.jobs.outputs import Outputs
     from zeroair_pl.jobs.task import Task
 
-_PAUSE = 5.0  # seconds between two pages at least
-_SHARE = 20  # and so many times as long as it takes to write one
+_PAUSE = 5.0  # the least time between two writes of the page, in seconds
+_SHARE = 20  # the time between two writes is also at least this many times the duration of a write
 
 COLUMNS = (
     Column("reason", "why it failed", text=True),
@@ -49,15 +49,16 @@ COLUMNS = (
     Column("input", "photo"),
     Column("output", "result"),
 )
-_ELSEWHERE = {"width", "height", "settings"}  # columns of the table that are shown otherwise, or to nobody
+_ELSEWHERE = {"width", "height", "settings"}  # columns of the table that are shown in another form, or not at all
 
 
 def drawn(task: Task, before: Tensor, after: Tensor) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """What the record says for the page, and the pictures by their names in the folder.
+    """What the record keeps for the page (``Record.shown``), and the pictures by their names in the folder.
 
-    Of an earlier fit all is kept but what another strength changes.
+    Without a new fit (only the strength differs), the maps and numbers of the earlier fit are kept.
 
     Args:
+        task: the photo's task.
         before, after: (3, H, W) in [0, 1].
     """
     from zeroair_pl.inspection.thumbnails import small
@@ -79,36 +80,41 @@ def drawn(task: Task, before: Tensor, after: Tensor) -> tuple[dict[str, Any], di
 
 
 def present(shown: Mapping[str, Any], files: Container[str]) -> dict[str, Any]:
-    """What is shown, without pictures that are none of the photo's ``files``."""
+    """``shown`` without the pictures that are not among the photo's ``files``."""
     lists = {role: [each for each in shown.get(role, ()) if each[1] in files] for role in ("pictures", "maps")}
     return {**shown, **lists} if shown else {}
 
 
 def entry(row: Row, shown: Mapping[str, Any]) -> dict[str, Any]:
-    """What the page says of one photo."""
+    """The entry of one photo on the page; see ``inspection.pages.page``."""
     found = {key: value for key, value in asdict(row).items() if key not in _ELSEWHERE}
     found["kind"] = in_words(row.kind)
     found["size"] = f"{row.width} × {row.height} px" if row.width and row.height else ""
     if row.psnr is not None and row.psnr_input is not None:
         found["gain"] = row.psnr - row.psnr_input
-    if row.status == "failed":  # a result of an earlier run may be there, of which nothing is said here
+    if row.status == "failed":  # the result of an earlier run may still be there; the page does not show it
         return found
     found["links"] = [["Open the result", address(row.output)]] if row.output else []
     for role in ("pictures", "maps"):
         found[role] = [{"title": title, "src": address(name)} for title, name in shown.get(role, ())]
-    if shown.get("change") == 0:  # twice the same
+    if shown.get("change") == 0:  # both pictures are the same
         found["pictures"] = found["pictures"][:1]
     return {**found, **{key: shown.get(key) for key in ("numbers", "ratio", "change")}}
 
 
 def columns() -> list[Column]:
-    """The columns of the page, those of the table that it does not know included."""
+    """The columns of the page: ``COLUMNS``, and any other column of the table."""
     known = {column.key for column in COLUMNS} | _ELSEWHERE
     return [*COLUMNS, *(Column(key, key.replace("_", " ")) for key in Row.__dataclass_fields__ if key not in known)]
 
 
 def summary(rows: Sequence[Row], left: int) -> str:
-    """One line above the photos."""
+    """The line above the photos: how many there are, and what became of them.
+
+    Args:
+        rows: of the photos.
+        left: photos of the run that are not done yet.
+    """
     counts = Counter("restored" if row.status == "skipped" else row.status for row in rows)
     seconds = sum(row.seconds or 0.0 for row in rows)
     parts = [f"{count:,} {status}" for status, count in counts.most_common()]
@@ -128,8 +134,8 @@ class Report:
     """The page of one output folder.
 
     Args:
-        outputs: of that folder.
-        wanted: write it.
+        outputs: the folder.
+        wanted: whether to write the page.
 
     Attributes:
         trouble: why it could not be written the last time, or ``""``.
@@ -137,17 +143,17 @@ class Report:
 
     def __init__(self, outputs: Outputs, wanted: bool = True) -> None:
         self._outputs, self._wanted = outputs, wanted
-        self._next, self.trouble = time.monotonic() + _PAUSE, ""  # a short run writes it once
+        self._next, self.trouble = time.monotonic() + _PAUSE, ""  # so a short run writes it only at its end
 
     @property
     def path(self) -> Path | None:
-        """Of the page, where one was written."""
+        """Path of the page; ``None`` if it is not written."""
         return self._outputs.folder / NAME if self._wanted and not self.trouble else None
 
     def update(self, end: bool = False) -> None:
-        """Writes the page if the last was written a while ago, or at the ``end`` of the run.
+        """Writes the page if the last write was long enough ago, or at the ``end`` of the run.
 
-        What keeps it from being written costs nothing else.
+        If it cannot be written, ``trouble`` says why, and the run goes on.
         """
         if not self._wanted or not (end or time.monotonic() >= self._next):
             return

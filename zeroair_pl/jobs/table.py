@@ -1,4 +1,4 @@
-"""``results.csv`` as bytes: rows to a table, and a table to rows."""
+"""Converts rows to the bytes of ``results.csv``, and back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NEEDED = ("name", "input", "output", "status")
 
 
 def written(rows: Iterable[Row]) -> bytes:
-    """The table that has these rows, in this order."""
+    """The bytes of the table with these rows, in this order."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -31,7 +31,7 @@ def read(data: bytes) -> Iterator[Row]:
     """The rows of a table.
 
     Raises:
-        ValueError, KeyError, TypeError, csv.Error: it is no table of results.
+        ValueError, KeyError, TypeError, csv.Error: ``data`` is not a table of results.
     """
     text = re.sub(r"\\(udc[89a-f][0-9a-f])", lambda found: chr(int(found[1][1:], 16)), data.decode())
     return map(_row, csv.DictReader(io.StringIO(text, newline="")))

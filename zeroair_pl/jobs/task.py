@@ -1,4 +1,4 @@
-"""One photo in a run: what is known of it so far, and which errors fail this photo alone."""
+"""One photo in a run: what is known about it so far, and which errors make only this photo fail."""
 
 from __future__ import annotations
 
@@ -21,19 +21,21 @@ from zeroair_pl.tensors.memory import is_out_of_memory, release
 
 @dataclass
 class Task:
-    """One photo on its way.
+    """One photo in a run, from reading to writing.
 
     Attributes:
-        row: what is known of it so far; failed, with a reason, as soon as it goes no further.
+        source: where the photo comes from.
+        row: what is known about it so far. Its status is ``failed``, with a reason, as soon as an error ends its way.
         depends: all that its result depends on.
-        photo, path: what is to be restored, and where to; ``None`` if nothing is.
-        choice: its own settings, and the plan that they make.
+        photo, path: the decoded photo, and the file to write; ``None`` if it is finished or has failed.
+        choice: its own settings.
+        plan: how it is restored with these settings.
         before: the record of an earlier run.
         result: of its fit.
-        full: the file with all of the correction, where it is known from an earlier fit.
-        unchanged: nothing was found, and the photo stays as it is.
-        follow: what watched its fit.
-        notes: what went wrong beside its output.
+        full: the bytes of the restored file at strength 1, if an earlier fit has made it.
+        unchanged: no degradation was found, and the photo stays as it is.
+        follow: the callback that followed its fit.
+        notes: problems with its pictures, which do not make the photo fail.
         shown: what the page of the folder shows of it.
     """
 
@@ -54,11 +56,16 @@ class Task:
 
     @property
     def to_fit(self) -> bool:
-        """It was read, and its fit is to come."""
+        """Whether it was read, and still needs a fit."""
         return self.photo is not None and self.full is None
 
     def fitted(self, result: Result, note: str) -> None:
-        """Its fit has ended well."""
+        """Stores the result of its fit, and fills the row.
+
+        Args:
+            result: of this photo alone.
+            note: where the fit departs from the settings, or ``""``.
+        """
         phi = result.phi[0]
         self.unchanged = phi.untouched
         if self.unchanged and self.photo is not None:
@@ -77,18 +84,23 @@ class Task:
         )
 
     def no_copy(self) -> str:
-        """Why the file of an unchanged photo is no copy, and what it has lost."""
+        """A note that the file of an unchanged photo is no exact copy, and which metadata it has lost."""
         assert self.photo is not None
         return "; ".join(filter(None, [f"no copy: written as {self.photo.format}", self._lost()]))
 
     def _lost(self) -> str:
-        """What of the file its result does not have."""
+        """A note on the parts of the photo's file that its result cannot keep; empty if there are none."""
         lost = self.photo.metadata.lost if self.photo is not None else ()
         return f"not kept: {', '.join(lost)}" if lost else ""
 
 
 def found_in_words(phi: Degradation, sigma: float) -> str:
-    """What was found, in words."""
+    """What was found, in words.
+
+    Args:
+        phi: the fitted degradation.
+        sigma: its noise level, in units of [0, 1].
+    """
     noise = f"noise of {255 * sigma:.1f} of 255"
     if phi.untouched:
         return f"nothing but {noise}, which cannot be seen"
@@ -97,11 +109,11 @@ def found_in_words(phi: Degradation, sigma: float) -> str:
 
 @contextmanager
 def own_fault(task: Task) -> Iterator[None]:
-    """What goes wrong with one photo becomes the reason in its row."""
+    """Puts an error within the block into the row of this photo, as its reason; a ``ConfigError`` is raised."""
     reason, unexpected = "", False
     try:
         yield
-    except ConfigError:  # the settings' fault: no other photo would fare better
+    except ConfigError:  # the settings are wrong, so every other photo would fail too
         raise
     except (InputError, DivergenceError) as error:
         show(error)

@@ -1,4 +1,4 @@
-"""Further processes on this machine that restore photos of the same list, each on a device of its own."""
+"""Starts further processes on this machine that restore photos of the same list, each on its own device."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from types import TracebackType
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.jobs.ranks import WORKER, Rank
 
-ENDING = 60.0  # seconds that a worker has to write what it has restored, once it is asked to end
+ENDING = 60.0  # seconds that a worker has to write its restored photos after it is asked to end
 _PROGRAM = "from zeroair_pl.cli.program import main; raise SystemExit(main())"
 
 
@@ -24,13 +24,14 @@ class Workers:
     """Starts the processes, and ends them with the run.
 
     Args:
-        rank: this process; it starts ``rank.size`` - 1 others if no launcher has, and if it is none of them itself.
-        folder: where a file with the settings may be, for as long as they run.
+        rank: of this process. It starts ``rank.size`` - 1 others, unless a launcher has started them, or this process
+            is a worker itself.
+        folder: holds a file with the settings while the workers run.
         settings: of the run, as YAML.
-        takes_part: whether the process of that number has begun to share the list.
+        takes_part: ``takes_part(pid)`` says whether that process has begun to share the list.
 
     Raises:
-        ConfigError: others are to be started, and there are no settings for them.
+        ConfigError: workers are needed, but ``settings`` is empty.
     """
 
     def __init__(self, rank: Rank, folder: Path, settings: str, takes_part: Callable[[int], bool]) -> None:
@@ -43,7 +44,7 @@ class Workers:
 
     @property
     def running(self) -> int:
-        """How many have not ended."""
+        """How many workers have not ended."""
         return sum(process.poll() is None for process in self._processes)
 
     def __enter__(self) -> Workers:
@@ -56,7 +57,11 @@ class Workers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """After a whole list they end by themselves, except those that came too late to begin. Else they are asked."""
+        """Waits until the workers have ended.
+
+        After a finished list they end by themselves. After an error, all are asked to end; and those that have not
+        begun yet are asked in any case.
+        """
         for process in self._processes:
             if process.poll() is None and (kind is not None or not self._takes_part(process.pid)):
                 process.send_signal(signal.SIGTERM)
@@ -72,7 +77,7 @@ class Workers:
         self._file.unlink(missing_ok=True)
 
     def _start(self, number: int) -> subprocess.Popen[bytes]:
-        # The settings in the file are the last word; variables that gave some of them would come after it.
+        # The file has all settings. Environment variables would override it, so they are removed.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("ZEROAIR_RESTORE__")}
         own = {WORKER: "1", "RANK": str(number), "LOCAL_RANK": str(number), "WORLD_SIZE": str(self._count + 1)}
         return subprocess.Popen(
@@ -80,12 +85,12 @@ class Workers:
             env={**inherited, "PYTHONPATH": os.pathsep.join(each for each in sys.path if each), **own},
             stdin=subprocess.PIPE,  # closed by the system if this process dies; see ``end_with_parent``
             stdout=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C is for this process, which asks the others to end
+            start_new_session=True,  # so Ctrl-C reaches only this process, which then asks the workers to end
         )
 
 
 def end_with_parent() -> None:
-    """In a worker: has it end when the process that started it is gone."""
+    """Called in a worker: ends it when the process that started it has ended."""
 
     def wait() -> None:
         sys.stdin.buffer.read()

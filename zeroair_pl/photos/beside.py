@@ -1,4 +1,4 @@
-"""What comes with a photo in files of its own: where to work, a mask of missing pixels, a blur kernel."""
+"""Files that come with a photo: a mask of where to work, a mask of missing pixels, a blur kernel."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.reading import load_photo
 
 _WORDS = {"missing": "mask", "kernel": "kernel", "mask": "mask"}
-_NEAR = 0.02  # of black or white counts as it: a JPEG does not hold them exactly
+_NEAR = 0.02  # values this near to 0 or 1 count as 0 or 1, since a JPEG does not keep black and white exactly
 _KERNEL = 255  # px, the longest side of a kernel
 
 
 @dataclass(frozen=True)
 class Beside:
-    """Where these files are: each is a file for all photos, or a folder with one for each photo, by its name.
+    """Where these files are. Each path is a file for all photos, or a folder with a file for each photo, by its name.
 
     Args:
         missing: masks, white where a pixel is missing.
-        kernel: blur kernels: a .npy file (h, w), or a grey picture of one.
-        mask: masks, white where a photo is to be worked on; see ``masking``.
+        kernel: blur kernels, each a .npy file (h, w) or a gray picture.
+        mask: masks, white where to work; see ``masking``.
     """
 
     missing: Path | None = None
@@ -38,7 +38,7 @@ class Beside:
     mask: Path | None = None
 
     def checked(self) -> Beside:
-        """The same, if all of it is there.
+        """This object, if all its files and folders exist.
 
         Raises:
             ConfigError: a file or folder does not exist.
@@ -49,11 +49,14 @@ class Beside:
         return self
 
     def of(self, mask: str | None) -> Beside:
-        """The same for a photo with a mask of its own."""
+        """The paths for a photo with its own mask; the same paths for ``None``."""
         return self if mask is None else replace(self, mask=Path(mask))
 
     def digests(self, source: Source) -> dict[str, str]:
-        """SHA-256 of the photo's files, by what they are; missing ones are left out, since reading them fails later."""
+        """SHA-256 of the photo's files, by ``missing``, ``kernel`` and ``mask``.
+
+        Files that do not exist are left out; ``read`` raises the error.
+        """
         found = {}
         for what, path in self._stated().items():
             file = _match(path, source)
@@ -62,10 +65,14 @@ class Beside:
         return found
 
     def read(self, source: Source, photo: Photo) -> dict[str, Any]:
-        """The photo's side information: ``missing`` and ``mask`` (1, 1, H, W), ``kernel`` (h, w).
+        """The photo's side information.
+
+        Returns:
+            ``missing`` (1, 1, H, W), 0 or 1; ``mask`` (1, 1, H, W) in [0, 1]; ``kernel`` (h, w) with sum 1. Those
+            without a path are left out.
 
         Raises:
-            InputError: there is no file for it, or it is not what it should be.
+            InputError: there is no file for this photo, or the file is not a valid mask or kernel.
         """
         side: dict[str, Any] = {}
         for what, path in self._stated().items():
@@ -88,10 +95,15 @@ class Beside:
 
 
 def checked_side(side: Mapping[str, Any], photo: Photo) -> dict[str, Any]:
-    """Side information that was given as arrays, as ``Beside.read`` gives it; what has another name stays as it is.
+    """Side information that a caller gave as arrays, in the form of ``Beside.read``.
+
+    Args:
+        side: ``missing`` (H, W), ``kernel`` (h, w) and ``mask`` (see ``checked_mask``), as arrays; entries with other
+            names stay as they are.
+        photo: that it belongs to.
 
     Raises:
-        InputError: a mask is not of the photo's size, or a kernel is none.
+        InputError: a mask does not have the photo's size, or a kernel is not valid.
     """
     found = dict(side)
     if "kernel" in found:
@@ -107,7 +119,7 @@ def checked_side(side: Mapping[str, Any], photo: Photo) -> dict[str, Any]:
 
 
 def _match(path: Path, source: Source) -> Path | None:
-    """The photo's file at ``path``; in a folder that of its relative path (``trip/harbor``), or of its own name."""
+    """The file for the photo at ``path``; in a folder, the one with the photo's relative path or its name."""
     if not path.is_dir():
         return path
     for stem in dict.fromkeys((source.name, source.path.stem)):
@@ -120,11 +132,15 @@ def _match(path: Path, source: Source) -> Path | None:
 
 
 def checked_mask(mask: Any, photo: Photo) -> Tensor:
-    """Where to work, (1, 1, H, W) in [0, 1], from a path, a Pillow image, an array or a tensor (H, W) or
-    (1, H, W): truth values, uint8, or numbers in [0, 1].
+    """A mask of where to work, (1, 1, H, W) in [0, 1].
+
+    Args:
+        mask: a path; a Pillow image; or an array or tensor (H, W), (1, H, W) or (1, 1, H, W) of booleans, uint8 or
+            numbers in [0, 1].
+        photo: that it belongs to.
 
     Raises:
-        InputError: it is none of these, of another size than the photo, or black everywhere.
+        InputError: the mask is none of these, has another size than the photo, or is black everywhere.
     """
     if isinstance(mask, str | Path):
         return _weight(_mask(Path(mask), photo), str(mask))
@@ -164,14 +180,14 @@ def _kernel(file: Path) -> Tensor:
 
 
 def checked_kernel(values: Any, what: str) -> Tensor:
-    """A blur kernel (h, w) of sum 1, with odd sides (zeros are added).
+    """A blur kernel (h, w), scaled to sum 1, with odd sides (zeros are added).
 
     Args:
-        values: an array or a tensor.
-        what: how errors call it.
+        values: an array or a tensor (h, w), of at most 255 pixels a side.
+        what: the name of the kernel in errors.
 
     Raises:
-        InputError: it is none: not two-dimensional, too large, with negative values or of sum 0.
+        InputError: the kernel is not two-dimensional, is too large, has negative values, or has the sum 0.
     """
     try:
         kernel = torch.as_tensor(np.asarray(values), dtype=torch.float32)

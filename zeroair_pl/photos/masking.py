@@ -1,12 +1,13 @@
-"""Where in a photo work is done: a mask, and transparency. What lies outside has no influence, and stays as it is.
+"""Restores only a part of a photo, which a mask and its transparency define. Pixels outside of it stay as they are.
 
-A fit sees a view: the smallest window with all pixels of a weight above 0, in which every pixel of weight 0 is replaced
-by one from inside, mirrored at the nearest edge of the mask. So texture and noise go on, and no value from outside can
-reach a statistic, a loss, a discriminator or the prior. The result x goes back over the photo y by the weight w,
+A fit works on a view: a window of the photo with all pixels whose weight w is above 0. In it, every pixel of weight 0
+is replaced by a pixel from inside, mirrored at the nearest edge of the mask. So texture and noise continue, and no
+value from outside can reach a statistic, a loss, a discriminator or the prior. The restored view x and the photo y are
+then mixed:
 
     y + w·(x − y),
 
-where w = 0 is y to the bit, and w = 1 is x.
+which is exactly y where w = 0, and x where w = 1.
 """
 
 from __future__ import annotations
@@ -25,15 +26,15 @@ from zeroair_pl.errors import InputError
 from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.sizes import as_large_as
 
-ALIGNED = 32  # px, where a window may begin: blocks of a JPEG and of its chroma stay in their places
-LEAST = 64  # px a side, if the photo has them
-_FOLDS = 8  # mirrors one behind the other, in a mask that is narrow
+ALIGNED = 32  # px; a window begins at a multiple, so that the blocks of a JPEG and of its chroma stay whole
+LEAST = 64  # px, the least side of a window, if the photo is as large
+_FOLDS = 8  # how often a place is mirrored at most, until it lies inside a narrow mask
 
 
 def weights(photo: Photo) -> Tensor | None:
     """w, (1, H, W) in [0, 1], from the photo's side information ``mask`` and its alpha; ``None`` if it is 1 everywhere.
 
-    Fully transparent pixels have the weight 0, since their color is nobody's picture.
+    Fully transparent pixels have the weight 0, since nobody sees their color.
     """
     weight: Tensor | None = photo.side.get("mask")
     weight = None if weight is None else weight[0]
@@ -45,13 +46,13 @@ def weights(photo: Photo) -> Tensor | None:
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What a fit sees of a photo.
+    """The part of a photo that a fit works on.
 
     Attributes:
-        whole: the photo.
-        weight: w, (1, H, W).
-        rows, columns: the window.
-        photo: the window as a photo of its own, filled; its side information fits it.
+        whole: the whole photo.
+        weight: w of the whole photo, (1, H, W) in [0, 1].
+        rows, columns: place of the window in it.
+        photo: the window as a photo, with its pixels outside of the mask replaced; its side information is cut to it.
     """
 
     whole: Photo
@@ -61,10 +62,16 @@ class View:
     photo: Photo
 
     def over(self, restored: Tensor) -> Tensor:
-        """The restored window (1, 3, h, w) over the photo: (1, 3, H, W), larger where resolution was restored.
+        """The photo with the restored window mixed in by w.
+
+        Args:
+            restored: (1, 3, s·h, s·w) for a window of h × w pixels and a whole factor s.
+
+        Returns:
+            (1, 3, s·H, s·W).
 
         Raises:
-            InputError: it was enlarged by no whole factor.
+            InputError: s is not a whole number.
         """
         window = self.photo.size
         scale = restored.shape[-2] // window[0]
@@ -82,7 +89,7 @@ class View:
         return out
 
     def maps(self, found: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Maps (1, C, h, w) of the window as maps of the photo, 0 outside; numbers stay."""
+        """Maps (1, C, h, w) of the window as maps (1, C, H, W) of the photo, 0 outside; numbers stay as they are."""
         return {
             name: self._padded(each) if each.shape[-2:] == self.photo.size else each for name, each in found.items()
         }
@@ -95,15 +102,17 @@ class View:
 
 
 def weight_of_size(weight: Tensor, size: tuple[int, int]) -> Tensor:
-    """w (1, H, W) for a result of another size, without new values: 0 stays 0."""
+    """w (1, H, W) resized by the nearest pixel to ``size`` (height, width). No new values appear, so 0 stays 0."""
     return weight if tuple(weight.shape[-2:]) == tuple(size) else F.interpolate(weight[None], size, mode="nearest")[0]
 
 
 def view_of(photo: Photo) -> View | None:
-    """The view of a photo; ``None`` where all of it is worked on.
+    """The view of a photo; ``None`` if all of the photo is restored.
+
+    A photo that is fully transparent, without a mask, has a view of gray pixels.
 
     Raises:
-        InputError: none of it is, by the mask.
+        InputError: the mask leaves no pixel to work on.
     """
     weight = weights(photo)
     if weight is None:
@@ -118,7 +127,7 @@ def view_of(photo: Photo) -> View | None:
 
     def filled(values: Tensor) -> Tensor:
         values = values[..., rows, columns]
-        if empty:  # a photo that nobody can see is worked on as if it were gray, and stays as it is
+        if empty:  # fully transparent: the fit works on gray, and the photo stays as it is
             return torch.full_like(values, 0.5)
         return values if source is None else values[..., source[0], source[1]]
 
@@ -132,7 +141,11 @@ def view_of(photo: Photo) -> View | None:
 
 
 def _window(used: Any) -> slice:
-    """The part of a side that has all that is ``used``, and at least ``LEAST``."""
+    """The shortest allowed part of a side with all places that are ``used``; at least ``LEAST`` pixels.
+
+    Args:
+        used: for each row or column, whether it has a pixel with a weight above 0.
+    """
     places, length = np.flatnonzero(used), len(used)
     first, last = (int(places[0]), int(places[-1]) + 1) if len(places) else (0, 0)
     missing = max(0, min(LEAST, length) - (last - first))
@@ -142,7 +155,14 @@ def _window(used: Any) -> slice:
 
 
 def _mirrored(inside: NDArray[np.bool_]) -> tuple[Tensor, Tensor] | None:
-    """For each pixel of a window the one that it shows, as (rows, columns); ``None`` if each shows itself."""
+    """For each pixel of a window the place of the pixel that replaces it; ``None`` if none is replaced.
+
+    Args:
+        inside: (h, w), True where the weight is above 0.
+
+    Returns:
+        Rows and columns, (h, w) each.
+    """
     if inside.all():
         return None
     import cv2
