@@ -1,7 +1,7 @@
 """Layout of OpenAI's ADM checkpoints: which network a state dict holds, and where each weight goes in ``UNet2DModel``.
 
 Source: Dhariwal and Nichol, "Diffusion Models Beat GANs on Image Synthesis", 2021, arXiv 2105.05233, and the keys and
-published settings of its released checkpoints (MIT licence). Everything here works on names and shapes; no weight is
+published settings of its released checkpoints (MIT license). Everything here works on names and shapes; no weight is
 read.
 
 An ADM network with L levels and n residual blocks a level has L(n+1) ``input_blocks`` and as many ``output_blocks``:

@@ -39,7 +39,8 @@ class Data:
         smallest_scale: crops are taken at random scales from this to 1. A shrunk photo is sharper, and shows no traces
             of compression.
         full_scale: share of the crops at scale 1.
-        turned: swap rows and columns of half of the crops. Use false for a prior of whole scenes, where up and down matter.
+        turned: swap rows and columns of half of the crops. Use false for a prior of whole scenes, where up and down
+            matter.
         held_out: number of photographs that are only used for measurements.
         workers: number of processes that prepare crops; 0 prepares them between the steps, which is enough for a CPU.
         late_crop: side of the crops in the second half of the steps, with a smaller batch of about as many pixels. The
