@@ -49,7 +49,7 @@ test: $(VENV)/.test ## install, and run the linters, the type checker and all te
 	$(PY) -m ruff format --check .
 	$(VENV)/bin/lint-imports
 	$(PY) -m mypy .
-	$(PY) -m pytest
+	$(PY) -m pytest -n 2 --dist loadfile
 
 docs: $(VENV)/.docs ## install, and build the documentation as a site that needs no network, in site/
 	$(PY) docs/draw_benchmarks.py

@@ -14,6 +14,8 @@ import pytest
 # Set before any library looks: a test that needs a download is a mistake, and must fail at once instead of waiting.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
+if "PYTEST_XDIST_WORKER" in os.environ:  # one of several test processes
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ import tempfile
 import threading
 from functools import cache
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 TIMEOUT = 300  # seconds, for a run that hangs; none of them takes one
@@ -141,10 +141,21 @@ def _run(function: Any, values: dict[str, Any], count: str, kill: int, report: i
     return int(results.exit_status)
 
 
+@cache
+def _writers() -> frozenset[CodeType]:
+    """What writes files: the results', and a checkpoint's, of which the moment counts when it takes its place."""
+    from zeroair_pl.method.checkpoints import Checkpoints
+    from zeroair_pl.photos import atomic
+
+    return frozenset(
+        each.__code__ for each in (atomic._write_held, atomic.write_atomically, Checkpoints.on_train_batch_end)
+    )
+
+
 def _writes(frame: FrameType | None) -> bool:
     """Whether a call comes from the writing of a file, at most three calls up (pathlib is in between)."""
     for _ in range(3):
-        if frame is None or frame.f_code.co_name in ("_write_held", "write_atomically"):
+        if frame is None or frame.f_code in _writers():
             return frame is not None
         frame = frame.f_back
     return False
