@@ -101,7 +101,7 @@ _ENTRIES = [
         size=2_211_383_297,
         sha256="a37c32fffd316cd494cf3f35b339936debdc1576dad13fe57c42399a5dbc78b1",
     ),
-    # The size is from one public report. It fits: the unconditional file, 1000 rows of 1024 numbers, 247 bytes of names.
+    # The size is from a public report. It fits: the unconditional file, 1000 rows of 1024 numbers, 247 bytes of keys.
     _adm("adm-256x256", "256x256_diffusion.pt", "ImageNet", 256, _ADM256_CLASSES, 1000, size=2_215_479_544),
     _adm("adm-64x64", "64x64_diffusion.pt", "ImageNet", 64, _ADM64, 1000),
     _adm("adm-lsun-bedroom", "lsun_bedroom.pt", "LSUN bedrooms"),
