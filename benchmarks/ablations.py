@@ -1,19 +1,19 @@
-"""Ablations: what each part of the method is worth, one table of PSNR.
+"""Ablations: the effect of each part of the method on PSNR, in one table.
 
     python benchmarks/ablations.py --sets FOLDER [--base task] [--groups method steps] [--limit N] [--seeds 0]
 
-Measured are the paper's three sets where they are in the folder, else all of its sets that have clean photos. A set
-whose name tells no kind of degradation has `auto` in the place of `task`. Each row is the base config with one thing
-changed, by a layer of configs/ablations/ or by a setting:
+By default it measures the paper's three sets if they are in the folder, else all sets in the folder with clean photos.
+For a set whose name does not begin with a kind of degradation, `task` means `auto`. Each row is the base config with
+one change, by a layer of configs/ablations/ or by a setting:
 
     method   TDM, the learned noise level, the posterior mean, the sampler, the start, physics, the prior, each loss and
              each stage that the base has, one or two noise maps
     steps    8 to 250 steps
     gan      the forms of the adversarial game, on top of ablations/gan
-    paper    the published presets with the bundled prior and 250 steps, and each of their parts left out. For a GPU:
-             on a CPU their network takes a quarter of an hour and more for each photo and row
+    paper    the published presets with the bundled prior and 250 steps, and without each of their parts. This needs a
+             GPU: on a CPU it takes fifteen minutes or more for each photo and row
 
-What is restored stays in OUT/SET/ROW/seed-N, and the same command continues where it was stopped, as quality.py does.
+The restored photos stay in OUT/SET/ROW/seed-N. After an interruption, the same command continues, as quality.py does.
 Writes benchmarks/results/NAME.json.
 """
 
@@ -36,7 +36,7 @@ from zeroair_pl.errors import ConfigError, ZeroAIRError
 
 PAPER_SETS = ["haze-hsts", "lowlight-lol256", "noise-kodak256"]
 GROUPS = ("method", "steps", "gan", "paper")
-# Layers of configs/ablations/, one or several; each differs in one thing from another row.
+# One or several layers of configs/ablations/; each row differs from another one in one part.
 LAYERS = [
     ("no_tdm",),
     ("one_sample",),
@@ -51,7 +51,7 @@ LAYERS = [
 ]
 STEPS = (8, 20, 50, 100, 250)
 PAPER = {"haze": "paper/dehaze", "lowlight": "paper/low_light", "noise": "paper/denoise"}
-PAPER_STEPS = 250  # with far fewer, the scale of a step, which grows as they get fewer, makes the fit diverge
+PAPER_STEPS = 250  # the scale of a step grows as the number of steps falls; with far fewer steps, the fit diverges
 STAGES = ("I", "II", "III")
 Row = tuple[str, Preset]
 
@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def measure(options: argparse.Namespace) -> int:
-    """Restores, prints the table and writes the JSON file; 1 if something could not be restored."""
+    """Restores, prints the table and writes the JSON file; returns 1 if a photo could not be restored, else 0."""
     found = chosen(options)
     about: dict[str, Any] = {"base": machine.title_of(options.base), "seeds": options.seeds, **machine.described()}
     about["sets"] = {}
@@ -78,7 +78,7 @@ def measure(options: argparse.Namespace) -> int:
         for title, preset in rows_of(photos, options):
             try:
                 complete &= quality.measure_preset(photos, title, preset, options, rows)
-            except ConfigError as error:  # as of a family that this row's update cannot work with
+            except ConfigError as error:  # such as a family that the update of this row does not support
                 complete = False
                 print(f"skipped: {photos.name}, {title}: {error}", file=sys.stderr)
             path = machine.write(options.name, about)
@@ -88,7 +88,7 @@ def measure(options: argparse.Namespace) -> int:
 
 
 def chosen(options: argparse.Namespace) -> list[PhotoSet]:
-    """The sets that are asked for; without a word on them, the paper's or one's own."""
+    """The sets of ``--only``; by default the paper's sets if they are there, else all sets."""
     found = sets.find(options.sets, options.only or [], options.limit)
     if options.only:
         return found
@@ -102,7 +102,7 @@ def chosen(options: argparse.Namespace) -> list[PhotoSet]:
 
 
 def rows_of(photos: PhotoSet, options: argparse.Namespace) -> Iterator[Row]:
-    """The rows of the chosen groups for a set; none where there is no preset for its kind."""
+    """The rows of the chosen groups for a set; none if there is no preset for its kind."""
     base = quality.layers(photos, options.base) or quality.layers(photos, options.base.replace(TASK, "auto", 1))
     assert base is not None
     if {"method", "steps", "gan"} & set(options.groups):
@@ -138,7 +138,7 @@ def without_parts(base: Preset, settings: dict[str, Any]) -> Iterator[Row]:
     for part in ("modelling", "guidance"):
         terms = settings[part]["terms"]
         for i, term in enumerate(terms):
-            if part == "guidance" or len(terms) > 1:  # without its only term, nothing is modelled: that is no_tdm
+            if part == "guidance" or len(terms) > 1:  # without its only term: the row no_tdm
                 title = f"without {part} {term['loss']['class_path']}"
                 yield title, with_part(base, settings, part, terms=terms[:i] + terms[i + 1 :])
     for stage in STAGES if settings["guidance"]["terms"] else ():
@@ -153,7 +153,7 @@ def without_parts(base: Preset, settings: dict[str, Any]) -> Iterator[Row]:
 
 
 def gan_forms(title: str, base: Preset) -> Iterator[Row]:
-    """The base with each objective in the place of that of its adversarial losses."""
+    """The base with each objective for its adversarial losses."""
     from zeroair_pl.guidance.discriminator import Objective
 
     settings = resolved(base)
@@ -166,12 +166,12 @@ def gan_forms(title: str, base: Preset) -> Iterator[Row]:
 
 
 def with_part(base: Preset, settings: dict[str, Any], part: str, **changed: Any) -> Preset:
-    """The base with ``settings[part]``, some of it changed."""
+    """The base with changes in ``settings[part]``."""
     return with_settings(base, **{part: {**settings[part], **changed}})
 
 
 def at_hand(settings: dict[str, Any]) -> dict[str, Any]:
-    """The parts of a published preset with the bundled prior and its features in the place of what must be fetched."""
+    """The settings of a published preset with the bundled prior and its features, which need no download."""
 
     def swapped(value: Any) -> Any:
         if isinstance(value, list):
@@ -198,7 +198,7 @@ def resolved(preset: Preset) -> dict[str, Any]:
 
 
 def table(found: dict[str, dict[str, Any]]) -> None:
-    """PSNR / SSIM and the difference from the first row of the same base, a column for each set."""
+    """Prints PSNR / SSIM and the difference from the first row of the same base, with a column for each set."""
     titles = list(dict.fromkeys(title for rows in found.values() for title in rows))
     print(f"\n{'':<36}" + "".join(f"{name:>26}" for name in found))
     for title in titles:

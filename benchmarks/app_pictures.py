@@ -1,4 +1,4 @@
-"""Takes the pictures of the page in docs/images/ again: ``python benchmarks/app_pictures.py [--out FOLDER]``.
+"""Takes the screenshots of the app for docs/images/: ``python benchmarks/app_pictures.py [--out FOLDER]``.
 
 It needs the extra ``test`` and a Chromium. The photos are those of examples/photos.
 """
@@ -20,31 +20,31 @@ from zeroair_pl.app.serve import serving
 ROOT = Path(__file__).parents[1]
 PHOTOS = ROOT / "examples" / "photos"
 PATIENCE = 900_000  # milliseconds
-KEPT = ("app_restored", "app_list")  # the others are to be looked at
+KEPT = ("app_restored", "app_list")  # pictures of the docs; the others are only for checking
 
 
 def take(page: Any, folder: Path, name: str) -> None:
-    """One picture of the page as it is."""
+    """Takes one screenshot of the page."""
     page.mouse.move(5, 5)
     picture = Image.open(io.BytesIO(page.screenshot(animations="disabled")))
     picture.convert("RGB").save(folder / f"{name}.webp", quality=82, method=6)
 
 
 def add(page: Any, *files: Path) -> None:
-    """Drops files, and waits until all are in the list."""
+    """Adds files to the page, and waits until all are in the list."""
     count = page.locator(".zr-row").count() + len(files)
     page.set_input_files("#zr-drop input[type=file]", list(files))
     page.wait_for_function(f"document.querySelectorAll('.zr-row').length == {count}")
 
 
 def choose(page: Any, title: str) -> None:
-    """Chooses a kind."""
+    """Chooses a kind of damage."""
     page.click("#zr-kind input")
     page.get_by_role("option", name=title, exact=True).click()
 
 
 def pictures(page: Any, folder: Path, broken: Path) -> None:
-    """All of them, in the order in which a person meets them."""
+    """Takes all screenshots, in the order of a typical use."""
     page.wait_for_selector("#zr-restore")
     take(page, folder, "app_start")
     add(page, PHOTOS / "haze_workshop.png")
@@ -79,7 +79,7 @@ def pictures(page: Any, folder: Path, broken: Path) -> None:
 
 
 def main() -> None:
-    """Serves the page, opens it in Chromium, and takes the pictures."""
+    """Serves the page, opens it in Chromium, and takes the screenshots."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, help="a folder for all pictures; by default the docs' own are replaced")
     out = parser.parse_args().out

@@ -1,4 +1,4 @@
-"""What benchmarks of time share: the example photos, methods as configs state them, and clocks."""
+"""Shared parts of the benchmarks of time: example photos, methods from configs, and clocks."""
 
 from __future__ import annotations
 
@@ -22,20 +22,22 @@ PHOTOS = {"dehaze": "haze_workshop.png", "low_light": "dark_tulips.png", "denois
 
 
 def example(config: str) -> Path:
-    """An example photo that has what the config removes."""
+    """An example photo with the degradation that the config removes."""
     return EXAMPLES / PHOTOS.get(Path(config).stem, "haze_workshop.png")
 
 
 def method_of(*configs: str) -> Method:
-    """The method that these configs state, built; later ones override earlier ones."""
+    """The method of these configs; later ones override earlier ones."""
     from zeroair_pl import Method
 
     return Method.from_config(configs)
 
 
 def crops(configs: Sequence[str], side: int, count: int, folder: Path) -> list[Path]:
-    """PNG files of ``side`` × ``side`` pixels, cut at different places from an example photo that has what the first
-    config removes; for one that finds that out by itself, from the photos of all."""
+    """Writes ``count`` PNG files of ``side`` × ``side`` pixels, cut from different places of example photos.
+
+    The photos have the degradation that the first config removes, or any for a config that finds it itself.
+    """
     from PIL import Image
 
     known = PHOTOS.get(Path(configs[0]).stem)
@@ -53,17 +55,17 @@ def crops(configs: Sequence[str], side: int, count: int, folder: Path) -> list[P
 
 
 class Run(NamedTuple):
-    """A restoration of a list: its wall-clock seconds, and what became of the photos."""
+    """One restoration of a list: its wall-clock seconds, and the rows of its photos."""
 
     seconds: float
     results: Results
 
 
 def restored(photos: Sequence[Path], configs: Sequence[str], out: Path, **settings: Any) -> Run:
-    """Restores photos as ``zeroair_pl.restore`` does, in silence.
+    """Restores photos as ``zeroair_pl.restore`` does, without output.
 
     Raises:
-        ZeroAIRError: a photo was not restored.
+        ZeroAIRError: a photo could not be restored.
     """
     import zeroair_pl
 
@@ -77,10 +79,10 @@ def restored(photos: Sequence[Path], configs: Sequence[str], out: Path, **settin
 
 
 def started(*words: str | Path, **variables: str) -> tuple[float, str]:
-    """Seconds and output of a Python process of its own, under these environment variables.
+    """Runs a new Python process with these arguments and environment variables; returns its seconds and output.
 
     Raises:
-        ZeroAIRError: it failed; with the last line that it wrote on standard error.
+        ZeroAIRError: the process failed; the message is its last line on standard error.
     """
     began = time.perf_counter()
     done = subprocess.run(
@@ -94,7 +96,7 @@ def started(*words: str | Path, **variables: str) -> tuple[float, str]:
 
 @contextmanager
 def clock(owner: Any, method: str, spent: dict[str, float], name: str, device: str = "cpu") -> Iterator[None]:
-    """Adds the seconds inside ``owner.method`` to ``spent[name]``, those that ``device`` is at work included."""
+    """Adds the seconds of all calls of ``owner.method`` to ``spent[name]``, including the work on ``device``."""
     inner: Callable[..., Any] = getattr(owner, method)
     own = vars(owner).get(method)
 
@@ -116,7 +118,7 @@ def clock(owner: Any, method: str, spent: dict[str, float], name: str, device: s
 
 
 def now(device: str = "cpu") -> float:
-    """Seconds, when ``device`` has done what was asked of it so far."""
+    """The time in seconds, after ``device`` has finished its work."""
     if device != "cpu":
         import torch
 
@@ -125,11 +127,11 @@ def now(device: str = "cpu") -> float:
 
 
 def layers(configs: str) -> list[str]:
-    """The configs of a name that joins several by +."""
+    """The configs in a name that joins several by +."""
     return configs.split("+")
 
 
 def goal(what: str, value: float, limit: float, at_least: bool = True) -> dict[str, Any]:
-    """What was to be reached, and whether it was, for a JSON file."""
+    """A goal and whether it is reached, for a JSON file."""
     met = value >= limit if at_least else value <= limit
     return {"what": what, "value": value, "limit": limit, "at_least": at_least, "met": met}

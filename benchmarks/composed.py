@@ -1,7 +1,7 @@
-"""Clean photos degraded with parameters that are known, to measure what of them is found again.
+"""Clean photos degraded with known parameters, to measure how well a fit finds these.
 
-The maps are made up from a seed, and know nothing of how bright the photo is: a tilted plane, smooth blobs and a few
-near objects with edges, drawn along the photo's own edges by a guided filter.
+The maps follow from a seed, and do not depend on the brightness of the photo: a tilted plane, smooth blobs and a few
+near objects with edges. A guided filter aligns them with the photo's own edges.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ SENSOR = 2 / 255  # noise under haze and in low light
 
 @dataclass(frozen=True)
 class Composed:
-    """A degraded photo and the truth about it.
+    """A degraded photo and its true parameters.
 
     Attributes:
-        y: (1, 3, H, W) in [0, 1], clipped and rounded to 8 bits, as a file would hold it.
-        clean: what it was made of.
-        transmission, illumination: (1, 1, H, W) in (0, 1], 1 where there is no such degradation.
-        airlight: (1, 3, 1, 1), where there is haze.
+        y: (1, 3, H, W) in [0, 1], clipped and rounded to 8 bits, as in a file.
+        clean: the clean photo, (1, 3, H, W) in [0, 1].
+        transmission, illumination: (1, 1, H, W) in (0, 1]; 1 for kinds without such a degradation.
+        airlight: (1, 3, 1, 1), for haze.
         gamma: exponent of the tone curve.
         sigma: standard deviation of the noise.
     """
@@ -44,7 +44,7 @@ class Composed:
 
 
 def haze(clean: Tensor, strength: int, g: torch.Generator) -> Composed:
-    """y = t·x + A·(1 − t) + n with t = exp(−β·depth) and a slightly coloured A."""
+    """y = t·x + A·(1 − t) + n with t = exp(−β·depth) and a slightly colored A."""
     wanted = MEAN_TRANSMISSION[strength]
     depth = made_up_map(clean, g)
     t = (depth * math.log(wanted)).exp().clamp(0.15, 0.98)
@@ -77,11 +77,11 @@ COMPOSE: dict[str, Callable[[Tensor, int, torch.Generator], Composed]] = {
 
 
 def made_up_map(clean: Tensor, g: torch.Generator) -> Tensor:
-    """(1, 1, H, W), positive, of mean 1 and a standard deviation of about 0.3."""
+    """A random map (1, 1, H, W), positive, of mean 1 and a standard deviation of about 0.3."""
     height, width = clean.shape[-2:]
     rows, columns = torch.linspace(1, -1, height)[:, None], torch.linspace(-1, 1, width)[None]
     tilt = torch.randn(2, generator=g) * 0.3
-    plane = (0.6 + tilt[0]) * rows + tilt[1] * columns  # as a rule the farther, the higher in the photo
+    plane = (0.6 + tilt[0]) * rows + tilt[1] * columns  # usually, higher parts of a photo are farther away
     blobs = F.interpolate(torch.randn(1, 1, 4, 4, generator=g), (height, width), mode="bicubic", align_corners=True)[
         0, 0
     ]

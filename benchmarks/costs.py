@@ -1,7 +1,7 @@
-"""Where the time of a fit goes beside the prior, by the function of the package that was at work.
+"""The time of a fit without the prior, by the function of the package.
 
-A profiler of functions lists those of torch, which are called from everywhere. Here the time inside a library counts
-for the function of the package that called it, and the prior's for nobody. Only the thread that asks is watched.
+An ordinary profiler lists functions of torch, which have many callers. Here, the time inside a library counts for the
+function of the package that called it, and the time of the prior does not count. Only the current thread is measured.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ import zeroair_pl
 
 PACKAGE = Path(zeroair_pl.__file__).parent
 PRIOR = "(prior)"
-_INNER = ("<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>", "<lambda>")  # count for the function they stand in
+_INNER = ("<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>", "<lambda>")  # count for the function around them
 
 
 class Costs:
-    """Adds up seconds while ``watching``.
+    """Adds up seconds by function, inside ``watching``.
 
     Args:
-        prior: the function that is the prior's work.
+        prior: the function that runs the prior.
 
     Attributes:
-        own: seconds by function: its own and those of libraries that it calls, up to the next function of the package.
-        whole: those and all of what it calls, without the prior.
-        calls: how often.
+        own: seconds by function, including libraries that it calls, but without other functions of the package.
+        whole: seconds by function, including everything that it calls except the prior.
+        calls: number of calls by function.
     """
 
     def __init__(self, prior: Any) -> None:
@@ -39,12 +39,12 @@ class Costs:
         self.whole: dict[str, float] = defaultdict(float)
         self.calls: dict[str, int] = defaultdict(int)
         self._names: dict[CodeType, str | None] = {prior.__code__: PRIOR}
-        self._stack: list[tuple[FrameType, str, float]] = []  # with the seconds of others at its begin
-        self._at, self._total = 0.0, 0.0  # when time was last added; all that was, without the prior's
+        self._stack: list[tuple[FrameType, str, float]] = []  # with the total seconds at its start
+        self._at, self._total = 0.0, 0.0  # time of the last addition; sum without the prior
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """What this thread does meanwhile is counted."""
+        """Counts the work of this thread inside the ``with`` block."""
         self._at = time.perf_counter()
         sys.setprofile(self._event)
         try:
@@ -54,7 +54,7 @@ class Costs:
             self._stack.clear()
 
     def rows(self, photos: int, most: int) -> list[dict[str, Any]]:
-        """The ``most`` functions of which ``own`` is largest, in milliseconds and calls of each of so many photos."""
+        """The ``most`` functions with the largest ``own``, in milliseconds and calls per photo of ``photos``."""
         names = sorted((name for name in self.own if name != PRIOR), key=lambda name: -self.own[name])[:most]
         return [
             {
@@ -94,7 +94,7 @@ class Costs:
 
 
 def _name(code: CodeType) -> str | None:
-    """``module.Class.function`` for one of the package."""
+    """``module.Class.function`` for a function of the package, else ``None``."""
     path = Path(code.co_filename)
     if PACKAGE not in path.parents or code.co_name in _INNER:
         return None

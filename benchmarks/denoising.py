@@ -2,8 +2,8 @@
 
     python benchmarks/denoising.py --clean FOLDER [--priors small OTHER ...]
 
-With scikit-image installed, non-local means (with the noise level given, fast mode) is measured beside them, for a
-denoiser that has learned nothing. Writes benchmarks/results/NAME.json.
+If scikit-image is installed, it also measures non-local means (fast mode, with the true noise level), a denoiser
+without learning. Writes benchmarks/results/NAME.json.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from zeroair_pl.photos.reading import load_photo
 from zeroair_pl.priors import UNetPrior
 from zeroair_pl.priors.training.module import denoised
 
-SIGMAS = (5, 10, 15, 25, 50, 100, 200)  # of 255
+SIGMAS = (5, 10, 15, 25, 50, 100, 200)  # in units of 1/255
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def noise_on(image: Tensor, i: int, sigma: int) -> Tensor:
-    """Unit-variance noise of the i-th image, the same for all that is compared."""
+    """Unit-variance noise for the i-th image, the same for all denoisers."""
     return torch.randn(image.shape, generator=torch.Generator().manual_seed(1000 * i + sigma))
 
 

@@ -1,10 +1,10 @@
-"""Numbers like those of zeroair_pl/degradations/recognition.py: a ridge logistic fit to folders of photos.
+"""Fits models like those of zeroair_pl/degradations/recognition.py to folders of photos, by ridge logistic regression.
 
     python benchmarks/fit_recognition.py DARK --with dim:5 night:2 --without ordinary:2 photos:0.3
 
-Fits one of its models (FOG, VEIL, DARK, WATER) over the statistics that it names, to photos that show the degradation
-(``--with``) and photos that do not (``--without``); a number behind a folder is the weight of each of its photos.
-Prints the model's terms, and how many photos of each folder are above 0 when that folder is left out of the fit.
+Fits one of the models FOG, VEIL, DARK and WATER over its statistics to photos that show the degradation (``--with``)
+and photos that do not (``--without``). A number after a folder is the weight of each of its photos. Prints the model's
+terms, and for each folder how many of its photos have z above 0 in a fit without this folder.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Classical restorations of a few lines each. A method that does not clear them has no reason to exist.
+"""Classical restorations of a few lines each, as a lower limit for the quality of the method.
 
-All take and give (H, W, 3) float32 in [0, 1]; their settings are fixed, and the same for every photo.
+All map (H, W, 3) float32 images in [0, 1] to such images. Their settings are the same for every photo.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ def dark_channel(y: Image, omega: float, patch: int, grey: bool = False, sky: fl
     """He, Sun & Tang (CVPR 2009): t = 1 − ω·dark(y/A), guided by y's brightness, J = (y − A)/t + A.
 
     Args:
-        omega: the share of the haze that is taken away.
+        omega: share of the haze that is removed.
         patch: side of the window in pixels.
-        grey: one airlight for the three channels.
-        sky: least t where the photo is bright and smooth.
+        grey: use the same airlight for the three channels.
+        sky: smallest t where the photo is bright and smooth.
     """
     dark = _erode(y.min(axis=2), patch)
     top = np.argsort(dark, axis=None)[-max(1, dark.size // 1000) :]
@@ -57,22 +57,22 @@ def grey_world(y: Image) -> Image:
 
 
 def stretched(y: Image, share: float = 1.0) -> Image:
-    """Every channel stretched so that ``share`` percent of it are black, and as many white."""
+    """Every channel stretched so that ``share`` percent of its pixels are black and the same number are white."""
     low, high = np.percentile(y, (share, 100 - share), axis=(0, 1)).astype(np.float32)
     return (y - low) / np.maximum(high - low, np.float32(1e-3))
 
 
 def non_local_means(y: Image, strength: float = 1.0) -> Image:
-    """OpenCV's, on 8 bits, with h = ``strength`` times the noise level that the photo shows."""
+    """Non-local means of OpenCV on 8 bits, with h = ``strength`` times the estimated noise level."""
     h = max(0.5, strength * 255 * noise_level(y))
     eight = np.rint(y.clip(0, 1) * 255).astype(np.uint8)
     return (cv2.fastNlMeansDenoisingColored(eight, None, h, h, 5, 21) / 255.0).astype(np.float32)
 
 
 def dct_thresholding(y: Image, side: int = 8, threshold: float = 2.7) -> Image:
-    """Every side×side patch loses its small cosine coefficients, and the patches are averaged (Yu & Sapiro, 2011).
+    """Sets small cosine coefficients of every side×side patch to 0 and averages the patches (Yu & Sapiro, 2011).
 
-    The channels are decorrelated first by the cosine transform of their three values.
+    Before this, a cosine transform of the three values of each pixel decorrelates the channels.
     """
     sigma = noise_level(y)
     colours = cosines(3)
@@ -119,7 +119,7 @@ def guided(guide: Any, rough: Any, radius: int, eps: float) -> Any:
 
 
 def cosines(side: int) -> Image:
-    """Orthonormal matrix of the cosine transform, a row for each frequency."""
+    """Orthonormal matrix of the cosine transform, with one row for each frequency."""
     k, n = np.arange(side)[:, None], np.arange(side)[None]
     rows = np.cos(np.pi * (n + 0.5) * k / side) * np.sqrt(2 / side)
     rows[0] /= np.sqrt(2)

@@ -1,17 +1,19 @@
-"""Everything that wants a GPU, in one command that ends in time.
+"""All checks that need a GPU, in one command with a time limit.
 
-    make gpu-check                                               or, with more to say,
+    make gpu-check                                               or, with options,
     python benchmarks/gpu_check.py [--minutes 9] [--photos FOLDER] [--out FOLDER] [--batches 1 4 16 64]
 
-    equality    photos at once and one by one: how far apart their results are
+    equality    difference between the results of photos that are fitted at once and one by one
     speed       fits of 1, 4, 16 and 64 photos at once; 16 at once should be six times as fast as one by one
-    adm         a network of the size of the paper's prior with random weights in bfloat16: a fit against its own passes
-    training    the bundled prior, trained on for the time that is left, where there are photos; OUT/prior has it
+    adm         a network of the size of the paper's prior with random weights in bfloat16: the time of a fit relative
+                to that of its passes
+    training    continues the training of the bundled prior for the rest of the time, if there are photos; OUT/prior has
+                the result
 
     python benchmarks/gpu_check.py --pack FOLDER [--photos gpu-photos]
 
-writes the photos of FOLDER small, as many as go into 50 MB, to be taken along to such a machine. OUT is $OUT, else
-restored/gpu-check. OUT/gpu_check.json is written after each part, so that what was measured stays.
+writes small copies of photos of FOLDER, 50 MB in all, to copy to a machine with a GPU. OUT is $OUT, else
+restored/gpu-check. OUT/gpu_check.json is written after each part, so that an interruption loses only the current part.
 """
 
 from __future__ import annotations
@@ -37,11 +39,11 @@ from zeroair_pl.errors import ConfigError, ZeroAIRError
 if TYPE_CHECKING:
     from zeroair_pl.priors.hub.adm_layout import Architecture, Settings
 
-PACKED = 50_000_000  # bytes of photos that are taken along
+PACKED = 50_000_000  # bytes of packed photos
 SHORT_SIDE, QUALITY = 384, 88
-APART = 0.5  # mean difference, in 1/255, between a photo alone and in a batch: below what a file can hold
-LEAST = 40.0  # seconds that a training is worth beginning with
-TRIED = 30  # steps that tell how long one takes
+APART = 0.5  # largest mean difference, in 1/255, between a photo alone and in a batch: half a step of 8 bits
+LEAST = 40.0  # seconds; with less time, there is no training
+TRIED = 30  # steps for measuring the time of a step
 RECIPE: dict[str, Any] = {"steps": 1, "lr": 3e-4, "warmup": 100, "decay": 0.7, "average": 0.999}
 
 
@@ -66,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def check(options: argparse.Namespace, device: str, adm: tuple[Architecture, Settings], end: float) -> int:
-    """All parts on a ``device`` until the moment ``end`` of the monotonic clock; 1 if a goal is missed."""
+    """Runs all parts on ``device`` until the time ``end`` of the monotonic clock; returns 1 if a goal is missed."""
     about: dict[str, Any] = {**machine.described(), "side": options.side, "goals": []}
     with tempfile.TemporaryDirectory() as folder:
         for name, part in (("equality", equality), ("speed", speed), ("adm", large)):
@@ -83,7 +85,7 @@ def check(options: argparse.Namespace, device: str, adm: tuple[Architecture, Set
 
 
 def equality(options: argparse.Namespace, device: str, folder: Path, adm: Any) -> dict[str, Any]:
-    """The results of a few photos, at once and one by one, with and without the networks of a game."""
+    """Compares the results of a few photos at once and one by one, with and without adversarial networks."""
     import torch
 
     from zeroair_pl.method.fit import fit
@@ -100,7 +102,7 @@ def equality(options: argparse.Namespace, device: str, folder: Path, adm: Any) -
 
 
 def speed(options: argparse.Namespace, device: str, folder: Path, adm: Any) -> dict[str, Any]:
-    """Photos a minute by the number that are fitted at once."""
+    """Photos per minute, by the number of photos that are fitted at once."""
     method, y = clocks.method_of("dehaze"), _photos(options, folder, max(options.batches))
     rows = [throughput_gpu.fits(method, y[:batch], device, 1) for batch in options.batches]
     by_batch = {row["batch"]: row["fit_per_minute"] for row in rows}
@@ -114,7 +116,7 @@ def speed(options: argparse.Namespace, device: str, folder: Path, adm: Any) -> d
 
 
 def large(options: argparse.Namespace, device: str, folder: Path, adm: tuple[Architecture, Settings]) -> dict[str, Any]:
-    """A fit with a network of ADM's size, against its own passes."""
+    """The time of a fit with a network of ADM's size, relative to that of its passes."""
     prior = throughput_gpu.random_network(folder / "adm", *adm)
     method = throughput_gpu.with_prior(clocks.method_of("dehaze"), prior)
     parameters = sum(each.numel() for each in prior.unet.parameters())
@@ -126,7 +128,7 @@ def large(options: argparse.Namespace, device: str, folder: Path, adm: tuple[Arc
 
 
 def train(options: argparse.Namespace, device: str, end: float) -> dict[str, Any]:
-    """Goes on from ``options.start`` with as many steps as there is time for; nothing without photos or time."""
+    """Trains ``options.start`` for as many steps as the time allows; nothing without photos or time."""
     from zeroair_pl.commands.train import Network, train
     from zeroair_pl.priors.training.module import Optimisation
     from zeroair_pl.priors.training.photos import Data
@@ -147,7 +149,7 @@ def train(options: argparse.Namespace, device: str, end: float) -> dict[str, Any
         train(**settings, optimization=recipe, out=out, overwrite=True, resolved="gpu-check: true\n")
         return time.monotonic() - began
 
-    with tempfile.TemporaryDirectory() as name:  # two short ones tell what a step takes, and what the rest takes
+    with tempfile.TemporaryDirectory() as name:  # two short trainings: the time of a step, and of the rest
         few, more = (seconds(steps, Path(name) / "tried", 3 * TRIED) for steps in (TRIED, 3 * TRIED))
     pace = max(1e-3, (more - few) / (2 * TRIED))
     left = end - time.monotonic() - 3 * max(0.0, few - TRIED * pace)
@@ -158,7 +160,7 @@ def train(options: argparse.Namespace, device: str, end: float) -> dict[str, Any
 
 
 def pack(folder: Path, out: Path) -> int:
-    """Writes photos small, as JPEG, evenly chosen, until they are as many as can be taken along."""
+    """Writes small JPEG copies of photos, evenly chosen from the folder, until they have ``PACKED`` bytes."""
     from PIL import Image, ImageOps
 
     from zeroair_pl.photos.finding import find_images

@@ -1,4 +1,4 @@
-"""Families whose noise level stays as it was after the first look at the photo: an ablation of learning it."""
+"""Families whose noise level is not learned: an ablation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from zeroair_pl.degradations import Degradation, Denoise, Side
 
 
 def held(family: type[Degradation]) -> str:
-    """The import path of a class like ``family``, but for its noise level, which is not learned."""
+    """The import path of a subclass of ``family`` whose noise level keeps its start."""
 
     def initialize(self: Degradation, y: Tensor, side: Side, denoise: Denoise) -> None:
         family.initialize(self, y, side, denoise)

@@ -1,10 +1,10 @@
-"""How well a restoration follows the scene, and not the frame or the file: agreement of a photo's copies.
+"""How little a restoration depends on the size, the crop and the file of a photo.
 
     python benchmarks/invariance.py PHOTO [PHOTO ...] [--config auto]
 
-A photo is restored whole; at half its size; cropped to the middle 80 %; and after JPEG at quality 90. Each is compared
-with the same part of the restoration of the whole, as PSNR in dB: 32 or more look the same. Noise makes copies differ,
-too, so that photos without much of it tell most. Writes benchmarks/results/NAME.json.
+A photo is restored whole, at half its size, cropped to the middle 80 %, and after JPEG at quality 90. Each of these
+restorations is compared with the same part of the restoration of the whole, by PSNR in dB. Images with 32 dB or more
+look the same. Use photos with little noise, since noise makes copies differ too. Writes benchmarks/results/NAME.json.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def restored(method: Method, name: str, values: Values) -> Values:
-    """The restoration of one copy, with the random numbers that go with the photo's name."""
+    """The restoration of one copy, with the random numbers of the photo's name."""
     return np.asarray(method.restore(values, name=name).image)
 
 
 def agreement(photo: Values, restored: Callable[[Values], Values]) -> dict[str, float]:
-    """PSNR in dB between the restoration of each copy, and the copy of the restoration; for JPEG with that itself."""
+    """PSNR in dB between the restoration of each copy and the same copy of the restoration (for JPEG, all of it)."""
     whole = restored(photo)
     return {
         name: round(psnr(restored(copy(photo)), whole if name == "jpeg" else copy(whole)), 2)
@@ -80,7 +80,7 @@ COPIES: dict[str, Callable[[Values], Values]] = {"half": halved, "crop": cropped
 
 
 def psnr(a: Values, b: Values) -> float:
-    """Of images of 8 bits, in dB; at most 99."""
+    """PSNR of 8-bit images in dB; at most 99."""
     error = np.square(a.astype(float) - b.astype(float)).mean()
     return float(min(99.0, 10 * np.log10(255**2 / max(error, 1e-9))))
 

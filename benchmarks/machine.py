@@ -1,4 +1,4 @@
-"""On what a measurement was made, for the JSON files in results/. No path and no name of a machine goes in there."""
+"""Describes the machine of a measurement, without its name or paths, and writes the JSON files in results/."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def described() -> dict[str, Any]:
 
 
 def cores() -> int:
-    """Those that this process may use."""
+    """Number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -51,7 +51,7 @@ def write(name: str, measured: dict[str, Any], folder: Path | None = None) -> Pa
 
 
 def title_of(spec: str) -> str:
-    """How a config is called: files by their stem, so that no path of a machine gets into the results."""
+    """The title of a config in the results; a file has its stem, so that the results contain no paths."""
     layers = (Path(layer) for layer in spec.split("+"))
     return "+".join(layer.stem if layer.is_absolute() or layer.suffix else layer.as_posix() for layer in layers)
 
@@ -72,7 +72,7 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """The commit that was measured, with a + where files were changed since."""
+    """The measured commit, with a + if files have changed since."""
     here = Path(__file__).parent
     try:
         words = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]

@@ -1,11 +1,12 @@
-"""The table of operators: blur, JPEG, low resolution, holes, specks and rain, with what is known of them and without.
+"""The table of operators: blur, JPEG, low resolution, holes, specks and rain, each with known and unknown parameters.
 
     python benchmarks/operators.py --sets FOLDER [--only KIND ...] [--limit N]
 
-FOLDER holds KIND/degraded and KIND/clean, and KIND/side where something is known: kernels (.npy) or masks (white is
-missing). The kind is told by the beginning of its name (``KINDS``). ``known`` gives the method what is in side, or the
-file that says it; ``blind`` the pixels alone. PSNR of RGB in 8 bits, each photo's and the mean; seconds and passes are
-those of the fits. Writes benchmarks/results/operators.json, or restored/operators.json for a part of the kinds.
+FOLDER has KIND/degraded and KIND/clean, and KIND/side for known kernels (.npy) or masks (white is missing). The
+beginning of KIND states the operator (``KINDS``). In the rows ``known``, the method gets the side file or the photo's
+own file; in the rows ``blind``, only the pixels. PSNR is of RGB in 8 bits, for each photo and in the mean; seconds and
+passes are those of the fits. Writes benchmarks/results/operators.json, or restored/operators.json for a part of the
+kinds.
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ from zeroair_pl.photos.sizes import as_large_as
 
 
 class Kind(NamedTuple):
-    """How a kind is restored, by the beginning of its name."""
+    """How photos of one kind are restored."""
 
     config: str
     settings: dict[str, Any] = {}  # noqa: RUF012 - never changed
-    side: str = ""  # what its side files are
-    of_file: bool = False  # the photo's own file says what is known
+    side: str = ""  # the name of its side information
+    of_file: bool = False  # the photo's own file has the parameters
 
 
 BLUR_JPEG = [{"class_path": "Blur", "init_args": {"kernel": "gaussian"}}, {"class_path": "Jpeg"}]
@@ -74,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def measured(sets: Path, only: Sequence[str], limit: int | None) -> Iterator[dict[str, Any]]:
-    """One row for each kind and way, printed as it is known."""
+    """One row for each kind and way (known or blind), printed as soon as it is measured."""
     found = [each for each in sorted(sets.iterdir()) if (each / "clean").is_dir()] if sets.is_dir() else []
     chosen = [each for each in found if not only or each.name in only]
     if not chosen:
@@ -97,7 +98,7 @@ def measured(sets: Path, only: Sequence[str], limit: int | None) -> Iterator[dic
 
 
 def of_kind(folder: Path, kind: Kind, way: str, limit: int | None) -> dict[str, Any]:
-    """Means over the photos of a kind, and each photo's PSNR."""
+    """The row of a kind: means over its photos, and the PSNR of each photo."""
     method = Method.from_config(kind.config, **kind.settings)
     scores: dict[str, list[float]] = {}
     seconds, passes = [], []
@@ -123,13 +124,13 @@ def of_kind(folder: Path, kind: Kind, way: str, limit: int | None) -> dict[str, 
 
 
 def side_of(folder: Path, stem: str) -> Any:
-    """A kernel (h, w), or a mask (H, W) of 0 and 1."""
+    """The side file of a photo: a kernel (h, w), or a mask (H, W) of 0 and 1."""
     file = next((folder / "side").glob(f"{stem}.*"))
     return np.load(file) if file.suffix == ".npy" else np.asarray(Image.open(file).convert("L")) / 255
 
 
 def psnr(image: Tensor, clean: Tensor) -> float:
-    """Of two images (3, H, W) in [0, 1], rounded to 8 bits."""
+    """PSNR in dB of two images (3, H, W) in [0, 1], rounded to 8 bits."""
     difference = (255 * image.clamp(0, 1)).round() - (255 * clean).round()
     return float(10 * torch.log10(255**2 / difference.square().mean().clamp(min=1e-9)))
 

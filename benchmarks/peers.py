@@ -1,13 +1,13 @@
-"""Published samplers beside this one: the same photos, the same operators, and the same prior in each.
+"""Compares published samplers with this method, with the same photos, operators and prior.
 
     python benchmarks/peers.py --sets FOLDER [--only KIND ...] [--limit N] [--side PIXELS]
 
-FOLDER is that of ``operators.py``; of its kinds, those with a known linear operator take part, with the middle of each
-photo. The peers are those of the package deepinv, an optional tool: DPIR, DiffPIR (20 and 100 steps), DPS (100 steps),
-and DDRM (20 and 100 steps) where deepinv has the singular values of the operator. Each is given this prior as its
-denoiser, φ and φᵀ as its operator, and the photo's noise level; all other settings are its own. PSNR and SSIM of RGB,
-passes of the prior and seconds, as means over the photos. Writes benchmarks/results/peers.json, or restored/peers.json
-for a part of the kinds.
+FOLDER is that of ``operators.py``. It measures the kinds with a known linear operator, on the middle of each photo. The
+peers are those of the optional package deepinv: DPIR, DiffPIR (20 and 100 steps), DPS (100 steps), and DDRM (20 and 100
+steps) if deepinv has the singular values of the operator. Each gets this prior as its denoiser, φ and φᵀ as its
+operator, and the photo's noise level, and keeps its own other settings. The rows have PSNR and SSIM of RGB, passes of
+the prior and seconds, as means over the photos. Writes benchmarks/results/peers.json, or restored/peers.json for a part
+of the kinds.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def measured(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """One row for each kind and method, printed as it is known."""
+    """One row for each kind and method, printed as soon as it is measured."""
     sets: Path = options.sets
     found = [each for each in sorted(sets.iterdir()) if (each / "clean").is_dir()] if sets.is_dir() else []
     kinds = [each for each in found if each.name.startswith(LINEAR) and (not options.only or each.name in options.only)]
@@ -87,7 +87,7 @@ def measured(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 
 def of_photo(folder: Path, path: Path, kind: Kind, side: int) -> Iterator[tuple[str, list[float]]]:
-    """Of each method: PSNR, SSIM, passes and seconds, for the middle of the photo, of ``side`` pixels when clean."""
+    """PSNR, SSIM, passes and seconds of each method, for the middle of the photo (``side`` pixels in the clean one)."""
     clean = as_photo(next((folder / "clean").glob(f"{path.stem}.*")))[0].pixels
     degraded = as_photo(path)[0].pixels
     y = middle(degraded, side * degraded.shape[-1] // clean.shape[-1])
@@ -142,7 +142,7 @@ def denoiser_of(prior: Any) -> Any:
 
 
 def physics_of(phi: Degradation, y: Tensor) -> Any:
-    """φ as a linear operator of deepinv, with Gaussian noise of the photo's level; holes as its inpainting."""
+    """φ as a linear operator of deepinv, with Gaussian noise of the photo's level; holes as deepinv's inpainting."""
     from deepinv.physics import GaussianNoise, Inpainting, LinearPhysics
 
     noise = GaussianNoise(sigma=max(float(phi.noise_level().detach()), 2 / 255))
@@ -158,7 +158,7 @@ def physics_of(phi: Degradation, y: Tensor) -> Any:
 
 
 def peers(kind: Kind) -> dict[str, Peer]:
-    """By name; each starts as its authors do, or from φ's first estimate where x has another size than y."""
+    """The peers by name. Each starts as its authors state, or from φ's first estimate if x and y differ in size."""
 
     def dpir(y: Tensor, physics: Any, denoiser: Any) -> Tensor:
         from deepinv.optim import DPIR

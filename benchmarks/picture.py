@@ -1,6 +1,6 @@
-"""Draws docs/images/before_after.jpg, the picture in the README, from what ``make demo`` restored.
+"""Draws docs/images/before_after.jpg, the picture in the README, from the photos that ``make demo`` has restored.
 
-Run python benchmarks/picture.py [FOLDER], where FOLDER, by default restored/, holds dehaze/, low_light/ and denoise/.
+Run python benchmarks/picture.py [FOLDER]. FOLDER, by default restored/, has dehaze/, low_light/ and denoise/.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from zeroair_pl.photos.reading import load_photo
 ROOT = Path(__file__).parents[1]
 PICTURE = ROOT / "docs" / "images" / "before_after.jpg"
 CELL = 280  # longest side of a photo in the picture, in pixels
-# A real photo and a composed one of each kind, but for noise, of which there is one.
+# A real photo and a composed one of each kind, and one photo for noise.
 PHOTOS = {
     "haze": ("dehaze", ["haze_mountain", "haze_workshop"]),
     "low light": ("low_light", ["dark_shore", "dark_tulips"]),
@@ -31,7 +31,7 @@ def main(restored: Path = Path("restored"), picture: Path = PICTURE) -> None:
         for name in names:
             (before,) = (ROOT / "examples" / "photos").glob(f"{name}.*")
             degraded, after = load_photo(before).pixels, load_photo(restored / folder / before.name).pixels
-            if len(names) == 1:  # small things, such as noise, are lost where a whole photo is shrunk
+            if len(names) == 1:  # shrinking a whole photo would hide noise
                 degraded, after = _middle(degraded), _middle(after)
                 pictures += [load_photo(before).pixels, load_photo(restored / folder / before.name).pixels]
             pictures += [degraded, after]

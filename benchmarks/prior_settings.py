@@ -2,8 +2,8 @@
 
     python benchmarks/prior_settings.py [--path small] [--side 256] [--repeat 5] [--precision float32 bfloat16 float16]
 
-All settings take turns, so that whatever else the machine does slows each of them; medians count. ``error`` is the
-root-mean-square difference from float32 in the clean estimate of a noisy example photo, in units of [0, 1]. Writes
+The settings take turns, so that other work on the machine affects all of them; the results are medians. ``error`` is
+the root-mean-square difference from float32 in the clean estimate of a noisy example photo, in units of [0, 1]. Writes
 benchmarks/results/NAME.json.
 """
 
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """One row for each combination; ``ratio`` is its time over that of the first, which is the plainest."""
+    """One row for each combination; ``ratio`` is its time relative to the first one, which has plain settings."""
     import torch
 
     from zeroair_pl.photos.reading import load_photo
@@ -65,7 +65,7 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
 
     def predict(prior: Prior) -> tuple[torch.Tensor, float]:
         began = time.perf_counter()
-        x0 = prior.denoise(x, sigma).cpu()  # which waits for the device
+        x0 = prior.denoise(x, sigma).cpu()  # ``cpu`` waits for the device
         return x0, time.perf_counter() - began
 
     first = [predict(prior.to(device)) for prior in priors]

@@ -1,17 +1,17 @@
-"""The quality table: every set, with its input, simple floors, published results, and what configs make of it.
+"""The quality table: scores of the input, simple floors, published results, and configs, for every set.
 
     python benchmarks/quality.py --sets FOLDER [--config task auto] [--seeds 0 1 2] [--only SET ...] [--limit N]
 
-FOLDER holds SET/degraded, SET/clean and perhaps SET/published; see sets.py. Without --sets the example photos alone are
-measured. A config is a name or a path, several joined by + are layers, and the first may be ``task``: the preset made
-for the set's kind of degradation. The written files are scored, PSNR (RGB, 8 bits) and SSIM (luma) in the paper's
-protocol; a photo counts with its mean over the seeds. ``spread`` is the mean over the photos of the standard deviation
-of their PSNR over the seeds, ``worst`` the gain over the input of the photo that gains least. Sets named clean-… are
-clean photos put in as they are; their ``worst`` is the lowest PSNR. At the end of a line stands what was taken to have
-happened to the photos. The clean photos are opened for the scores alone.
+FOLDER has SET/degraded, SET/clean and optionally SET/published; see sets.py. Without --sets, only the example photos
+are measured. A config is a name or a path; several joined by + are layers. The first may be ``task``: the preset for
+the set's kind of degradation. The written files are scored by PSNR (RGB, 8 bits) and SSIM (luma) in the paper's
+protocol, and a photo's score is its mean over the seeds. ``spread`` is the mean over the photos of the standard
+deviation of their PSNR over the seeds. ``worst`` is the smallest gain over the input among the photos. For sets named
+clean-…, the clean photos are the input, and ``worst`` is the lowest PSNR. The end of a line shows the kinds of
+degradation that were found. The clean photos are only opened for the scores.
 
-What is restored stays in OUT/SET/CONFIG/seed-N. The same command continues where it was stopped, and restores anew what
-another version of the code made. A whole run writes benchmarks/results/quality.json, a part of it (--only, --limit)
+The restored photos stay in OUT/SET/CONFIG/seed-N. After an interruption, the same command continues; it restores photos
+of another version of the code again. A whole run writes benchmarks/results/quality.json, a part of it (--only, --limit)
 OUT/quality.json.
 """
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 OUT = Path("restored") / "quality"
 TASK = "task"
 METHOD = ("degradation", "prior", "modelling", "guidance", "sampling")
-COLUMNS = {"psnr": 2, "ssim": 3, "gain": 2, "spread": 2, "worst": 2, "seconds": 1, "nfe": 0}  # and their digits
+COLUMNS = {"psnr": 2, "ssim": 3, "gain": 2, "spread": 2, "worst": 2, "seconds": 1, "nfe": 0}  # with their digits
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def measure(options: argparse.Namespace) -> int:
-    """Prints the table, writes the JSON file; 1 if something could not be restored or scored."""
+    """Prints the table and writes the JSON file; returns 1 if a photo could not be restored or scored, else 0."""
     found = sets.find(options.sets, options.only, options.limit)
     specs = usable(options.config)
     complete = len(specs) == len(options.config)
@@ -93,7 +93,7 @@ def measure(options: argparse.Namespace) -> int:
 
 
 def usable(specs: Sequence[str]) -> list[str]:
-    """Those of which all files are there; what is missing is said, and left out."""
+    """The configs whose files exist; prints a line for each of the others."""
     good = []
     for spec in specs:
         try:
@@ -107,7 +107,7 @@ def usable(specs: Sequence[str]) -> list[str]:
 
 
 def plain(photos: PhotoSet) -> dict[str, list[Scored]]:
-    """Scores of what no config makes: the input, the floors, and what others have published."""
+    """Scores of the input, the floors, and the published results."""
     if not photos.clean or photos.harmless:
         return {}
     import floors
@@ -136,8 +136,8 @@ def plain(photos: PhotoSet) -> dict[str, list[Scored]]:
 def measure_preset(
     photos: PhotoSet, title: str, preset: sets.Preset, options: argparse.Namespace, rows: dict[str, Any]
 ) -> bool:
-    """Puts a row called ``title`` into ``rows``; restores what is not restored yet. Whether nothing failed."""
-    # What cannot be scored is for the eye, and one seed is enough to look at.
+    """Adds a row called ``title`` to ``rows``, and restores missing photos for it; returns whether nothing failed."""
+    # A set that cannot be scored is only for visual inspection, for which one seed is enough.
     seeds = options.seeds if photos.clean else options.seeds[:1]
     scored: list[Scored] = []
     kinds: dict[str, str] = {}
@@ -166,7 +166,7 @@ def scores_of(photos: PhotoSet, title: str, name: str, row: Row, seed: int, out:
 
 
 def layers(photos: PhotoSet, spec: str) -> sets.Preset | None:
-    """What a config means for a set: ``task`` is the preset of its kind; ``None`` if there is none."""
+    """The layers of a config for a set. ``task`` is the preset of its kind; ``None`` if there is none."""
     first, *rest = spec.split("+")
     if first != TASK:
         return sets.Preset((first, *rest))
@@ -175,7 +175,7 @@ def layers(photos: PhotoSet, spec: str) -> sets.Preset | None:
 
 
 def restore(photos: PhotoSet, preset: sets.Preset, seed: int, folder: Path) -> dict[str, Row]:
-    """What became of each photo that is restored; what is finished already, with this code, is not done again."""
+    """The rows of all photos after their restoration; photos that this code has restored already are not repeated."""
     stamp = folder / "code"
     if folder.exists() and (not stamp.is_file() or stamp.read_text() != code()):
         if not stamp.is_file():
@@ -183,7 +183,7 @@ def restore(photos: PhotoSet, preset: sets.Preset, seed: int, folder: Path) -> d
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     stamp.write_text(code())
-    said = io.StringIO()  # the summary of each run would come between the rows of the table
+    said = io.StringIO()  # catches the summary of each run, which would break the table
     with contextlib.redirect_stdout(said):
         results = zeroair_pl.restore(
             list(photos.degraded.values()), preset.configs, out=folder, seed=seed, tensorboard=False, strips=False,
@@ -220,13 +220,13 @@ def show(photos: PhotoSet, name: str, row: dict[str, Any]) -> None:
 
 
 def folder_of(out: Path, photos: str, title: str, seed: int) -> Path:
-    """Where a set restored with a config and a seed lies."""
+    """The folder of a set's photos that were restored with a config and a seed."""
     return out / photos / title.replace("/", "_") / f"seed-{seed}"
 
 
 @cache
 def code() -> str:
-    """A fingerprint of the code and the weights that decide what a restored photo looks like."""
+    """A fingerprint of the code and the weights that decide a restored photo."""
     package = Path(zeroair_pl.__file__).parent
     apart = {"cli", "commands", "hub", "inspection", "scores", "training"}
     files = [p for p in package.rglob("*.py") if apart.isdisjoint(p.relative_to(package).parts)]

@@ -1,12 +1,12 @@
-"""Scores a config, or a folder of restored photos, on pairs of degraded and clean photos, and records on what machine.
+"""Scores a config, or a folder of restored photos, on pairs of degraded and clean photos, and records the machine.
 
     python benchmarks/run.py --pairs SET --config dehaze            restores SET/degraded, and scores it
-    python benchmarks/run.py --pairs SET --restored FOLDER          scores what is there already
+    python benchmarks/run.py --pairs SET --restored FOLDER          scores photos that are restored already
 
-SET has the folders degraded/ and clean/, and may have published/ (other people's results, scored beside ours); the
-photos of a pair share their stem. It is ``zeroair_pl.evaluate`` and a JSON file, benchmarks/results/NAME.json: the
-settings, the machine, the versions, and for each photo PSNR (RGB, 8 bit) and SSIM (luma, 11×11 window), seconds and the
-prior's forward passes. The clean photos are opened for the scores alone.
+SET has the folders degraded/ and clean/, and optionally published/ (results of others, which are scored too); the
+photos of a pair share their stem. It calls ``zeroair_pl.evaluate`` and writes benchmarks/results/NAME.json: the
+settings, the machine, the versions, and for each photo PSNR (RGB, 8 bit), SSIM (luma, 11×11 window), seconds and the
+prior's forward passes. The clean photos are only opened for the scores.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from zeroair_pl.commands.evaluate import Evaluation
 
 METHOD = ("seed", "degradation", "prior", "modelling", "guidance", "sampling")
-SCORES = {"psnr": 3, "ssim": 4, "seconds": 2, "nfe": 1}  # and digits
+SCORES = {"psnr": 3, "ssim": 4, "seconds": 2, "nfe": 1}  # with their digits
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def measure(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
-    """What goes into the JSON file, and the exit status."""
+    """The content of the JSON file, and the exit status."""
     from zeroair_pl.scores.matching import Files
 
     degraded, clean, published = (options.pairs / name for name in ("degraded", "clean", "published"))
@@ -81,7 +81,7 @@ def measure(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 
 def _by_image(found: Evaluation, suffixes: dict[str, str]) -> dict[str, dict[str, float]]:
-    """The scores of each photo that has a result, those of the other sets with a suffix."""
+    """The scores of each photo with a result; names of scores of the other sets have a suffix."""
     images: dict[str, dict[str, float]] = {}
     for each in found.scored:
         for metric, digits in SCORES.items():

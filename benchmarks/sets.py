@@ -1,8 +1,8 @@
-"""The sets that quality is measured on: folders of photos, and for each kind of degradation the preset made for it.
+"""The sets of photos for measuring quality, and the preset for each kind of degradation.
 
-A folder of sets holds SET/degraded, SET/clean and perhaps SET/published; the photos of a pair share their stem. A set
-without clean/ has no truth: it is restored for the eye alone. The kind of degradation is told by the beginning of the
-set's name. The example photos of the repository are sets of their own, so that there is always something to measure.
+A folder of sets has SET/degraded, SET/clean and optionally SET/published; the photos of a pair share their stem. A set
+without clean/ cannot be scored, and is only restored for visual inspection. The beginning of a set's name states the
+kind of degradation. The example photos of the repository are always measured too.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 CLEAN_OF = (
     "noise-kodak256",
     "haze-hsts",
-)  # whose clean photos are put in as they are: a restoration must not harm them
-CLEAN = "clean-"  # the beginning of the names of those sets
+)  # sets whose clean photos are also an input: a restoration must not harm them
+CLEAN = "clean-"  # prefix of the names of the sets of clean photos
 
 
 class Preset(NamedTuple):
-    """The configs and settings for whoever knows the kind of degradation."""
+    """The configs and settings for one kind of degradation."""
 
     configs: tuple[str, ...]
     settings: dict[str, Any] = {}  # noqa: RUF012 - never changed
@@ -40,12 +40,12 @@ PRESETS = {
 
 @dataclass(frozen=True)
 class PhotoSet:
-    """Photos by stem.
+    """A set of photos, by stem.
 
     Attributes:
-        degraded: what is put in; of a clean set, its clean photos.
-        clean: the truth; empty where there is none.
-        published: other people's results.
+        degraded: the input photos; for a clean set, its clean photos.
+        clean: the clean photos; may be empty.
+        published: results of others.
     """
 
     name: str
@@ -61,16 +61,17 @@ class PhotoSet:
 
     @property
     def harmless(self) -> bool:
-        """Whether clean photos are put in."""
+        """Whether the input photos are clean, so that a restoration must not change them."""
         return self.name.startswith(CLEAN)
 
 
 def find(folder: Path | None, only: Sequence[str] = (), limit: int | None = None) -> list[PhotoSet]:
-    """The sets in ``folder``, the clean ones made of them, and those of the examples.
+    """The sets in ``folder``, clean sets made from them, and the sets of the examples.
 
     Args:
+        folder: a folder of sets, or ``None``.
         only: names of sets; all if empty.
-        limit: takes the first photos of each set alone.
+        limit: number of photos of each set that are used, from the first.
 
     Raises:
         ConfigError: there is no such folder or set.
@@ -92,7 +93,7 @@ def find(folder: Path | None, only: Sequence[str] = (), limit: int | None = None
 
 
 def by_stem(folder: Path, start: str = "") -> dict[str, Path]:
-    """The photos of a folder by stem, sorted; nothing where there is no folder."""
+    """The photos of a folder by stem, sorted; empty if the folder does not exist."""
     files = sorted(folder.iterdir()) if folder.is_dir() else []
     return {path.stem: path for path in files if path.suffix.lower() in SUPPORTED and path.name.startswith(start)}
 
@@ -101,13 +102,13 @@ def _read(folder: Path) -> PhotoSet | None:
     degraded, clean, published = (by_stem(folder / part) for part in ("degraded", "clean", "published"))
     if not degraded:
         return None
-    if clean:  # what has no truth in a set that has one cannot be scored
+    if clean:  # a photo without its clean photo cannot be scored
         degraded = {name: path for name, path in degraded.items() if name in clean}
     return PhotoSet(folder.name, degraded, clean, published)
 
 
 def _examples() -> list[PhotoSet]:
-    """The photos of the examples by kind, those with a truth and those without."""
+    """The example photos as sets by kind, with and without clean photos."""
     clean = by_stem(EXAMPLES / "clean")
     sets = []
     for kind, start in (("haze", "haze_"), ("lowlight", "dark_"), ("noise", "noise_")):

@@ -1,10 +1,10 @@
-"""Contact sheets of what quality.py restored: a row for each photo, with the input, ours, published results, the truth.
+"""Contact sheets of the photos that quality.py has restored: a row per photo, with the input, results and clean photo.
 
     python benchmarks/sheets.py FOLDER --sets SETS [--config task auto] [--only SET ...] [--seed 0]
 
-Writes FOLDER/SET.jpg for every set that was restored with one of the configs, also for those without a truth, where
-there is nothing but to look. Photos stand in the order of their gain with the last of the configs, the worst first, and
-the worst three are named. Photos of research sets must not be published; neither must their sheets.
+Writes FOLDER/SET.jpg for every set that was restored with one of the configs, also for sets without clean photos. The
+photos are in the order of their gain with the last config, the worst first, and the names of the worst three are
+printed. Photos of research sets must not be published, and neither must their sheets.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def draw(path: Path, photos: PhotoSet, restored: dict[str, dict[str, Path]], cel
 
 
 def _scores(name: str, images: dict[str, Tensor], photos: PhotoSet, truth: Tensor | None) -> dict[str, Scored]:
-    """By column; nothing for the truth itself, nor where there is none."""
+    """Scores by column; none for the clean photo itself, or without a clean photo."""
     from zeroair_pl.scores.scoring import Scored, score
 
     if truth is None:

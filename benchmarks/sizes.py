@@ -2,9 +2,9 @@
 
     python benchmarks/sizes.py [--sizes 0.25 1 4 12] [--config dehaze]
 
-Each size, in megapixels, is a photo of the examples, laid side by side with its mirror images until it fills 4:3. It is
-restored by a process of its own, whose peak of resident memory counts; ``before`` is what that process held when it had
-loaded its libraries and the prior, and nothing else. Writes benchmarks/results/NAME.json.
+For each size, in megapixels, an example photo and its mirror images are tiled to a photo of 4:3. A separate process
+restores it, and its peak of resident memory is measured; ``before`` is its memory after loading the libraries and the
+prior. Writes benchmarks/results/NAME.json.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             photo = Path(folder) / f"{size}.png"
             source = options.photo or clocks.example(options.config[0])
             width, height = mosaic(source, size, photo)
-            # A process of its own: a peak is never taken back. It may not be forked from one that has grown itself,
-            # because a process starts with the peak of the one that it came from; so torch is not loaded here as yet.
+            # Each size needs a separate process, since a peak never falls. A new process starts with the peak of its
+            # parent, so the parent must stay small, and does not load torch before.
             words = [sys.executable, __file__, "--restore", str(photo), "--config", *options.config]
             child = subprocess.run(words, capture_output=True, text=True)
             if child.returncode:
@@ -93,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--config", nargs="+", default=["dehaze"], help="names or paths; later ones override earlier")
     parser.add_argument("--photo", type=Path, help="to enlarge; one that has what the config removes if not given")
     parser.add_argument("--name", default="sizes", help="of the JSON file")
-    parser.add_argument("--restore", type=Path, help=argparse.SUPPRESS)  # what the process of one size does
+    parser.add_argument("--restore", type=Path, help=argparse.SUPPRESS)  # for the process of one size
     return parser
 
 

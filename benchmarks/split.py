@@ -1,9 +1,9 @@
-"""Time of one 256×256 photo, and where it goes: the prior, TDM, TDG, and the rest.
+"""Time of one 256×256 photo, split into the prior, TDM, TDG, and the rest.
 
     python benchmarks/split.py [--config dehaze low_light denoise] [--steps 50] [--repeat 3]
 
-Each config is timed with the number of steps that it states, and with ``--steps``. A fit is one photo of the examples,
-cut to its middle 256×256 pixels; of ``--repeat`` fits the one with the median total counts, after one to warm up.
+Each config is timed with its own number of steps, and with ``--steps``. The photo is the middle 256×256 pixels of an
+example. After a fit to warm up, ``--repeat`` fits are timed, and the one with the median total is reported.
 
     prior    the prior's forward passes
     TDM      the fit's training step: discriminators and degradation model
@@ -80,7 +80,7 @@ def timed(method: Method, y: Tensor, repeat: int) -> dict[str, float]:
 
 
 def _photo(config: str, side: int) -> Tensor:
-    """(1, 3, side, side): the middle of an example photo that has what the config removes."""
+    """(1, 3, side, side): the middle of an example photo with the degradation that the config removes."""
     from zeroair_pl.photos.reading import load_photo
 
     photo = load_photo(example(config)).pixels

@@ -1,13 +1,13 @@
-"""TDM in numbers: photos degraded with known parameters, and how well a fit finds these again.
+"""Measures TDM: how well a fit finds the known parameters of degraded photos.
 
     python benchmarks/tdm.py [--photos FOLDER] [--limit N] [--side 256] [--config auto]
 
 Clean photos, by default those of the examples, are shrunk to ``--side`` and degraded by composed.py in three kinds and
-three strengths. Each is fitted with the preset of its kind, or with ``--config`` whatever its kind. What φ says is
-compared with the truth twice: when it has only looked at the photo (start), and at the end of the fit. A family that
-has no such parameter says that there is no such degradation: transmission and illumination 1, gamma 1.
+three strengths. Each is fitted with the preset of its kind, or with ``--config`` for all kinds. The parameters of φ are
+compared with the true ones twice: after ``initialize`` (start), and at the end of the fit. A family without a parameter
+counts as one that finds no such degradation: transmission, illumination and gamma of 1.
 
-Printed are means over photos and strengths, and whether the end reaches the goal. Writes benchmarks/results/NAME.json.
+It prints means over photos and strengths, and whether the end reaches the goal. Writes benchmarks/results/NAME.json.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ STRENGTHS = 3
 
 
 class Goal(NamedTuple):
-    """What a quantity should reach at the end of a fit, in the mean, and why just that."""
+    """The goal for the mean of a quantity at the end of a fit, and the reason for its value."""
 
     limit: float
     at_least: bool
@@ -48,8 +48,8 @@ class Goal(NamedTuple):
         return value >= self.limit if self.at_least else value <= self.limit
 
 
-# Behind these stand the goals for restored photos, 23 dB for haze (an RMSE of 0.071) and 18.3 dB for low light (0.12):
-# what the error of one parameter alone may cost.
+# These follow from the goals for restored photos, 23 dB for haze (an RMSE of 0.071) and 18.3 dB for low light (0.12):
+# the error of one parameter alone may cause this error of the restored photo.
 GOALS: dict[str, dict[str, Goal]] = {
     "haze": {
         "transmission": Goal(0.085, False, "dJ = (J − A)·dt/t: 23 dB where |J − A| is 0.45 and t 0.55"),
@@ -116,7 +116,7 @@ def measure(options: argparse.Namespace) -> int:
 
 
 def first_look(method: Method, y: Tensor) -> Degradation:
-    """A family member that knows its photo, and has learned nothing."""
+    """A degradation model after ``initialize``, before any learning."""
     import torch
 
     from zeroair_pl.method.first_look import FirstLook
@@ -128,7 +128,7 @@ def first_look(method: Method, y: Tensor) -> Degradation:
 
 
 def errors(phi: Degradation, truth: Composed, kind: str) -> dict[str, float]:
-    """How far φ is from the truth.
+    """The errors of φ.
 
     transmission         mean absolute error
     airlight             mean absolute error over the channels; each by itself is ``airlight r``, ``g``, ``b``
@@ -146,7 +146,7 @@ def errors(phi: Degradation, truth: Composed, kind: str) -> dict[str, float]:
         t = maps.get("transmission", torch.ones_like(truth.transmission)).mean(1, keepdim=True)
         found["transmission"] = float((t - truth.transmission).abs().mean())
         assert truth.airlight is not None
-        # A family without an airlight sees no haze at all: as wrong as can be, but not to be left out of the mean.
+        # A family without an airlight finds no haze. It counts with the largest error in the mean.
         channels = (maps["airlight"] - truth.airlight).abs().flatten() if "airlight" in maps else torch.ones(3)
         found["airlight"] = float(channels.mean())
         found |= {f"airlight {c}": float(value) for c, value in zip("rgb", channels, strict=True)}
@@ -169,7 +169,7 @@ def _without_noise(truth: Composed) -> Tensor:
 
 
 def _summarized(kind: str, cases: list[dict[str, Any]]) -> dict[str, Any]:
-    """Means over the cases, in all and by strength, against the goals; prints them."""
+    """Means over all cases and by strength, with the goals; prints them."""
     rows = {}
     for quantity in cases[0]["end"]:
         start = _mean([case["start"][quantity] for case in cases])
@@ -189,7 +189,7 @@ def _summarized(kind: str, cases: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _shrunk(path: Path, side: int) -> Tensor:
-    """(1, 3, H, W): the photo with its long side at most ``side``; shrinking averages its own noise away."""
+    """The photo, (1, 3, H, W), with a long side of at most ``side``; shrinking reduces its own noise."""
     from torch.nn.functional import interpolate
 
     from zeroair_pl.photos.reading import load_photo

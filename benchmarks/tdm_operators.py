@@ -1,11 +1,11 @@
-"""TDM for operators: photos degraded with known operators, and how well these are found, before the fit and at its end.
+"""Measures TDM for operators: how well known operators are found from degraded photos, before and after the fit.
 
     python benchmarks/tdm_operators.py [--photos FOLDER] [--limit N] [--side 192]
 
-Clean photos, by default those of the examples, are blurred, compressed, rained on, specked, or darkened in the corners.
-Of each operator, the error of what is found is printed when φ has only looked at the photo (start) and at the end of
-the fit, and the PSNR of the photo as it is, restored, and restored without a step of ``learn``. Where start and end are
-the same, nothing is learned by the passes of the prior. Writes benchmarks/results/tdm_operators.json.
+Clean photos, by default those of the examples, are blurred, compressed, or get rain, specks or dark corners. For each
+operator, it prints the error of the found parameter after ``initialize`` (start) and at the end of the fit, and the
+PSNR of the degraded photo, restored, and restored without ``learn``. If start and end are the same, the fit itself
+learns nothing about the operator. Writes benchmarks/results/tdm_operators.json.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ from zeroair_pl.method.solve import solve
 from zeroair_pl.photos.finding import find_images
 from zeroair_pl.photos.reading import load_photo
 
-MARGIN = 12  # px around the photo, into which blurs reach
-RAIN, CORNER, SPECKS = 65.0, 0.5, 0.08  # degrees; light in the corners; share of pixels
+MARGIN = 12  # px around the photo, which blurs need
+RAIN, CORNER, SPECKS = 65.0, 0.5, 0.08  # angle in degrees; share of the light in the corners; share of the pixels
 
 
 class Case(NamedTuple):
     """An operator.
 
     Attributes:
-        config: that restores it.
-        quantity: what of it is found.
-        degrade: the photo with its margin (1, 3, H, W), and a generator, to the degraded photo and the truth.
-        error: what φ says, and the truth, to how far they are apart.
+        config: the config that restores it.
+        quantity: the name of the parameter that is found.
+        degrade: maps the photo with its margin (1, 3, H, W) and a generator to the degraded photo and the true value.
+        error: maps φ and the true value to the error.
     """
 
     config: str
@@ -100,12 +100,12 @@ def noisy(x: Tensor, sigma: float, generator: torch.Generator) -> Tensor:
 
 
 def number(name: str) -> Callable[[Degradation, Any], float]:
-    """|found/true − 1|."""
+    """The relative error |found/true − 1| of the diagnostic ``name``."""
     return lambda phi, truth: abs(float(phi.diagnostics()[name].flatten()[0]) / truth - 1)
 
 
 def distance(name: str) -> Callable[[Degradation, Any], float]:
-    """Root-mean-square difference of a map."""
+    """The root-mean-square error of the map ``name``."""
     return lambda phi, truth: float((phi.diagnostics()[name][0, 0] - truth.float()).square().mean().sqrt())
 
 
@@ -134,7 +134,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def measured(case: Case, photos: list[Tensor]) -> Iterator[list[float]]:
-    """Of each photo: errors at the start and the end; PSNR degraded, restored, and restored without learning."""
+    """For each photo: errors at the start and the end; PSNR degraded, restored, and restored without learning."""
     method = Method.from_config(case.config)
     for seed, photo in enumerate(photos):
         whole = photo if "blur" not in case.degrade.__qualname__ else F.pad(photo, [MARGIN] * 4, mode="reflect")

@@ -1,19 +1,19 @@
-"""How many photos a minute, where the time goes, how much memory a long list takes, and how long a start.
+"""Photos per minute, the parts of the time, the memory of a long list, and the time of a start.
 
     python benchmarks/throughput.py [--parts lists processes share memory start gpu] [--config dehaze]
 
     lists      photos per minute of whole restorations of a list on the CPU, by side
-    processes  the command line on one list: one process with all threads, and as many processes with a thread each
-    share      of the time of the fits, and of the whole list, that the prior has, on the CPU; and what else takes the
-               most time, by the function of the package (costs.py)
-    memory     resident memory after each photo of a long list of small ones, in a process of its own (Linux)
+    processes  the command line on one list: one process with all threads, or as many processes with one thread each
+    share      the prior's share of the time of the fits and of the whole list, on the CPU; and the functions of the
+               package that take most of the other time (costs.py)
+    memory     resident memory after each photo of a long list of small ones, in a separate process (Linux)
     start      seconds of --help, of restore --help, and of a run of one photo
-    gpu        photos per minute by batch, and a network of the size of ADM with random weights, against their forward
-               passes alone
+    gpu        photos per minute by batch size, and with a network of the size of ADM with random weights; both relative
+               to their forward passes alone
 
-A config may be several joined by +, of which later ones override earlier ones. Photos are crops of the examples.
-Without a GPU its part is left out. Writes benchmarks/results/NAME.json, of which each part is a section of its own: a
-part that runs alone leaves the others as they are.
+A config may be several names joined by +; later ones override earlier ones. The photos are crops of the examples.
+Without a GPU, the part gpu is left out. Writes benchmarks/results/NAME.json with a section for each part; a run of
+some parts keeps the sections of the others.
 """
 
 from __future__ import annotations
@@ -69,13 +69,13 @@ def measure(options: argparse.Namespace) -> None:
                 print(line, flush=True)
             sections[part] = {**machine.described(), **section}
         else:
-            sections.setdefault(part, None)  # what another machine has measured stays
+            sections.setdefault(part, None)  # keeps the measurement of another machine
         path = machine.write(options.name, {name: sections[name] for name in PARTS if name in sections})
     print(f"\nall numbers: {path}")
 
 
 def lines(section: dict[str, Any]) -> Iterator[str]:
-    """A section as a person reads it: its tables and its goals."""
+    """A section as text: its tables and its goals."""
     yield from table(section["rows"])
     for preset, costs in section.get("costs", {}).items():
         yield f"{preset}: beside the prior, for each photo"
@@ -86,7 +86,7 @@ def lines(section: dict[str, Any]) -> Iterator[str]:
 
 
 def table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """Rows with the same keys, below these; lists are not for the eye."""
+    """A table of rows with the same keys, with a header; values that are lists are left out."""
     titles = [title for title, value in rows[0].items() if not isinstance(value, list)]
     cells = [[str(row[title]) for title in titles] for row in rows]
     widths = [max(map(len, column)) for column in zip(titles, *cells, strict=True)]
@@ -112,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--repeat", type=int, default=3, help="rounds; medians count")
     parser.add_argument("--photos", type=int, help="in a list, in the place of each part's own number")
     parser.add_argument("--name", default="throughput", help="of the JSON file")
-    # What the process of the part memory does: these photos.
+    # For the process of the part memory: it restores these photos.
     parser.add_argument("--resident", type=Path, help=argparse.SUPPRESS)
     return parser
 

@@ -1,4 +1,4 @@
-"""The command line in other processes, for throughput.py: several of them on a list, and how long a start takes."""
+"""The command line in separate processes, for throughput.py: several processes on a list, and the time of a start."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HELP = 1.0  # seconds that --help may take
 
 
 def processes(options: argparse.Namespace) -> dict[str, Any]:
-    """One process with as many threads as cores, and one process for each core with one thread; with their start."""
+    """One process with a thread for each core, and one process with one thread for each core; including their start."""
     photos = options.photos or 24
     cores = max(2, machine.cores())
     ways = ((1, cores), (cores, 1))
@@ -43,7 +43,7 @@ def processes(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def start(options: argparse.Namespace) -> dict[str, Any]:
-    """Median seconds of short commands, after one that is not counted; of a run also those of its fit."""
+    """Median seconds of short commands, after one that is not counted; for a run also the seconds of its fit."""
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

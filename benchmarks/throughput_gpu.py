@@ -1,4 +1,4 @@
-"""Batches on a GPU, for throughput.py: the prior that is used, and a network of the size of ADM with random weights."""
+"""Batches on a GPU, for throughput.py, with the bundled prior, and with a network of ADM's size with random weights."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from zeroair_pl.priors import UNetPrior
     from zeroair_pl.priors.hub.adm_layout import Architecture, Settings
 
-FASTER = 6.0  # photos per minute of ``AT_ONCE`` at once, over one at a time
+FASTER = 6.0  # goal: photos per minute of ``AT_ONCE`` at once, relative to one at a time
 AT_ONCE = 16
 ADM_STEPS = 4
-ADM_MOST = 4  # photos at once, with that network
+ADM_MOST = 4  # most photos at once with the network of ADM's size
 
 
 def gpu(options: argparse.Namespace) -> dict[str, Any] | None:
-    """The part, where there is a GPU."""
+    """The section of the GPU; ``None`` without a GPU."""
     import torch
 
     from zeroair_pl.priors.hub.adm_layout import RELEASED
@@ -40,7 +40,7 @@ def gpu(options: argparse.Namespace) -> dict[str, Any] | None:
 
 
 def on(options: argparse.Namespace, device: str, adm: tuple[Architecture, Settings]) -> dict[str, Any]:
-    """The part on a ``device``, with a network of the layout ``adm``."""
+    """The section for a ``device``, with a network of the layout ``adm``."""
     import torch
 
     from zeroair_pl.photos.reading import load_photo
@@ -54,7 +54,7 @@ def on(options: argparse.Namespace, device: str, adm: tuple[Architecture, Settin
         files = crops(layers(options.config), options.side, max(photos, *options.gpu_batch), folder / "photos")
         y = torch.stack([load_photo(path).pixels for path in files])
         lists: list[list[float]] = [[] for _ in options.gpu_batch]
-        for turn in range(options.repeat + 1):  # the first is there to warm up
+        for turn in range(options.repeat + 1):  # the first one is a warm-up
             for seconds, batch in zip(lists, options.gpu_batch, strict=True):
                 run = restored(files[:photos], layers(options.config), folder / f"{turn}-{batch}", batch=batch, **plain)
                 seconds.append(run.seconds)
@@ -78,9 +78,9 @@ def on(options: argparse.Namespace, device: str, adm: tuple[Architecture, Settin
 
 
 def fits(method: Method, y: Tensor, device: str, repeat: int) -> dict[str, Any]:
-    """Median seconds of a fit of the photos ``y``, and of as many forward passes of the prior on images of that size.
+    """Median seconds of a fit of the photos ``y``, and of the same number of forward passes of the prior alone.
 
-    ``share`` is how much of a fit they are.
+    ``share`` is the time of the passes divided by that of the fit.
     """
     import numpy as np
     import torch
@@ -109,16 +109,16 @@ def fits(method: Method, y: Tensor, device: str, repeat: int) -> dict[str, Any]:
 
 
 def with_prior(method: Method, prior: UNetPrior) -> Any:
-    """The method with another prior, in a few steps, in all of which the prior sees images of the photo's own size."""
+    """The method with another prior and a few steps; the prior only gets images of the photo's own size."""
     from zeroair_pl.sampling import NoiseMatchedSampler
 
-    # Without posterior means, whose last look is at shifted images, which are larger than the network's own size.
+    # Without posterior means: their last passes are of shifted images, which padding makes larger than that size.
     sampler = NoiseMatchedSampler(posterior_mean=False)
     return replace(method, prior=prior, sampling=replace(method.sampling, steps=ADM_STEPS, sampler=sampler))
 
 
 def random_network(folder: Path, layout: Architecture, settings: Settings) -> UNetPrior:
-    """A prior in bf16 with random weights. The last layer is zero, as before its training: nothing diverges."""
+    """A prior in bf16 with random weights. Its last layer is zero, as before training, so that no fit diverges."""
     import torch
     from diffusers import DDPMScheduler, UNet2DModel
 

@@ -1,4 +1,4 @@
-"""Lists of photos in this process, for throughput.py: by side, the prior's share, and memory."""
+"""Lists of photos in this process, for throughput.py: speed by side, the prior's share of the time, and memory."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from costs import Costs
 
 CPU = {"accelerator": "cpu"}
 PLAIN = {"tensorboard": False, "strips": False}
-SHARE = 0.75  # of the time, that the prior should have
-GROWTH = 20.0  # MiB, or
-GROWTH_SHARE = 0.05  # of what there was at first: more is no flat memory
-SMALL = 64  # side of the photos whose memory is watched
-MOST = 12  # costs that are listed
+SHARE = 0.75  # goal: the prior's share of the time
+GROWTH = 20.0  # MiB of growth that are allowed, or
+GROWTH_SHARE = 0.05  # this share of the first value
+SMALL = 64  # px, side of the photos in the part memory
+MOST = 12  # number of functions in the list of costs
 
 
 def lists(options: argparse.Namespace) -> dict[str, Any]:
-    """Photos per minute by side, without pictures; for the last side also with them."""
+    """Photos per minute by side, without writing pictures; for the last side also with them."""
     photos, rows = options.photos or 16, list[dict[str, Any]]()
     for side in options.sides:
         with tempfile.TemporaryDirectory() as name:
@@ -52,7 +52,7 @@ def lists(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def share(options: argparse.Namespace) -> dict[str, Any]:
-    """The prior's share by preset, with pictures and without, and the largest costs beside it, with pictures."""
+    """The prior's share by preset, with and without pictures, and the largest other costs, with pictures."""
     photos, rows, costs = options.photos or 4, [], {}
     for preset in options.presets:
         title = machine.title_of(preset)
@@ -84,8 +84,10 @@ def share(options: argparse.Namespace) -> dict[str, Any]:
 def _spent(
     files: list[Path], preset: str, out: Path, pictures: bool = True, watched: Costs | None = None
 ) -> dict[str, float]:
-    """Seconds of a list: the list, its fits, the prior in them, and reading and writing, which
-    other threads do meanwhile. Loading the prior and reading the settings is not in the list."""
+    """Seconds of a list, its fits, the prior in them, and reading and writing, which other threads do at the same time.
+
+    They do not include loading the prior and reading the settings.
+    """
     from zeroair_pl.jobs import sharing
     from zeroair_pl.jobs.job import Job
 
@@ -111,7 +113,7 @@ def _spent(
 
 
 def memory(options: argparse.Namespace) -> dict[str, Any]:
-    """Resident memory over a long list: does it grow?"""
+    """Resident memory over a long list, and whether it grows."""
     photos = options.photos or 200
     with tempfile.TemporaryDirectory() as name:
         files = crops(layers(options.config), min(SMALL, options.side), photos, Path(name) / "photos")
@@ -130,7 +132,7 @@ def memory(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def resident(options: argparse.Namespace) -> list[float]:
-    """MiB of this process after each photo of a folder, which it restores."""
+    """Restores the photos of a folder; returns the resident memory of this process in MiB after each photo."""
     from zeroair_pl.jobs.outputs import Outputs
 
     held: list[float] = []

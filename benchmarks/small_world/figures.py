@@ -1,8 +1,8 @@
-"""Draws the pictures of docs/small_world.md from the numbers, and a sheet of scenes, samples and pairs.
+"""Draws the pictures of docs/small_world.md from the results, and a sheet of scenes, samples and pairs.
 
     python benchmarks/small_world/figures.py [--name small_world] [--prior FOLDER]
 
-Writes docs/images/small_world_*.png; the sheet only with ``--prior``, whose samples it shows.
+Writes docs/images/small_world_*.png. The sheet shows samples of the prior, so it is only drawn with ``--prior``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ WATCHED = (
     "one noise map",
     "physics in the preset",
 )
-SCALE = 3  # of a scene's pixels in the sheet
+SCALE = 3  # enlargement of the scenes in the sheet
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def bars(about: dict[str, Any]) -> Image.Image:
-    """The mean gain in PSNR of each row over the degraded input, with the smallest and the largest."""
+    """A bar chart of the mean gain in PSNR of each row over the degraded input, with the smallest and the largest."""
     from matplotlib.figure import Figure
 
     kinds = {kind: gains(entry) for kind, entry in about["kinds"].items()}
@@ -71,7 +71,7 @@ def bars(about: dict[str, Any]) -> Image.Image:
 
 
 def table(about: dict[str, Any]) -> str:
-    """The rows in Markdown: the mean gain in PSNR, from the least to the largest, and how near φ is to the truth."""
+    """The rows as a Markdown table: mean, smallest and largest gain in PSNR, and the distance of φ from the truth."""
     lines = ["| kind | row | gain in PSNR, dB | φ to the truth, dB | NFE |", "|---|---|---|---|---|"]
     for kind, entry in about["kinds"].items():
         lines.append(f"| {kind} | the degraded input | 0 ({_mean(entry['input']):.2f} dB) | | |")
@@ -90,7 +90,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def gains(entry: dict[str, Any]) -> dict[str, list[float]]:
-    """For each row its gain on each scene; nothing where it diverged."""
+    """The gains of each row on the scenes; none for scenes where it diverged."""
     given = entry["input"]
     return {
         title: [a - b for a, b in zip(row.get("psnr", []), given, strict=False)] for title, row in entry["rows"].items()
@@ -98,7 +98,7 @@ def gains(entry: dict[str, Any]) -> dict[str, list[float]]:
 
 
 def distances(about: dict[str, Any]) -> Image.Image:
-    """TDM in numbers: how near φ(x) comes to the true degradation of the true scene x, over the timesteps."""
+    """A chart of the distance between φ(x) and the true degradation of the true scene x, over the timesteps."""
     from matplotlib.figure import Figure
 
     kinds = {kind: entry for kind, entry in about["kinds"].items() if any("physics in" in t for t in entry["rows"])}
@@ -118,7 +118,7 @@ def distances(about: dict[str, Any]) -> Image.Image:
 
 
 def sheet(prior: str, size: int) -> Image.Image:
-    """Scenes, what the prior draws from pure noise, and degraded scenes of each kind, sixteen in a row."""
+    """Rows of sixteen scenes, of samples that the prior draws from pure noise, and of degraded scenes of each kind."""
     from pairs import FIRST, KINDS, pair
     from scenes import scene
 
@@ -143,7 +143,7 @@ def drawn(figure: Any) -> Image.Image:
 
 
 def save(image: Image.Image, path: Path) -> None:
-    """Writes a PNG file of few colors, which is small."""
+    """Writes a PNG file with a small palette, which saves space."""
     image.quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
     print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
 

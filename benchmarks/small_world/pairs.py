@@ -1,4 +1,4 @@
-"""Scenes of the small world with degradations whose parameters are exact."""
+"""Degraded scenes of the small world, with exactly known parameters."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from torch import Tensor
 
 from zeroair_pl.tensors.per_image import image_generator
 
-FIRST = 1_000_000  # scenes from here on are for measuring; a prior is trained on smaller numbers
+FIRST = 1_000_000  # number of the first held-out scene; a prior is trained on smaller numbers
 SENSOR = 2 / 255  # noise of haze, darkness and blur
 KINDS = ("haze", "low light", "noise", "blur")
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A degraded scene and the truth about it: y = φ(x) + n.
+    """A degraded scene y = φ(x) + n with its true parameters.
 
     Attributes:
         y: (1, 3, S, S) in [0, 1], clipped and rounded to 8 bits.
         clean: x, of the same shape.
-        without_noise: φ(x).
-        sigma: standard deviation of n.
-        parameters: of φ: the numbers and maps by name.
+        without_noise: φ(x), of the same shape.
+        sigma: standard deviation of n, in units of [0, 1].
+        parameters: numbers and maps of φ by name.
     """
 
     y: Tensor
@@ -37,7 +37,7 @@ class Pair:
 
 
 def pair(kind: str, number: int, size: int = 32) -> Pair:
-    """The held-out scene of this number with one of the ``KINDS`` of degradation, at a strength of its own.
+    """The held-out scene of this number with one of the ``KINDS`` of degradation; the number also decides the strength.
 
     haze       t·x + A·(1 − t),  t = exp(−β·depth), β of 0.8 to 1.8
     low light  (L ⊙ x)^γ,  L a smooth map around 0.2 to 0.4, γ of 1 to 1.3

@@ -1,9 +1,9 @@
-"""What is compared in the small world: each row is the paper's preset, at this size, with one thing changed.
+"""The rows of the comparison in the small world: each is the paper's preset, at this size, with one change.
 
 parts    the preset; no TDM, no TDG, no stages, each stage left out, the boundaries moved; one noise map
-gan      the six forms of the adversarial game, and a plain squared error to the photo in its place
-physics  a family with physics in the place of the free network; today's preset for the kind, with the prior of this
-         world, with the bundled one and with one that has learned nothing
+gan      the six adversarial objectives, and a plain squared error to the photo instead
+physics  a physical family instead of the free network; today's preset for the kind, with the prior of this world, with
+         the bundled prior, and with a prior without learning
 nfe      25 to 1000 steps
 """
 
@@ -18,7 +18,7 @@ from sets import Preset
 PAPER = {"haze": "paper/dehaze", "low light": "paper/low_light", "noise": "paper/denoise"}
 TODAY = {"haze": "dehaze", "low light": "low_light", "noise": "denoise"}
 FAMILY = {"haze": "Haze", "low light": "LowLight", "noise": "Noise"}
-WIDTHS = [16, 32, 64]  # of the free network: a quarter of the paper's, as the photos have a quarter of the side
+WIDTHS = [16, 32, 64]  # channels of the free network: a quarter of the paper's, for photos of a smaller side
 GROUPS = ("parts", "gan", "physics", "nfe")
 BASE = "paper's preset"
 STEPS = (25, 50, 100, 250, 1000)
@@ -26,7 +26,7 @@ STEPS = (25, 50, 100, 250, 1000)
 
 def rows_of(kind: str, prior: str, groups: list[str], steps: int) -> Iterator[Row]:
     """The rows of these groups for a kind of degradation, with the prior in the folder ``prior``."""
-    if kind in PAPER:  # there is no preset of the paper for blur
+    if kind in PAPER:  # the paper has no preset for blur
         base = paper(kind, prior, steps)
         yield BASE, base
         if "parts" in groups:
@@ -49,7 +49,7 @@ def paper(kind: str, prior: str, steps: int) -> Preset:
     settings["degradation"] = {"class_path": "Neural", "init_args": {"widths": WIDTHS}}
     settings["prior"] = _prior(prior)
     settings["sampling"]["steps"] = steps
-    # Not on top of the published file: a change would bring back what its prior can do and this one cannot.
+    # A new config, not a layer on the published file, whose options this prior does not support.
     return Preset((), {**settings, "seed": resolved(published)["seed"]})
 
 
@@ -83,7 +83,7 @@ def _without_game(base: Preset) -> Preset:
 
 
 def today(kind: str, prior: str) -> Iterator[Row]:
-    """Today's preset for the kind, with what is known of clean photos growing from nothing to this world."""
+    """Today's preset for the kind, with priors from one without learning to the prior of this world."""
     preset = Preset((TODAY[kind],))
     yield "today's preset", with_settings(preset, prior=_prior(prior))
     yield "today's, bundled prior", preset
@@ -91,7 +91,7 @@ def today(kind: str, prior: str) -> Iterator[Row]:
 
 
 def nfe(base: Preset) -> Iterator[Row]:
-    """The clean estimate is moved, as a step on the mean grows with fewer of them until it diverges."""
+    """Different numbers of steps. They guide the clean estimate: the guidance of the mean diverges with few steps."""
     settings = resolved(base)
     update = settings["guidance"]["update"]
     moved = {**update, "init_args": {**update["init_args"], "on": "estimate"}}

@@ -1,7 +1,7 @@
-"""Scenes of a small world: photos whose depth and light are known, because a few lines of ray casting made them.
+"""Scenes of a small world: images from a simple ray caster, whose depth and light are known.
 
-Outdoors there are a sky, hills far away, a field, and houses, trees and boulders on it under a sun; indoors a room with
-boxes and balls under a lamp. A scene depends on its number alone.
+An outdoor scene has a sky, distant hills, and a field with houses, trees and boulders under a sun. An indoor scene is a
+room with boxes and balls under a lamp. A scene only depends on its number.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from torch import Tensor
 
 Array = NDArray[np.float64]
 FAR = 40.0  # depth of the sky, in units of the camera's height
-RAYS = 128  # along each axis of a scene; a pixel is the mean of some
+RAYS = 128  # rays along each axis of a scene; a pixel is the mean of several rays
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A photo and the truth about it.
+    """An image and its depth.
 
     Attributes:
         clean: (1, 3, S, S) in [0, 1], sRGB.
-        depth: (1, 1, S, S), distance along the line of sight as a share of the farthest, in (0, 1].
+        depth: (1, 1, S, S), distance along the line of sight divided by the largest distance, in (0, 1].
     """
 
     clean: Tensor
@@ -35,7 +35,7 @@ class Scene:
 
 
 def scene(number: int, size: int = 32) -> Scene:
-    """The scene of this number, ``size`` pixels wide and high, which divides 128."""
+    """The scene of this number, ``size`` pixels wide and high; 128 must be a multiple of ``size``."""
     rng = np.random.default_rng([20260, number])
     place = (np.arange(RAYS) + 0.5) / RAYS
     ray = np.stack(np.broadcast_arrays(place[None] - 0.5, place[:, None] - rng.uniform(0.35, 0.55), 0.75), -1)
@@ -46,7 +46,7 @@ def scene(number: int, size: int = 32) -> Scene:
 
 
 def write_photos(folder: Path, count: int, first: int = 0, size: int = 32) -> None:
-    """Writes scenes as PNG files: what a prior of this world is trained on."""
+    """Writes scenes as PNG files, for training a prior of this world."""
     from PIL import Image
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ def _indoors(ray: Array, rng: np.random.Generator) -> tuple[Array, Array]:
 
 
 def _things(rng: np.random.Generator, count: int, deep: tuple[float, float], wide: float) -> list[tuple]:
-    """Boxes and balls that stand on the ground: kind, center, half sizes, color, texture."""
+    """Random boxes and balls on the ground: kind, center, half sizes, color, texture of each."""
     found = []
     for _ in range(count):
         z = rng.uniform(*deep)
@@ -125,7 +125,7 @@ def _things(rng: np.random.Generator, count: int, deep: tuple[float, float], wid
 
 
 def _cast(ray, planes, things, color, depth, light, lamp, ambient, rng):  # type: ignore[no-untyped-def]
-    """The nearest surface along each ray, in the light of one lamp; (color, depth)."""
+    """Color and depth of the nearest surface along each ray, in the light of one lamp."""
     nearest = depth.copy()
     normal, albedo = np.zeros_like(ray), np.zeros_like(ray)
     for axis, at, tint, texture in planes:
@@ -161,7 +161,7 @@ def _cast(ray, planes, things, color, depth, light, lamp, ambient, rng):  # type
 
 
 def _meet(origin: Array, way: Array, thing: tuple) -> tuple[Array, Array]:
-    """Distance at which rays meet a thing, infinite where they do not, and its normal there."""
+    """Distance at which rays hit an object, infinite if they miss it, and the surface normal there."""
     kind, center, half, *_ = thing
     start = origin - center
     if kind == "ball":
@@ -188,7 +188,7 @@ def _texture(kind: str, a: Array, b: Array, rng: np.random.Generator) -> Array:
 
 
 def _noise(a: Array, b: Array, rng: np.random.Generator) -> Array:
-    """Smooth, of mean 0, within about ±1: a few waves in random directions."""
+    """Smooth noise of mean 0, within about ±1: a sum of a few waves in random directions."""
     found = np.zeros_like(a)
     for _ in range(5):
         (turn, phase), pitch = rng.uniform(0, 2 * np.pi, 2), rng.uniform(0.5, 2)

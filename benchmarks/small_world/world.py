@@ -1,10 +1,10 @@
-"""The paper's method in a small world of which everything is known.
+"""The paper's method in a small world, where the true degradation is known exactly.
 
     python benchmarks/small_world/world.py [--prior FOLDER] [--groups parts gan physics nfe] [--kinds haze] [--scenes 4]
 
-Held-out scenes are degraded with exact parameters (pairs.py) and restored by the rows of rows.py. Measured are PSNR of
-the result, and TDM in numbers: the distance between φ(x) of the true scene x and its true degradation, in dB, over the
-timesteps. The truth is opened for these numbers alone. The same command continues where it was stopped. Writes
+Held-out scenes are degraded with known parameters (pairs.py) and restored by the rows of rows.py. It measures the PSNR
+of the result, and the distance between φ(x) of the true scene x and its true degradation, in dB, over the timesteps.
+The true scenes are only used for these numbers. After an interruption, the same command continues. Writes
 benchmarks/results/NAME.json after every row.
 """
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from zeroair_pl.degradations import Degradation
 
-MOMENTS = 12  # of a fit, at which φ is compared with the truth
+MOMENTS = 12  # number of timesteps at which φ is compared with the truth
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -71,9 +71,9 @@ def measure(options: argparse.Namespace) -> int:
 
 
 def restored(pairs: list[Pair], kind: str, configs: Sequence[str], settings: dict[str, Any]) -> dict[str, Any]:
-    """What one row does to all pairs, in one fit; ``lost`` where one diverged.
+    """The results of one row for all pairs, in one fit; ``lost`` names the pairs whose fit has diverged.
 
-    The photos have no influence on each other there, but for the rounding, and one fit saves half of the time.
+    In one fit, the photos do not influence each other, except by rounding, and it takes half of the time.
     """
     import torch
 
@@ -101,11 +101,11 @@ def restored(pairs: list[Pair], kind: str, configs: Sequence[str], settings: dic
 
 
 class Watch(Callback):
-    """How far each φ is from the truth, at some moments of a fit.
+    """Measures the distance of each φ from the truth at some timesteps of a fit.
 
     Attributes:
-        fractions: t/T of the moments.
-        distances: at each of them, in dB, for each pair.
+        fractions: t/T of these timesteps.
+        distances: for each of them, the distances of all pairs in dB.
     """
 
     def __init__(self, pairs: list[Pair]) -> None:
