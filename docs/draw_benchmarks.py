@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.figure import Figure
 
 DOCS = Path(__file__).parent
@@ -31,6 +32,7 @@ SETS = {
     "clean-noise-kodak256": "clean photos (Kodak), to themselves",
     "clean-haze-hsts": "clean photos (HSTS), to themselves",
 }
+SAME = 130.0  # dB; photos without any difference are given 138
 GRAY, BLUE, ORANGE, GREEN = "#9aa0a6", "#3b6ea5", "#d98032", "#4f9d69"
 
 
@@ -55,7 +57,8 @@ def table(measured: dict[str, Any]) -> str:
     ]
     for name, words in SETS.items():
         rows = measured["sets"][name]["rows"]
-        cells = [_score(rows.get(row)) for row in ("input", "task", "auto", "published")]
+        score = _score if "input" in rows else _kept
+        cells = [score(rows.get(row)) for row in ("input", "task", "auto", "published")]
         worst = rows["auto"]["worst"]
         gain = f"lowest {worst:.1f} dB" if "input" not in rows else f"{worst:+.1f} dB".replace("-", "−")
         lines.append(f"| {words} | {measured['sets'][name]['photos']} | {' | '.join(cells)} | {gain} |")
@@ -64,6 +67,16 @@ def table(measured: dict[str, Any]) -> str:
 
 def _score(row: dict[str, Any] | None) -> str:
     return "–" if row is None else f"{row['psnr']:.2f} / {row['ssim']:.3f}".replace(" 0.", " .")
+
+
+def _kept(row: dict[str, Any] | None) -> str:
+    """Of clean photos: how many are the same afterwards, bit by bit; else their mean PSNR is meaningless."""
+    if row is None:
+        return "–"
+    values = [float(np.mean(each["psnr"])) for each in row["images"].values()]
+    changed = [value for value in values if value < SAME]
+    mean = f", others {np.mean(changed):.1f} dB" if changed else ""
+    return f"{len(values) - len(changed)} of {len(values)} unchanged{mean}"
 
 
 def quality(measured: dict[str, Any]) -> Figure:
