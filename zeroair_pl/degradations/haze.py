@@ -8,16 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zeroair_pl.degradations.base import (
-    Degradation,
-    Denoise,
-    Side,
-    correct,
-    noise_first,
-    refine,
-    smooth_grid,
-    thumbnail,
-)
+from zeroair_pl.degradations.base import Degradation, Denoise, Side, noise_first
+from zeroair_pl.degradations.maps import correct, refine, smooth_grid, thumbnail
 from zeroair_pl.degradations.noise_level import estimate_noise_level
 from zeroair_pl.degradations.noise_models import HOLD
 from zeroair_pl.degradations.picture import picture

@@ -137,9 +137,6 @@ class Jpeg(Degradation):
             color = color.repeat_interleave(self.tables.pool[0], -2).repeat_interleave(self.tables.pool[1], -1)
         return to_rgb(torch.cat([light, color], 1))[..., up : up + shape[-2], left : left + shape[-1]]
 
-    def _gray(self) -> float:
-        return SHIFT
-
     def _padding(self, shape: Any) -> tuple[int, int, int, int]:
         assert self.tables is not None
         (down, across), tables = self.tables.pool, self.tables

@@ -8,17 +8,8 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
-from zeroair_pl.degradations.base import (
-    SLOW,
-    Degradation,
-    Denoise,
-    Side,
-    correct,
-    noise_first,
-    quantiles,
-    refine,
-    smooth_grid,
-)
+from zeroair_pl.degradations.base import SLOW, Degradation, Denoise, Side, noise_first
+from zeroair_pl.degradations.maps import correct, quantiles, refine, smooth_grid
 from zeroair_pl.degradations.noise_models import HOLD
 from zeroair_pl.degradations.picture import picture_window
 from zeroair_pl.degradations.recognition import look_for

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zeroair_pl.degradations.base import thumbnail
+from zeroair_pl.degradations.maps import thumbnail
 
 Window = tuple[slice, slice, slice, slice]
 

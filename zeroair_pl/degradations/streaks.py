@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zeroair_pl.degradations.base import Degradation, Denoise, Observation, Side, thumbnail
+from zeroair_pl.degradations.base import Degradation, Denoise, Observation, Side
+from zeroair_pl.degradations.maps import thumbnail
 from zeroair_pl.degradations.noise_level import look_at_noise, rounding
 from zeroair_pl.degradations.noise_models import NoiseModel
 

@@ -7,16 +7,8 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
-from zeroair_pl.degradations.base import (
-    Degradation,
-    Denoise,
-    Side,
-    noise_first,
-    quantiles,
-    smooth_grid,
-    thumbnail,
-    upsample,
-)
+from zeroair_pl.degradations.base import Degradation, Denoise, Side, noise_first
+from zeroair_pl.degradations.maps import quantiles, smooth_grid, thumbnail, upsample
 from zeroair_pl.degradations.noise_models import HOLD
 from zeroair_pl.degradations.picture import picture
 from zeroair_pl.degradations.recognition import look_for

@@ -18,7 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zeroair_pl.degradations.base import Degradation, Denoise, Observation, Side, refine
+from zeroair_pl.degradations.base import Degradation, Denoise, Observation, Side
+from zeroair_pl.degradations.maps import refine
 from zeroair_pl.errors import DivergenceError
 from zeroair_pl.guidance.matched import combined, observed
 from zeroair_pl.method.divergence import lost
