@@ -161,6 +161,7 @@ def restore(
     except ConfigError:
         outputs.withdraw()
         raise
+    page = Report(outputs, report)
     job = (Clocked if verbose else Job)(
         plans,
         outputs,
@@ -168,7 +169,7 @@ def restore(
             "maps": save_maps is True,
             "arrays": save_maps == "npz",
             "strips": strips,
-            "report": report,
+            "report": page.wanted,
             "tensorboard": tensorboard,
             "overwrite": overwrite,
         },
@@ -188,7 +189,7 @@ def restore(
         with open(os.devnull, "w", encoding="utf-8") as nowhere, ListProgress(len(sources), nowhere) as progress:
             restore_list(job, sources, rank, "", progress, lambda task: None, lambda row: None)
         return Results([], out)
-    page, refused = Report(outputs, report), False
+    refused = False
     try:
         with speech.progress(len(sources)) as progress:
             lock = threading.Lock()
