@@ -135,7 +135,7 @@ def with_settings(base: Preset, **settings: Any) -> Preset:
 
 def without_parts(base: Preset, settings: dict[str, Any]) -> Iterator[Row]:
     """The base without each of its losses and stages, and with the other number of noise maps."""
-    for part in ("modelling", "guidance"):
+    for part in ("modeling", "guidance"):
         terms = settings[part]["terms"]
         for i, term in enumerate(terms):
             if part == "guidance" or len(terms) > 1:  # without its only term: the row no_tdm
@@ -159,7 +159,7 @@ def gan_forms(title: str, base: Preset) -> Iterator[Row]:
     settings = resolved(base)
     for objective in get_args(Objective):
         changed = base
-        for part in ("modelling", "guidance"):
+        for part in ("modeling", "guidance"):
             terms = [_with_objective(term, objective) for term in settings[part]["terms"]]
             changed = with_part(changed, settings, part, terms=terms)
         yield f"{title}, {objective}", changed
@@ -185,7 +185,7 @@ def at_hand(settings: dict[str, Any]) -> dict[str, Any]:
             found["variance_type"] = "fixed_small"
         return found
 
-    parts = {name: swapped(settings[name]) for name in ("modelling", "guidance", "sampling")}
+    parts = {name: swapped(settings[name]) for name in ("modeling", "guidance", "sampling")}
     parts["sampling"]["steps"] = PAPER_STEPS
     return {**parts, "prior": {"class_path": "UNetPrior", "init_args": {"path": "small", "precision": "bfloat16"}}}
 

@@ -130,7 +130,7 @@ def large(options: argparse.Namespace, device: str, folder: Path, adm: tuple[Arc
 def train(options: argparse.Namespace, device: str, end: float) -> dict[str, Any]:
     """Trains ``options.start`` for as many steps as the time allows; nothing without photos or time."""
     from zeroair_pl.commands.train import Network, train
-    from zeroair_pl.priors.training.module import Optimisation
+    from zeroair_pl.priors.training.module import Optimization
     from zeroair_pl.priors.training.photos import Data
 
     if not options.photos.is_dir() or end - time.monotonic() < LEAST:
@@ -145,7 +145,7 @@ def train(options: argparse.Namespace, device: str, end: float) -> dict[str, Any
 
     def seconds(steps: int, out: Path, every: int) -> float:
         began = time.monotonic()
-        recipe = Optimisation(**{**RECIPE, "steps": steps, "validate_every": every})
+        recipe = Optimization(**{**RECIPE, "steps": steps, "validate_every": every})
         train(**settings, optimization=recipe, out=out, overwrite=True, resolved="gpu-check: true\n")
         return time.monotonic() - began
 

@@ -28,7 +28,7 @@ from zeroair_pl.errors import ZeroAIRError
 if TYPE_CHECKING:
     from zeroair_pl.commands.evaluate import Evaluation
 
-METHOD = ("seed", "degradation", "prior", "modelling", "guidance", "sampling")
+METHOD = ("seed", "degradation", "prior", "modeling", "guidance", "sampling")
 SCORES = {"psnr": 3, "ssim": 4, "seconds": 2, "nfe": 1}  # with their digits
 
 

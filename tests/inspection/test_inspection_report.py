@@ -71,7 +71,7 @@ def test_reports_are_written_whole_or_not_at_all(
         save_strip(tmp_path / "strip.txt", photos[0], photos[1])
 
 
-def test_maps_are_coloured_from_their_smallest_to_their_largest_value(tmp_path: Path) -> None:
+def test_maps_are_colored_from_their_smallest_to_their_largest_value(tmp_path: Path) -> None:
     ramp = torch.linspace(0.2, 0.7, 160).expand(1, 1, 40, 160)
     save_map(tmp_path / "t.png", ramp)
     array = np.asarray(Image.open(tmp_path / "t.png")).astype(int)
@@ -88,7 +88,7 @@ def test_a_constant_map_is_not_shown_as_its_rounding_errors(tmp_path: Path) -> N
     assert np.ptp(picture, axis=(0, 1)).max() <= 1
 
 
-def test_colours_stay_as_they_are_and_numbers_become_swatches(photos: Tensor, tmp_path: Path) -> None:
+def test_colors_stay_as_they_are_and_numbers_become_swatches(photos: Tensor, tmp_path: Path) -> None:
     save_map(tmp_path / "rgb.png", photos[:1])
     stored = np.asarray(Image.open(tmp_path / "rgb.png"))
     assert np.array_equal(stored, (photos[0] * 255).round().byte().permute(1, 2, 0).numpy())

@@ -84,7 +84,7 @@ def encode_map(path: str | Path, values: Tensor) -> bytes:
     for channel in image:
         low, high = pictures.value_range(channel)
         small = pictures.resized(channel[None], height, width)[0]
-        parts.append(_with_scale(pictures.coloured(small, low, high), low, high))
+        parts.append(_with_scale(pictures.colored(small, low, high), low, high))
     sheet = Image.new("RGB", (sum(p.width for p in parts) + GAP * (len(parts) - 1), parts[0].height), PAPER)
     for i, part in enumerate(parts):
         sheet.paste(part, (i * (part.width + GAP), 0))
@@ -150,7 +150,7 @@ def _with_scale(picture: Image.Image, low: float, high: float) -> Image.Image:
     sheet = Image.new("RGB", (width, picture.height + LINE), PAPER)
     sheet.paste(picture, (0, 0))
     ramp = torch.linspace(0, 1, width - sum(ends)).expand(LINE - 10, -1)
-    sheet.paste(pictures.coloured(ramp, 0.0, 1.0), (ends[0], picture.height + 5))
+    sheet.paste(pictures.colored(ramp, 0.0, 1.0), (ends[0], picture.height + 5))
     pictures.write(sheet, (0, picture.height), left)
     pictures.write(sheet, (width - ends[1] + GAP, picture.height), right)
     return sheet
