@@ -31,8 +31,7 @@ import sets
 from quality import TASK
 from sets import PhotoSet, Preset
 
-from zeroair_pl.cli import process
-from zeroair_pl.errors import ConfigError, ZeroAIRError
+from zeroair_pl.errors import ConfigError
 
 PAPER_SETS = ["haze-hsts", "lowlight-lol256", "noise-kodak256"]
 GROUPS = ("method", "steps", "gan", "paper")
@@ -57,13 +56,7 @@ Row = tuple[str, Preset]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    process.prepare()  # before torch is loaded
-    options = _parser().parse_args(argv)
-    try:
-        return measure(options)
-    except ZeroAIRError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return machine.run(measure, _parser(), argv)
 
 
 def measure(options: argparse.Namespace) -> int:
@@ -237,7 +230,7 @@ def _with_objective(term: dict[str, Any], objective: str) -> dict[str, Any]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = machine.parser_of(__doc__)
     parser.add_argument("--sets", type=Path, required=True, help="folder of sets, as for quality.py")
     parser.add_argument("--base", default=TASK, help="config to change, as for quality.py")
     parser.add_argument("--groups", nargs="+", choices=GROUPS, default=["method", "steps"])
