@@ -18,7 +18,7 @@ from zeroair_pl.jobs.ranks import Rank, alone
 from zeroair_pl.jobs.records import Row
 from zeroair_pl.jobs.task import Task
 from zeroair_pl.method import settings
-from zeroair_pl.method.restoration import Modelling
+from zeroair_pl.method.restoration import Modeling
 from zeroair_pl.method.restored import Restored
 from zeroair_pl.method.sampling import Guidance
 from zeroair_pl.method.settings import Sampling
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 DEFAULTS: dict[str, Any] = {
     "degradation": {"class_path": "Auto"},
     "prior": {"class_path": "UNetPrior"},
-    "modelling.terms": [{"loss": {"class_path": "Likelihood"}, "weight": 1.0, "ramp": False}],
+    "modeling.terms": [{"loss": {"class_path": "Likelihood"}, "weight": 1.0, "ramp": False}],
 }
 
 # Settings of a run over files, which a config may state and a method does not know.
@@ -81,7 +81,7 @@ class Method(settings.Method):
     Args:
         degradation: makes a fresh degradation for each photo.
         prior: the frozen model of clean photos.
-        modelling: how the degradation learns.
+        modeling: how the degradation learns.
         guidance: what moves the clean estimate.
         sampling: which noise levels are visited, and how.
         seed: with a photo's name it decides all its random numbers.
@@ -188,7 +188,7 @@ class Method(settings.Method):
 
     def parts(self) -> list[object]:
         """What takes part in a fit beside the degradation."""
-        losses = [term.loss for term in (*self.modelling.terms, *self.guidance.terms)]
+        losses = [term.loss for term in (*self.modeling.terms, *self.guidance.terms)]
         return [self.prior, self.guidance.update, self.sampling.sampler, *losses]
 
     def plan(self) -> Plan:
@@ -224,7 +224,7 @@ def _settings(
     *,
     degradation: Callable[[], Degradation],
     prior: Prior,
-    modelling: Modelling,
+    modeling: Modeling,
     guidance: Guidance,
     sampling: Sampling,
     seed: Annotated[int, Range(0)] = 0,

@@ -36,7 +36,7 @@ from zeroair_pl.jobs.showing import Report
 from zeroair_pl.jobs.task import Task
 from zeroair_pl.jobs.workers import end_with_parent
 from zeroair_pl.method.display import table_html
-from zeroair_pl.method.restoration import Modelling
+from zeroair_pl.method.restoration import Modeling
 from zeroair_pl.method.sampling import Guidance
 from zeroair_pl.method.settings import Sampling
 from zeroair_pl.method.watching import checked_options
@@ -63,7 +63,7 @@ def restore(
     batch: Annotated[BatchSize, Range(1)] = "auto",
     degradation: Callable[[], Degradation] | None = None,
     prior: Prior,
-    modelling: Modelling,
+    modeling: Modeling,
     guidance: Guidance,
     sampling: Sampling,
     save_maps: bool | Literal["npz"] = False,
@@ -101,7 +101,7 @@ def restore(
         batch: how many photos of one size are fitted at once; 'auto' decides by their size and the free memory.
         degradation: the family of degradation models; 'plugins list' shows all.
         prior: the frozen model of clean photos.
-        modelling: how the degradation model learns.
+        modeling: how the degradation model learns.
         guidance: what moves the clean estimate.
         sampling: which noise levels are visited, and how.
         save_maps: write the degradation's maps as pictures; or 'npz' for one file of numpy arrays.
@@ -133,7 +133,7 @@ def restore(
     out, small = at_home(out), preview_of(preview)
     out = folder_of(out, small) if small else out
     options = checked_options(trainer)
-    method = Method(degradation or Auto, prior, modelling, guidance, sampling, seed, upscale, strength)
+    method = Method(degradation or Auto, prior, modeling, guidance, sampling, seed, upscale, strength)
     options.setdefault("default_root_dir", str(out / "logs"))  # of loggers
     rank = Rank.of(options, os.environ)
     options = rank.one_device(options)

@@ -192,7 +192,7 @@ def _kernel(file: Path) -> Tensor:
     try:
         values = np.load(file) if file.suffix.lower() == ".npy" else load_photo(file).pixels.mean(0).numpy()
     except (ValueError, OSError, EOFError) as error:
-        raise InputError(f"{file}: no kernel; expected a .npy file of shape (h, w), or a grey picture.") from error
+        raise InputError(f"{file}: no kernel; expected a .npy file of shape (h, w), or a gray picture.") from error
     return checked_kernel(values, str(file))
 
 
