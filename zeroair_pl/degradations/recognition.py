@@ -4,7 +4,7 @@ Each model is logistic. The log-odds that the photo shows the degradation are
 
     z = b + Σ w·4·tanh((value − usual)/(4·spread))
 
-over statistics of the photo. With r = (z − zero)/(full − zero), the severity is r², or 0 for r < 0, so that a doubtful
+over statistics of the photo, as means over the whole photo and its middle, so that z depends little on the crop. With r = (z − zero)/(full − zero), the severity is r², or 0 for r < 0, so that a doubtful
 photo changes little. Haze has two models: fog that grows with the distance, and a veil that is the same everywhere,
 whose severity is r²·(3 − 2r) up to r = 1.
 
@@ -15,14 +15,19 @@ how. Nothing here is learned when a photo is restored.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from zeroair_pl.degradations.picture import looked_at
 from zeroair_pl.degradations.statistics import statistics
 from zeroair_pl.degradations.words import in_words
 
+Statistics = dict[str, float]  # by name
+
+MIDDLES = (0.9, 0.8)  # sides of the middle parts that are looked at too, as shares of the photo's
 MOST = 3  # statistics that ``Finding.why`` names
 FAR = 4.0  # limit of a statistic's influence, in spreads from its usual value: no statistic decides alone
 
@@ -50,11 +55,12 @@ class Model:
     colored: tuple[float, float] | None = None
     even: bool = False
 
-    def parts(self, values: dict[str, float]) -> dict[str, float]:
-        """The contribution of each statistic to z, by name."""
+    def parts(self, views: Sequence[Statistics]) -> Statistics:
+        """The contribution of each statistic to z, by name: its mean over the ``views`` of a photo."""
         parts = {}
         for name, (usual, spread, weight) in self.terms.items():
-            parts[name] = weight * FAR * math.tanh((values[name] - usual) / spread / FAR)
+            each = [math.tanh((values[name] - usual) / spread / FAR) for values in views]
+            parts[name] = weight * FAR * sum(each) / len(each)
         return parts
 
 
@@ -73,17 +79,41 @@ class Finding:
 
 def look_for(family: str, y: Tensor) -> Finding:
     """How strongly the photo ``y`` (1, 3, H, W) in [0, 1] shows a family: ``Haze``, ``LowLight`` or ``Underwater``."""
-    values = statistics(looked_at(y))
-    found = [_find(model, values) for model in MODELS[family]]
+    seen = views(y)
+    values = seen[0]
+    found = [_find(model, seen) for model in MODELS[family]]
     if family == "Haze":
-        found = [replace(each, severity=each.severity * (1 - _high_key(values))) for each in found]
+        meant = max(_high_key(values), _blue_hour(values), _without_texture(values))
+        found = [replace(each, severity=each.severity * (1 - meant)) for each in found]
     if family == "LowLight":
         meant = max(_meant_dark(values), _bright_sky(values))
         found = [replace(each, severity=each.severity * (1 - meant)) for each in [*found, _underexposed(values)]]
     return max(found, key=lambda finding: finding.severity)
 
 
-def _meant_dark(values: dict[str, float]) -> float:
+def views(y: Tensor) -> list[Statistics]:
+    """The statistics of the photo ``y`` (1, 3, H, W) in [0, 1], and those of its middle in each size of ``MIDDLES``.
+
+    What was computed last is kept, since each family asks for it.
+    """
+    global _last
+    small = looked_at(y)
+    seen, found = _last
+    if seen.shape != small.shape or not torch.equal(seen, small):
+        found = [statistics(small), *(statistics(_middle(small, share)) for share in MIDDLES)]
+        _last = (small.clone(), found)
+    return found
+
+
+_last: tuple[Tensor, list[Statistics]] = (torch.empty(0), [])
+
+
+def _middle(y: Tensor, share: float) -> Tensor:
+    top, left = (round(side * (1 - share) / 2) for side in y.shape[-2:])
+    return y[..., top : y.shape[-2] - top, left : y.shape[-1] - left]
+
+
+def _meant_dark(values: Statistics) -> float:
     """0 to 1: nearly everything is dark, but a light or a glint is bright.
 
     This is a correct exposure of a dark object or of the night. In an underexposed photo, the lights are dark too.
@@ -91,12 +121,25 @@ def _meant_dark(values: dict[str, float]) -> float:
     return _ramp(values["bright_95"], 0.30, 0.25) * _ramp(values["bright_999"], 0.55, 0.70)
 
 
-def _high_key(values: dict[str, float]) -> float:
-    """0 to 1: a quarter of the photo is nearly white, such as snow, an overexposed sky or a wall; fog is darker."""
-    return _ramp(values["luminance_75"], 0.87, 0.93)
+def _high_key(values: Statistics) -> float:
+    """0 to 1: the photo is bright everywhere, or a quarter of it is nearly white; fog is darker.
+
+    Such photos are of snow, of flowers or a product before white, of paper, or have an overexposed sky or wall.
+    """
+    return max(_ramp(values["luminance_75"], 0.87, 0.93), _ramp(values["luminance_01"], 0.66, 0.76))
 
 
-def _bright_sky(values: dict[str, float]) -> float:
+def _blue_hour(values: Statistics) -> float:
+    """0 to 1: shades of one blue, such as snow in the shade or after sunset, and toned photos."""
+    return _ramp(values["tones"], 0.016, 0.008) * _ramp(values["blue"], 0.15, 0.3)
+
+
+def _without_texture(values: Statistics) -> float:
+    """0 to 1: there is no texture at all, as in a gradient or a plain area. Nobody can see how dense haze is there."""
+    return _ramp(values["contrast_99"], 0.04, 0.02)
+
+
+def _bright_sky(values: Statistics) -> float:
     """0 to 1: most of the upper third is bright and without shadows.
 
     The exposure is then correct for the sky, and the dark objects below it are silhouettes.
@@ -104,7 +147,7 @@ def _bright_sky(values: dict[str, float]) -> float:
     return _ramp(values["dark_top"], 0.48, 0.57)
 
 
-def _underexposed(values: dict[str, float]) -> Finding:
+def _underexposed(values: Statistics) -> Finding:
     """A very dark photo: even its lights are not bright, and it shows more than a few lights.
 
     The models do not cover such photos, since they were fit to brighter ones.
@@ -124,8 +167,9 @@ def _share(way: float, even: bool) -> float:
     return way * way * (3 - 2 * way) if even and way < 1 else way * way
 
 
-def _find(model: Model, values: dict[str, float]) -> Finding:
-    parts = model.parts(values)
+def _find(model: Model, seen: Sequence[Statistics]) -> Finding:
+    values = seen[0]
+    parts = model.parts(seen)
     z = model.bias + sum(parts.values())
     share = _share((z - model.zero) / (model.full - model.zero), model.even)
     if model.colored:

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from zeroair_pl.degradations.auto import FAMILIES
 from zeroair_pl.degradations.picture import looked_at
-from zeroair_pl.degradations.recognition import MODELS
-from zeroair_pl.degradations.statistics import statistics
+from zeroair_pl.degradations.recognition import MODELS, views
 
 MOST = 4  # the most statistics that are named for a family, and against it
 _LEAST = 0.05  # a statistic that changes the log-odds by less is not named
@@ -61,13 +60,14 @@ def evidence(y: Tensor) -> list[Evidence]:
     If a family has several models, the evidence is that of the model with the highest log-odds.
     """
     small = looked_at(y)
-    values = statistics(small)
+    seen = views(small)
+    values = seen[0]  # of the whole photo
     found = []
     for family in FAMILIES:
         spoken: list[Spoken] = []
         odds = float("-inf")
         for model in MODELS.get(family.__name__, ()):
-            parts = model.parts(values)
+            parts = model.parts(seen)
             if (total := model.bias + sum(parts.values())) > odds:
                 odds = total
                 spoken = [Spoken(name, values[name], model.terms[name][0], part) for name, part in parts.items()]
