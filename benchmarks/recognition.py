@@ -2,10 +2,10 @@
 
     python benchmarks/recognition.py Haze=FOLDER Noise=FOLDER ... [--refit] [--name recognition]
 
-Each argument is a kind that ``auto`` can find (``Haze``, ``LowLight``, ``Underwater``, or ``Noise`` for photos that need
-no correction), = and a folder of photos that are of this kind. A row of the table is a folder: how many of its photos
-``auto`` took for each kind with a share of the correction above 0.05, the median share of those that were recognized,
-and how many of the start images, which are made without the prior, have 32 dB or more to the photo itself.
+Each argument is a kind that ``auto`` can find (``Haze``, ``LowLight``, ``Underwater``, or ``Noise`` for photos that
+need no correction), = and a folder of photos that are of this kind. A row of the table is a folder: how many of its
+photos ``auto`` took for each kind with a share of the correction above 0.05, the median share of those that were
+recognized, and how many of the start images, which are made without the prior, have 32 dB or more to the photo itself.
 
 With --refit, each model is fit again to the folders without one of them, all with equal weights. The rows are the
 folders that were left out, with the photos whose log-odds are above 0. Writes benchmarks/results/NAME.json.

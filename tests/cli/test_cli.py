@@ -97,7 +97,7 @@ def test_unknown_commands(words: list[str], said: str) -> None:
     [
         ("--image", "--images"),
         ("--overwrit", "--overwrite"),
-        ("--steps", "--modelling.steps' or '--sampling.steps"),
+        ("--steps", "--modeling.steps' or '--sampling.steps"),
         ("--wordy", None),  # two dashes in common with every option are no likeness
         ("-o", None),
     ],

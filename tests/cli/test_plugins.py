@@ -183,7 +183,7 @@ def test_entry_points_of_installed_packages_are_loaded(folder: Path, monkeypatch
 
 def test_the_shipped_plugins_are_found_from_anywhere(folder: Path) -> None:
     listed = run("plugins", "list")
-    assert "  ColourCast  [family, " in listed.out
+    assert "  ColorCast  [family, " in listed.out
     assert "  Charbonnier  [loss, " in listed.out
     assert "  Haze  [family, built in]" in listed.out
     names = [line.split()[0] for line in listed.out.splitlines() if line.startswith("  ") and line[2] != " "]

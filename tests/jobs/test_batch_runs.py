@@ -140,7 +140,7 @@ def test_a_photo_has_the_same_board_in_any_batch(folder: Path, monkeypatch: pyte
         alone = scalars("1", name)
         alike(scalars("5", name), alone)
         assert [step for step, _ in alone[f"degradation/{tag}"]] == [0, 1, 2, 3]
-        assert {"modelling/likelihood", "guidance/total_variation", "schedule/sigma", "strip"} <= alone.keys()
+        assert {"modeling/likelihood", "guidance/total_variation", "schedule/sigma", "strip"} <= alone.keys()
         assert ("degradation/gamma" in alone) == (tag == "gamma")
 
 
@@ -166,7 +166,7 @@ def test_a_photo_that_is_finished_first_has_the_same_board(folder: Path, monkeyp
     for name in "abc":
         alone = scalars("1", name)
         alike(scalars("3", name), alone, rel=5e-3)  # the kind of noise is told by steep ramps, which enlarge rounding
-        learned.append(len(alone["modelling/likelihood"]))
+        learned.append(len(alone["modeling/likelihood"]))
     assert learned == sorted(learned, reverse=True)
     assert learned[0] > learned[2], "or none is finished before the others"
 

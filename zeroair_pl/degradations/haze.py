@@ -108,13 +108,13 @@ def dark_channel(y: Tensor, side: int) -> Tensor:
 
 
 def estimate_airlight(y: Tensor, side: int, share: float = 0.001) -> Tensor:
-    """The airlight, (1, 3, 1, 1): the mean brightness of the pixels with the largest dark channel, and the veil's color.
+    """The airlight, (1, 3, 1, 1): mean brightness of the pixels with the largest dark channel, and the veil's color.
 
     The color of the brightest region alone is a poor estimate of the haze's color: a blue sky above the haze, a lamp or
-    a wall would color the whole restored photo. A veil colors the whole photo. So the color counts as far as the mean of
-    the photo has the same color cast, and the airlight is gray otherwise. The brightness is moved a little towards the
-    usual airlight: a lamp or a white wall is brighter than the haze, and indoors no pixel may be distant enough to show
-    the airlight.
+    a wall would color the whole restored photo. A veil colors the whole photo. So the color counts as far as the mean
+    of the photo has the same color cast, and the airlight is gray otherwise. The brightness is moved a little towards
+    the usual airlight: a lamp or a white wall is brighter than the haze, and indoors no pixel may be distant enough to
+    show the airlight.
 
     Args:
         y: the photo, (1, 3, H, W) in [0, 1].
@@ -142,9 +142,9 @@ def sky_likeness(y: Tensor, airlight: Tensor, side: int) -> Tensor:
     The dark channel takes a bright sky for dense haze. A division by the tiny t there would turn grain, clouds and
     compression blocks into colors.
     """
-    grey = y.mean(dim=1, keepdim=True)
-    mean = _box(grey, side)
-    texture = (_box(grey.square(), side) - mean.square()).clamp(min=0).sqrt()
+    gray = y.mean(dim=1, keepdim=True)
+    mean = _box(gray, side)
+    texture = (_box(gray.square(), side) - mean.square()).clamp(min=0).sqrt()
     brightness = mean / airlight.mean()
     return torch.sigmoid((brightness - 0.65) / 0.05) * torch.sigmoid((0.02 - texture) / 0.004)
 

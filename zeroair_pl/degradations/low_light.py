@@ -24,7 +24,7 @@ class LowLight(Degradation):
 
     The start follows from the photo's statistics. L is the smoothed brightness to the power ``flatten``, so that
     shadows are brightened more than lights. It is scaled so that the brighter parts of the restored photo come near
-    ``highlight``, and its mean near a target that is lower for a darker photo. Test-time modelling then corrects γ and,
+    ``highlight``, and its mean near a target that is lower for a darker photo. Test-time modeling then corrects γ and,
     by a smooth grid, L. A photo without large dark areas hardly changes.
 
     Args:

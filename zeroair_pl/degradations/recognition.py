@@ -4,9 +4,10 @@ Each model is logistic. The log-odds that the photo shows the degradation are
 
     z = b + Σ w·4·tanh((value − usual)/(4·spread))
 
-over statistics of the photo, as means over the whole photo and its middle, so that z depends little on the crop. With r = (z − zero)/(full − zero), the severity is r², or 0 for r < 0, so that a doubtful
-photo changes little. Haze has two models: fog that grows with the distance, and a veil that is the same everywhere,
-whose severity is r²·(3 − 2r) up to r = 1.
+over statistics of the photo, each the mean over the whole photo and its middle, so that z depends less on the crop.
+With r = (z − zero)/(full − zero), the severity is r², or 0 for r < 0, so that a doubtful photo changes little. Haze has
+two models: fog that grows with the distance, and a veil that is the same everywhere, whose severity is r²·(3 − 2r) up
+to r = 1.
 
 The numbers below were fit once, to photos of these kinds and to photos with added degradations; docs/method.md says
 how. Nothing here is learned when a photo is restored.
@@ -55,13 +56,18 @@ class Model:
     colored: tuple[float, float] | None = None
     even: bool = False
 
+    def scaled(self, views: Sequence[Statistics]) -> list[float]:
+        """4·tanh((value − usual)/(4·spread)) of each statistic, the mean over the ``views`` of a photo."""
+        found = []
+        for name, (usual, spread, _) in self.terms.items():
+            each = [FAR * math.tanh((values[name] - usual) / spread / FAR) for values in views]
+            found.append(sum(each) / len(each))
+        return found
+
     def parts(self, views: Sequence[Statistics]) -> Statistics:
-        """The contribution of each statistic to z, by name: its mean over the ``views`` of a photo."""
-        parts = {}
-        for name, (usual, spread, weight) in self.terms.items():
-            each = [math.tanh((values[name] - usual) / spread / FAR) for values in views]
-            parts[name] = weight * FAR * sum(each) / len(each)
-        return parts
+        """The contribution of each statistic to z, by name."""
+        weights = (weight for _, _, weight in self.terms.values())
+        return dict(zip(self.terms, (w * x for w, x in zip(weights, self.scaled(views), strict=True)), strict=True))
 
 
 @dataclass(frozen=True)
