@@ -3,9 +3,8 @@
     python benchmarks/fit_recognition.py DARK --with dim:5 night:2 --without ordinary:2 photos:0.3
 
 Fits one of the models FOG, VEIL, DARK and WATER over its statistics to photos that show the degradation (``--with``)
-and photos that do not (``--without``). What is usual and its spread stay as they are in the model. A number after a
-folder is the weight of each of its photos. Prints the model's terms, and for each folder how many of its photos have z
-above 0 in a fit without this folder.
+and photos that do not (``--without``). A number after a folder is the weight of each of its photos. Prints the model's
+terms, and for each folder how many of its photos have z above 0 in a fit without this folder.
 """
 
 from __future__ import annotations
@@ -18,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zeroair_pl.degradations import recognition
+from zeroair_pl.degradations.picture import looked_at
+from zeroair_pl.degradations.statistics import statistics
 from zeroair_pl.photos.reading import load_photo
 
 Array = NDArray[np.float64]
@@ -31,23 +32,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--with", dest="shown", nargs="+", required=True, metavar="FOLDER[:WEIGHT]")
     parser.add_argument("--without", dest="plain", nargs="+", required=True, metavar="FOLDER[:WEIGHT]")
     options = parser.parse_args(argv)
-    model = getattr(recognition, options.model)
+    names = list(getattr(recognition, options.model).terms)
     values, label, weight, folder = [], [], [], []
     for shown, folders in ((1.0, options.shown), (0.0, options.plain)):
         for each in folders:
             path, _, number = each.partition(":")
             for file in photos_in(Path(path)):
-                values.append(model.scaled(recognition.views(load_photo(file).pixels[None])))
+                found = statistics(looked_at(load_photo(file).pixels[None]))
+                values.append([found[name] for name in names])
                 label.append(shown)
                 weight.append(float(number or 1))
                 folder.append(path)
     x, y, w, of = np.array(values), np.array(label), np.array(weight), np.array(folder)
+    usual, spread = x[y == 0].mean(0), x[y == 0].std(0) + 1e-6
+    x = recognition.FAR * np.tanh((x - usual) / spread / recognition.FAR)
     factors, bias = logistic(x, y, w)
     print(f"bias={bias:.2f}")
-    terms = list(model.terms.items())
     for i in np.argsort(-np.abs(factors)):
-        name, (usual, spread, _) = terms[i]
-        print(f'"{name}": ({usual:.3g}, {spread:.3g}, {factors[i]:.2f}),')
+        print(f'"{names[i]}": ({usual[i]:.3g}, {spread[i]:.3g}, {factors[i]:.2f}),')
     for path in dict.fromkeys(folder):
         rest = of != path
         factors, bias = logistic(x[rest], y[rest], w[rest])

@@ -26,7 +26,9 @@ import torch
 from torch import Tensor
 
 from zeroair_pl.degradations.auto import FAMILIES, Auto
-from zeroair_pl.degradations.recognition import MODELS, views
+from zeroair_pl.degradations.picture import looked_at
+from zeroair_pl.degradations.recognition import MODELS
+from zeroair_pl.degradations.statistics import statistics
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.photos.reading import load_photo
 
@@ -89,7 +91,10 @@ def taken_for(y: Tensor) -> dict[str, Any]:
 
 def left_out(shown: Shown) -> list[dict[str, Any]]:
     """For each folder and each model of its kind: its photos with log-odds above 0 in a fit without the folder."""
-    seen = {folder: [views(_pixels(file)) for file in fit_recognition.photos_in(folder)] for _, folder in shown}
+    seen = {
+        folder: [statistics(looked_at(_pixels(file))) for file in fit_recognition.photos_in(folder)]
+        for _, folder in shown
+    }
     lines = []
     for family, models in MODELS.items():
         for model in models:

@@ -16,7 +16,7 @@ from zeroair_pl.degradations.picture import picture
 from zeroair_pl.degradations.recognition import look_for
 from zeroair_pl.ranges import Range
 
-SEEN = 2**19  # pixels of the copy of the photo on which the start is computed
+SEEN = 2**17  # pixels of the copy on which the start is computed, so that it hardly depends on the photo's size
 LOWEST, MOST = 2.0, 0.008  # correction of the dark channel for noise, in units of σ, and at most: texture looks like it
 USUAL, DOUBT = 0.9, 0.2  # the usual airlight, and its weight against the brightest part of the photo
 TINT = 0.8  # share of a veil's color that the airlight takes, if the whole photo has this color cast
@@ -27,7 +27,7 @@ class Haze(Degradation):
 
     The start is the dark channel prior (He, Sun & Tang, CVPR 2009) with an airlight that is gray unless the veil has a
     clear color (``estimate_airlight``), refined by a guided filter.
-    Test-time modelling then corrects A and, by a smooth grid of log-transmission, t.
+    Test-time modeling then corrects A and, by a smooth grid of log-transmission, t.
 
     Args:
         strength: ω, the share of the haze that the start removes; below 1, distant parts keep a little haze.
@@ -43,7 +43,7 @@ class Haze(Degradation):
     def __init__(
         self,
         strength: Annotated[float, Range(0, 1)] = 0.88,
-        patch: Annotated[float, Range(0, 1)] = 0.035,
+        patch: Annotated[float, Range(0, 1)] = 0.045,
         floor: Annotated[float, Range(0, 1, above=True)] = 0.12,
         sky_floor: Annotated[float, Range(0, 1)] = 0.8,
     ) -> None:
@@ -56,7 +56,7 @@ class Haze(Degradation):
 
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
         super().initialize(y, side, denoise)
-        small = thumbnail(y, SEEN)  # so that the start does not depend on the size of the photo
+        small = thumbnail(y, SEEN)
         inside = picture(small)  # a frame is no part of the scene
         window = _odd(self.patch * min(inside.shape[-2:]))
         airlight = estimate_airlight(inside, window)

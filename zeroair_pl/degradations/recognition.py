@@ -4,10 +4,9 @@ Each model is logistic. The log-odds that the photo shows the degradation are
 
     z = b + Σ w·4·tanh((value − usual)/(4·spread))
 
-over statistics of the photo, each the mean over the whole photo and its middle, so that z depends less on the crop.
-With r = (z − zero)/(full − zero), the severity is r², or 0 for r < 0, so that a doubtful photo changes little. Haze has
-two models: fog that grows with the distance, and a veil that is the same everywhere, whose severity is r²·(3 − 2r) up
-to r = 1.
+over statistics of the photo. With r = (z − zero)/(full − zero), the severity is r², or 0 for r < 0, so that a doubtful
+photo changes little. Haze has two models: fog that grows with the distance, and a veil that is the same everywhere,
+whose severity is r²·(3 − 2r) up to r = 1.
 
 The numbers below were fit once, to photos of these kinds and to photos with added degradations; docs/method.md says
 how. Nothing here is learned when a photo is restored.
@@ -16,19 +15,14 @@ how. Nothing here is learned when a photo is restored.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 
 from zeroair_pl.degradations.picture import looked_at
 from zeroair_pl.degradations.statistics import statistics
 from zeroair_pl.degradations.words import in_words
 
-Statistics = dict[str, float]  # by name
-
-MIDDLES = (0.9, 0.8)  # sides of the middle parts that are looked at too, as shares of the photo's
 MOST = 3  # statistics that ``Finding.why`` names
 FAR = 4.0  # limit of a statistic's influence, in spreads from its usual value: no statistic decides alone
 
@@ -56,18 +50,15 @@ class Model:
     colored: tuple[float, float] | None = None
     even: bool = False
 
-    def scaled(self, views: Sequence[Statistics]) -> list[float]:
-        """4·tanh((value − usual)/(4·spread)) of each statistic, the mean over the ``views`` of a photo."""
-        found = []
-        for name, (usual, spread, _) in self.terms.items():
-            each = [FAR * math.tanh((values[name] - usual) / spread / FAR) for values in views]
-            found.append(sum(each) / len(each))
-        return found
+    def scaled(self, values: dict[str, float]) -> list[float]:
+        """4·tanh((value − usual)/(4·spread)) of each statistic."""
+        terms = self.terms.items()
+        return [FAR * math.tanh((values[name] - usual) / spread / FAR) for name, (usual, spread, _) in terms]
 
-    def parts(self, views: Sequence[Statistics]) -> Statistics:
+    def parts(self, values: dict[str, float]) -> dict[str, float]:
         """The contribution of each statistic to z, by name."""
-        weights = (weight for _, _, weight in self.terms.values())
-        return dict(zip(self.terms, (w * x for w, x in zip(weights, self.scaled(views), strict=True)), strict=True))
+        weights = [weight for _, _, weight in self.terms.values()]
+        return {name: w * x for name, w, x in zip(self.terms, weights, self.scaled(values), strict=True)}
 
 
 @dataclass(frozen=True)
@@ -85,9 +76,8 @@ class Finding:
 
 def look_for(family: str, y: Tensor) -> Finding:
     """How strongly the photo ``y`` (1, 3, H, W) in [0, 1] shows a family: ``Haze``, ``LowLight`` or ``Underwater``."""
-    seen = views(y)
-    values = seen[0]
-    found = [_find(model, seen) for model in MODELS[family]]
+    values = statistics(looked_at(y))
+    found = [_find(model, values) for model in MODELS[family]]
     if family == "Haze":
         meant = max(_high_key(values), _blue_hour(values), _without_texture(values))
         found = [replace(each, severity=each.severity * (1 - meant)) for each in found]
@@ -97,29 +87,7 @@ def look_for(family: str, y: Tensor) -> Finding:
     return max(found, key=lambda finding: finding.severity)
 
 
-def views(y: Tensor) -> list[Statistics]:
-    """The statistics of the photo ``y`` (1, 3, H, W) in [0, 1], and those of its middle in each size of ``MIDDLES``.
-
-    What was computed last is kept, since each family asks for it.
-    """
-    global _last
-    small = looked_at(y)
-    seen, found = _last
-    if seen.shape != small.shape or not torch.equal(seen, small):
-        found = [statistics(small), *(statistics(_middle(small, share)) for share in MIDDLES)]
-        _last = (small.clone(), found)
-    return found
-
-
-_last: tuple[Tensor, list[Statistics]] = (torch.empty(0), [])
-
-
-def _middle(y: Tensor, share: float) -> Tensor:
-    top, left = (round(side * (1 - share) / 2) for side in y.shape[-2:])
-    return y[..., top : y.shape[-2] - top, left : y.shape[-1] - left]
-
-
-def _meant_dark(values: Statistics) -> float:
+def _meant_dark(values: dict[str, float]) -> float:
     """0 to 1: nearly everything is dark, but a light or a glint is bright.
 
     This is a correct exposure of a dark object or of the night. In an underexposed photo, the lights are dark too.
@@ -127,7 +95,7 @@ def _meant_dark(values: Statistics) -> float:
     return _ramp(values["bright_95"], 0.30, 0.25) * _ramp(values["bright_999"], 0.55, 0.70)
 
 
-def _high_key(values: Statistics) -> float:
+def _high_key(values: dict[str, float]) -> float:
     """0 to 1: the photo is bright everywhere, or a quarter of it is nearly white; fog is darker.
 
     Such photos are of snow, of flowers or a product before white, of paper, or have an overexposed sky or wall.
@@ -135,17 +103,17 @@ def _high_key(values: Statistics) -> float:
     return max(_ramp(values["luminance_75"], 0.87, 0.93), _ramp(values["luminance_01"], 0.66, 0.76))
 
 
-def _blue_hour(values: Statistics) -> float:
+def _blue_hour(values: dict[str, float]) -> float:
     """0 to 1: shades of one blue, such as snow in the shade or after sunset, and toned photos."""
     return _ramp(values["tones"], 0.016, 0.008) * _ramp(values["blue"], 0.15, 0.3)
 
 
-def _without_texture(values: Statistics) -> float:
+def _without_texture(values: dict[str, float]) -> float:
     """0 to 1: there is no texture at all, as in a gradient or a plain area. Nobody can see how dense haze is there."""
     return _ramp(values["contrast_99"], 0.04, 0.02)
 
 
-def _bright_sky(values: Statistics) -> float:
+def _bright_sky(values: dict[str, float]) -> float:
     """0 to 1: most of the upper third is bright and without shadows.
 
     The exposure is then correct for the sky, and the dark objects below it are silhouettes.
@@ -153,7 +121,7 @@ def _bright_sky(values: Statistics) -> float:
     return _ramp(values["dark_top"], 0.48, 0.57)
 
 
-def _underexposed(values: Statistics) -> Finding:
+def _underexposed(values: dict[str, float]) -> Finding:
     """A very dark photo: even its lights are not bright, and it shows more than a few lights.
 
     The models do not cover such photos, since they were fit to brighter ones.
@@ -173,9 +141,8 @@ def _share(way: float, even: bool) -> float:
     return way * way * (3 - 2 * way) if even and way < 1 else way * way
 
 
-def _find(model: Model, seen: Sequence[Statistics]) -> Finding:
-    values = seen[0]
-    parts = model.parts(seen)
+def _find(model: Model, values: dict[str, float]) -> Finding:
+    parts = model.parts(values)
     z = model.bias + sum(parts.values())
     share = _share((z - model.zero) / (model.full - model.zero), model.even)
     if model.colored:
@@ -205,22 +172,22 @@ FOG = Model(
     },
 )  # fmt: skip
 VEIL = Model(
-    what="an even veil", colored=(0.006, 0.016), even=True, bias=-5.62, zero=-0.7, full=0.7,
+    what="an even veil", colored=(0.006, 0.016), even=True, bias=-5.29, zero=-0.35, full=0.65,
     terms={
-        "dark_textured_10": (0.0602, 0.0668, 1.32),
-        "lifted_range": (0.164, 0.491, 1.13),
-        "darkest_bottom": (0.159, 0.134, -0.90),
-        "saturation_25": (0.216, 0.175, -0.90),
-        "dark_75": (0.343, 0.21, -0.77),
-        "dark_with_saturation_textured": (-0.433, 0.241, -0.75),
-        "red_50": (1.0, 0.311, 0.74),
-        "relative_25": (0.067, 0.0501, -0.70),
-        "dark_upwards": (0.131, 0.374, 0.66),
-        "contrast_25": (0.0287, 0.0212, -0.58),
-        "in_shadow": (0.1, 0.146, -0.44),
-        "dark_with_relative": (-0.538, 0.226, 0.21),
-        "green_of_edges": (0.0277, 0.0751, -0.20),
-        "darkest_middle": (0.146, 0.114, 0.15),
+        "saturation_25": (0.216, 0.175, -1.15),
+        "lifted_range": (0.164, 0.491, 1.10),
+        "red_50": (1.0, 0.311, 0.93),
+        "dark_upwards": (0.131, 0.374, 0.88),
+        "contrast_25": (0.0287, 0.0212, -0.81),
+        "dark_with_saturation_textured": (-0.433, 0.241, -0.77),
+        "dark_textured_10": (0.0602, 0.0668, 0.73),
+        "relative_25": (0.067, 0.0501, -0.53),
+        "green_of_edges": (0.0277, 0.0751, -0.46),
+        "darkest_bottom": (0.159, 0.134, -0.43),
+        "dark_75": (0.343, 0.21, -0.41),
+        "in_shadow": (0.1, 0.146, -0.37),
+        "darkest_middle": (0.146, 0.114, 0.19),
+        "dark_with_relative": (-0.538, 0.226, 0.18),
     },
 )  # fmt: skip
 DARK = Model(

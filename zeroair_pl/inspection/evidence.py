@@ -8,7 +8,8 @@ from torch import Tensor
 
 from zeroair_pl.degradations.auto import FAMILIES
 from zeroair_pl.degradations.picture import looked_at
-from zeroair_pl.degradations.recognition import MODELS, views
+from zeroair_pl.degradations.recognition import MODELS
+from zeroair_pl.degradations.statistics import statistics
 
 MOST = 4  # the most statistics that are named for a family, and against it
 _LEAST = 0.05  # a statistic that changes the log-odds by less is not named
@@ -60,14 +61,13 @@ def evidence(y: Tensor) -> list[Evidence]:
     If a family has several models, the evidence is that of the model with the highest log-odds.
     """
     small = looked_at(y)
-    seen = views(small)
-    values = seen[0]  # of the whole photo
+    values = statistics(small)
     found = []
     for family in FAMILIES:
         spoken: list[Spoken] = []
         odds = float("-inf")
         for model in MODELS.get(family.__name__, ()):
-            parts = model.parts(seen)
+            parts = model.parts(values)
             if (total := model.bias + sum(parts.values())) > odds:
                 odds = total
                 spoken = [Spoken(name, values[name], model.terms[name][0], part) for name, part in parts.items()]
