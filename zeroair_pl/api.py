@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,7 +23,7 @@ from zeroair_pl.method.restored import Restored
 from zeroair_pl.method.sampling import Guidance
 from zeroair_pl.method.settings import Sampling
 from zeroair_pl.method.watching import checked_options
-from zeroair_pl.photos.beside import checked_side
+from zeroair_pl.photos.beside import with_side
 from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.memory import as_photo
 from zeroair_pl.priors import Prior
@@ -136,7 +136,8 @@ class Method(settings.Method):
             name: with the seed it decides all random numbers. By default the name of the file, else ``"photo"``.
             callbacks: of Lightning, which watch the fit.
             side: what comes with the photo, for its degradation: ``missing``, an array (H, W) that is above ½ where a
-                pixel is missing; ``kernel``, the blur's (h, w); or what else a degradation takes.
+                pixel is missing, or the color of missing pixels such as ``"#ff00ff"``, or ``"alpha"``;
+                ``kernel``, the blur's (h, w); or what else a degradation takes.
             mask: where to work: a path, a Pillow image, an array or a tensor (H, W), of truth values, uint8, or numbers
                 in [0, 1]. Where it is 0 the photo stays as it is, and has no influence.
 
@@ -149,7 +150,7 @@ class Method(settings.Method):
         name = name or (Path(photo).name if of_file else "photo")
         source, back = as_photo(photo, name)
         beside = {**(side or {}), **({} if mask is None else {"mask": mask})}
-        source = replace(source, side={**source.side, **checked_side(beside, source)})
+        source = with_side(source, beside)
         task = Task(Source(Path(name), Path(name).stem), Row(name, name), photo=source, plan=Plan(self, {}, ""))
         self.fitting(callbacks, strict=True).fit([task])
         assert task.result is not None

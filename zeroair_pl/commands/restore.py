@@ -71,7 +71,7 @@ def restore(
     report: bool = True,
     tensorboard: bool = True,
     checkpoint_every: Annotated[int, Range(0)] = 0,
-    missing: Path | None = None,
+    missing: str | None = None,
     kernel: Path | None = None,
     mask: Path | None = None,
     quiet: bool = False,
@@ -109,7 +109,8 @@ def restore(
         report: write report.html, a page of all photos to look at, search and sort.
         tensorboard: log each fit for TensorBoard.
         checkpoint_every: timesteps between saved states of a fit, from which a stopped run goes on; 0 saves none.
-        missing: a mask, or a folder of masks by the photos' names: white where a pixel of the photo is missing.
+        missing: a mask, or a folder of masks by the photos' names: white where a pixel of the photo is missing; or the
+            color of missing pixels, such as '#ff00ff'; or 'alpha' for transparent ones.
         mask: a mask of where to work, or a folder of masks by the photos' names: white is restored, gray in part. Where
             it is black, the photo stays as it is and has no influence on the fit.
         kernel: a blur kernel (.npy, or a gray picture), or a folder of kernels by the photos' names.
@@ -138,8 +139,12 @@ def restore(
     options = rank.one_device(options)
     device = device_of(options)
     # All parts are built once before any photo is opened, so that settings that do not fit together fail at once.
+    if isinstance(built(method.degradation), Auto):
+        for name, value, config in (("missing", missing, "inpaint"), ("kernel", kernel, "deblur")):
+            if value is not None:
+                raise ConfigError(f"--{name} {value}: 'auto' does not use it; add --config {config}.")
     built(method.fresh)
-    beside = Beside(missing and at_home(missing), kernel and at_home(kernel), mask and at_home(mask)).checked()
+    beside = Beside(at_home(missing) if missing else None, kernel and at_home(kernel), mask and at_home(mask)).checked()
     levels = sampling.prepared((sampling.sampler or NoiseMatchedSampler()).fresh(), prior)
     if rank.worker:
         end_with_parent()
@@ -161,6 +166,7 @@ def restore(
     except ConfigError:
         outputs.withdraw()
         raise
+    page = Report(outputs, report)
     job = (Clocked if verbose else Job)(
         plans,
         outputs,
@@ -168,7 +174,7 @@ def restore(
             "maps": save_maps is True,
             "arrays": save_maps == "npz",
             "strips": strips,
-            "report": report,
+            "report": page.wanted,
             "tensorboard": tensorboard,
             "overwrite": overwrite,
         },
@@ -188,7 +194,7 @@ def restore(
         with open(os.devnull, "w", encoding="utf-8") as nowhere, ListProgress(len(sources), nowhere) as progress:
             restore_list(job, sources, rank, "", progress, lambda task: None, lambda row: None)
         return Results([], out)
-    page, refused = Report(outputs, report), False
+    refused = False
     try:
         with speech.progress(len(sources)) as progress:
             lock = threading.Lock()

@@ -90,10 +90,7 @@ class Job:
             if record is not None and self.outputs.finished(record, task.row.settings) and not self.wanted["overwrite"]:
                 task.row = replace(record.row, input=str(source.path), status="skipped", reason="")
                 return task
-            photo = load_photo(source.path)
-            if found := self.beside.of(task.choice.mask).read(source, photo):
-                photo = replace(photo, side={**photo.side, **found})
-            photo = self.prepare(photo)
+            photo = self.prepare(self.beside.of(task.choice.mask).read(source, load_photo(source.path)))
             task.row = replace(task.row, height=photo.size[0], width=photo.size[1])
             path = output_path(self.outputs.folder, source, photo)
             self._may_write(path, source, depends["sha256"], record)
