@@ -45,13 +45,6 @@ FAMILY = '''
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
 def write() -> Callable[..., str]:
     """Writes a plugin file and returns the name of its class: a new one for every call, as a process keeps them all."""
 

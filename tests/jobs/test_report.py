@@ -19,10 +19,7 @@ from zeroair_pl.jobs.records import Row
 WORDS = ("--degradation", "Haze", *TOY)
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("folder")
 
 
 def restore(*words: str, images: str = "in") -> Outcome:
