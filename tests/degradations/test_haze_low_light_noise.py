@@ -151,8 +151,8 @@ def test_the_size_of_a_photo_does_not_change_what_haze_is_removed(name: str) -> 
 @pytest.mark.parametrize("color", [(0.94, 0.88, 0.76), (0.8, 0.85, 0.93)])
 def test_the_airlight_has_the_color_of_a_veil_over_all_of_the_photo(color: tuple[float, float, float]) -> None:
     veil = torch.tensor(color).view(1, 3, 1, 1)
-    photo = clean("haze_workshop").mean(1, keepdim=True).expand(1, 3, -1, -1)  # gray, so that all color is the veil's
-    y = 0.3 * photo + 0.6 * veil
+    photo = clean("haze_workshop").mean(1, keepdim=True)
+    y = 0.35 * photo * veil + 0.6 * veil  # in light of its color
     y[..., : y.shape[-2] // 5, :] = veil  # the distance
     found = started(Haze, y).airlight.detach().flatten()
     assert float(found[0] - found[2]) == pytest.approx(color[0] - color[2], abs=0.06)
