@@ -131,7 +131,7 @@ def _zooming(whole: Tensor, zoom: Zoom | None, size: tuple[int, int]) -> str:
                 f'data-w="{(columns.stop - columns.start) / size[1]:.4f}" '
                 f'data-h="{(rows.stop - rows.start) / size[0]:.4f}" '
                 'aria-label="The part that is shown; the arrow keys move it">'
-                f'<img alt="" src="{picture(whole, 150, 80)}"><i style="{box}"></i></button>'
+                f'<img alt="" src="{picture(whole, 120, 80)}"><i style="{box}"></i></button>'
             )
     return f'<div class="zr-tools zr-zooming" role="group" aria-label="Size">{buttons}{small}</div>'
 
@@ -148,7 +148,7 @@ const place = () => {
 };
 const show = (x, y) => {
   const one = window.devicePixelRatio || 1;
-  const wide = element.getBoundingClientRect().width, high = Math.max(240, 0.64 * window.innerHeight);
+  const wide = element.getBoundingClientRect().width, high = Math.max(240, 0.6 * window.innerHeight);
   element.style.setProperty('--one', one);
   trigger('zoom', {x, y, width: Math.round(one * wide), height: Math.round(one * high)});
 };
