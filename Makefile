@@ -14,24 +14,24 @@ help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' Makefile
 
 # pip builds in build/, and would pack whatever an earlier build left there.
+define ENVIRONMENT
+$(PYTHON) -m venv $(VENV)
+rm -rf build
+@echo "Installing into $(VENV); the first time this takes some minutes."
+endef
+
 $(VENV)/.run: $(SOURCES)
-	$(PYTHON) -m venv $(VENV)
-	rm -rf build
-	@echo "Installing into $(VENV); the first time this takes some minutes."
+	$(ENVIRONMENT)
 	$(PY) -m pip install --quiet .
 	touch $@
 
 $(VENV)/.test: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	rm -rf build
-	@echo "Installing into $(VENV); the first time this takes some minutes."
+	$(ENVIRONMENT)
 	$(PY) -m pip install --quiet ".[test]"
 	touch $@
 
 $(VENV)/.docs: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	rm -rf build
-	@echo "Installing into $(VENV); the first time this takes some minutes."
+	$(ENVIRONMENT)
 	$(PY) -m pip install --quiet ".[docs]"
 	touch $@
 

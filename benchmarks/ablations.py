@@ -31,8 +31,7 @@ import sets
 from quality import TASK
 from sets import PhotoSet, Preset
 
-from zeroair_pl.cli import process
-from zeroair_pl.errors import ConfigError, ZeroAIRError
+from zeroair_pl.errors import ConfigError
 
 PAPER_SETS = ["haze-hsts", "lowlight-lol256", "noise-kodak256"]
 GROUPS = ("method", "steps", "gan", "paper")
@@ -57,13 +56,7 @@ Row = tuple[str, Preset]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    process.prepare()  # before torch is loaded
-    options = _parser().parse_args(argv)
-    try:
-        return measure(options)
-    except ZeroAIRError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return machine.run(measure, _parser(), argv)
 
 
 def measure(options: argparse.Namespace) -> int:
@@ -135,7 +128,7 @@ def with_settings(base: Preset, **settings: Any) -> Preset:
 
 def without_parts(base: Preset, settings: dict[str, Any]) -> Iterator[Row]:
     """The base without each of its losses and stages, and with the other number of noise maps."""
-    for part in ("modelling", "guidance"):
+    for part in ("modeling", "guidance"):
         terms = settings[part]["terms"]
         for i, term in enumerate(terms):
             if part == "guidance" or len(terms) > 1:  # without its only term: the row no_tdm
@@ -159,7 +152,7 @@ def gan_forms(title: str, base: Preset) -> Iterator[Row]:
     settings = resolved(base)
     for objective in get_args(Objective):
         changed = base
-        for part in ("modelling", "guidance"):
+        for part in ("modeling", "guidance"):
             terms = [_with_objective(term, objective) for term in settings[part]["terms"]]
             changed = with_part(changed, settings, part, terms=terms)
         yield f"{title}, {objective}", changed
@@ -185,7 +178,7 @@ def at_hand(settings: dict[str, Any]) -> dict[str, Any]:
             found["variance_type"] = "fixed_small"
         return found
 
-    parts = {name: swapped(settings[name]) for name in ("modelling", "guidance", "sampling")}
+    parts = {name: swapped(settings[name]) for name in ("modeling", "guidance", "sampling")}
     parts["sampling"]["steps"] = PAPER_STEPS
     return {**parts, "prior": {"class_path": "UNetPrior", "init_args": {"path": "small", "precision": "bfloat16"}}}
 
@@ -237,7 +230,7 @@ def _with_objective(term: dict[str, Any], objective: str) -> dict[str, Any]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = machine.parser_of(__doc__)
     parser.add_argument("--sets", type=Path, required=True, help="folder of sets, as for quality.py")
     parser.add_argument("--base", default=TASK, help="config to change, as for quality.py")
     parser.add_argument("--groups", nargs="+", choices=GROUPS, default=["method", "steps"])

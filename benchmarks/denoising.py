@@ -8,7 +8,6 @@ without learning. Writes benchmarks/results/NAME.json.
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 from collections.abc import Sequence
@@ -29,7 +28,7 @@ SIGMAS = (5, 10, 15, 25, 50, 100, 200)  # in units of 1/255
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = machine.parser_of(__doc__)
     parser.add_argument("--clean", type=Path, required=True, help="folder of clean images")
     parser.add_argument("--priors", nargs="+", default=["small"], help="names or folders of priors")
     parser.add_argument("--name", default="denoising", help="of the JSON file")

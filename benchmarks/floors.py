@@ -16,19 +16,19 @@ from numpy.typing import NDArray
 Image = NDArray[np.float32]
 
 
-def dark_channel(y: Image, omega: float, patch: int, grey: bool = False, sky: float = 0.0) -> Image:
+def dark_channel(y: Image, omega: float, patch: int, gray: bool = False, sky: float = 0.0) -> Image:
     """He, Sun & Tang (CVPR 2009): t = 1 − ω·dark(y/A), guided by y's brightness, J = (y − A)/t + A.
 
     Args:
         omega: share of the haze that is removed.
         patch: side of the window in pixels.
-        grey: use the same airlight for the three channels.
+        gray: use the same airlight for the three channels.
         sky: smallest t where the photo is bright and smooth.
     """
     dark = _erode(y.min(axis=2), patch)
     top = np.argsort(dark, axis=None)[-max(1, dark.size // 1000) :]
     airlight = y.reshape(-1, 3)[top].mean(axis=0)
-    if grey:
+    if gray:
         airlight = np.full(3, airlight.mean(), np.float32)
     airlight = airlight.clip(0.05, 1)
     t = 1 - omega * _erode((y / airlight).min(axis=2), patch)
@@ -50,7 +50,7 @@ def gamma_to_mean(y: Image, mean: float = 0.5) -> Image:
     return y ** ((low * high) ** 0.5)
 
 
-def grey_world(y: Image) -> Image:
+def gray_world(y: Image) -> Image:
     """Every channel scaled to the mean of all (Buchsbaum, 1980)."""
     means = y.mean(axis=(0, 1))
     return y * (means.mean() / means.clip(1e-3))
@@ -75,8 +75,8 @@ def dct_thresholding(y: Image, side: int = 8, threshold: float = 2.7) -> Image:
     Before this, a cosine transform of the three values of each pixel decorrelates the channels.
     """
     sigma = noise_level(y)
-    colours = cosines(3)
-    rotated = np.pad(y @ colours.T, ((side - 1, side - 1), (side - 1, side - 1), (0, 0)), mode="reflect")
+    colors = cosines(3)
+    rotated = np.pad(y @ colors.T, ((side - 1, side - 1), (side - 1, side - 1), (0, 0)), mode="reflect")
     total, weight = np.zeros_like(rotated), np.zeros((*rotated.shape[:2], 1), np.float32)
     basis = cosines(side)
     for top in range(side):
@@ -92,7 +92,7 @@ def dct_thresholding(y: Image, side: int = 8, threshold: float = 2.7) -> Image:
             total[top : top + rows * side, left : left + columns * side] += back.reshape(part.shape)
             weight[top : top + rows * side, left : left + columns * side] += 1
     inner = slice(side - 1, 1 - side)
-    return ((total[inner, inner] / weight[inner, inner]) @ colours).astype(np.float32)
+    return ((total[inner, inner] / weight[inner, inner]) @ colors).astype(np.float32)
 
 
 def noise_level(y: Image) -> float:
@@ -103,8 +103,8 @@ def noise_level(y: Image) -> float:
     return float(np.median(np.abs(a - b - c + d) / 2)) / 0.6745
 
 
-def _erode(grey: Any, side: int) -> Any:
-    return cv2.erode(grey, np.ones((side, side), np.uint8))
+def _erode(gray: Any, side: int) -> Any:
+    return cv2.erode(gray, np.ones((side, side), np.uint8))
 
 
 def guided(guide: Any, rough: Any, radius: int, eps: float) -> Any:
@@ -133,11 +133,11 @@ def _gamma_then_dct(y: Image) -> Image:
 FLOORS: dict[str, dict[str, Callable[[Image], Image]]] = {
     "haze": {
         "dark channel, 0.7": partial(dark_channel, omega=0.7, patch=15),
-        "dark channel, grey, sky": partial(dark_channel, omega=0.75, patch=9, grey=True, sky=0.6),
-        "dark channel, grey, 0.9": partial(dark_channel, omega=0.9, patch=15, grey=True),
+        "dark channel, gray, sky": partial(dark_channel, omega=0.75, patch=9, gray=True, sky=0.6),
+        "dark channel, gray, 0.9": partial(dark_channel, omega=0.9, patch=15, gray=True),
     },
     "lowlight": {"gamma to 0.5": gamma_to_mean, "gamma to 0.5, DCT": _gamma_then_dct},
     "noise": {"non-local means": non_local_means, "DCT thresholding": dct_thresholding},
-    "underwater": {"grey world": grey_world, "stretched channels": stretched},
+    "underwater": {"gray world": gray_world, "stretched channels": stretched},
     "other": {"non-local means": non_local_means},
 }

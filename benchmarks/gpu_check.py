@@ -21,10 +21,10 @@ from __future__ import annotations
 import argparse
 import io
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +33,7 @@ import machine
 import throughput_gpu
 from clocks import crops, goal
 
-from zeroair_pl.cli import process
-from zeroair_pl.errors import ConfigError, ZeroAIRError
+from zeroair_pl.errors import ConfigError
 
 if TYPE_CHECKING:
     from zeroair_pl.priors.hub.adm_layout import Architecture, Settings
@@ -49,22 +48,21 @@ RECIPE: dict[str, Any] = {"steps": 1, "lr": 3e-4, "warmup": 100, "decay": 0.7, "
 
 def main(argv: Sequence[str] | None = None) -> int:
     began = time.monotonic()
-    process.prepare()  # before torch is loaded
-    options = _parser().parse_args(argv)
-    try:
-        if options.pack:
-            return pack(options.pack, options.photos)
-        import torch
+    return machine.run(partial(measure, began), _parser(), argv)
 
-        from zeroair_pl.priors.hub.adm_layout import RELEASED
 
-        if not torch.cuda.is_available():
-            raise ConfigError("there is no GPU on this machine; benchmarks/throughput.py measures CPUs.")
-        adm = next(item for item in RELEASED.items() if item[0].width == 256 and item[0].classes is None)
-        return check(options, "cuda", adm, began + 60 * options.minutes)
-    except ZeroAIRError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+def measure(began: float, options: argparse.Namespace) -> int:
+    """Packs photos, or runs all parts on the GPU."""
+    if options.pack:
+        return pack(options.pack, options.photos)
+    import torch
+
+    from zeroair_pl.priors.hub.adm_layout import RELEASED
+
+    if not torch.cuda.is_available():
+        raise ConfigError("there is no GPU on this machine; benchmarks/throughput.py measures CPUs.")
+    adm = next(item for item in RELEASED.items() if item[0].width == 256 and item[0].classes is None)
+    return check(options, "cuda", adm, began + 60 * options.minutes)
 
 
 def check(options: argparse.Namespace, device: str, adm: tuple[Architecture, Settings], end: float) -> int:
@@ -130,7 +128,7 @@ def large(options: argparse.Namespace, device: str, folder: Path, adm: tuple[Arc
 def train(options: argparse.Namespace, device: str, end: float) -> dict[str, Any]:
     """Trains ``options.start`` for as many steps as the time allows; nothing without photos or time."""
     from zeroair_pl.commands.train import Network, train
-    from zeroair_pl.priors.training.module import Optimisation
+    from zeroair_pl.priors.training.module import Optimization
     from zeroair_pl.priors.training.photos import Data
 
     if not options.photos.is_dir() or end - time.monotonic() < LEAST:
@@ -145,7 +143,7 @@ def train(options: argparse.Namespace, device: str, end: float) -> dict[str, Any
 
     def seconds(steps: int, out: Path, every: int) -> float:
         began = time.monotonic()
-        recipe = Optimisation(**{**RECIPE, "steps": steps, "validate_every": every})
+        recipe = Optimization(**{**RECIPE, "steps": steps, "validate_every": every})
         train(**settings, optimization=recipe, out=out, overwrite=True, resolved="gpu-check: true\n")
         return time.monotonic() - began
 
@@ -208,7 +206,7 @@ def _trainer(device: str) -> dict[str, Any]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = machine.parser_of(__doc__)
     out = Path(os.environ.get("OUT") or Path("restored") / "gpu-check")
     parser.add_argument("--minutes", type=float, default=9, help="for everything")
     parser.add_argument("--photos", type=Path, default=Path("gpu-photos"), help="photographs to train on")

@@ -1,19 +1,43 @@
-"""Describes the machine of a measurement, without its name or paths, and writes the JSON files in results/."""
+"""What all benchmarks share: the command line, a description of the machine without its name or paths, and results/."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
 import re
 import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from zeroair_pl.cli import process
+from zeroair_pl.errors import ZeroAIRError
+
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("torch", "lightning", "diffusers", "kornia", "torchmetrics", "numpy", "pillow")
+
+
+def parser_of(text: str | None) -> argparse.ArgumentParser:
+    """A parser whose help page is the docstring ``text`` of a benchmark, line by line."""
+    return argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
+def run(
+    measure: Callable[[argparse.Namespace], int], parser: argparse.ArgumentParser, argv: Sequence[str] | None = None
+) -> int:
+    """Calls ``measure`` with the options; returns its exit status, or 2 after the message of a ``ZeroAIRError``."""
+    process.prepare()  # before torch is loaded
+    options = parser.parse_args(argv)
+    try:
+        return measure(options)
+    except ZeroAIRError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
 
 
 def described() -> dict[str, Any]:

@@ -26,7 +26,7 @@ NOISE = 0.1  # standard deviation, in units of [0, 1]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = machine.parser_of(__doc__)
     parser.add_argument("--path", default="small", help="of the prior, as --prior.path")
     parser.add_argument("--side", type=int, default=256, help="of the image, in pixels")
     parser.add_argument("--repeat", type=int, default=5)

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 OUT = Path("restored") / "quality"
 TASK = "task"
-METHOD = ("degradation", "prior", "modelling", "guidance", "sampling")
+METHOD = ("degradation", "prior", "modeling", "guidance", "sampling")
 COLUMNS = {"psnr": 2, "ssim": 3, "gain": 2, "spread": 2, "worst": 2, "seconds": 1, "nfe": 0}  # with their digits
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,24 +21,22 @@ import machine
 import yaml
 
 from zeroair_pl import evaluate
-from zeroair_pl.cli import process
 from zeroair_pl.errors import ZeroAIRError
 
 if TYPE_CHECKING:
     from zeroair_pl.commands.evaluate import Evaluation
 
-METHOD = ("seed", "degradation", "prior", "modelling", "guidance", "sampling")
+METHOD = ("seed", "degradation", "prior", "modeling", "guidance", "sampling")
 SCORES = {"psnr": 3, "ssim": 4, "seconds": 2, "nfe": 1}  # with their digits
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    process.prepare()  # before torch is loaded
-    options = _parser().parse_args(argv)
-    try:
-        measured, status = measure(options)
-    except ZeroAIRError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return machine.run(report, _parser(), argv)
+
+
+def report(options: argparse.Namespace) -> int:
+    """Measures, writes the JSON file and prints the means."""
+    measured, status = measure(options)
     path = machine.write(options.name or _title(options), measured)
     for name, value in measured["mean"].items():
         print(f"{name:>15}  {value:.4f}")
@@ -101,7 +98,7 @@ def _title(options: argparse.Namespace) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = machine.parser_of(__doc__)
     parser.add_argument("--pairs", type=Path, required=True, help="folder with degraded/ and clean/")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--config", nargs="+", help="names or paths of configs; later ones override earlier ones")

@@ -10,7 +10,6 @@ printed. Photos of research sets must not be published, and neither must their s
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +19,7 @@ import quality
 import sets
 from sets import PhotoSet
 
-from zeroair_pl.errors import ConfigError, ZeroAIRError
+from zeroair_pl.errors import ConfigError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,21 +30,21 @@ WORST = 3  # photos to name
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(argv)
-    try:
-        written = 0
-        for photos in sets.find(options.sets, options.only):
-            titles = map(machine.title_of, options.config)
-            found = {title: _restored(photos, title, options) for title in titles}
-            if found := {title: files for title, files in found.items() if files}:
-                path = options.folder / f"{photos.name}{options.format}"
-                draw(path, photos, found, options.cell)
-                written += 1
-        if not written:
-            raise ConfigError(f"--results {options.results}: nothing of these sets and configs was restored there.")
-    except ZeroAIRError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return machine.run(draw_all, _parser(), argv)
+
+
+def draw_all(options: argparse.Namespace) -> int:
+    """Draws a sheet of each set."""
+    written = 0
+    for photos in sets.find(options.sets, options.only):
+        titles = map(machine.title_of, options.config)
+        found = {title: _restored(photos, title, options) for title in titles}
+        if found := {title: files for title, files in found.items() if files}:
+            path = options.folder / f"{photos.name}{options.format}"
+            draw(path, photos, found, options.cell)
+            written += 1
+    if not written:
+        raise ConfigError(f"--results {options.results}: nothing of these sets and configs was restored there.")
     return 0
 
 
@@ -101,7 +100,7 @@ def _restored(photos: PhotoSet, title: str, options: argparse.Namespace) -> dict
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = machine.parser_of(__doc__)
     parser.add_argument("folder", type=Path, help="where the sheets go")
     parser.add_argument("--sets", type=Path, help="as for quality.py")
     parser.add_argument("--results", type=Path, default=quality.OUT, help="--out of quality.py")

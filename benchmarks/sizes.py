@@ -88,7 +88,7 @@ def _peak() -> float:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = machine.parser_of(__doc__)
     parser.add_argument("--sizes", nargs="+", type=float, default=[0.25, 1, 4, 12], help="in megapixels")
     parser.add_argument("--config", nargs="+", default=["dehaze"], help="names or paths; later ones override earlier")
     parser.add_argument("--photo", type=Path, help="to enlarge; one that has what the config removes if not given")

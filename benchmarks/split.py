@@ -13,7 +13,6 @@ example. After a fit to warm up, ``--repeat`` fits are timed, and the one with t
 
 from __future__ import annotations
 
-import argparse
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
@@ -35,7 +34,7 @@ SIDE = 256
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = machine.parser_of(__doc__)
     parser.add_argument("--config", nargs="+", default=list(PHOTOS), help="names or paths of configs")
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--repeat", type=int, default=3)

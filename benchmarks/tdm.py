@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,8 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import machine
 import sets
 
-from zeroair_pl.cli import process
-from zeroair_pl.errors import ConfigError, ZeroAIRError
+from zeroair_pl.errors import ConfigError
 
 if TYPE_CHECKING:
     from composed import Composed
@@ -72,13 +70,7 @@ GOALS: dict[str, dict[str, Goal]] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    process.prepare()  # before torch is loaded
-    options = _parser().parse_args(argv)
-    try:
-        return measure(options)
-    except ZeroAIRError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return machine.run(measure, _parser(), argv)
 
 
 def measure(options: argparse.Namespace) -> int:
@@ -207,7 +199,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = machine.parser_of(__doc__)
     parser.add_argument("--photos", type=Path, default=sets.EXAMPLES / "clean", help="folder of clean photos")
     parser.add_argument("--limit", type=int, help="only so many photos")
     parser.add_argument("--side", type=int, default=256, help="longest side of a photo, in pixels")

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,9 +28,6 @@ import machine
 import throughput_commands
 import throughput_gpu
 import throughput_lists
-
-from zeroair_pl.cli import process
-from zeroair_pl.errors import ZeroAIRError
 
 Part = Callable[[argparse.Namespace], "dict[str, Any] | None"]
 PARTS: dict[str, Part] = {
@@ -45,21 +41,14 @@ PARTS: dict[str, Part] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    process.prepare()  # before torch is loaded
-    options = _parser().parse_args(argv)
-    try:
-        if options.resident:
-            print(json.dumps(throughput_lists.resident(options)))
-            return 0
-        measure(options)
-        return 0
-    except ZeroAIRError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return machine.run(measure, _parser(), argv)
 
 
-def measure(options: argparse.Namespace) -> None:
+def measure(options: argparse.Namespace) -> int:
     """Runs the parts, prints each, and puts it into the JSON file."""
+    if options.resident:
+        print(json.dumps(throughput_lists.resident(options)))
+        return 0
     for part in options.parts:
         section = PARTS[part](options)
         print(f"\n{part}" if section else f"\n{part}: there is none on this machine, so nothing is measured")
@@ -72,6 +61,7 @@ def measure(options: argparse.Namespace) -> None:
             sections.setdefault(part, None)  # keeps the measurement of another machine
         path = machine.write(options.name, {name: sections[name] for name in PARTS if name in sections})
     print(f"\nall numbers: {path}")
+    return 0
 
 
 def lines(section: dict[str, Any]) -> Iterator[str]:
@@ -102,7 +92,7 @@ def _before(name: str) -> dict[str, Any]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = machine.parser_of(__doc__)
     parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS), metavar="PART")
     parser.add_argument("--config", default="dehaze", help="of all parts but share")
     parser.add_argument("--presets", nargs="+", default=["dehaze", "low_light", "denoise", "auto"], help="of share")

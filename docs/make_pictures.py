@@ -143,6 +143,12 @@ def vignette() -> tuple[Any, ...]:
     return photographed(x / (1 + 0.58 * squares) ** 2), x, "devignette", {}, {}
 
 
+def faded() -> tuple[Any, ...]:
+    """Black became 0.25, white 0.8, as on an old print."""
+    x = clean("dark_tulips.png", (0, 0, 500, 375))
+    return photographed(0.25 + 0.55 * x), x, "unfade", {}, {}
+
+
 def chain() -> tuple[Any, ...]:
     x = clean("haze_workshop.png", (0, 0, 740, 496))
     x = np.asarray(Image.fromarray(photographed(x, 0)).resize((400, 268), Image.Resampling.LANCZOS)) / 255
@@ -153,7 +159,22 @@ def chain() -> tuple[Any, ...]:
 
 KINDS: dict[str, Callable[[], tuple[Any, ...]]] = {
     each.__name__: each
-    for each in (haze, low_light, water, noise, blur, shake, jpeg, low_resolution, holes, specks, rain, vignette, chain)
+    for each in (
+        haze,
+        low_light,
+        water,
+        noise,
+        blur,
+        shake,
+        jpeg,
+        low_resolution,
+        holes,
+        specks,
+        rain,
+        vignette,
+        faded,
+        chain,
+    )
 }
 
 

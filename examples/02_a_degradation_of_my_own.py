@@ -26,10 +26,10 @@ WORDS = [] if "ipykernel" in sys.modules else sys.argv[1:]
 
 # %%
 class Faded(Degradation):
-    """An old print, y_c = b_c + (w_c − b_c)·x_c + n: black turned grey and white turned yellow, each channel its own.
+    """An old print, y_c = b_c + (w_c − b_c)·x_c + n: black turned gray and white turned yellow, each channel its own.
 
     Starts from the darkest and brightest values of the photo, taken for what they are in most photos; test-time
-    modelling then corrects both.
+    modeling then corrects both.
 
     Args:
         dark, bright: darkest and brightest values of most clean photos.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,18 +12,19 @@ from zeroair_pl.config.calling import Configs, arguments, layers_of, statement
 from zeroair_pl.degradations import Degradation
 from zeroair_pl.degradations.downscaled import MOST
 from zeroair_pl.errors import ConfigError
-from zeroair_pl.jobs.choices import Choice, Plan, Plans, built
+from zeroair_pl.jobs.choices import Choice, Plan, Plans, built, checked_strength
 from zeroair_pl.jobs.fitting import Fitting
 from zeroair_pl.jobs.ranks import Rank, alone
 from zeroair_pl.jobs.records import Row
 from zeroair_pl.jobs.task import Task
 from zeroair_pl.method import settings
-from zeroair_pl.method.restoration import Modelling
+from zeroair_pl.method.restoration import Modeling
 from zeroair_pl.method.restored import Restored
 from zeroair_pl.method.sampling import Guidance
 from zeroair_pl.method.settings import Sampling
+from zeroair_pl.method.shares import steps_of
 from zeroair_pl.method.watching import checked_options
-from zeroair_pl.photos.beside import checked_side
+from zeroair_pl.photos.beside import with_side
 from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.memory import as_photo
 from zeroair_pl.priors import Prior
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 DEFAULTS: dict[str, Any] = {
     "degradation": {"class_path": "Auto"},
     "prior": {"class_path": "UNetPrior"},
-    "modelling.terms": [{"loss": {"class_path": "Likelihood"}, "weight": 1.0, "ramp": False}],
+    "modeling.terms": [{"loss": {"class_path": "Likelihood"}, "weight": 1.0, "ramp": False}],
 }
 
 # Settings of a run over files, which a config may state and a method does not know.
@@ -81,17 +82,18 @@ class Method(settings.Method):
     Args:
         degradation: makes a fresh degradation for each photo.
         prior: the frozen model of clean photos.
-        modelling: how the degradation learns.
+        modeling: how the degradation learns.
         guidance: what moves the clean estimate.
         sampling: which noise levels are visited, and how.
         seed: with a photo's name it decides all its random numbers.
         upscale: how many times as wide and as high the restored photo is, from 1 to 8.
-        strength: share of the correction, from 0 (the photo as it is) to 1 (all of it).
+        strength: share of the correction, from 0 (the photo as it is) to 1 (all of it); or one for each kind, such as
+            ``{"Haze": 0.6, "Noise": 1}``; a kind that is not named has 1.
         trainer: further arguments of ``lightning.Trainer``: ``accelerator``, ``callbacks``, ``logger`` and others.
         stated: the settings as a config states them, where the method comes from a config.
     """
 
-    strength: Annotated[float, Range(0, 1)] = 1.0
+    strength: Annotated[float | dict[str, float] | str, Range(0, 1)] = 1.0
     trainer: dict[str, Any] | None = None
     stated: dict[str, Any] = field(default_factory=dict, repr=False)
 
@@ -118,6 +120,7 @@ class Method(settings.Method):
 
     def __post_init__(self) -> None:
         built(self.fresh)
+        self.strength = checked_strength(self.strength, "")
         self.trainer = checked_options(self.trainer)
 
     def restore(
@@ -136,7 +139,8 @@ class Method(settings.Method):
             name: with the seed it decides all random numbers. By default the name of the file, else ``"photo"``.
             callbacks: of Lightning, which watch the fit.
             side: what comes with the photo, for its degradation: ``missing``, an array (H, W) that is above ½ where a
-                pixel is missing; ``kernel``, the blur's (h, w); or what else a degradation takes.
+                pixel is missing, or the color of missing pixels such as ``"#ff00ff"``, or ``"alpha"``;
+                ``kernel``, the blur's (h, w); or what else a degradation takes.
             mask: where to work: a path, a Pillow image, an array or a tensor (H, W), of truth values, uint8, or numbers
                 in [0, 1]. Where it is 0 the photo stays as it is, and has no influence.
 
@@ -149,7 +153,7 @@ class Method(settings.Method):
         name = name or (Path(photo).name if of_file else "photo")
         source, back = as_photo(photo, name)
         beside = {**(side or {}), **({} if mask is None else {"mask": mask})}
-        source = replace(source, side={**source.side, **checked_side(beside, source)})
+        source = with_side(source, beside)
         task = Task(Source(Path(name), Path(name).stem), Row(name, name), photo=source, plan=Plan(self, {}, ""))
         self.fitting(callbacks, strict=True).fit([task])
         assert task.result is not None
@@ -165,7 +169,8 @@ class Method(settings.Method):
             note=task.row.note,
             reason=task.row.found,
             unchanged=task.unchanged,
-            strength=self.strength,
+            strength=checked_strength(self.strength, ""),
+            steps=tuple(steps_of(task.result.phi[0], task.result.restored[0], source)),
             back=back,
             file=Path(photo) if of_file else None,
         )
@@ -187,7 +192,7 @@ class Method(settings.Method):
 
     def parts(self) -> list[object]:
         """What takes part in a fit beside the degradation."""
-        losses = [term.loss for term in (*self.modelling.terms, *self.guidance.terms)]
+        losses = [term.loss for term in (*self.modeling.terms, *self.guidance.terms)]
         return [self.prior, self.prior.adapt, self.guidance.update, self.sampling.sampler, *losses]
 
     def plan(self) -> Plan:
@@ -223,11 +228,11 @@ def _settings(
     *,
     degradation: Callable[[], Degradation],
     prior: Prior,
-    modelling: Modelling,
+    modeling: Modeling,
     guidance: Guidance,
     sampling: Sampling,
     seed: Annotated[int, Range(0)] = 0,
-    strength: Annotated[float, Range(0, 1)] = 1.0,
+    strength: Annotated[float | dict[str, float] | str, Range(0, 1)] = 1.0,
     upscale: Annotated[float, Range(1, MOST)] = 1.0,
     plugins: list[str] | str | None = None,
     trainer: dict[str, Any] | None = None,

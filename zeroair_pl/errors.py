@@ -71,7 +71,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The hint to append to an error about an unknown ``name``: ``" Did you mean 'Haze'?"``, or ``""``.
 
     Matching ignores case, so ``haze`` finds ``Haze``, and the dashes before an option, which say nothing about it. The
-    last word of a dotted name is enough: ``--steps`` finds ``--sampling.steps`` and ``--modelling.steps``.
+    last word of a dotted name is enough: ``--steps`` finds ``--sampling.steps`` and ``--modeling.steps``.
     """
     by_folded = {candidate.casefold().lstrip("-"): candidate for candidate in known}
     wanted = name.casefold().lstrip("-")

@@ -27,7 +27,7 @@ IMAGES = Path(__file__).parents[2] / "docs" / "images"
 WATCHED = (
     "paper's preset",
     "L2 for the GAN",
-    "without modelling Adversarial",
+    "without modeling Adversarial",
     "one noise map",
     "physics in the preset",
 )

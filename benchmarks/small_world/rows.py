@@ -55,13 +55,13 @@ def paper(kind: str, prior: str, steps: int) -> Preset:
 
 def parts(base: Preset) -> Iterator[Row]:
     settings = resolved(base)
-    modelling, guidance = settings["modelling"], settings["guidance"]
-    yield "no TDM: φ stays as it began", with_part(base, settings, "modelling", terms=[])
-    yield "no TDM: φ is the identity", with_settings(base, degradation="Noise", modelling={**modelling, "terms": []})
+    modeling, guidance = settings["modeling"], settings["guidance"]
+    yield "no TDM: φ stays as it began", with_part(base, settings, "modeling", terms=[])
+    yield "no TDM: φ is the identity", with_settings(base, degradation="Noise", modeling={**modeling, "terms": []})
     yield "no TDG", with_part(base, settings, "guidance", terms=[])
     squared = [{"loss": {"class_path": "Fidelity"}, "weight": 1.0}]
     yield "no stages", with_part(base, settings, "guidance", terms=squared)
-    wanted = ("without stage", "one noise map", "without modelling")
+    wanted = ("without stage", "one noise map", "without modeling")
     yield from ((title, row) for title, row in without_parts(base, settings) if title.startswith(wanted))
     for name, value in (
         ("global_content", 0.8),
@@ -76,10 +76,10 @@ def parts(base: Preset) -> Iterator[Row]:
 def _without_game(base: Preset) -> Preset:
     settings = resolved(base)
     terms = []
-    for term in settings["modelling"]["terms"]:
+    for term in settings["modeling"]["terms"]:
         game = term["loss"]["class_path"] == "Adversarial"
         terms.append({**term, "loss": {"class_path": "Fidelity"}} if game else term)  # between φ(x0) and y
-    return with_part(base, settings, "modelling", terms=terms)
+    return with_part(base, settings, "modeling", terms=terms)
 
 
 def today(kind: str, prior: str) -> Iterator[Row]:

@@ -22,7 +22,7 @@ from zeroair_pl.errors import ConfigError
 from zeroair_pl.guidance import Likelihood, TotalVariation
 from zeroair_pl.guidance.stages import Term
 from zeroair_pl.guidance.updates import GradientUpdate
-from zeroair_pl.method.restoration import Modelling
+from zeroair_pl.method.restoration import Modeling
 from zeroair_pl.method.sampling import Guidance
 from zeroair_pl.method.settings import Sampling
 from zeroair_pl.sampling import SchedulerSampler
@@ -102,7 +102,7 @@ def test_all_parts_can_be_objects(tmp_path: Path) -> None:
     objects = Method.from_config(
         "dehaze",
         prior=ToyPrior(),
-        modelling=Modelling([Term(Likelihood(), 1.0)]),
+        modeling=Modeling([Term(Likelihood(), 1.0)]),
         guidance=Guidance([Term(TotalVariation(), 0.5)], GradientUpdate(10.0)),
         sampling=Sampling(3, None, 0, SchedulerSampler(DDPMScheduler())),
     )

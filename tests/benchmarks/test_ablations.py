@@ -18,7 +18,7 @@ from zeroair_pl.degradations import Haze
 from zeroair_pl.guidance import Likelihood
 from zeroair_pl.guidance.stages import Term
 from zeroair_pl.method.fit import fit
-from zeroair_pl.method.restoration import Modelling
+from zeroair_pl.method.restoration import Modeling
 from zeroair_pl.method.sampling import Guidance
 from zeroair_pl.method.settings import Method, Sampling
 from zeroair_pl.plugins import classes
@@ -41,7 +41,7 @@ def test_every_row_is_understood_and_differs_from_its_base(script: ModuleType) -
         settings["noise level not learned"]["degradation"]["init_args"] == settings["base"]["degradation"]["init_args"]
     )
     assert settings["250 steps"]["sampling"] == {**settings["base"]["sampling"], "steps": 250}
-    assert settings["gan, hinge"]["modelling"]["terms"][1]["loss"]["init_args"]["objective"] == "hinge"
+    assert settings["gan, hinge"]["modeling"]["terms"][1]["loss"]["init_args"]["objective"] == "hinge"
     assert "two noise maps" not in rows, "one is all that the noise-matched sampler has"
     paper = settings["paper"]
     assert paper["prior"]["init_args"]["path"] == "small", "nothing has to be fetched"
@@ -109,10 +109,10 @@ def test_a_held_noise_level_stays_while_all_else_is_learned(
     script: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     y = 0.5 * toy_photo(32, 32) + 0.4
-    modelling = Modelling([Term(Likelihood())], lr=0.1)
+    modeling = Modeling([Term(Likelihood())], lr=0.1)
 
     def learned(family: type[Haze]) -> Any:
-        method = Method(family, ToyPrior(), modelling, Guidance(), Sampling(steps=4))
+        method = Method(family, ToyPrior(), modeling, Guidance(), Sampling(steps=4))
         (phi,) = fit(y, ["photo"], method).phi
         return phi
 

@@ -28,14 +28,14 @@ def test_all_parts_run_and_the_weights_come_back(
     script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from zeroair_pl.commands.train import Network, train
-    from zeroair_pl.priors.training.module import Optimisation
+    from zeroair_pl.priors.training.module import Optimization
     from zeroair_pl.priors.training.photos import Data
 
     for i in range(3):
         save_toy(tmp_path / "photos" / f"{i}.png", i, 40, 40)
     toy = Network((8, 8), (1, 1))
     data = Data(str(tmp_path / "photos"), crop=16, batch=2, held_out=1, short_side=32)
-    once = Optimisation(steps=1, validate_every=1)
+    once = Optimization(steps=1, validate_every=1)
     train(data=data, out=tmp_path / "begun", network=toy, optimization=once)
     monkeypatch.setattr(script, "TRIED", 1)
     monkeypatch.setattr(script, "SHORT_SIDE", 32)

@@ -34,7 +34,7 @@ def bench(tmp_path: Path) -> Path:
     save_toy(folder / "noise-kodak256" / "published" / "one.png", 0, 48, 40)
     save_toy(folder / "haze-real" / "degraded" / "three.png", 3)
     (tmp_path / "quick.yaml").write_text(
-        yaml.safe_dump({"prior": "helpers.toys.ToyPrior", "sampling": {"steps": 2}, "modelling": {"terms": []}})
+        yaml.safe_dump({"prior": "helpers.toys.ToyPrior", "sampling": {"steps": 2}, "modeling": {"terms": []}})
     )
     return folder
 
@@ -189,7 +189,7 @@ def test_floors_undo_what_they_are_made_for(script: ModuleType) -> None:
     for floor in script.FLOORS["lowlight"].values():
         assert float(floor((clean * 0.2).astype(np.float32)).mean()) == pytest.approx(0.5, abs=0.02)
     cast = clean * np.array([0.6, 1.0, 0.9], np.float32)
-    means = script.grey_world(cast).mean((0, 1))
+    means = script.gray_world(cast).mean((0, 1))
     assert float(np.ptp(means)) < 1e-3
     for kind in script.FLOORS.values():
         for floor in kind.values():

@@ -1,4 +1,4 @@
-"""The benchmark of test-time degradation modelling: what is composed is known, and errors are measured against it."""
+"""The benchmark of test-time degradation modeling: what is composed is known, and errors are measured against it."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def test_strengths_are_what_they_say(script: ModuleType) -> None:
 def test_the_map_does_not_follow_the_brightness(script: ModuleType) -> None:
     clean = toy_photo(64, 64)
     maps = torch.stack([script.made_up_map(clean, torch.Generator().manual_seed(seed)).flatten() for seed in range(40)])
-    grey = clean.mean(1).flatten()
-    correlations = [float(torch.corrcoef(torch.stack([each, grey]))[0, 1]) for each in maps]
+    gray = clean.mean(1).flatten()
+    correlations = [float(torch.corrcoef(torch.stack([each, gray]))[0, 1]) for each in maps]
     assert abs(sum(correlations) / 40) < 0.2
     assert float(maps.min()) > 0
     assert float(maps.mean(1).sub(1).abs().max()) < 1e-5

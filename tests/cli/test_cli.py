@@ -12,14 +12,6 @@ import pytest
 from helpers.command import TOY, run
 from zeroair_pl.errors import typed
 
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 # --- commands and help
 
 
@@ -97,7 +89,7 @@ def test_unknown_commands(words: list[str], said: str) -> None:
     [
         ("--image", "--images"),
         ("--overwrit", "--overwrite"),
-        ("--steps", "--modelling.steps' or '--sampling.steps"),
+        ("--steps", "--modeling.steps' or '--sampling.steps"),
         ("--wordy", None),  # two dashes in common with every option are no likeness
         ("-o", None),
     ],

@@ -11,7 +11,7 @@ import yaml
 from helpers.command import run, save_toy
 from zeroair_pl.api import DEFAULTS
 from zeroair_pl.config.files import read_config
-from zeroair_pl.method.restoration import Modelling
+from zeroair_pl.method.restoration import Modeling
 from zeroair_pl.method.settings import Sampling
 from zeroair_pl.photos.finding import find_images
 
@@ -107,7 +107,7 @@ def test_an_ablation_changes_what_it_says_and_no_more(name: str) -> None:
     changed, written = resolved(name), read_config(ROOT / "configs" / name).values
     assert changed != below
     assert {key for key in changed if changed[key] != below[key]} <= {*written, "images", "out"}
-    assert set(written) <= {"degradation", "prior", "modelling", "guidance", "sampling"}
+    assert set(written) <= {"degradation", "prior", "modeling", "guidance", "sampling"}
 
 
 def test_the_fast_layer_is_fast() -> None:
@@ -123,14 +123,14 @@ def test_the_published_presets_are_those_of_the_paper(name: str, preset: Preset)
     assert config["prior"]["init_args"]["path"] == "adm-256x256-uncond"
     assert config["prior"]["init_args"]["precision"] == "float16"
 
-    modelling = config["modelling"]
-    assert (modelling["lr"], modelling["steps"], modelling["penalty"]) == (1e-3, 1, 0)
-    reconstruction, perceptual, gan = modelling["terms"]
+    modeling = config["modeling"]
+    assert (modeling["lr"], modeling["steps"], modeling["penalty"]) == (1e-3, 1, 0)
+    reconstruction, perceptual, gan = modeling["terms"]
     vgg = {"trunk": "vgg16.tv_in1k", "layers": [0, 1]}  # up to relu2_2
     assert reconstruction["loss"] == {"class_path": "Fidelity", "init_args": {"target": "x0"}}
     assert perceptual["loss"] == {"class_path": "Perceptual", "init_args": {**vgg, "target": "x0"}}
     assert gan["loss"] == {"class_path": "Adversarial", "init_args": {"objective": "bce", "lr": preset.d_lr}}
-    assert [term["weight"] for term in modelling["terms"]] == [preset.l1, preset.l2, preset.l3]
+    assert [term["weight"] for term in modeling["terms"]] == [preset.l1, preset.l2, preset.l3]
 
     guidance = config["guidance"]
     assert guidance["boundaries"] == {"global_content": 0.7, "content_detail": 0.05}
@@ -166,9 +166,9 @@ def test_the_published_presets_are_those_of_the_paper(name: str, preset: Preset)
 
 
 def test_the_defaults_that_configs_can_name_are_those_of_the_classes() -> None:
-    (term,) = Modelling().terms
+    (term,) = Modeling().terms
     loss = {"class_path": type(term.loss).__name__}
-    assert DEFAULTS["modelling.terms"] == [{"loss": loss, "weight": term.weight, "ramp": term.ramp}]
+    assert DEFAULTS["modeling.terms"] == [{"loss": loss, "weight": term.weight, "ramp": term.ramp}]
 
 
 @pytest.mark.parametrize("name", ["auto", "dehaze", "low_light", "denoise"])
@@ -179,7 +179,7 @@ def test_a_task_config_states_its_degradation_and_its_photos_alone(name: str) ->
 
 def test_the_method_of_a_call_is_that_of_the_command_line() -> None:
     stated = resolved("dehaze.yaml")
-    assert stated["modelling"]["lr"] == Modelling().lr
+    assert stated["modeling"]["lr"] == Modeling().lr
     levels = Sampling()
     assert {key: stated["sampling"][key] for key in ("steps", "sigma_max", "sigma_min")} == {
         "steps": levels.steps,

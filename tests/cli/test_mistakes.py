@@ -10,14 +10,6 @@ from helpers.command import TOY, run, save_toy
 from zeroair_pl.config.commands import read
 from zeroair_pl.config.files import read_config
 
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 # --- mistakes: refused before any work, in one line that names the place, the value and the nearest right one
 
 
@@ -42,6 +34,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ),
         ("sampling: {end: 0}", ["sampling.end is sampling.sigma_min now"]),
         ("sampling:\n  scheduler: DDIMScheduler", ["sampling.scheduler is an option of SchedulerSampler now"]),
+        ("seed: 1\nmodelling:\n  lr: 0.1", ["a.yaml:2: modelling is modeling now"]),
         ("guidance: {auxiliary: true}", ["guidance.auxiliary is an option of SchedulerSampler now"]),
         ("guidance: {update: AnchoredUpdate}", ["AnchoredUpdate is sampling.sampler: NoiseMatchedSampler now"]),
         ("degradation: Hase", ["a.yaml:1: degradation: there is no class 'Hase'. Did you mean 'Haze'?"]),
@@ -71,8 +64,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("guidance:\n  boundaries: {global: 2}", ["guidance.boundaries: ", "Did you mean 'global_content'?"]),
         ("guidance:\n  update: GradientUpdat", ["Did you mean 'GradientUpdate'?"]),
         (
-            "modelling:\n  terms: [{loss: {class_path: Perceptual, init_args: {layers: [a]}}}]",
-            ["modelling.terms.loss.layers: expected a whole number, but got 'a'"],
+            "modeling:\n  terms: [{loss: {class_path: Perceptual, init_args: {layers: [a]}}}]",
+            ["modeling.terms.loss.layers: expected a whole number, but got 'a'"],
         ),
     ],
 )
@@ -94,6 +87,7 @@ def test_mistakes_in_a_config(folder: Path, text: str, said: list[str]) -> None:
         (["--sampling.steps", "0"], "sampling.steps is 0, expected a number of at least 1."),
         (["--sampling.sigma_max", "0.2", "--sampling.sigma_min", "0.5"], "sigma_max=0.2 and sigma_min=0.5"),
         (["--sampling.start", "0.2"], "--sampling.start is sampling.sigma_max now"),
+        (["--modelling.lr", "1"], "--modelling is modeling now"),
         (["--sampling.eta", "1"], "--sampling.eta is an option of SchedulerSampler now"),
         (["--degradation", "Hase"], "Did you mean 'Haze'?"),
         (["--degradation.strength", "2"], "Noise has no option 'strength'"),

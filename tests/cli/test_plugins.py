@@ -45,13 +45,6 @@ FAMILY = '''
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
 def write() -> Callable[..., str]:
     """Writes a plugin file and returns the name of its class: a new one for every call, as a process keeps them all."""
 
@@ -183,7 +176,7 @@ def test_entry_points_of_installed_packages_are_loaded(folder: Path, monkeypatch
 
 def test_the_shipped_plugins_are_found_from_anywhere(folder: Path) -> None:
     listed = run("plugins", "list")
-    assert "  ColourCast  [family, " in listed.out
+    assert "  ColorCast  [family, " in listed.out
     assert "  Charbonnier  [loss, " in listed.out
     assert "  Haze  [family, built in]" in listed.out
     names = [line.split()[0] for line in listed.out.splitlines() if line.startswith("  ") and line[2] != " "]

@@ -24,19 +24,19 @@ from zeroair_pl.errors import ConfigError
 from zeroair_pl.guidance import TotalVariation
 from zeroair_pl.guidance.stages import StageWeights, Term
 from zeroair_pl.guidance.updates import GradientUpdate, ProximalUpdate
-from zeroair_pl.method.restoration import Modelling
+from zeroair_pl.method.restoration import Modeling
 from zeroair_pl.method.settings import Sampling
 from zeroair_pl.priors import UNetPrior
-from zeroair_pl.priors.training.module import Optimisation
+from zeroair_pl.priors.training.module import Optimization
 from zeroair_pl.priors.training.photos import Data
 from zeroair_pl.ranges import Range, RangeError, ranges_of
 from zeroair_pl.sampling import AnnealedSampler, SchedulerSampler
 
 SETTINGS = Path(__file__).parents[2] / "docs" / "settings.md"
 GROUPS: dict[str, Any] = {
-    "": restore, "evaluate: ": evaluate, "modelling.": Modelling, "terms.": Term, "sampling.": Sampling,
+    "": restore, "evaluate: ": evaluate, "modeling.": Modeling, "terms.": Term, "sampling.": Sampling,
     "prior sample: ": sample, "prior train: ": train, "prior train: data.": Data, "prior train: network.": Network,
-    "prior train: optimization.": Optimisation,
+    "prior train: optimization.": Optimization,
 }  # fmt: skip
 PLUGIN = """
 from typing import Annotated
@@ -93,7 +93,7 @@ def test_a_range(low: float, high: float, above: bool, inside: list[object], out
         (lambda: Underwater(cast=2), "Underwater.cast is 2, expected a number from 0 to 1."),
         (lambda: Sampling(steps=0), "sampling.steps is 0, expected a number of at least 1."),
         (lambda: Sampling(sigma_max=0), "sampling.sigma_max is 0, expected a number above 0."),
-        (lambda: Modelling(lr=-1), "modelling.lr is -1, expected a number of at least 0."),
+        (lambda: Modeling(lr=-1), "modeling.lr is -1, expected a number of at least 0."),
         (lambda: Term(TotalVariation(), -1), "terms.weight is -1, expected a number of at least 0."),
         (lambda: GradientUpdate(-1), "GradientUpdate.scale is -1, expected a number of at least 0."),
         (lambda: ProximalUpdate(0), "ProximalUpdate.trust is 0, expected a number above 0."),
@@ -126,7 +126,7 @@ def test_a_missing_argument_is_still_the_functions_own_error() -> None:
         (["--degradation", "Haze", "--degradation.strength", "1.5"], "Haze.strength is 1.5, expected"),
         (["--degradation=LowLight", "--degradation.max_gain=-3"], "LowLight.max_gain is -3.0, expected"),
         (["--sampling.steps", "0"], "sampling.steps is 0, expected"),
-        (["--modelling.lr", "-1"], "modelling.lr is -1.0, expected"),
+        (["--modeling.lr", "-1"], "modeling.lr is -1.0, expected"),
         (["--seed", "-1"], "seed is -1, expected"),
         (["--batch", "0"], "batch is 0, expected"),
         (["--checkpoint-every", "-1"], "checkpoint_every is -1, expected"),
@@ -142,7 +142,7 @@ def test_on_the_command_line(words: list[str], says: str, photo: Path) -> None:
 
 
 def test_a_config_is_named_with_its_line(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Path("my.yaml").write_text("modelling:\n  steps: 2\nsampling:\n  # steps: 0\n  steps: 0  # none\n")
+    Path("my.yaml").write_text("modeling:\n  steps: 2\nsampling:\n  # steps: 0\n  steps: 0  # none\n")
     assert run("restore", "--config", "my.yaml", "--images", photo).error.startswith("my.yaml:5: sampling.steps is 0,")
     staged = "guidance:\n  terms:\n  - loss: TotalVariation\n    weight: {I: 1, II: -1}\n"
     Path("staged.yaml").write_text(staged)

@@ -130,7 +130,7 @@ def test_plugins_of_the_documentation(folder: Path) -> None:
     """In a process of their own: a class, once defined, would be found by all later tests."""
     lines = [line for line in COMMANDS if "my_" in line]
     words = [[*ours(line), *(["--print_config"] if ours(line)[0] == "restore" else [])] for line in lines]
-    assert any("GreyWorld" in block.text for block in BLOCKS)
+    assert any("GrayWorld" in block.text for block in BLOCKS)
     code = f"from zeroair_pl.cli import main\nfor words in {words!r}:\n    print(words, main(words))"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
@@ -139,7 +139,7 @@ def test_plugins_of_the_documentation(folder: Path) -> None:
     for each in words:
         assert f"{each} 0" in done.stdout
     assert "Faded  [family, my_plugins/faded.py]" in done.stdout
-    assert "class_path: GreyWorld" in done.stdout
+    assert "class_path: GrayWorld" in done.stdout
 
 
 @pytest.mark.parametrize(

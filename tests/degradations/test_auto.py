@@ -103,8 +103,8 @@ def test_a_photo_without_a_frame_is_picture_all_over(name: str) -> None:
 
 @pytest.mark.parametrize("tone", [(0.1, 0.4, 0.7), (0.1, 0.7, 0.3)])
 def test_a_toned_photo_is_not_under_water(tone: tuple[float, float, float]) -> None:
-    grey = clean("noise_blossom").mean(1, keepdim=True)
-    y = grey ** (1 / (2 * torch.tensor(tone).view(1, 3, 1, 1)))
+    gray = clean("noise_blossom").mean(1, keepdim=True)
+    y = gray ** (1 / (2 * torch.tensor(tone).view(1, 3, 1, 1)))
     assert psnr(started(y).invert(y).clamp(0, 1), y) > 35
 
 
@@ -143,7 +143,7 @@ def test_auto_is_the_family_that_it_chose() -> None:
 
 @pytest.mark.parametrize("flat", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("size", [(1, 1), (3, 7), (40, 30)])
-def test_a_photo_of_one_colour_has_some_kind(flat: float, size: tuple[int, int]) -> None:
+def test_a_photo_of_one_color_has_some_kind(flat: float, size: tuple[int, int]) -> None:
     phi = started(torch.full((1, 3, *size), flat))
     assert phi.kind in DONE_TO
     assert torch.isfinite(phi.invert(torch.full((1, 3, *size), flat))).all()

@@ -17,7 +17,7 @@ from zeroair_pl.degradations.base import Degradation
 from zeroair_pl.guidance import Adversarial, Fidelity, Likelihood, Perceptual, ResidualAdversarial, TotalVariation
 from zeroair_pl.guidance.stages import StageWeights, Term
 from zeroair_pl.guidance.updates import GradientUpdate, GuidanceUpdate
-from zeroair_pl.method.restoration import Modelling, Restoration
+from zeroair_pl.method.restoration import Modeling, Restoration
 from zeroair_pl.method.sampling import Guidance
 from zeroair_pl.method.settings import Method, Sampling
 from zeroair_pl.priors import UNetPrior
@@ -30,7 +30,7 @@ FROM_NOISE: dict[str, Any] = {"start": 1.0, "end": 0.0, "spacing": "uniform"}
 def method(
     family: Callable[[], Degradation] = Haze,
     prior: Prior | None = None,
-    modelling: list[Term] | None = None,
+    modeling: list[Term] | None = None,
     guidance: list[Term] | None = None,
     update: GuidanceUpdate | None = None,
     auxiliary: bool = False,
@@ -43,12 +43,12 @@ def method(
     sigma_min: float = 0.0,
     spacing: Any = "uniform",
 ) -> Method:
-    """A method with a likelihood in modelling, and DDIM from pure noise with the proximal update, by default."""
+    """A method with a likelihood in modeling, and DDIM from pure noise with the proximal update, by default."""
     sampler = sampler or SchedulerSampler(scheduler, spacing, auxiliary=auxiliary)
     return Method(
         family,
         prior or ToyPrior(),
-        Modelling([Term(Likelihood())] if modelling is None else modelling, lr=lr),
+        Modeling([Term(Likelihood())] if modeling is None else modeling, lr=lr),
         Guidance(guidance or [], update),
         Sampling(steps, sigma_max, sigma_min, sampler),
         seed,
@@ -65,7 +65,7 @@ def paper(family: Callable[[], Degradation], objective: Any = "bce", **settings:
     """The paper's arrangement: reconstruction, perceptual and GAN for φ, three stages, two maps, the gradient form."""
     return method(
         family,
-        modelling=[
+        modeling=[
             Term(Fidelity("x0"), 0.2),
             Term(Perceptual(target="x0"), 0.5),
             Term(Adversarial(objective), 0.3),

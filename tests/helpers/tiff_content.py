@@ -34,12 +34,12 @@ def close(photo: Photo, samples: np.ndarray, bits: int) -> None:
     """``photo`` holds ``samples`` (H, W, S), S up to 4 with alpha in even ones."""
     top = 1 if samples.dtype.kind == "f" else 2**bits - 1
     share = samples.astype(np.float64) / top
-    colours = samples.shape[2] - (samples.shape[2] % 2 == 0)
+    colors = samples.shape[2] - (samples.shape[2] % 2 == 0)
     step = 0.51 / (255 if photo.dtype == "uint8" else 65535)  # 0.5 where 12 bits become 16
     np.testing.assert_allclose(
-        photo.pixels.permute(1, 2, 0).numpy(), np.broadcast_to(share[..., :colours], (*share.shape[:2], 3)), atol=step
+        photo.pixels.permute(1, 2, 0).numpy(), np.broadcast_to(share[..., :colors], (*share.shape[:2], 3)), atol=step
     )
-    assert (photo.alpha is None) == (colours == samples.shape[2])
+    assert (photo.alpha is None) == (colors == samples.shape[2])
     if photo.alpha is not None:
         scale = 1 if photo.alpha.dtype.kind == "f" else np.iinfo(photo.alpha.dtype).max
         np.testing.assert_allclose(photo.alpha / scale, share[..., -1], atol=step)

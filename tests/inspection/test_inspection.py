@@ -29,7 +29,7 @@ from zeroair_pl.inspection import pictures, progress
 from zeroair_pl.inspection.progress import ListProgress
 from zeroair_pl.inspection.tensorboard import TensorBoard, run_folder
 from zeroair_pl.method.fit import fit
-from zeroair_pl.method.restoration import Modelling, Restoration
+from zeroair_pl.method.restoration import Modeling, Restoration
 from zeroair_pl.method.sampling import Guidance
 from zeroair_pl.method.settings import Method, Result, Sampling
 from zeroair_pl.sampling import SchedulerSampler
@@ -84,9 +84,9 @@ def photos() -> Tensor:
 
 def restore(photos: Tensor, callbacks: list[Callback], steps: int = STEPS, **trainer: Any) -> Result:
     torch.manual_seed(3)  # for Dim alone: nothing else may use the global generator
-    modelling = Modelling([Term(Likelihood()), Term(Adversarial(), 0.01)], lr=0.01)
+    modeling = Modeling([Term(Likelihood()), Term(Adversarial(), 0.01)], lr=0.01)
     method = Method(
-        Dim, ToyPrior(), modelling, Guidance([Term(Likelihood())]), Sampling(steps, None, 0, SchedulerSampler())
+        Dim, ToyPrior(), modeling, Guidance([Term(Likelihood())]), Sampling(steps, None, 0, SchedulerSampler())
     )
     return fit(photos, NAMES, method, callbacks, {"accelerator": "cpu", **trainer})
 
@@ -115,7 +115,7 @@ def test_each_image_has_a_run_with_its_own_values_at_every_timestep(board: tuple
     assert {p.parent.relative_to(folder).as_posix() for p in folder.rglob("events.*")} == set(NAMES)
     shown = {"degradation/noise_level": "noise_level", "degradation/gain": "gain", "schedule/sigma": "sigma"}
     shown |= {key: key for key in spy.rows[0] if "/" in key}
-    assert {"modelling/likelihood", "adversarial/discriminator", "adversarial/accuracy"} < set(shown)
+    assert {"modeling/likelihood", "adversarial/discriminator", "adversarial/accuracy"} < set(shown)
     for i, name in enumerate(NAMES):
         run = events(folder / name)
         others = {f"degradation/tint/{c}" for c in ("red", "green", "blue")} | {

@@ -101,8 +101,8 @@ def test_a_mask_of_what_is_missing(node: type[Any]) -> None:
 
 
 def test_other_images(node: type[Any]) -> None:
-    grey = batch(1)[..., :1]
-    assert node().restore(grey, "denoise", 1.0, 0)[0].shape == (1, 32, 32, 3)
+    gray = batch(1)[..., :1]
+    assert node().restore(gray, "denoise", 1.0, 0)[0].shape == (1, 32, 32, 3)
     larger, mask = node().restore(batch(1), "upscale", 1.0, 0)
     assert larger.shape == (1, 64, 64, 3)
     assert mask.shape == (1, 64, 64)

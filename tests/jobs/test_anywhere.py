@@ -96,7 +96,7 @@ def test_what_is_no_path_stays(folders: tuple[Path, Path]) -> None:
     settings = {
         "degradation": {"class_path": "Haze"},
         "prior": {"class_path": "UNetPrior", "init_args": {"path": "small", "precision": "float32"}},
-        "modelling": {"terms": [{"loss": {"class_path": "Fidelity", "init_args": {"target": "y"}}}]},
+        "modeling": {"terms": [{"loss": {"class_path": "Fidelity", "init_args": {"target": "y"}}}]},
         "trainer": {"accelerator": "cpu"},
         "strength": 1.0,
     }

@@ -29,12 +29,6 @@ EMBEDDED = ("--config", "auto", "--sampling.steps", "3")
 SIZES = [(16, 18), (21, 19), (16, 18), (21, 19), (16, 18), (18, 16), (21, 19), (16, 18)]
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def save(path: Path, pixels: Tensor) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray((pixels.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()).save(path)
@@ -140,7 +134,7 @@ def test_a_photo_has_the_same_board_in_any_batch(folder: Path, monkeypatch: pyte
         alone = scalars("1", name)
         alike(scalars("5", name), alone)
         assert [step for step, _ in alone[f"degradation/{tag}"]] == [0, 1, 2, 3]
-        assert {"modelling/likelihood", "guidance/total_variation", "schedule/sigma", "strip"} <= alone.keys()
+        assert {"modeling/likelihood", "guidance/total_variation", "schedule/sigma", "strip"} <= alone.keys()
         assert ("degradation/gamma" in alone) == (tag == "gamma")
 
 
@@ -166,7 +160,7 @@ def test_a_photo_that_is_finished_first_has_the_same_board(folder: Path, monkeyp
     for name in "abc":
         alone = scalars("1", name)
         alike(scalars("3", name), alone, rel=5e-3)  # the kind of noise is told by steep ramps, which enlarge rounding
-        learned.append(len(alone["modelling/likelihood"]))
+        learned.append(len(alone["modeling/likelihood"]))
     assert learned == sorted(learned, reverse=True)
     assert learned[0] > learned[2], "or none is finished before the others"
 

@@ -162,3 +162,34 @@ def test_what_is_no_mask_fails_its_photo(folder: Path) -> None:
     assert "masks: has no mask for c; expected c.png or the like" in reasons["c"]
     assert "mask: nowhere.png does not exist" in run("restore", "--images", "in", "--mask", "nowhere.png", *HAZE).error
     assert "mask: nowhere.png does not exist" in run("redo", "out", "a", "--mask", "nowhere.png").error
+
+
+def test_missing_by_a_color_or_by_transparency(folder: Path) -> None:
+    before = pixels("in/a.png")
+    hole = np.zeros((80, 112), bool)
+    hole[30:40, 50:70] = True
+    for name, channels in (("color", [before]), ("erased", [before, np.where(hole, 0, 255)])):
+        photo = np.dstack(channels).astype(np.uint8)
+        photo[hole, :3] = (255, 0, 255)
+        (folder / name).mkdir()
+        Image.fromarray(photo).save(f"{name}/a.png")
+    Image.new("RGB", (112, 80), (90, 90, 90)).save("color/b.png")
+    words = ("--degradation", "Missing", *TOY)
+    outcome = run("restore", "--images", "color", "--out", "out", "--missing", "#f0f", *words)
+    assert outcome.status == 1
+    assert "#f0f, but no pixel has this color; the nearest is #" in rows()["b"]["reason"]
+    assert (pixels("out/a.png")[0] == before[0]).all()
+    assert np.abs(pixels("out/a.png") - (255, 0, 255))[hole].mean() > 30
+    assert "missing: '#f0f'" in Path("out/config.yaml").read_text()
+    assert "1 skipped" in run("restore", "--config", "out/config.yaml").out
+    assert run("restore", "--images", "erased", "--out", "erased-out", "--missing", "alpha", *words).status == 0
+    assert (pixels("erased-out/a.png")[..., 3] == 255).all(), "what is filled can be seen"
+    assert np.abs(pixels("erased-out/a.png")[..., :3] - (255, 0, 255))[hole].mean() > 30
+
+
+@pytest.mark.parametrize("word,config", [("missing", "inpaint"), ("kernel", "deblur")])
+def test_what_auto_would_not_use_is_refused(folder: Path, word: str, config: str) -> None:
+    outcome = run("restore", "--images", "in", "--out", "out", f"--{word}", "masks", *TOY)
+    assert outcome.status == 2
+    assert f"--{word} masks: 'auto' does not use it; add --config {config}." in outcome.err
+    assert not Path("out").exists()

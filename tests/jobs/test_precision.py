@@ -21,7 +21,7 @@ QUIET = {"strips": False, "tensorboard": False, "quiet": True}
 
 
 def gradient(height: int = 64, width: int = 256) -> np.ndarray:
-    """Colours that rise along each row, by a few counts of 16 bits from pixel to pixel; uint16."""
+    """Colors that rise along each row, by a few counts of 16 bits from pixel to pixel; uint16."""
     across, down = np.linspace(0, 1, width)[None, :, None], np.linspace(0, 1, height)[:, None, None]
     low, rise = np.array([9000, 15000, 22000]), np.array([2600, 3400, 2100])
     return np.rint(low + rise * across + 4000 * down).astype(np.uint16)
@@ -34,9 +34,9 @@ def restored(path: Path, config: str = "denoise") -> np.ndarray:
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
-@pytest.mark.parametrize("grey", [False, True])
-def test_a_smooth_gradient_stays_smooth(tmp_path: Path, suffix: str, grey: bool) -> None:
-    before = gradient()[..., 0] if grey else gradient()
+@pytest.mark.parametrize("gray", [False, True])
+def test_a_smooth_gradient_stays_smooth(tmp_path: Path, suffix: str, gray: bool) -> None:
+    before = gradient()[..., 0] if gray else gradient()
     cv2.imwrite(str(tmp_path / f"a{suffix}"), before)
     after = restored(tmp_path / f"a{suffix}")
     assert after.dtype == np.uint16

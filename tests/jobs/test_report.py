@@ -19,10 +19,7 @@ from zeroair_pl.jobs.records import Row
 WORDS = ("--degradation", "Haze", *TOY)
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("folder")
 
 
 def restore(*words: str, images: str = "in") -> Outcome:
@@ -142,25 +139,50 @@ def test_a_later_run_keeps_what_was_shown(folder: Path) -> None:
     assert "pictures" not in Page("out/report.html").photos["a"], "they are of another photo"
 
 
-@pytest.mark.parametrize("words", [(), ("--overwrite",)])
-def test_a_page_and_pictures_of_mine_stay(folder: Path, words: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("mine", ["report.html", "report_files/holiday.js", "report_files"])
+def test_a_page_or_its_folder_of_mine_stays_and_nothing_is_put_beside_it(folder: Path, mine: str) -> None:
     photos("a.png")
-    mine = [folder / "out/report.html", folder / "out/report_files/a.after.webp"]
-    for path in mine:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"mine")
-    outcome = restore(*words)
-    assert outcome.status == 0
-    assert "note: out/report.html: was not written by this program. It stays." in outcome.err
-    assert "report_files/a.after.webp: was not written by this program. It stays." in table(folder)[0]["note"]
-    assert [path.read_bytes() for path in mine] == [b"mine"] * 2
-    mine[0].unlink()
-    assert restore(*words).status == 0
+    path = folder / "out" / mine
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"mine")
+    for words in ((), ("--overwrite",)):
+        outcome = restore(*words)
+        assert outcome.status == 0
+        there = sorted(each.relative_to("out").as_posix() for each in Path("out").glob("report*/*"))
+        assert (path.read_bytes(), there) == (b"mine", [mine] if "/" in mine else [])
+        way = mine.partition("/")[0]
+        assert f"note: out/{way}: was not written by this program. It stays, and no page" in outcome.err
+        assert "report" not in table(folder)[0]["note"]
+    path.unlink()
+    assert restore("--overwrite").status == 0
+    assert len(Page("out/report.html").photos["a"]["pictures"]) == 2
+
+
+def test_pictures_of_mine_beside_the_others_stay(folder: Path) -> None:
+    photos("a.png")
+    assert restore().status == 0
+    Path("out/report_files/a.after.webp").write_bytes(b"mine")
+    assert restore("--overwrite").status == 0
+    assert "report_files/a.after.webp: was changed since this program wrote it. It stays." in table(folder)[0]["note"]
     assert [each["title"] for each in Page("out/report.html").photos["a"]["pictures"]] == ["before"]
+
+
+def test_a_page_that_i_have_edited_is_kept_under_another_name(folder: Path) -> None:
+    photos("a.png")
+    assert restore().status == 0
     Path("out/report.html").write_bytes(b"edited")
-    assert restore(*words).status == 0
+    assert restore().status == 0
     assert Path("out/report.edited.html").read_bytes() == b"edited"
     assert "a" in Page("out/report.html").photos
+
+
+def test_pictures_of_a_run_that_was_killed_before_its_page_are_its_own(folder: Path) -> None:
+    photos("a.png")
+    assert restore().status == 0
+    Path("out/report.html").unlink()
+    Path("out/.zeroair/written/report.html.sha256").unlink()
+    assert restore("--overwrite").status == 0
+    assert len(Page("out/report.html").photos["a"]["pictures"]) == 2
 
 
 def test_what_cannot_be_drawn_costs_no_photo(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,13 +64,13 @@ def test_what_is_no_picture_of_its_photo(estimate: Tensor, said: str) -> None:
         (0.3 * BINARY + 0.6, BINARY),
         (BINARY, (NOISE > 0.5).float()),
     ],
-    ids=["unlike", "low light", "haze", "black frame", "grey", "black", "drawing", "hazy drawing", "saturated before"],
+    ids=["unlike", "low light", "haze", "black frame", "gray", "black", "drawing", "hazy drawing", "saturated before"],
 )
 def test_what_may_be_a_restored_photo(photo: Tensor, estimate: Tensor) -> None:
     assert lost(photo, estimate) == {}
 
 
-def test_grey_is_a_beginning_but_no_end() -> None:
+def test_gray_is_a_beginning_but_no_end() -> None:
     assert lost(PHOTO, 0 * PHOTO + 0.5, final=False) == {}
     assert "constant" in lost(PHOTO, 0 * PHOTO + 0.5)[0]
 
@@ -115,7 +115,7 @@ def test_safer_settings_are_smaller_steps_and_exact_arithmetic() -> None:
     prior = UNetPrior(precision="bfloat16")
     before = method(Noise, prior, update=GradientUpdate(500), lr=0.02)
     after, words = safer(before)
-    assert after.modelling.lr == pytest.approx(0.002)
+    assert after.modeling.lr == pytest.approx(0.002)
     assert isinstance(after.guidance.update, GradientUpdate)
     assert after.guidance.update.scale == pytest.approx(50)
     assert isinstance(after.prior, UNetPrior)
@@ -124,7 +124,7 @@ def test_safer_settings_are_smaller_steps_and_exact_arithmetic() -> None:
     assert after.prior.fingerprint() == prior.fingerprint(), "the same weights"
     assert words == "a tenth of the learning rate, a tenth of the guidance's scale, float32 arithmetic"
     assert isinstance(before.guidance.update, GradientUpdate)
-    assert (before.modelling.lr, before.guidance.update.scale, prior.precision) == (0.02, 500, torch.bfloat16)
+    assert (before.modeling.lr, before.guidance.update.scale, prior.precision) == (0.02, 500, torch.bfloat16)
     assert safer(method(Noise, update=ProximalUpdate()))[1] == "a tenth of the learning rate"
 
 

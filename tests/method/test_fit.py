@@ -26,7 +26,7 @@ from zeroair_pl.guidance.discriminator import Objective
 from zeroair_pl.guidance.stages import StageWeights, Term
 from zeroair_pl.guidance.updates import GradientUpdate, ProximalUpdate
 from zeroair_pl.method.fit import fit
-from zeroair_pl.method.restoration import Modelling, Restoration
+from zeroair_pl.method.restoration import Modeling, Restoration
 from zeroair_pl.method.sampling import DiffusionSampling
 from zeroair_pl.method.settings import Method, Sampling
 from zeroair_pl.priors import Prediction, UNetPrior
@@ -83,7 +83,7 @@ def test_the_papers_method_runs_with_every_objective(objective: Any) -> None:
     for record, guidance in zip(records.seen, guided, strict=True):
         players = ("adversarial", "residual_adversarial")
         wanted = {f"{name}/{what}" for name in players for what in ("discriminator", "accuracy")}
-        wanted |= {f"modelling/{name}" for name in ("fidelity", "perceptual", "adversarial", "penalty")}
+        wanted |= {f"modeling/{name}" for name in ("fidelity", "perceptual", "adversarial", "penalty")}
         assert set(record) == wanted | guidance | {"noise_level"}
         assert all(value.shape == (1,) and bool(torch.isfinite(value).all()) for value in record.values())
         assert all(0 <= float(record[f"{name}/accuracy"]) <= 1 for name in players)
@@ -121,7 +121,7 @@ def test_a_term_that_no_parameter_feels_is_no_error() -> None:
             return torch.zeros(())
 
     y = hazy(1)
-    check(fit(y, names(1), method(Rigid, modelling=[Term(Fidelity()), Term(TotalVariation())])), y, nfe=LOOKS + 6)
+    check(fit(y, names(1), method(Rigid, modeling=[Term(Fidelity()), Term(TotalVariation())])), y, nfe=LOOKS + 6)
 
 
 def test_ancestral_sampling_with_learned_variances_runs() -> None:
@@ -142,7 +142,7 @@ def test_a_fit_has_no_place_for_a_reference() -> None:
     suspects = ("reference", "ground", "truth", "clean_image", "target_image", "gt", "label")
     callables: list[Any] = [fit, Method, Restoration, DiffusionSampling, DiffusionSampling.on_train_batch_start]
     parameters = {name for function in callables for name in inspect.signature(function).parameters}
-    parameters |= {each.name for each in fields(GuidanceState)} | {each.name for each in fields(Modelling)}
+    parameters |= {each.name for each in fields(GuidanceState)} | {each.name for each in fields(Modeling)}
     assert not [name for name in parameters if any(word in name.lower() for word in suspects)]
     assert list(inspect.signature(fit).parameters) == ["y", "names", "method", "callbacks", "trainer", "sides"]
 
@@ -153,7 +153,7 @@ def test_a_fit_has_no_place_for_a_reference() -> None:
 def test_the_prior_and_the_losses_stay_out_of_the_module_tree() -> None:
     prior = UNetPrior()
     inside = Watch(lambda module: (set(module.state_dict()), {id(p) for p in module.parameters()}))
-    fit(hazy(1), names(1), method(Neural, prior, modelling=[Term(Fidelity("x0"))], steps=2), [inside])
+    fit(hazy(1), names(1), method(Neural, prior, modeling=[Term(Fidelity("x0"))], steps=2), [inside])
     keys, parameters = inside.seen[-1]
     assert all(key.startswith(("phi.", "discriminators.")) for key in keys), keys
     assert not parameters & {id(p) for p in prior.unet.parameters()}
@@ -183,15 +183,15 @@ def test_the_auxiliary_map_is_guided_in_stage_one_alone_and_thrown_away(update: 
 
 
 def test_guidance_alone_moves_no_parameter() -> None:
-    """φ learns in modelling only: with nothing to model, it ends as it began, and holds no gradient of guidance."""
+    """φ learns in modeling only: with nothing to model, it ends as it began, and holds no gradient of guidance."""
     phi = Watch(lambda module: [(p.detach().clone(), p.grad) for p in module.phi.parameters()])
-    fit(hazy(1), names(1), method(Haze, modelling=[], guidance=[Term(Fidelity())], update=GradientUpdate()), [phi])
+    fit(hazy(1), names(1), method(Haze, modeling=[], guidance=[Term(Fidelity())], update=GradientUpdate()), [phi])
     for (first, _), (last, gradient) in zip(phi.seen[0], phi.seen[-1], strict=True):
         assert torch.equal(first, last)
         assert gradient is None
 
 
-def test_the_clean_estimate_is_a_constant_to_modelling() -> None:
+def test_the_clean_estimate_is_a_constant_to_modeling() -> None:
     constants = Watch(lambda module: module.state.x0.requires_grad)
     fit(hazy(1), names(1), paper(Neural, steps=2), [constants])
     assert constants.seen == [False, False]
@@ -200,17 +200,17 @@ def test_the_clean_estimate_is_a_constant_to_modelling() -> None:
 def test_a_weight_of_zero_in_a_stage_keeps_phi_still_there() -> None:
     gains = Watch(lambda m: (m.state.stage, float(m.phi.each[0].gain.detach())))
     terms = [Term(Fidelity(), StageWeights(II=1.0))]
-    fit(hazy(1), names(1), method(Affine, modelling=terms, lr=0.01, steps=20), [gains])
+    fit(hazy(1), names(1), method(Affine, modeling=terms, lr=0.01, steps=20), [gains])
     by_stage = {stage: {gain for at, gain in gains.seen if at == stage} for stage in ("I", "II", "III")}
     assert len(by_stage["I"]) == len(by_stage["III"]) == 1
     assert len(by_stage["II"]) > 5
 
 
-def test_steps_and_learning_rate_of_modelling() -> None:
+def test_steps_and_learning_rate_of_modeling() -> None:
     def moved(lr: float, steps: int) -> float:
         gains = Watch(lambda m: float(m.phi.each[0].gain.detach()))
-        settings = method(Affine, modelling=[Term(Fidelity())], lr=lr, steps=1)
-        settings.modelling.steps = steps
+        settings = method(Affine, modeling=[Term(Fidelity())], lr=lr, steps=1)
+        settings.modeling.steps = steps
         fit(hazy(1), names(1), settings, [gains])
         return abs(gains.seen[0] - 0.6)
 
@@ -224,7 +224,7 @@ def test_a_start_below_pure_noise_begins_at_the_familys_first_estimate() -> None
     y = hazy(1, 48, 48)
     first = Watch(lambda m: m.first_estimate())
     levels = {"sigma_max": 0.055, "steps": 3}
-    result = fit(y, names(1), method(Haze, modelling=[], update=GradientUpdate(), **levels), [first])  # type: ignore[arg-type]
+    result = fit(y, names(1), method(Haze, modeling=[], update=GradientUpdate(), **levels), [first])  # type: ignore[arg-type]
     near, far = ((result.restored - x).square().mean() for x in (first.seen[0], y))
     assert float(near) < 0.2 * float(far)
 
@@ -241,13 +241,13 @@ def test_a_photo_with_nan_is_reported() -> None:
     torch.testing.assert_close(result.restored[:1], fit(y[:1], names(1), method(Noise)).restored)
 
 
-def test_a_collapse_to_one_colour_is_reported() -> None:
-    class Grey(ToyPrior):
+def test_a_collapse_to_one_color_is_reported() -> None:
+    class Gray(ToyPrior):
         def predict(self, x_t: Tensor, t: Tensor) -> Prediction:
             return Prediction(torch.zeros_like(x_t))
 
     with pytest.raises(DivergenceError, match=r"photo0\.png: the fit collapsed to a constant image"):
-        fit(hazy(1), names(1), method(Noise, Grey(), modelling=[], update=GradientUpdate()))
+        fit(hazy(1), names(1), method(Noise, Gray(), modeling=[], update=GradientUpdate()))
 
 
 def test_a_constant_photo_may_come_out_constant() -> None:
@@ -269,7 +269,7 @@ def test_names_and_photos_must_match() -> None:
 
 
 def test_a_module_without_its_sampler_says_so() -> None:
-    module = Restoration(hazy(1), names(1), Affine, Modelling([Term(Fidelity())]))
+    module = Restoration(hazy(1), names(1), Affine, Modeling([Term(Fidelity())]))
     with pytest.raises(RuntimeError, match="run this module with the DiffusionSampling callback"):
         module.training_step(0.0, 0)
 

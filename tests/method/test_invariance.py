@@ -85,7 +85,7 @@ def train(settings: Method, callbacks: list[Callback], checkpoint: Path | None =
     """What ``fit`` does, with a checkpoint to start from."""
     losses: list[nn.Module] = [term.loss for term in settings.guidance.terms]
     module = Restoration(
-        hazy(2, 24, 24), names(2), settings.degradation, settings.modelling, losses, settings.guidance.boundaries
+        hazy(2, 24, 24), names(2), settings.degradation, settings.modeling, losses, settings.guidance.boundaries
     )
     generators = [image_generator(0, name, "sampling") for name in names(2)]
     own = settings.sampling.sampler_for(module.phi.each[0], module.y[:1])

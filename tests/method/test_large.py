@@ -16,7 +16,7 @@ from zeroair_pl.checks.samples import blurred
 from zeroair_pl.degradations import Degradation, Haze, LowLight, Noise
 from zeroair_pl.guidance.updates import ProximalUpdate
 from zeroair_pl.method.large import carried, is_large, working_size
-from zeroair_pl.method.restoration import Modelling
+from zeroair_pl.method.restoration import Modeling
 from zeroair_pl.method.sampling import Guidance
 from zeroair_pl.method.settings import Method, Sampling
 from zeroair_pl.method.solve import solve
@@ -27,7 +27,7 @@ SIZE = (96, 128)
 
 def method(family: type[Degradation] = Noise, pixels: int = 48 * 64, **sampling: float) -> Method:
     levels = Sampling(steps=4, working_pixels=pixels, **sampling)  # type: ignore[arg-type]
-    return Method(family, ToyPrior(), Modelling([]), Guidance(), levels, 0)
+    return Method(family, ToyPrior(), Modeling([]), Guidance(), levels, 0)
 
 
 def hazy(t_low: float = 0.4) -> tuple[Tensor, Tensor]:

@@ -152,7 +152,7 @@ def test_a_degradation_that_is_spoiled_while_it_learns() -> None:
 
 
 @pytest.mark.parametrize("bad", [*BAD, None])
-@pytest.mark.parametrize("where", ["modelling", "guidance"])
+@pytest.mark.parametrize("where", ["modeling", "guidance"])
 def test_a_loss(where: str, bad: float | None) -> None:
     terms: dict[str, Any] = {where: [Term(Loss(bad))]}
     fails(matched(Brightened, steps=3, **terms), "^a.png: the fit diverged, .* is not finite at σ = ")
@@ -208,9 +208,9 @@ def test_one_photo_of_a_batch_is_lost_and_the_other_is_not() -> None:
             return state.x0.flatten(1).mean(1) / torch.tensor([1.0, 0.0])
 
     y = hazy(2)
-    result = fit(y, ["a.png", "b.png"], matched(Noise, steps=3, modelling=[Term(Moody())]))
+    result = fit(y, ["a.png", "b.png"], matched(Noise, steps=3, modeling=[Term(Moody())]))
     assert list(result.lost) == [1]
-    assert "modelling/moody is not finite" in result.lost[1]
+    assert "modeling/moody is not finite" in result.lost[1]
     assert bool(torch.isfinite(result.restored[0]).all())
 
 
@@ -234,14 +234,14 @@ def test_from_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         "        mean = state.y.flatten(1).mean(1)\n"
         f"        return torch.where((mean - {_mean(bright)}).abs() < 1e-3, torch.nan, mean)\n"
     )
-    Path("my.yaml").write_text("degradation: Haze\nmodelling:\n  terms: [{loss: Likelihood}, {loss: OneOfTwo}]\n")
+    Path("my.yaml").write_text("degradation: Haze\nmodeling:\n  terms: [{loss: Likelihood}, {loss: OneOfTwo}]\n")
     done = run("restore", "--config", "my.yaml", *TOY, "--images", "in", "--out", "out")
     assert done.status == 1
     rows = {row["name"]: row for row in table(tmp_path)}
     assert rows["dim"]["status"] == "restored"
     assert rows["bright"]["status"] == "failed"
     assert re.match(
-        r"bright.png: the fit diverged, modelling/one_of_two is not finite at σ = ", rows["bright"]["reason"]
+        r"bright.png: the fit diverged, modeling/one_of_two is not finite at σ = ", rows["bright"]["reason"]
     )
     assert not Path("out/bright.png").exists()
 

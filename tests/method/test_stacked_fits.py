@@ -200,7 +200,7 @@ class Thrown(MatchedUpdate):
 def test_a_neighbor_in_heavy_noise_does_not_hide_that_a_photo_is_lost(stacked: None) -> None:
     """It waits for the other at the level of its own noise, at which an estimate says nothing."""
     y = torch.cat([0.02 * photos(1), photos(2)[1:]])
-    settings: Any = {"family": ByBrightness, "modelling": [], "update": Thrown(), "steps": 20}
+    settings: Any = {"family": ByBrightness, "modeling": [], "update": Thrown(), "steps": 20}
     with pytest.raises(DivergenceError) as caught:
         fit(y[1:], names(2)[1:], method(**settings))
     assert fit(y, names(2), method(**settings)).lost == {1: str(caught.value)}

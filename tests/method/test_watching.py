@@ -58,7 +58,7 @@ def test_a_run_over_files_has_a_log_for_each_photo(tmp_path: Path) -> None:
         rows = logged(tmp_path / f"out/logs/{name}/version_0/metrics.csv")
         assert [row["step"] for row in rows] == ["0", "1"]
         assert all(float(row["noise_level"]) > 0 for row in rows)
-        assert "modelling/likelihood" in rows[0]
+        assert "modeling/likelihood" in rows[0]
 
 
 def test_photos_of_a_group_are_told_apart(tmp_path: Path) -> None:

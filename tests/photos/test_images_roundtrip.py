@@ -94,7 +94,7 @@ def test_16_bit_png(tmp_path: Path, channels: int, orientation: int) -> None:
     path.write_bytes(make_png(array, exif(orientation)))
     after = round_trip(path)
     data = after.read_bytes()
-    assert data[24:26] == path.read_bytes()[24:26]  # bit depth and colour type
+    assert data[24:26] == path.read_bytes()[24:26]  # bit depth and color type
     np.testing.assert_array_equal(cv2.imread(str(after), -1), cv2.imread(str(path), -1))
     with Image.open(after) as image:
         image.load()
@@ -103,8 +103,8 @@ def test_16_bit_png(tmp_path: Path, channels: int, orientation: int) -> None:
         assert image.getexif()[ORIENTATION] == orientation
         assert image.getexif().get_ifd(EXIF_IFD)[EXPOSURE] == (1, 50)
     turned = np.rot90(array, -1) if orientation == 6 else array
-    grey = turned if channels == 1 else turned[..., 0]
-    expected = np.stack([grey] * 3) if channels < 3 else turned[..., :3].transpose(2, 0, 1)
+    gray = turned if channels == 1 else turned[..., 0]
+    expected = np.stack([gray] * 3) if channels < 3 else turned[..., :3].transpose(2, 0, 1)
     photo = load_photo(after)
     np.testing.assert_array_equal((photo.pixels.double() * 65535).round().numpy(), expected)
     assert (photo.alpha is not None) == (channels in (2, 4))
@@ -172,7 +172,7 @@ def test_lossy_webp_stays_near(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fmt", [".png", ".tif", ".bmp"])
-def test_palette_and_bilevel_become_full_colour_and_grey(tmp_path: Path, fmt: str) -> None:
+def test_palette_and_bilevel_become_full_color_and_gray(tmp_path: Path, fmt: str) -> None:
     image = Image.fromarray(noise(3)).quantize(16)
     image.save(tmp_path / f"x{fmt}")
     with Image.open(round_trip(tmp_path / f"x{fmt}")) as after:
@@ -206,16 +206,16 @@ def test_bmp_with_alpha(tmp_path: Path) -> None:
         np.testing.assert_array_equal(np.asarray(image)[..., [2, 1, 0, 3]], noise(4))
 
 
-def test_values_are_rounded_clipped_and_grey_is_luma(tmp_path: Path) -> None:
+def test_values_are_rounded_clipped_and_gray_is_luma(tmp_path: Path) -> None:
     Image.fromarray(noise(3)).save(tmp_path / "rgb.png")
-    Image.fromarray(noise(1)).save(tmp_path / "grey.png")
+    Image.fromarray(noise(1)).save(tmp_path / "gray.png")
     pixels = torch.zeros(3, HEIGHT, WIDTH)
     pixels[0, 0, :4] = torch.tensor([0.4, 0.6, 300, -20]) / 255
     save_photo(tmp_path / "out.png", pixels, load_photo(tmp_path / "rgb.png"))
     with Image.open(tmp_path / "out.png") as image:
         assert np.asarray(image)[0, :4, 0].tolist() == [0, 1, 255, 0]
     pixels[:, 0, 0] = torch.tensor([1.0, 0.5, 0.0])
-    save_photo(tmp_path / "out.png", pixels, load_photo(tmp_path / "grey.png"))
+    save_photo(tmp_path / "out.png", pixels, load_photo(tmp_path / "gray.png"))
     with Image.open(tmp_path / "out.png") as image:
         assert image.mode == "L"
         assert image.getpixel((0, 0)) == round(255 * (0.299 + 0.5 * 0.587))

@@ -85,13 +85,13 @@ def test_white_is_zero_tiff_of_16_bits_is_not_a_negative(tmp_path: Path) -> None
     np.testing.assert_array_equal(tifffile.imread(round_trip(tmp_path / "x.tif")), array)  # as black is zero
 
 
-def test_premultiplied_tiff_gets_its_colours_back(tmp_path: Path) -> None:
-    colour, alpha = noise(3, "uint16"), np.full((HEIGHT, WIDTH, 1), 32768, np.uint16)
+def test_premultiplied_tiff_gets_its_colors_back(tmp_path: Path) -> None:
+    color, alpha = noise(3, "uint16"), np.full((HEIGHT, WIDTH, 1), 32768, np.uint16)
     alpha[0] = 0
-    stored = np.dstack([(colour.astype(float) * (alpha / 65535)).round().astype(np.uint16), alpha])
+    stored = np.dstack([(color.astype(float) * (alpha / 65535)).round().astype(np.uint16), alpha])
     tifffile.imwrite(tmp_path / "x.tif", stored, photometric="rgb", extrasamples=["assocalpha"])
     photo = load_photo(tmp_path / "x.tif")
-    np.testing.assert_allclose(photo.pixels[:, 1:].numpy().transpose(1, 2, 0) * 65535, colour[1:], atol=1.5)
+    np.testing.assert_allclose(photo.pixels[:, 1:].numpy().transpose(1, 2, 0) * 65535, color[1:], atol=1.5)
     assert photo.pixels[:, 0].max() == 0
 
 
@@ -103,7 +103,7 @@ def test_float_tiff_beyond_one_is_scaled_and_scaled_back(tmp_path: Path) -> None
     np.testing.assert_allclose(tifffile.imread(round_trip(tmp_path / "x.tif")), array, rtol=1e-6)
 
 
-def test_cmyk_with_a_profile_keeps_it_and_the_colours(tmp_path: Path) -> None:
+def test_cmyk_with_a_profile_keeps_it_and_the_colors(tmp_path: Path) -> None:
     profile = ink_profile()
     inks = smooth(4)
     inks[..., 3] //= 4

@@ -60,8 +60,8 @@ def test_a_byte_that_is_missing_is_missed(tmp_path: Path, depth: int, kind: int,
     assert Png(io.BytesIO(path.read_bytes())).whole()
     photo = load_photo(path)
     if kind != 3:
-        colours = {1: 1, 2: 1, 3: 3, 4: 3}[samples.shape[2]]
-        expected = np.broadcast_to(samples[..., :colours] / (2**depth - 1), (19, 21, 3))
+        colors = {1: 1, 2: 1, 3: 3, 4: 3}[samples.shape[2]]
+        expected = np.broadcast_to(samples[..., :colors] / (2**depth - 1), (19, 21, 3))
         assert np.allclose(photo.pixels.permute(1, 2, 0).numpy(), expected, atol=1e-6)
     write(path, depth, kind, interlaced, less=1)
     assert not Png(io.BytesIO(path.read_bytes())).whole()

@@ -87,8 +87,8 @@ def test_premultiplied_alpha_stays_premultiplied(
         np.testing.assert_allclose(result, samples, atol=2e-4)  # what is all but invisible has no color of its own
     photo = load_photo(tmp_path / "x.tif")
     seen = samples[..., at] > 0.5 * top
-    colours = photo.pixels.permute(1, 2, 0).numpy()[..., :colors]
-    np.testing.assert_allclose(colours[seen], straight[seen], atol=3 / 255 if dtype == "u1" else 1e-4)
+    found = photo.pixels.permute(1, 2, 0).numpy()[..., :colors]
+    np.testing.assert_allclose(found[seen], straight[seen], atol=3 / 255 if dtype == "u1" else 1e-4)
 
 
 def test_a_single_channel_that_nothing_is_said_of_is_alpha(tmp_path: Path) -> None:

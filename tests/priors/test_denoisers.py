@@ -37,7 +37,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class Scripted(nn.Module):
-    """Takes its level as a number out of 255, images in [0, 255], and says the noise: half of what is not grey."""
+    """Takes its level as a number out of 255, images in [0, 255], and says the noise: half of what is not gray."""
 
     def forward(self, x: Tensor, level: Tensor) -> Tensor:
         return 0.5 * (x - x.mean(1, keepdim=True)) + 0 * level[:, None, None, None]
@@ -97,14 +97,14 @@ def test_the_calibration_is_measured_once(tmp_path: Path, capsys: pytest.Capture
 
 
 def test_torchscript_and_onnx_keep_the_convention_beside_them(tmp_path: Path) -> None:
-    script, onnx = tmp_path / "grey.pt", tmp_path / "grey.onnx"
+    script, onnx = tmp_path / "gray.pt", tmp_path / "gray.onnx"
     torch.jit.script(Scripted()).save(str(script))
     _export(onnx)
     x, sigma = photos(1, 24, 20), torch.tensor([0.1])
     for path in (script, onnx):
-        with pytest.raises(ConfigError, match=r"state that in grey\.json.*beside it.*predicts"):
+        with pytest.raises(ConfigError, match=r"state that in gray\.json.*beside it.*predicts"):
             UNetPrior(str(path))
-    (tmp_path / "grey.json").write_text(json.dumps(CONVENTION))
+    (tmp_path / "gray.json").write_text(json.dumps(CONVENTION))
     for path in (script, onnx):
         found = UNetPrior(str(path), precision="float32").denoise(x, sigma)
         torch.testing.assert_close(found, x - 0.5 * (x - x.mean(1, keepdim=True)), atol=1e-5, rtol=0)
@@ -122,7 +122,7 @@ def _export(path: Path) -> None:
     ]
     inputs = [make.make_tensor_value_info("x", number, dims), make.make_tensor_value_info("level", number, ["b"])]
     half = make.make_tensor("half", number, [], [0.5])
-    graph = make.make_graph(nodes, "grey", inputs, [make.make_tensor_value_info("y", number, dims)], [half])
+    graph = make.make_graph(nodes, "gray", inputs, [make.make_tensor_value_info("y", number, dims)], [half])
     onnx.save(make.make_model(graph, opset_imports=[make.make_opsetid("", 13)], ir_version=8), str(path))
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from helpers.command import run
 from helpers.toys import ToyPrior
 from zeroair_pl.priors import Prediction, UNetPrior
-from zeroair_pl.priors.hub.catalogue import CATALOGUE
+from zeroair_pl.priors.hub.catalog import CATALOG
 from zeroair_pl.sampling.unconditional import draw
 
 
@@ -57,12 +57,12 @@ def test_list_shows_what_is_here_and_what_is_not(fixed_size: Path, own_home: Pat
     outcome = run("prior", "list")
     assert outcome.status == 0, outcome.err
     lines = {line.split()[0]: line for line in outcome.out.splitlines()}
-    assert set(lines) == {"name", *CATALOGUE}
+    assert set(lines) == {"name", *CATALOG}
     assert " bundled " in lines["small"]
     assert " fetched " in lines["ddpm-cat-256"]
     assert " to fetch  2,211 MB " in lines["adm-256x256-uncond"]
     assert "--class_label" in lines["adm-64x64"]
-    assert len({line.index(CATALOGUE[name].licence) for name, line in lines.items() if name != "name"}) == 1, "aligned"
+    assert len({line.index(CATALOG[name].license) for name, line in lines.items() if name != "name"}) == 1, "aligned"
 
 
 def test_info_of_the_bundled_prior_is_what_loading_it_shows() -> None:
@@ -93,7 +93,7 @@ def test_info_of_what_is_not_here() -> None:
     outcome = run("prior", "info", "256x256_diffusion")
     assert outcome.status == 0, outcome.err
     assert value(outcome.out, "state") == "to fetch: zeroair prior fetch adm-256x256 --class_label N"
-    assert value(outcome.out, "from") == CATALOGUE["adm-256x256"].source
+    assert value(outcome.out, "from") == CATALOG["adm-256x256"].source
     assert "Did you mean 'small'?" in run("prior", "info", "smal").error
 
 

@@ -19,8 +19,8 @@ from zeroair_pl.photos.ownership import OwnFiles
 from zeroair_pl.priors import UNetPrior
 from zeroair_pl.priors.network import DenoisingUNet
 from zeroair_pl.priors.training.export import schedule
-from zeroair_pl.priors.training.module import LEVELS, Optimisation, PriorTraining, denoised
-from zeroair_pl.priors.training.photos import Crops, Data, Photos, centre, gather, held_out
+from zeroair_pl.priors.training.module import LEVELS, Optimization, PriorTraining, denoised
+from zeroair_pl.priors.training.photos import Crops, Data, Photos, center, gather, held_out
 
 ROOT = Path(__file__).parents[2]
 SHORT: tuple[str, ...] = ("--config", "prior/tiny", "--optimization.steps", "8", "--optimization.validate_every", "4")
@@ -193,7 +193,7 @@ def test_held_out_photographs_are_not_trained_on(folder: Path, tmp_path: Path) -
     train, measure = held_out(photos, 2)
     assert len(measure) == 2
     assert sorted(train + measure) == list(range(6))
-    assert centre(photos[5]).shape == (3, 80, 64)
+    assert center(photos[5]).shape == (3, 80, 64)
 
 
 def test_late_crops_see_as_many_pixels() -> None:
@@ -204,7 +204,7 @@ def test_late_crops_see_as_many_pixels() -> None:
 
 def training() -> PriorTraining:
     torch.manual_seed(0)
-    return PriorTraining(DenoisingUNet((8, 8), (1, 1)), schedule().alphas_cumprod, Optimisation())
+    return PriorTraining(DenoisingUNet((8, 8), (1, 1)), schedule().alphas_cumprod, Optimization())
 
 
 def test_a_perfect_v_gives_the_clean_image_at_every_level() -> None:
@@ -230,7 +230,7 @@ def test_measuring_is_of_the_noise_that_it_names() -> None:
 
 def test_the_learning_rate_rises_stays_and_falls() -> None:
     module = training()
-    module.optimization = Optimisation(steps=100, warmup=10, decay=0.5)
+    module.optimization = Optimization(steps=100, warmup=10, decay=0.5)
     factors = [module.lr_factor(step) for step in range(101)]
     assert factors[0] == pytest.approx(0.1)
     assert factors[9:50] == [1.0] * 41

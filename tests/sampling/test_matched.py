@@ -56,7 +56,7 @@ def world() -> tuple[Tensor, Tensor]:
 
 def run(prior: Gaussian, posterior_mean: bool = True, family: Any = Known, sigma_max: float = 0.8) -> Method:
     levels = {"sigma_max": sigma_max, "sigma_min": 0.0175}
-    return matched(family, posterior_mean, prior=prior, modelling=[], steps=12, **levels)
+    return matched(family, posterior_mean, prior=prior, modeling=[], steps=12, **levels)
 
 
 def test_the_prior_is_shown_exactly_the_noise_that_it_is_told() -> None:

@@ -88,6 +88,7 @@ def test_none_where_none_is_wanted_or_one_of_mine_is_there() -> None:
     assert outcome.status == 0
     assert "note: out/report.html: was not written by this program" in outcome.err
     assert Path("out/report.html").read_bytes() == b"mine"
+    assert not Path("out/report_files").exists()
 
 
 def test_in_a_browser(browser: Any, folder: Path) -> None:

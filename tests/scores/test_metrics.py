@@ -70,11 +70,11 @@ def test_one_value_per_image_whatever_the_batch(metric: object) -> None:
 
 
 def test_known_values() -> None:
-    black, grey = torch.zeros(1, 3, 16, 16), torch.full((1, 3, 16, 16), 51 / 255)
-    assert psnr(black, grey).item() == pytest.approx(20 * np.log10(255 / 51), abs=1e-5)
+    black, gray = torch.zeros(1, 3, 16, 16), torch.full((1, 3, 16, 16), 51 / 255)
+    assert psnr(black, gray).item() == pytest.approx(20 * np.log10(255 / 51), abs=1e-5)
     c1 = 0.01**2  # on constant images only the luminance term is left
-    assert ssim(black, grey).item() == pytest.approx(c1 / (0.2**2 + c1), rel=1e-4)
-    assert ssim_paper(black, grey).item() == pytest.approx(c1 / (0.2**2 + c1), rel=1e-4)
+    assert ssim(black, gray).item() == pytest.approx(c1 / (0.2**2 + c1), rel=1e-4)
+    assert ssim_paper(black, gray).item() == pytest.approx(c1 / (0.2**2 + c1), rel=1e-4)
 
 
 def test_equal_images_have_finite_scores() -> None:

@@ -14,7 +14,7 @@ from helpers.stacking import METHODS, adam, images, members, together, train
 from zeroair_pl.checks.samples import blurred
 from zeroair_pl.degradations import Denoise, LowLight, Side
 from zeroair_pl.degradations.base import Degradation
-from zeroair_pl.method.restoration import Modelling, Restoration
+from zeroair_pl.method.restoration import Modeling, Restoration
 from zeroair_pl.tensors.per_image import PerImage
 from zeroair_pl.tensors.stacks import Stack, alike, stacked
 
@@ -145,7 +145,7 @@ class Spread(Affine):
 
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
         super().initialize(y, side, denoise)
-        self.register_buffer("colour", y.mean().expand(1, 3, 1, 1))
+        self.register_buffer("color", y.mean().expand(1, 3, 1, 1))
 
 
 def test_a_buffer_without_memory_of_its_own_is_no_trouble() -> None:
@@ -155,7 +155,7 @@ def test_a_buffer_without_memory_of_its_own_is_no_trouble() -> None:
     train(group, x, adam(group), 3)
     group.apart()
     for mine, own in zip(group, apart, strict=True):
-        assert torch.equal(mine.colour, own.colour)
+        assert torch.equal(mine.color, own.color)
         assert not torch.equal(mine.gain, own.gain)
 
 
@@ -181,10 +181,10 @@ class Odd(Affine):
 def test_whatever_a_fit_may_ask_for_is_tried(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise the fit would fail in its middle, and each photo would be fitted alone."""
     monkeypatch.setattr(Odd, "looks", method)
-    module = Restoration(images(), NAMES, Odd, Modelling([]))
+    module = Restoration(images(), NAMES, Odd, Modeling([]))
     module.stack()
     assert not module.phi.stacked
-    module = Restoration(images(), NAMES, Affine, Modelling([]))
+    module = Restoration(images(), NAMES, Affine, Modeling([]))
     module.stack()
     assert module.phi.stacked
 

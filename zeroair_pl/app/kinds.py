@@ -97,6 +97,7 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
     ("despeckle", "Specks and scratches", "Found by themselves, and filled."),
     ("derain", "Rain or snow", "Streaks of rain and falling snow; their direction is found."),
     ("devignette", "Dark corners", "The falloff of a lens toward the corners."),
+    ("unfade", "Faded, or too little contrast", "Black and white of an old print; they are found."),
     ("underwater", "Under water", "Takes away the water's veil and its colors."),
 )
 

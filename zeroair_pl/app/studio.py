@@ -84,8 +84,8 @@ class Studio:
 
         def first() -> None:
             method = self._method("auto", {})
-            grey = np.linspace(0.2, 0.8, 32 * 32, dtype=np.float32).reshape(32, 32)
-            replace(method, sampling=replace(method.sampling, steps=2)).restore(grey)
+            gray = np.linspace(0.2, 0.8, 32 * 32, dtype=np.float32).reshape(32, 32)
+            replace(method, sampling=replace(method.sampling, steps=2)).restore(gray)
 
         return self._worker.submit(first)
 

@@ -14,9 +14,9 @@ from zeroair_pl.app.session import Session
 from zeroair_pl.app.shots import Shot
 from zeroair_pl.inspection.pictures import map_panels, short
 from zeroair_pl.jobs.records import in_words
-from zeroair_pl.method.blending import mixed
 from zeroair_pl.method.large import working_size
 from zeroair_pl.method.restored import Restored
+from zeroair_pl.method.shares import mixed_for
 from zeroair_pl.photos.sizes import as_large_as
 
 MAPS = 260  # height of a map
@@ -44,10 +44,12 @@ def before(pixels: Tensor, name: str, note: str = "") -> str:
 def compare(restored: Restored, name: str, note: str = "") -> str:
     """A photo before and after, with a divider to be moved by the mouse, a finger or the arrow keys."""
     h, w = restored.full.shape[-2:]
-    after, was = restored.full, as_large_as(restored.photo.pixels, (h, w))
+    was = as_large_as(restored.photo.pixels, (h, w))
+    images = [restored.full, was, *(as_large_as(each, (h, w)) for each in restored.steps)]
     if h * w > SIDE * SIDE:  # the page shows no more pixels, and a smaller picture is mixed faster
-        after, was = (working_size(each[None], SIDE * SIDE)[0] for each in (after, was))
-    after = mixed(was, after, restored.strength)
+        images = [working_size(each[None], SIDE * SIDE)[0] for each in images]
+    after, was, *steps = images
+    after = mixed_for(was, after, restored.strength, restored.kind, steps)
     said = f'<figcaption class="zr-note">{escape(note)}</figcaption>' if note else ""
     return (
         f'<figure class="zr-compare" style="--ratio:{w / h:.5f}">'

@@ -72,7 +72,7 @@ def promises(family: Any) -> None:
 
 
 def extremes(family: Any) -> None:
-    """photos that are black, white, grey or pure noise give finite numbers, before learning and after"""
+    """photos that are black, white, gray or pure noise give finite numbers, before learning and after"""
     for kind, y in EXTREMES.items():
         for moved in (0.0, -0.5, 0.5):
             phi = fitted_to(family, y)

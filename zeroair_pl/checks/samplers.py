@@ -16,7 +16,7 @@ from zeroair_pl.errors import ConfigError
 from zeroair_pl.guidance.fidelity import Fidelity
 from zeroair_pl.guidance.stages import Term
 from zeroair_pl.method.fit import fit
-from zeroair_pl.method.restoration import Modelling
+from zeroair_pl.method.restoration import Modeling
 from zeroair_pl.method.sampling import Guidance
 from zeroair_pl.method.settings import Method, Result, Sampling
 from zeroair_pl.priors import DenoiserPrior
@@ -26,7 +26,7 @@ _TERMS = [Term(Fidelity())]
 
 def _method(sampler: Any, seed: int = 0, sigma_max: float | None = 0.26) -> Method:
     sampling = Sampling(steps=4, sigma_max=sigma_max, sampler=sampler)
-    return Method(Noise, _Blurring(), Modelling(_TERMS), Guidance(_TERMS), sampling, seed)
+    return Method(Noise, _Blurring(), Modeling(_TERMS), Guidance(_TERMS), sampling, seed)
 
 
 def _result(sampler: Any, photos: int = 1, seed: int = 0) -> Result:

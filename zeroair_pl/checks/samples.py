@@ -51,7 +51,7 @@ def blurred(y: Tensor, sigma: float) -> Tensor:
 EXTREMES = {
     "black": torch.zeros(1, 3, 24, 24),
     "white": torch.ones(1, 3, 24, 24),
-    "grey": torch.full((1, 3, 24, 24), 0.5),
+    "gray": torch.full((1, 3, 24, 24), 0.5),
     "one lit pixel": torch.zeros(1, 3, 24, 24).index_fill_(3, torch.tensor([7]), 1.0),
     "checkerboard": ((torch.arange(24)[:, None] + torch.arange(24)) % 2).float().expand(1, 3, 24, 24),
     "pure noise": torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(0)),

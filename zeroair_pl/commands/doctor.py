@@ -19,7 +19,7 @@ from zeroair_pl import console
 from zeroair_pl.api import Method
 from zeroair_pl.commands.speaking import say_object
 from zeroair_pl.errors import describe
-from zeroair_pl.priors.hub.catalogue import home
+from zeroair_pl.priors.hub.catalog import home
 from zeroair_pl.resources import version
 
 LIBRARIES = ("torch", "torchvision", "lightning", "diffusers", "kornia", "numpy", "pillow", "jsonargparse")

@@ -14,6 +14,7 @@ from zeroair_pl.errors import InputError, describe
 from zeroair_pl.inspection.pages import NAME, PICTURES, Column, address, page
 from zeroair_pl.inspection.thumbnails import encoded, thumbnail
 from zeroair_pl.jobs.names import side_picture
+from zeroair_pl.jobs.showing import in_the_way
 from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.ownership import OwnFiles
 from zeroair_pl.scores.scoring import DEGRADED, METRICS, Scored, over_seeds, summarize, worst
@@ -36,11 +37,12 @@ class Gallery:
     """
 
     def __init__(self, out: Path, wanted: bool = True) -> None:
-        self._out, self._own, self._wanted = out, OwnFiles(out), wanted
+        self._out, self._own = out, OwnFiles(out)
         self._numbers: dict[str, int] = {}  # for file names, since the titles of systems may hold any character
         self._pictures: dict[str, list[dict[str, Any]]] = {}
         self._links: dict[str, list[tuple[str, str]]] = {}
-        self.trouble = ""
+        self.trouble = in_the_way(out) if wanted else ""
+        self._wanted = wanted and not self.trouble
 
     @property
     def path(self) -> Path | None:

@@ -20,7 +20,7 @@ def list_(plugins: list[str] | str | None = None) -> None:
     """
     titles = {
         "family": "Degradation families (--degradation NAME)",
-        "loss": "Guidance losses (in guidance.terms and modelling.terms)",
+        "loss": "Guidance losses (in guidance.terms and modeling.terms)",
         "update": "Updates (--guidance.update NAME)",
         "sampler": "Samplers (--sampling.sampler NAME)",
         "prior": "Priors (--prior NAME)",

@@ -8,7 +8,7 @@ from zeroair_pl import console
 from zeroair_pl.errors import typed
 from zeroair_pl.paths import at_home
 from zeroair_pl.priors.hub.adm_layout import NoiseSchedule
-from zeroair_pl.priors.hub.catalogue import CATALOGUE, Entry, fetched, fetched_names, find, home, known
+from zeroair_pl.priors.hub.catalog import CATALOG, Entry, fetched, fetched_names, find, home, known
 from zeroair_pl.priors.hub.locating import bundled_priors, locate
 
 
@@ -79,20 +79,20 @@ def fetch(name: str, out: Path | None = None, class_label: int | None = None, ke
 
 def list_() -> None:
     """Show the priors inside the package, those that were fetched, and those that can be."""
-    rows = [("name", "state", "size", "trained at", "licence", "what it knows")]
+    rows = [("name", "state", "size", "trained at", "license", "what it knows")]
     for name in bundled_priors():
         entry = known(name)
         size = sum(file.stat().st_size for file in locate(name).rglob("*") if file.is_file())
-        about, licence = (entry.about, entry.licence) if entry else ("", "")
-        rows.append((name, "bundled", _megabytes(size), "any size", licence, about))
-    for entry in CATALOGUE.values():
+        about, license = (entry.about, entry.license) if entry else ("", "")
+        rows.append((name, "bundled", _megabytes(size), "any size", license, about))
+    for entry in CATALOG.values():
         if entry.kind != "bundled":
             state = "fetched" if fetched(entry.name) else "to fetch"
             about = entry.about + (f"; takes --class_label 0 to {entry.classes - 1}" if entry.classes else "")
             side = f"{entry.resolution} px" if entry.resolution else "any size"
-            rows.append((entry.name, state, _download_size(entry), side, entry.licence, about))
+            rows.append((entry.name, state, _download_size(entry), side, entry.license, about))
     for name in fetched_names():
-        if name not in CATALOGUE:
+        if name not in CATALOG:
             rows.append((name, "fetched", "", "", "", f"in {home()}"))
     widths = [max(len(row[i]) for row in rows) for i in range(5)]
     for row in rows:
@@ -120,7 +120,7 @@ def info(prior: str) -> None:
         folder = locate(prior)
         shown, lines = facts(folder), card(folder)
         if entry is not None:
-            shown |= {"licence": entry.licence, "what it knows": entry.about}
+            shown |= {"license": entry.license, "what it knows": entry.about}
     width = max(map(len, shown))
     for what, value in shown.items():
         console.show(f"{what:{width}}  {value}")
@@ -149,7 +149,7 @@ def _described(entry: Entry) -> dict[str, str]:
         "sha256": entry.sha256 or "not known",
         "parameters": f"{entry.parameters:,}",
         "trained at": f"{entry.resolution} px",
-        "licence": entry.licence,
+        "license": entry.license,
         "what it knows": entry.about,
     }
 

@@ -36,7 +36,7 @@ from zeroair_pl.jobs.showing import Report
 from zeroair_pl.jobs.task import Task
 from zeroair_pl.jobs.workers import end_with_parent
 from zeroair_pl.method.display import table_html
-from zeroair_pl.method.restoration import Modelling
+from zeroair_pl.method.restoration import Modeling
 from zeroair_pl.method.sampling import Guidance
 from zeroair_pl.method.settings import Sampling
 from zeroair_pl.method.watching import checked_options
@@ -58,12 +58,12 @@ def restore(
     out: Path = Path("restored"),
     seed: Annotated[int, Range(0)] = 0,
     overwrite: bool = False,
-    strength: Annotated[float, Range(0, 1)] = 1.0,
+    strength: Annotated[float | dict[str, float] | str, Range(0, 1)] = 1.0,
     upscale: Annotated[float, Range(1, MOST)] = 1.0,
     batch: Annotated[BatchSize, Range(1)] = "auto",
     degradation: Callable[[], Degradation] | None = None,
     prior: Prior,
-    modelling: Modelling,
+    modeling: Modeling,
     guidance: Guidance,
     sampling: Sampling,
     save_maps: bool | Literal["npz"] = False,
@@ -71,7 +71,7 @@ def restore(
     report: bool = True,
     tensorboard: bool = True,
     checkpoint_every: Annotated[int, Range(0)] = 0,
-    missing: Path | None = None,
+    missing: str | None = None,
     kernel: Path | None = None,
     mask: Path | None = None,
     quiet: bool = False,
@@ -96,12 +96,13 @@ def restore(
         seed: together with a photo's name, it decides all random numbers of the photo.
         overwrite: restore finished photos again, and replace results of other photos that have the same name. Files
             that this program did not write are never replaced.
-        strength: share of the correction, from 0 (the photo as it is) to 1 (all of it).
+        strength: share of the correction, from 0 (the photo as it is) to 1 (all of it); or one for each kind, such as
+            'Haze=0.6,Noise=1'; a kind that is not named has 1.
         upscale: how many times as wide and as high the restored photo is, from 1 to 8, such as 2 or 1.5.
         batch: how many photos of one size are fitted at once; 'auto' decides by their size and the free memory.
         degradation: the family of degradation models; 'plugins list' shows all.
         prior: the frozen model of clean photos.
-        modelling: how the degradation model learns.
+        modeling: how the degradation model learns.
         guidance: what moves the clean estimate.
         sampling: which noise levels are visited, and how.
         save_maps: write the degradation's maps as pictures; or 'npz' for one file of numpy arrays.
@@ -109,7 +110,8 @@ def restore(
         report: write report.html, a page of all photos to look at, search and sort.
         tensorboard: log each fit for TensorBoard.
         checkpoint_every: timesteps between saved states of a fit, from which a stopped run goes on; 0 saves none.
-        missing: a mask, or a folder of masks by the photos' names: white where a pixel of the photo is missing.
+        missing: a mask, or a folder of masks by the photos' names: white where a pixel of the photo is missing; or the
+            color of missing pixels, such as '#ff00ff'; or 'alpha' for transparent ones.
         mask: a mask of where to work, or a folder of masks by the photos' names: white is restored, gray in part. Where
             it is black, the photo stays as it is and has no influence on the fit.
         kernel: a blur kernel (.npy, or a gray picture), or a folder of kernels by the photos' names.
@@ -132,14 +134,18 @@ def restore(
     out, small = at_home(out), preview_of(preview)
     out = folder_of(out, small) if small else out
     options = checked_options(trainer)
-    method = Method(degradation or Auto, prior, modelling, guidance, sampling, seed, upscale, strength)
+    method = Method(degradation or Auto, prior, modeling, guidance, sampling, seed, upscale, strength)
     options.setdefault("default_root_dir", str(out / "logs"))  # of loggers
     rank = Rank.of(options, os.environ)
     options = rank.one_device(options)
     device = device_of(options)
     # All parts are built once before any photo is opened, so that settings that do not fit together fail at once.
+    if isinstance(built(method.degradation), Auto):
+        for name, value, config in (("missing", missing, "inpaint"), ("kernel", kernel, "deblur")):
+            if value is not None:
+                raise ConfigError(f"--{name} {value}: 'auto' does not use it; add --config {config}.")
     built(method.fresh)
-    beside = Beside(missing and at_home(missing), kernel and at_home(kernel), mask and at_home(mask)).checked()
+    beside = Beside(at_home(missing) if missing else None, kernel and at_home(kernel), mask and at_home(mask)).checked()
     levels = sampling.prepared((sampling.sampler or NoiseMatchedSampler()).fresh(), prior)
     if rank.worker:
         end_with_parent()
@@ -161,6 +167,7 @@ def restore(
     except ConfigError:
         outputs.withdraw()
         raise
+    page = Report(outputs, report)
     job = (Clocked if verbose else Job)(
         plans,
         outputs,
@@ -168,7 +175,7 @@ def restore(
             "maps": save_maps is True,
             "arrays": save_maps == "npz",
             "strips": strips,
-            "report": report,
+            "report": page.wanted,
             "tensorboard": tensorboard,
             "overwrite": overwrite,
         },
@@ -188,7 +195,7 @@ def restore(
         with open(os.devnull, "w", encoding="utf-8") as nowhere, ListProgress(len(sources), nowhere) as progress:
             restore_list(job, sources, rank, "", progress, lambda task: None, lambda row: None)
         return Results([], out)
-    page, refused = Report(outputs, report), False
+    refused = False
     try:
         with speech.progress(len(sources)) as progress:
             lock = threading.Lock()

@@ -12,7 +12,7 @@ from zeroair_pl import console
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.paths import at_home
 from zeroair_pl.photos.ownership import OwnFiles
-from zeroair_pl.priors.training.module import Optimisation
+from zeroair_pl.priors.training.module import Optimization
 from zeroair_pl.priors.training.photos import Data
 from zeroair_pl.ranges import Range, ranged
 
@@ -42,7 +42,7 @@ def train(
     data: Data,
     out: Path = Path("trained-prior"),
     network: Network,
-    optimization: Optimisation,
+    optimization: Optimization,
     seed: Annotated[int, Range(0)] = 0,
     overwrite: bool = False,
     start: str | None = None,

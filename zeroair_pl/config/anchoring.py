@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zeroair_pl.paths import at_home
+from zeroair_pl.photos.marked import is_mark
 from zeroair_pl.plugins import PACKAGE
 from zeroair_pl.resources import shipped
 
@@ -38,6 +39,8 @@ def _anchored(key: str, value: Any) -> Any:
     if isinstance(value, list):
         return [_anchored(key, item) for item in value]
     if not isinstance(value, str) or not value or "://" in value:
+        return value
+    if key == "missing" and is_mark(value):
         return value
     if key in FILES or _is_path(key, value):
         return os.path.join(os.getcwd(), at_home(value))

@@ -177,15 +177,16 @@ REPLACED = {  # settings of earlier versions, and what to write instead
     "sampling.eta": _SCHEDULER,
     "sampling.scheduler": _SCHEDULER,
     "guidance.auxiliary": _SCHEDULER,
-    "modelling.regularisation": "modelling.penalty now, with the same meaning",
+    "modelling": "modeling now, with the same settings; its regularisation is penalty",
 }
 
 
 def replaced(values: Mapping[str, Any]) -> tuple[str, str] | None:
     """The first setting in a config that only earlier versions had, and a sentence on what to write instead."""
     for key, now in REPLACED.items():
-        group, _, name = key.partition(".")
-        if isinstance(values.get(group), Mapping) and name in values[group]:
+        group, _, name = key.rpartition(".")
+        part = values.get(group) if group else values
+        if isinstance(part, Mapping) and name in part:
             return name, f"{key} is {now}."
     guidance = values.get("guidance")
     update = guidance.get("update") if isinstance(guidance, Mapping) else None

@@ -128,6 +128,10 @@ class Request:
             sentence, word = explain(str(error), parser)
             raise ConfigError(f"{self._place(word)}{sentence}{self._missing(word)}") from error
         self._check_groups(settings, parser)
+        stated = {name: value for layer in self.layers for name, value in layer.values.items()}
+        for name, value in {**_hashed(stated), **_hashed(_options([*words, *self.options]))}.items():
+            if settings.get(name, "") is None:
+                settings[name] = value
         return settings
 
     def _refuse_replaced(self) -> None:
@@ -210,6 +214,19 @@ class Request:
             library = diffusers()
             for name in names:
                 getattr(library, name, None)
+
+
+def _hashed(values: Mapping[str, Any]) -> dict[str, str]:
+    """The values that begin with ``#``, as that of ``missing`` may: the parser takes them for comments."""
+    return {name: value for name, value in values.items() if isinstance(value, str) and value.startswith("#")}
+
+
+def _options(words: Sequence[str]) -> dict[str, str]:
+    """The values of ``--name=value`` and ``--name value``, by name."""
+    found = {one[2:]: other for one, other in pairwise(words) if one.startswith("--")}
+    return found | {
+        word[2:].partition("=")[0]: word.partition("=")[2] for word in words if word.startswith("--") and "=" in word
+    }
 
 
 def _underscored(word: str) -> str:

@@ -13,6 +13,7 @@ from zeroair_pl.degradations.neural import Neural
 from zeroair_pl.degradations.noise import Noise
 from zeroair_pl.degradations.noise_models import NoiseModel
 from zeroair_pl.degradations.streaks import Streaks
+from zeroair_pl.degradations.tone_curve import ToneCurve
 from zeroair_pl.degradations.underwater import Underwater
 from zeroair_pl.degradations.vignette import Vignette
 
@@ -34,6 +35,7 @@ __all__ = [
     "Observation",
     "Side",
     "Streaks",
+    "ToneCurve",
     "Underwater",
     "Vignette",
 ]

@@ -219,7 +219,7 @@ class Degradation(Ranged, nn.Module):
         rate, a better start, or its own ``learn``. By default all parameters have ``lr``.
 
         Args:
-            lr: ``modelling.lr``, a rate that suits the logarithm of the noise level.
+            lr: ``modeling.lr``, a rate that suits the logarithm of the noise level.
         """
         return [{"params": list(self.parameters()), "lr": lr}]
 

@@ -25,7 +25,7 @@ class Haze(Degradation):
     """Koschmieder's haze, y = t·x + A·(1 − t) + n, with a transmission map t in (0, 1] and one airlight color A.
 
     The start is the dark channel prior (He, Sun & Tang, CVPR 2009) with a gray airlight, refined by a guided filter.
-    Test-time modelling then corrects A and, by a smooth grid of log-transmission, t.
+    Test-time modeling then corrects A and, by a smooth grid of log-transmission, t.
 
     Args:
         strength: ω, the share of the haze that the start removes; below 1, distant parts keep a little haze.
@@ -119,8 +119,8 @@ def estimate_airlight(y: Tensor, side: int, share: float = 0.001) -> Tensor:
     """
     dark = dark_channel(y, side).flatten()
     top = dark.topk(max(1, int(share * dark.numel()))).indices
-    grey = torch.lerp(y[0].flatten(1)[:, top].mean(), y.new_tensor(USUAL), DOUBT).clamp(0.3, 1)
-    return grey.expand(1, 3, 1, 1).clone()
+    gray = torch.lerp(y[0].flatten(1)[:, top].mean(), y.new_tensor(USUAL), DOUBT).clamp(0.3, 1)
+    return gray.expand(1, 3, 1, 1).clone()
 
 
 def sky_likeness(y: Tensor, airlight: Tensor, side: int) -> Tensor:
@@ -129,9 +129,9 @@ def sky_likeness(y: Tensor, airlight: Tensor, side: int) -> Tensor:
     The dark channel takes a bright sky for dense haze. A division by the tiny t there would turn grain, clouds and
     compression blocks into colors.
     """
-    grey = y.mean(dim=1, keepdim=True)
-    mean = _box(grey, side)
-    texture = (_box(grey.square(), side) - mean.square()).clamp(min=0).sqrt()
+    gray = y.mean(dim=1, keepdim=True)
+    mean = _box(gray, side)
+    texture = (_box(gray.square(), side) - mean.square()).clamp(min=0).sqrt()
     brightness = mean / airlight.mean()
     return torch.sigmoid((brightness - 0.65) / 0.05) * torch.sigmoid((0.02 - texture) / 0.004)
 

@@ -24,7 +24,7 @@ class LowLight(Degradation):
 
     The start follows from the photo's statistics. L is the smoothed brightness to the power ``flatten``, so that
     shadows are brightened more than lights. It is scaled so that the brighter parts of the restored photo come near
-    ``highlight``, and its mean near a target that is lower for a darker photo. Test-time modelling then corrects γ and,
+    ``highlight``, and its mean near a target that is lower for a darker photo. Test-time modeling then corrects γ and,
     by a smooth grid, L. A photo without large dark areas hardly changes.
 
     Args:
@@ -41,10 +41,10 @@ class LowLight(Degradation):
 
     def __init__(
         self,
-        curve: Annotated[float, Range(0, 1, above=True)] = 0.7,
+        curve: Annotated[float, Range(0, 1, above=True)] = 0.6,
         flatten: Annotated[float, Range(0, 1)] = 0.25,
         highlight: Annotated[float, Range(0, 1, above=True)] = 0.8,
-        mean: Annotated[float, Range(0, 1, above=True)] = 0.42,
+        mean: Annotated[float, Range(0, 1, above=True)] = 0.45,
         max_gain: Annotated[float, Range(1)] = 20.0,
     ) -> None:
         super().__init__()
@@ -104,11 +104,11 @@ def _gain(flat: Tensor, mean_in: float, highlight: float, mean: float) -> float:
     """Geometric mean of two gains, at least 1.
 
     The first gain brings the 95th percentile to ``highlight``. The second brings the mean to a target that is
-    proportional to the input's mean to the power 0.3. It is at most twice the first, so that a night photo stays a
+    proportional to the input's mean to the power 0.4. It is at most twice the first, so that a night photo stays a
     night photo, and its lamps do not saturate.
     """
     by_highlight = highlight / max(float(quantiles(flat.reshape(1, 1, -1, flat.shape[-1]), 0.95)), 1e-3)
-    target = min(max(mean * (max(mean_in, 1e-4) / 0.06) ** 0.3, 0.2), 0.6)
+    target = min(max(mean * (max(mean_in, 1e-4) / 0.06) ** 0.4, 0.2), 0.6)
     low, high = 0.1, 200.0
     for _ in range(30):  # bisection on the gain, since clipping makes the mean non-linear in it
         middle = (low * high) ** 0.5

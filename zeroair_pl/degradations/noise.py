@@ -14,7 +14,7 @@ OWN = (0.8, 0.98)  # correlations between channels: the photo's own colors are n
 
 
 class Noise(Degradation):
-    """No change of the content, y = x + n: only the noise is learned, its level σ by test-time modelling.
+    """No change of the content, y = x + n: only the noise is learned, its level σ by test-time modeling.
 
     ``noise_kind.kind_of_noise`` finds two kinds of noise before the fit. For noise that is the same in all channels,
     the prior gets a higher noise level. For noise that grows with brightness, y = φ(x) + n with a tone curve φ: x is

@@ -26,7 +26,7 @@ class Underwater(Degradation):
     adds. The veil starts from the darkest pixels of each channel. g starts from three estimates of the color cast:
     the edges (gray edge, van de Weijer, Gevers & Gijsenij, TIP 2007), the mean of the parts with detail (gray world,
     Buchsbaum, 1980), and the brightest pixels (white patch). Each estimate has a weight below 1, since a reef is not
-    gray. Test-time modelling then corrects g, v and, by a smooth grid, m.
+    gray. Test-time modeling then corrects g, v and, by a smooth grid, m.
 
     Args:
         veil: share of each channel's darkest value that counts as veil, 0 to 1.

@@ -75,7 +75,7 @@ class GuidanceLoss(Ranged, nn.Module):
 
     ``forward(state)`` returns (B,): one value for each image, a mean over that image's elements and never mixed over
     the batch, so that a weight means the same at any image size and batch size. The same classes serve test-time
-    degradation modelling (differentiated in φ's parameters) and guidance (differentiated in x0).
+    degradation modeling (differentiated in φ's parameters) and guidance (differentiated in x0).
 
     Attributes:
         adversarial: the loss needs a discriminator of its own, which the fit builds and trains.

@@ -1,4 +1,4 @@
-"""The patch discriminator of test-time degradation modelling, and the adversarial objectives it can be trained with."""
+"""The patch discriminator of test-time degradation modeling, and the adversarial objectives it can be trained with."""
 
 from __future__ import annotations
 

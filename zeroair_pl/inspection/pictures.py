@@ -78,7 +78,7 @@ def value_range(values: Tensor) -> tuple[float, float]:
     return (low, high) if high - low >= spread else ((low + high - spread) / 2, (low + high + spread) / 2)
 
 
-def coloured(values: Tensor, low: float, high: float) -> Image.Image:
+def colored(values: Tensor, low: float, high: float) -> Image.Image:
     """(H, W) values in viridis, from dark blue at ``low`` to yellow at ``high``.
 
     In this map of colors, equal steps of a value look equal, even when printed in gray.
@@ -108,7 +108,7 @@ def map_panels(maps: Mapping[str, Tensor], height: int, max_width: int) -> list[
             for i, channel in enumerate(image):
                 low, high = value_range(channel)
                 label = name if len(image) == 1 else f"{name} {i + 1}"
-                picture = coloured(resized(channel[None], height, max_width)[0], low, high)
+                picture = colored(resized(channel[None], height, max_width)[0], low, high)
                 panels.append(Panel(f"{label}  {short(low)} … {short(high)}", picture))
     return panels
 

@@ -21,22 +21,17 @@ SHEET_HEIGHT = 16000  # px, of a contact sheet; many viewers and browsers cannot
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
-def save_strip(path: str | Path, before: Tensor, after: Tensor, maps: Mapping[str, Tensor] | None = None) -> None:
-    """Writes degraded | restored | maps in one picture, with captions, at one height of at most 640 pixels.
+def encode_strip(path: str | Path, before: Tensor, after: Tensor, maps: Mapping[str, Tensor] | None = None) -> bytes:
+    """The bytes of a picture with degraded | restored | maps, with captions, at one height of at most 640 pixels.
 
     Args:
-        path: of the picture, ending in .png, .jpg or .webp. It is replaced in one step, and stays if anything fails.
+        path: of the picture, ending in .png, .jpg or .webp, which states the format.
         before, after: (3, H, W) or (1, 3, H, W) in [0, 1].
         maps: the degradation's maps and numbers, (1, C, H, W) and (1, C, 1, 1), by name.
 
     Raises:
-        InputError: the file cannot be written.
+        ConfigError: the path has another ending.
     """
-    write_atomically(Path(path), encode_strip(path, before, after, maps))
-
-
-def encode_strip(path: str | Path, before: Tensor, after: Tensor, maps: Mapping[str, Tensor] | None = None) -> bytes:
-    """The bytes that ``save_strip`` writes to ``path``, with the same arguments."""
     return _encoded(path, pictures.strip({"degraded": before, "restored": after}, maps or {}, STRIP_HEIGHT))
 
 
@@ -57,21 +52,13 @@ def redrawn_strip(path: str | Path, before: Tensor, after: Tensor, earlier: byte
     return _encoded(path, strip)
 
 
-def save_map(path: str | Path, values: Tensor) -> None:
-    """Writes one map of a degradation as a picture.
-
-    Three channels, (1, 3, H, W) in [0, 1], are written as they are. Otherwise each channel is shown in viridis from its
-    smallest to its largest value, with a scale below it. Numbers, (1, C, 1, 1), become a swatch. A map that is longer
-    than 2048 pixels is reduced.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
-    write_atomically(Path(path), encode_map(path, values))
-
-
 def encode_map(path: str | Path, values: Tensor) -> bytes:
-    """The bytes that ``save_map`` writes to ``path``, with the same arguments."""
+    """The bytes of a picture of one map of a degradation.
+
+    Three channels, (1, 3, H, W) in [0, 1], are shown as they are. Otherwise each channel is shown in viridis from its
+    smallest to its largest value, with a scale below it. Numbers, (1, C, 1, 1), become a swatch. A map that is longer
+    than 2048 pixels is reduced. The ending of ``path`` states the format.
+    """
     image = pictures.as_image(values)
     channels, height, width = image.shape
     if (height, width) == (1, 1):
@@ -84,7 +71,7 @@ def encode_map(path: str | Path, values: Tensor) -> bytes:
     for channel in image:
         low, high = pictures.value_range(channel)
         small = pictures.resized(channel[None], height, width)[0]
-        parts.append(_with_scale(pictures.coloured(small, low, high), low, high))
+        parts.append(_with_scale(pictures.colored(small, low, high), low, high))
     sheet = Image.new("RGB", (sum(p.width for p in parts) + GAP * (len(parts) - 1), parts[0].height), PAPER)
     for i, part in enumerate(parts):
         sheet.paste(part, (i * (part.width + GAP), 0))
@@ -150,7 +137,7 @@ def _with_scale(picture: Image.Image, low: float, high: float) -> Image.Image:
     sheet = Image.new("RGB", (width, picture.height + LINE), PAPER)
     sheet.paste(picture, (0, 0))
     ramp = torch.linspace(0, 1, width - sum(ends)).expand(LINE - 10, -1)
-    sheet.paste(pictures.coloured(ramp, 0.0, 1.0), (ends[0], picture.height + 5))
+    sheet.paste(pictures.colored(ramp, 0.0, 1.0), (ends[0], picture.height + 5))
     pictures.write(sheet, (0, picture.height), left)
     pictures.write(sheet, (width - ends[1] + GAP, picture.height), right)
     return sheet

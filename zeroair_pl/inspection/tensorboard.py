@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MOMENTS = 8  # timesteps of a fit that get a picture
 STRIP_HEIGHT = 320
-COLOURS = ("red", "green", "blue")
+COLORS = ("red", "green", "blue")
 SUFFIX = ".zeroair"  # of our event files; other event files in the same folder are never removed
 EVENTS = f"events.out.tfevents.*{SUFFIX}"
 STAGES = {"I": 1.0, "II": 2.0, "III": 3.0}
@@ -178,7 +178,7 @@ def _scalars(state: GuidanceState, maps: list[dict[str, Tensor]], record: dict[s
     for name, count in dict.fromkeys(key for own in numbers for key in own):  # families may differ, as those of Auto
         none = like.new_full((count,), torch.nan)
         values = torch.stack([own.get((name, count), none) for own in numbers])
-        channels = COLOURS if count == 3 else [str(c + 1) for c in range(count)]
+        channels = COLORS if count == 3 else [str(c + 1) for c in range(count)]
         for c, channel in enumerate(channels):
             scalars[f"degradation/{name}" + (f"/{channel}" if count > 1 else "")] = values[:, c]
     for key, value in record.items():

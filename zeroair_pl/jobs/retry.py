@@ -21,5 +21,5 @@ def safer(method: Method) -> tuple[Method, str]:
     if (exact := prior.to_float32()) is not None:
         prior = exact
         words.append("float32 arithmetic")
-    modelling = replace(method.modelling, lr=SAFER * method.modelling.lr)
-    return replace(method, modelling=modelling, guidance=guidance, prior=prior), ", ".join(words)
+    modeling = replace(method.modeling, lr=SAFER * method.modeling.lr)
+    return replace(method, modeling=modeling, guidance=guidance, prior=prior), ", ".join(words)

@@ -20,6 +20,7 @@ from zeroair_pl.errors import InputError
 from zeroair_pl.inspection.pages import NAME, PICTURES, Column, address, page
 from zeroair_pl.jobs.names import side_picture
 from zeroair_pl.jobs.records import Row, in_words
+from zeroair_pl.photos.ownership import OwnFiles, why, written_by_runs
 
 if TYPE_CHECKING:
     from zeroair_pl.jobs.outputs import Outputs
@@ -138,24 +139,27 @@ class Report:
         wanted: whether to write the page.
 
     Attributes:
+        wanted: whether the page and its pictures are written: they are wanted, and no file of others is in the way.
         trouble: why it could not be written the last time, or ``""``.
     """
 
     def __init__(self, outputs: Outputs, wanted: bool = True) -> None:
-        self._outputs, self._wanted = outputs, wanted
-        self._next, self.trouble = time.monotonic() + _PAUSE, ""  # so a short run writes it only at its end
+        self._outputs = outputs
+        self.trouble = in_the_way(outputs.folder) if wanted else ""
+        self.wanted = wanted and not self.trouble
+        self._next = time.monotonic() + _PAUSE  # so a short run writes it only at its end
 
     @property
     def path(self) -> Path | None:
         """Path of the page; ``None`` if it is not written."""
-        return self._outputs.folder / NAME if self._wanted and not self.trouble else None
+        return self._outputs.folder / NAME if self.wanted and not self.trouble else None
 
     def update(self, end: bool = False) -> None:
         """Writes the page if the last write was long enough ago, or at the ``end`` of the run.
 
         If it cannot be written, ``trouble`` says why, and the run goes on.
         """
-        if not self._wanted or not (end or time.monotonic() >= self._next):
+        if not self.wanted or not (end or time.monotonic() >= self._next):
             return
         began, self.trouble = time.monotonic(), ""
         try:
@@ -170,3 +174,19 @@ class Report:
         left = sum(name not in names for name in self._outputs.names)
         heading = os.path.basename(os.path.abspath(self._outputs.folder))
         return page(heading, summary(rows, left), columns(), [entry(row, shown.get(row.name, {})) for row in rows])
+
+
+def in_the_way(folder: Path) -> str:
+    """A sentence on what keeps the page and its pictures from being written: each is of no use without the other.
+
+    Empty if this program made the page or its pictures before, or if nothing has their names.
+    """
+    own, pictures = OwnFiles(folder), folder / PICTURES
+    if own.known(NAME):  # a page that somebody has edited since is kept under another name
+        return ""
+    if os.path.lexists(folder / NAME):
+        return f"{folder / NAME}: {why(False)} It stays, and no page of the photos is written."
+    theirs = os.path.lexists(pictures) if not pictures.is_dir() else any(pictures.iterdir())
+    if theirs and not any(name.startswith(f"{PICTURES}/") for name in written_by_runs(folder)):
+        return f"{pictures}: {why(False)} It stays, and no page of the photos is written."
+    return ""

@@ -75,7 +75,7 @@ def _fit(
         y,
         names,
         method.fresh,
-        method.modelling,
+        method.modeling,
         [term.loss for term in method.guidance.terms],
         method.guidance.boundaries,
         method.seed,

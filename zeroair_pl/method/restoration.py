@@ -1,4 +1,4 @@
-"""Test-time degradation modelling (TDM): the module of one fit, and its training step at one timestep."""
+"""Test-time degradation modeling (TDM): the module of one fit, and its training step at one timestep."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from zeroair_pl.guidance.adversarial import Adversarial
 from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.discriminator import PatchDiscriminator, accuracy, discriminator_loss
 from zeroair_pl.guidance.fidelity import Likelihood
-from zeroair_pl.guidance.stages import Boundaries, Term
+from zeroair_pl.guidance.stages import Boundaries, Term, acting
 from zeroair_pl.ranges import Range, ranged
 from zeroair_pl.tensors.per_image import PerImage, build_per_image
 
 
-@ranged("modelling")
+@ranged("modeling")
 @dataclass
-class Modelling:
+class Modeling:
     """How the degradation model learns from the clean estimates.
 
     Args:
@@ -43,7 +43,7 @@ class Restoration(LightningModule):
     """One fit: B degraded photos of one size, each with its own degradation model and discriminators.
 
     A batch of the fit is one timestep. ``DiffusionSampling`` puts the clean estimates into ``state`` before the batch
-    and guides them after it. Between these, ``training_step`` does test-time degradation modelling: each discriminator
+    and guides them after it. Between these, ``training_step`` does test-time degradation modeling: each discriminator
     learns to distinguish real from fake, then φ minimizes the weighted terms. The clean estimate is a constant in this
     step. A fit has no reference image.
 
@@ -51,7 +51,7 @@ class Restoration(LightningModule):
         y: the photos, (B, 3, H, W) in [0, 1].
         names: one name for each photo; the seed and the name decide all random numbers of the photo.
         degradation: makes a new degradation model that has not seen a photo.
-        modelling: the losses and the learning rate of φ.
+        modeling: the losses and the learning rate of φ.
         guidance_losses: the losses of guidance; the module makes a discriminator for each adversarial one.
         boundaries: where the stages end.
         seed: the run's seed.
@@ -79,7 +79,7 @@ class Restoration(LightningModule):
         y: Tensor,
         names: list[str],
         degradation: Callable[[], Degradation],
-        modelling: Modelling,
+        modeling: Modeling,
         guidance_losses: list[nn.Module] | None = None,
         boundaries: Boundaries | None = None,
         seed: int = 0,
@@ -90,7 +90,7 @@ class Restoration(LightningModule):
         if y.ndim != 4 or y.shape[1] != 3 or len(y) != len(names):
             raise ValueError(f"expected y of shape ({len(names)}, 3, H, W), got {tuple(y.shape)}")
         self.automatic_optimization = False
-        self.names, self.modelling = names, modelling
+        self.names, self.modeling = names, modeling
         self.boundaries = boundaries or Boundaries()
         self.register_buffer("y", y, persistent=False)
         self.phi = build_per_image(degradation, names, seed, "degradation")
@@ -100,7 +100,7 @@ class Restoration(LightningModule):
                 phi.initialize(y[i : i + 1], sides[i] if sides else {}, looks[i] if looks else _no_prior)
             except DivergenceError as error:
                 lost[i] = str(error)
-        losses = [term.loss for term in modelling.terms] + list(guidance_losses or [])
+        losses = [term.loss for term in modeling.terms] + list(guidance_losses or [])
         self._adversarial: dict[str, Adversarial] = {
             loss.name: loss for loss in losses if isinstance(loss, Adversarial)
         }
@@ -149,39 +149,34 @@ class Restoration(LightningModule):
         self.finished[list(self.lost)] = True
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        groups = self.phi.parameter_groups(self.modelling.lr) or [{"params": [self._nothing]}]
+        groups = self.phi.parameter_groups(self.modeling.lr) or [{"params": [self._nothing]}]
         optimizers: list[torch.optim.Optimizer] = [torch.optim.Adam(groups, lr=0.0)]
         for name, loss in self._adversarial.items():
             optimizers.append(torch.optim.Adam(self.discriminators[name].parameters(), lr=loss.lr))
         return optimizers
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
+        """TDM at one timestep: one step on each discriminator, then ``Modeling.steps`` steps on φ."""
         if self.state is None:
             raise RuntimeError("no clean estimate: run this module with the DiffusionSampling callback")
         optimizers = self.optimizers()
-        optimizers = optimizers if isinstance(optimizers, list) else [optimizers]
-        self.record = {}
-        self.record["noise_level"] = self.state.noise_level().detach()
+        phi, *others = optimizers if isinstance(optimizers, list) else [optimizers]
+        self.record = {"noise_level": self.state.noise_level().detach()}
         if bool(self.finished.all()):
             return
-        terms = self._acting()
-        for optimizer, (name, loss) in zip(optimizers[1:], self._adversarial.items(), strict=True):
-            self._discriminate(optimizer, name, loss)
-        self._learn(batch_idx)
-        if terms and optimizers[0].param_groups[0]["params"][0] is not self._nothing:
-            for _ in range(self.modelling.steps):
-                self._model(optimizers[0], terms)
+        terms = acting(self.modeling.terms, self.state.stage, self.state.fraction, self.boundaries)
+        for optimizer, (name, loss) in zip(others, self._adversarial.items(), strict=True):
+            self._learn_discriminator(optimizer, name, loss)
+        self._learn_in_closed_form(batch_idx)
+        if terms and phi.param_groups[0]["params"][0] is not self._nothing:
+            for _ in range(self.modeling.steps):
+                self._learn_phi(phi, terms)
         for name, values in self.record.items():  # NaN for finished photos
             self.record[name] = values.masked_fill(self.finished.to(values.device), torch.nan)
         self.record["noise_level"] = self.state.noise_level().detach()
 
-    def _acting(self) -> list[tuple[Term, float]]:
-        assert self.state is not None
-        stage, fraction = self.state.stage, self.state.fraction
-        weighted = [(term, term.weight_at(stage, fraction, self.boundaries)) for term in self.modelling.terms]  # type: ignore[arg-type]
-        return [(term, weight) for term, weight in weighted if weight]
-
-    def _discriminate(self, optimizer: Any, name: str, loss: Adversarial) -> None:
+    def _learn_discriminator(self, optimizer: Any, name: str, loss: Adversarial) -> None:
+        """One step on D: to tell real from fake; the loss states which images these are."""
         assert self.state is not None
         with torch.no_grad():
             real, fake = loss.pairs(self.state.at(self.state.x0, self.state.x0_auxiliary))
@@ -195,7 +190,7 @@ class Restoration(LightningModule):
         self.record[f"{name}/discriminator"] = values.detach()
         self.record[f"{name}/accuracy"] = accuracy(on_real.detach()[:images], on_fake.detach()[:images])
 
-    def _learn(self, level: int) -> None:
+    def _learn_in_closed_form(self, level: int) -> None:
         """Calls ``Degradation.learn`` for each photo that is not finished."""
         assert self.state is not None
         if self.phi.stacked and len(self.phi) > 1:
@@ -207,14 +202,15 @@ class Restoration(LightningModule):
                     moment = Moment(float(state.noise[i]), float(state.x0_error[i]), level / last)
                     phi.learn(state.x0[i : i + 1], state.y[i : i + 1], moment)
 
-    def _model(self, optimizer: Any, terms: list[tuple[Term, float]]) -> None:
+    def _learn_phi(self, optimizer: Any, terms: list[tuple[Term, float]]) -> None:
+        """One step on φ: ∇φ Σ weight·loss(φ(x0), x0, y) + the family's penalty. x0 is a constant."""
         assert self.state is not None
         moment = self.state.at(self.state.x0, self.state.x0_auxiliary)
-        total = self.modelling.penalty * self.phi.call("penalty")
-        self.record["modelling/penalty"] = total.detach()
+        total = self.modeling.penalty * self.phi.call("penalty")
+        self.record["modeling/penalty"] = total.detach()
         for term, weight in terms:
             value = term.loss(moment)
-            self.record[f"modelling/{term.name}"] = value.detach()
+            self.record[f"modeling/{term.name}"] = value.detach()
             total = total + weight * value
         if total.requires_grad:  # else no term depends on a parameter, as with φ(x) = x and a plain fidelity
             self._step(optimizer, self.phi, total)
@@ -240,4 +236,4 @@ def discriminator_losses(real: Tensor, fake: Tensor, loss: Adversarial, images: 
     return discriminator_loss(real, fake, loss.objective).view(-1, images).mean(0)
 
 
-__all__ = ["Modelling", "PerImage", "Restoration"]
+__all__ = ["Modeling", "PerImage", "Restoration"]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from zeroair_pl.degradations.base import Degradation
 from zeroair_pl.degradations.downscaled import MOST, enlarging
-from zeroair_pl.method.restoration import Modelling
+from zeroair_pl.method.restoration import Modeling
 from zeroair_pl.method.sampling import Guidance
 from zeroair_pl.priors.base import Prior
 from zeroair_pl.ranges import Range, ranged
@@ -65,7 +65,7 @@ class Method:
     Args:
         degradation: makes a new degradation model for each photo.
         prior: the frozen prior.
-        modelling: how φ learns.
+        modeling: how φ learns.
         guidance: how the clean estimate is guided.
         sampling: the noise levels and the sampler.
         seed: the seed and a photo's name decide all its random numbers.
@@ -74,7 +74,7 @@ class Method:
 
     degradation: Callable[[], Degradation]
     prior: Prior
-    modelling: Modelling = field(default_factory=Modelling)
+    modeling: Modeling = field(default_factory=Modeling)
     guidance: Guidance = field(default_factory=Guidance)
     sampling: Sampling = field(default_factory=Sampling)
     seed: Annotated[int, Range(0)] = 0

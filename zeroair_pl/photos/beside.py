@@ -15,6 +15,7 @@ from torch import Tensor
 
 from zeroair_pl.errors import ConfigError, InputError, did_you_mean
 from zeroair_pl.photos.finding import Source
+from zeroair_pl.photos.marked import filled_in, is_mark, marked
 from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.reading import load_photo
 
@@ -28,7 +29,7 @@ class Beside:
     """Where these files are. Each path is a file for all photos, or a folder with a file for each photo, by its name.
 
     Args:
-        missing: masks, white where a pixel is missing.
+        missing: masks, white where a pixel is missing; or a color or ``alpha``, see ``marked``.
         kernel: blur kernels, each a .npy file (h, w) or a gray picture.
         mask: masks, white where to work; see ``masking``.
     """
@@ -44,7 +45,7 @@ class Beside:
             ConfigError: a file or folder does not exist.
         """
         for name, path in self._stated().items():
-            if not path.exists():
+            if not (path.exists() or (name == "missing" and is_mark(path))):
                 raise ConfigError(f"{name}: {path} does not exist; expected a file, or a folder with one per photo.")
         return self
 
@@ -53,29 +54,38 @@ class Beside:
         return self if mask is None else replace(self, mask=Path(mask))
 
     def digests(self, source: Source) -> dict[str, str]:
-        """SHA-256 of the photo's files, by ``missing``, ``kernel`` and ``mask``.
+        """SHA-256 of the photo's files, by ``missing``, ``kernel`` and ``mask``; a color or ``alpha`` as it is.
 
         Files that do not exist are left out; ``read`` raises the error.
         """
         found = {}
         for what, path in self._stated().items():
+            if what == "missing" and is_mark(path):
+                found[what] = str(path).lower()
+                continue
             file = _match(path, source)
             if file is not None and file.is_file():
                 found[what] = hashlib.sha256(file.read_bytes()).hexdigest()
         return found
 
-    def read(self, source: Source, photo: Photo) -> dict[str, Any]:
-        """The photo's side information.
+    def read(self, source: Source, photo: Photo) -> Photo:
+        """The photo with its side information.
 
         Returns:
-            ``missing`` (1, 1, H, W), 0 or 1; ``mask`` (1, 1, H, W) in [0, 1]; ``kernel`` (h, w) with sum 1. Those
-            without a path are left out.
+            In ``side``: ``missing`` (1, 1, H, W), 0 or 1; ``mask`` (1, 1, H, W) in [0, 1]; ``kernel`` (h, w) with sum
+            1. Those without a path are left out. The photo is opaque where it is to be filled.
 
         Raises:
             InputError: there is no file for this photo, or the file is not a valid mask or kernel.
         """
         side: dict[str, Any] = {}
         for what, path in self._stated().items():
+            if what == "missing" and is_mark(path):
+                try:
+                    side[what] = marked(photo, str(path))
+                except InputError as error:
+                    raise InputError(f"{source.path}: {error}") from error
+                continue
             file = _match(path, source)
             if file is None:
                 known = [each.stem for each in sorted(path.iterdir()) if each.is_file()]
@@ -88,18 +98,23 @@ class Beside:
             else:
                 mask = _mask(file, photo)
                 side[what] = (mask > 0.5).float() if what == "missing" else _weight(mask, str(file))
-        return side
+        return filled_in(replace(photo, side={**photo.side, **side}))
 
     def _stated(self) -> dict[str, Path]:
         return {name: path for name, path in vars(self).items() if path is not None}
+
+
+def with_side(photo: Photo, side: Mapping[str, Any]) -> Photo:
+    """The photo with side information that a caller gave, see ``checked_side``; opaque where it is to be filled."""
+    return filled_in(replace(photo, side={**photo.side, **checked_side(side, photo)}))
 
 
 def checked_side(side: Mapping[str, Any], photo: Photo) -> dict[str, Any]:
     """Side information that a caller gave as arrays, in the form of ``Beside.read``.
 
     Args:
-        side: ``missing`` (H, W), ``kernel`` (h, w) and ``mask`` (see ``checked_mask``), as arrays; entries with other
-            names stay as they are.
+        side: ``missing`` (H, W) or what ``marked`` takes, ``kernel`` (h, w) and ``mask`` (see ``checked_mask``), as
+            arrays; entries with other names stay as they are.
         photo: that it belongs to.
 
     Raises:
@@ -108,7 +123,9 @@ def checked_side(side: Mapping[str, Any], photo: Photo) -> dict[str, Any]:
     found = dict(side)
     if "kernel" in found:
         found["kernel"] = checked_kernel(found["kernel"], "kernel")
-    if "missing" in found:
+    if isinstance(missing := found.get("missing"), str) and is_mark(missing):
+        found["missing"] = marked(photo, missing)
+    elif "missing" in found:
         mask = torch.as_tensor(np.asarray(found["missing"], dtype=np.float32))
         if tuple(mask.shape) != photo.size:
             raise InputError(f"missing: a mask of shape {tuple(mask.shape)}; expected {photo.size}, that of the photo.")
@@ -175,7 +192,7 @@ def _kernel(file: Path) -> Tensor:
     try:
         values = np.load(file) if file.suffix.lower() == ".npy" else load_photo(file).pixels.mean(0).numpy()
     except (ValueError, OSError, EOFError) as error:
-        raise InputError(f"{file}: no kernel; expected a .npy file of shape (h, w), or a grey picture.") from error
+        raise InputError(f"{file}: no kernel; expected a .npy file of shape (h, w), or a gray picture.") from error
     return checked_kernel(values, str(file))
 
 

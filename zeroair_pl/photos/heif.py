@@ -122,7 +122,7 @@ def _photo(
         array[..., : 1 if channels < 3 else 3],
         alpha,
         format="PNG" if png else "JPEG",
-        space="grey" if channels < 3 else "rgb",
+        space="gray" if channels < 3 else "rgb",
         orientation=orientation,
         icc_profile=icc_profile or None,
         exif=_with_orientation(exif, orientation),

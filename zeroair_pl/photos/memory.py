@@ -34,14 +34,14 @@ def as_photo(image: Any, name: str = "photo") -> tuple[Photo, Back]:
 
     Returns:
         The photo; and a function from pixels to an image of the same kind, type and shape. For a path that is a numpy
-        array, upright, with the samples of the file: (H, W) for a grey one, (H, W, 3) for any other.
+        array, upright, with the samples of the file: (H, W) for a gray one, (H, W, 3) for any other.
 
     Raises:
         InputError: it is none of these, of another shape or type, or has values outside of [0, 1].
     """
     if isinstance(image, str | Path):
         photo = load_photo(image)
-        return photo, lambda pixels: _array(pixels, photo.dtype, photo.space == "grey", photo.white)
+        return photo, lambda pixels: _array(pixels, photo.dtype, photo.space == "gray", photo.white)
     if isinstance(image, Photo):
         return image, lambda pixels: pixels
     if isinstance(image, Tensor):
@@ -70,10 +70,10 @@ def _of_array(array: Any, name: str) -> tuple[Photo, Back]:
     if array.dtype.kind == "f":
         _check_range(float(array.min()), float(array.max()), what)
         array = array.astype(np.promote_types(array.dtype, np.float32), copy=False)
-    dtype, grey = array.dtype.newbyteorder("="), array.ndim == 2
+    dtype, gray = array.dtype.newbyteorder("="), array.ndim == 2
     samples = np.ascontiguousarray(array, dtype).reshape(*array.shape[:2], -1)
-    photo = build(samples, None, format=_format(dtype), space="grey" if grey else "rgb", orientation=1)
-    return photo, lambda pixels: _array(pixels, given, grey)
+    photo = build(samples, None, format=_format(dtype), space="gray" if gray else "rgb", orientation=1)
+    return photo, lambda pixels: _array(pixels, given, gray)
 
 
 def _of_tensor(tensor: Tensor, name: str) -> tuple[Photo, Back]:
@@ -117,7 +117,7 @@ def _of_pillow(image: Image.Image, name: str) -> tuple[Photo, Back]:
     )  # fmt: skip
 
     def back(pixels: Tensor) -> Image.Image:
-        samples = samples_of(pixels, photo.dtype, space == "grey")
+        samples = samples_of(pixels, photo.dtype, space == "gray")
         if photo.alpha is not None:
             alpha = of_size(photo, (samples.shape[0], samples.shape[1])).alpha
             assert alpha is not None
@@ -145,6 +145,6 @@ def _format(dtype: Any) -> str:
     return "PNG" if np.dtype(dtype).kind == "u" else "TIFF"
 
 
-def _array(pixels: Tensor, dtype: str, grey: bool, white: float | None = None) -> Any:
-    samples = samples_of(pixels, dtype, grey, white)
-    return samples[..., 0] if grey else samples
+def _array(pixels: Tensor, dtype: str, gray: bool, white: float | None = None) -> Any:
+    samples = samples_of(pixels, dtype, gray, white)
+    return samples[..., 0] if gray else samples

@@ -20,7 +20,7 @@ from zeroair_pl.photos.sizes import as_large_as
 from zeroair_pl.photos.value_range import beyond
 
 Array = NDArray[Any]
-Space = Literal["grey", "rgb", "cmyk"]
+Space = Literal["gray", "rgb", "cmyk"]
 
 MIN_SIDE = 16  # px; smaller than the prior's smallest feature map can see
 MAX_PIXELS = 200_000_000  # refused before decoding: 200 megapixels are 2.4 GB of float32 RGB
@@ -31,8 +31,8 @@ ORIENTATION = 0x0112  # the EXIF and TIFF tag
 class Photo:
     """A decoded photo and what writing it back needs.
 
-    ``pixels`` is float32 (3, H, W) in [0, 1], upright: the file's orientation is applied. Grey is three equal channels.
-    An RGB or grey file keeps its own encoding (values / white, no color conversion), so a photo left unchanged is
+    ``pixels`` is float32 (3, H, W) in [0, 1], upright: the file's orientation is applied. Gray is three equal channels.
+    An RGB or gray file keeps its own encoding (values / white, no color conversion), so a photo left unchanged is
     written back bit for bit; CMYK is converted, through its profile where that works in both directions.
 
     The written file has the *stored* layout and the orientation tag of the input, so its size in the file, its EXIF
@@ -41,7 +41,7 @@ class Photo:
 
     pixels: Tensor
     format: str  # a key of formats.SUFFIXES; the one to write, where the file's own is only read
-    space: Space  # of the file; palettes count as rgb, bilevel as grey
+    space: Space  # of the file; palettes count as rgb, bilevel as gray
     dtype: str = "uint8"  # of one sample in the file: uint8, uint16, float16, float32, float64
     alpha: Array | None = None  # (H, W) of that dtype, upright, straight (not premultiplied); written back untouched
     others: Array | None = None  # (H, W, N), likewise: masks and other channels of a TIFF, neither color nor alpha
@@ -81,8 +81,8 @@ def planes(path: Path, image: Image.Image) -> tuple[Space, Array, Array | None]:
     if mode not in ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr"):
         raise InputError(f"{path}: pixels of the kind {mode!r} are not supported; save it as RGB.")
     transparent = mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
-    space: Space = "grey" if mode in ("1", "L", "LA", "La") else "rgb"
-    wanted = {("grey", False): "L", ("grey", True): "LA", ("rgb", False): "RGB", ("rgb", True): "RGBA"}
+    space: Space = "gray" if mode in ("1", "L", "LA", "La") else "rgb"
+    wanted = {("gray", False): "L", ("gray", True): "LA", ("rgb", False): "RGB", ("rgb", True): "RGBA"}
     array = np.atleast_3d(np.asarray(image.convert(wanted[space, transparent])))
     return (space, array[..., :-1], array[..., -1]) if transparent else (space, array, None)
 

@@ -26,7 +26,7 @@ class Png:
 
     Attributes:
         depth: bits per sample.
-        grey: its color type has one channel of color, and no palette.
+        gray: its color type has one channel of color, and no palette.
         metadata: its texts, and what its colors mean.
     """
 
@@ -40,7 +40,7 @@ class Png:
         self.width, self.height, self.depth, self._type, _, _, self._interlaced = struct.unpack(
             ">IIBBBBB", self._header[:13]
         )
-        self.grey = self._type in (0, 4)
+        self.gray = self._type in (0, 4)
 
     def whole(self) -> bool:
         """Whether all pixels are there; decoders take those that are not for black."""

@@ -158,8 +158,8 @@ def _png(path: Path, file: IO[bytes], image: Image.Image) -> tuple[Space, Array,
         return (*planes(path, image), png.metadata)
     array = np.atleast_3d(png.decode())  # Pillow would cut it to 8 bits in color
     alpha = array[..., -1] if array.shape[2] in (2, 4) else None
-    space: Space = "grey" if png.grey else "rgb"
-    return space, array[..., :1] if png.grey else array[..., 2::-1], alpha, png.metadata
+    space: Space = "gray" if png.gray else "rgb"
+    return space, array[..., :1] if png.gray else array[..., 2::-1], alpha, png.metadata
 
 
 def _one_line(error: BaseException) -> str:

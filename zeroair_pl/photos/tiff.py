@@ -31,7 +31,7 @@ _NOT_A_PHOTO = 1 | 4  # bits of NewSubfileType: this page is a small copy of ano
 
 
 def read_tiff(path: Path, file: IO[bytes]) -> Photo:
-    """The photo in a TIFF: grey, RGB or palette with or without alpha, CMYK of 8 bits; uint8, uint16 or float samples.
+    """The photo in a TIFF: gray, RGB or palette with or without alpha, CMYK of 8 bits; uint8, uint16 or float samples.
 
     ``value_range`` says which value is white (``Photo.white``); float values below 0 and above white are kept. A camera
     raw file is developed, see ``raw``.
@@ -81,7 +81,7 @@ def write_tiff(photo: Photo, color: Array) -> bytes:
     tifffile.imwrite(
         out,
         array[..., 0] if array.shape[2] == 1 else array,
-        photometric={"grey": "minisblack", "rgb": "rgb", "cmyk": "separated"}[photo.space],
+        photometric={"gray": "minisblack", "rgb": "rgb", "cmyk": "separated"}[photo.space],
         planarconfig="contig" if array.shape[2] > 1 else None,
         extrasamples=list(kinds) or None,
         compression="zlib",
@@ -124,7 +124,7 @@ def _colors(path: Path, page: tifffile.TiffPage) -> tuple[Space, Array, Array]:
     if kind == 5:
         inks = Image.frombytes("CMYK", (page.imagewidth, page.imagelength), np.ascontiguousarray(color).tobytes())
         return "cmyk", np.asarray(to_rgb(inks, page.iccprofile or None)), others
-    return "grey" if colors == 1 else "rgb", color, others
+    return "gray" if colors == 1 else "rgb", color, others
 
 
 def _full_range(array: Array, bits: int) -> Array:

@@ -23,9 +23,9 @@ from zeroair_pl.photos.metadata import Metadata, into_png, jpeg_segments
 from zeroair_pl.photos.photo import ORIENTATION, Array, Photo, as_stored, of_size
 from zeroair_pl.photos.value_range import put_back
 
-_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's conversion to grey
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's conversion to gray
 _JPEG_EXIF_LIMIT = 65533  # bytes that one segment holds
-_MODES = {("grey", False): "L", ("grey", True): "LA", ("rgb", False): "RGB", ("rgb", True): "RGBA"}
+_MODES = {("gray", False): "L", ("gray", True): "LA", ("rgb", False): "RGB", ("rgb", True): "RGBA"}
 
 
 def output_path(out_dir: str | Path, source: Source, photo: Photo) -> Path:
@@ -47,8 +47,8 @@ def save_photo(path: str | Path, pixels: Tensor, like: Photo) -> None:
 
     They may be more than the photo has: transparency and other channels are enlarged then.
 
-    Values outside [0, 1] are clipped and rounded to the nearest step of the file's depth. Grey files get the BT.601
-    luma, CMYK files CMYK; palette and bilevel files become 8-bit RGB(A) and grey, since a restored photo has more
+    Values outside [0, 1] are clipped and rounded to the nearest step of the file's depth. Gray files get the BT.601
+    luma, CMYK files CMYK; palette and bilevel files become 8-bit RGB(A) and gray, since a restored photo has more
     colors. Alpha, profile, EXIF and resolution are the input's. JPEG is written at quality 95 without chroma
     subsampling, WebP at 95 or, if the input was, lossless; the other formats are lossless.
 
@@ -88,15 +88,15 @@ def _for_png(like: Photo) -> Photo:
 
 
 def _color(pixels: Tensor, like: Photo) -> Array:
-    """Pixels as the file's samples in its stored layout: (H, W, 1) for grey, else (H, W, 3), CMYK still as RGB."""
-    samples = samples_of(pixels, like.dtype, like.space == "grey", like.white, like.beyond)
+    """Pixels as the file's samples in its stored layout: (H, W, 1) for gray, else (H, W, 3), CMYK still as RGB."""
+    samples = samples_of(pixels, like.dtype, like.space == "gray", like.white, like.beyond)
     return as_stored(samples, like.orientation)
 
 
 def samples_of(
-    pixels: Tensor, dtype: str, grey: bool, white: float | None = None, beyond: tuple[Array, Array] | None = None
+    pixels: Tensor, dtype: str, gray: bool, white: float | None = None, beyond: tuple[Array, Array] | None = None
 ) -> Array:
-    """Pixels (3, H, W) as samples of a type, upright: (H, W, 1) if ``grey``, else (H, W, 3).
+    """Pixels (3, H, W) as samples of a type, upright: (H, W, 1) if ``gray``, else (H, W, 3).
 
     Values outside [0, 1] are clipped, and rounded to the nearest step of an integer type.
 
@@ -105,7 +105,7 @@ def samples_of(
         beyond: what a float file had outside [0, 1], to be put back.
     """
     values: Array = pixels.detach().float().cpu().numpy()
-    if grey:  # in double precision, so that three equal channels give exactly their value
+    if gray:  # in double precision, so that three equal channels give exactly their value
         values = sum(weight * channel.astype(np.float64) for weight, channel in zip(_LUMA, values, strict=True))[None]
     values = np.clip(values, 0, 1).transpose(1, 2, 0)
     kind = np.dtype(dtype)
@@ -161,7 +161,7 @@ def _encode(fmt: str, like: Photo, color: Array) -> bytes:
 
 
 def _deep_png(like: Photo, array: Array) -> bytes:
-    """A PNG of 16 bits per sample, (H, W, 1..4): Pillow writes it for grey only, OpenCV not for grey with alpha.
+    """A PNG of 16 bits per sample, (H, W, 1..4): Pillow writes it for gray only, OpenCV not for gray with alpha.
 
     Each row is stored as its difference to the row above (filter 2 of the PNG specification, ISO/IEC 15948, clause 9).
     """

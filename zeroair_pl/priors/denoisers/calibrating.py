@@ -18,7 +18,7 @@ from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.photos.finding import find_images
 from zeroair_pl.photos.reading import load_photo
 from zeroair_pl.priors.base import Calibration
-from zeroair_pl.priors.hub.catalogue import home
+from zeroair_pl.priors.hub.catalog import home
 from zeroair_pl.priors.hub.locating import BUNDLED
 
 SIDE = 128  # px, of the square pieces of photos

@@ -35,10 +35,10 @@ from zeroair_pl.priors.hub.adm_layout import (
     some,
     unet_config,
 )
-from zeroair_pl.priors.hub.catalogue import CATALOGUE
+from zeroair_pl.priors.hub.catalog import CATALOG
 
 KNOWN_FILES = {  # name: size in bytes, sha256
-    entry.file: (entry.size, entry.sha256) for entry in CATALOGUE.values() if entry.kind == "adm" and entry.sha256
+    entry.file: (entry.size, entry.sha256) for entry in CATALOG.values() if entry.kind == "adm" and entry.sha256
 }
 
 

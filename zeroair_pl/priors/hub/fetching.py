@@ -11,7 +11,7 @@ from zeroair_pl.errors import ConfigError, typed
 from zeroair_pl.paths import at_home
 from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.priors.hub.adm import convert_adm, load_weights
-from zeroair_pl.priors.hub.catalogue import Entry, home, is_prior
+from zeroair_pl.priors.hub.catalog import Entry, home, is_prior
 from zeroair_pl.priors.hub.download import DownloadError, download
 from zeroair_pl.priors.hub.locating import locate
 
@@ -34,7 +34,7 @@ def fetch(
     A checkpoint is downloaded beside the folder, converted, and deleted unless it existed before.
 
     Args:
-        entry: from the catalogue.
+        entry: from the catalog.
         out: the folder to make; by default the one that ``--prior.path`` finds by the prior's name.
         class_label: the fixed class, for a class-conditional network.
         keep: keep the checkpoint.

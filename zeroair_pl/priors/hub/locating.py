@@ -6,7 +6,7 @@ from pathlib import Path
 
 from zeroair_pl.errors import ConfigError, did_you_mean, typed
 from zeroair_pl.paths import at_home
-from zeroair_pl.priors.hub.catalogue import CATALOGUE, fetched, known
+from zeroair_pl.priors.hub.catalog import CATALOG, fetched, known
 
 BUNDLED = Path(__file__).parents[1] / "bundled"
 
@@ -52,6 +52,6 @@ def locate(path: str) -> Path:
         )
     raise ConfigError(
         f"prior.path: {path!r} is no folder and no bundled prior ({', '.join(bundled_priors())})."
-        f"{did_you_mean(path, [*bundled_priors(), *CATALOGUE])}{reason} Known priors are listed by: "
+        f"{did_you_mean(path, [*bundled_priors(), *CATALOG])}{reason} Known priors are listed by: "
         f"{typed('prior list')}"
     )

@@ -82,7 +82,7 @@ def describe(data: Data, photos: Photos, training: PriorTraining, settings: dict
     laid = "flipped and turned" if data.turned else "flipped"
     return {
         "Data": f"{len(photos)} photographs, {photos.megapixels:.0f} megapixels; {data.held_out} of them held out for "
-        "measuring. What they are, and under which licence, is for whoever trained this prior to state.",
+        "measuring. What they are, and under which license, is for whoever trained this prior to state.",
         "Crops": f"{data.crop}×{data.crop} px{late}, at scales {scales}, {laid}",
         "Recipe": ", ".join(f"{k} {v:g}" for k, v in o.items())
         + f"; batch {data.batch} × {settings['devices']}; AdamW; precision {settings['precision']}",
@@ -102,7 +102,7 @@ def _card(training: PriorTraining, network: nn.Module, facts: dict[str, str]) ->
         f"- **Network**: `DenoisingUNet`, {size / 1e6:.2f} million parameters, v-prediction, 1000 linear steps",
         *(f"- **{name}**: {text}" for name, text in facts.items()),
         f"- **State**: {done} of {steps} steps" + ("" if done >= steps else "; the training is not finished"),
-        "- **Licence**: follows from what the weights were trained on; it is for whoever trained them to state.",
+        "- **License**: follows from what the weights were trained on; it is for whoever trained them to state.",
         "- **Limits**: E[x | noisy x] of photographs like those above; it invents little, and knows no faces, text or",
         "  medical images. Images are sRGB in [-1, 1].",
         "",

@@ -22,8 +22,8 @@ from zeroair_pl.priors.folder import load_network
 from zeroair_pl.priors.hub.locating import locate
 from zeroair_pl.priors.network import DenoisingUNet
 from zeroair_pl.priors.training.export import describe, export, schedule
-from zeroair_pl.priors.training.module import Optimisation, PriorTraining
-from zeroair_pl.priors.training.photos import Crops, Data, Photos, centre, gather, held_out
+from zeroair_pl.priors.training.module import Optimization, PriorTraining
+from zeroair_pl.priors.training.photos import Crops, Data, Photos, center, gather, held_out
 from zeroair_pl.tensors.trainer import plain_interrupt, quiet_lightning
 
 # Arguments of the Trainer that the training itself sets.
@@ -40,7 +40,7 @@ class PhotoData(LightningDataModule):
         seed: for all random numbers.
     """
 
-    def __init__(self, data: Data, optimization: Optimisation, folder: Path, seed: int) -> None:
+    def __init__(self, data: Data, optimization: Optimization, folder: Path, seed: int) -> None:
         super().__init__()
         self.data, self.optimization, self.folder, self.seed = data, optimization, folder, seed
 
@@ -59,7 +59,7 @@ class PhotoData(LightningDataModule):
     def clean(self) -> list[Tensor]:
         """The held-out photographs, (1, 3, h, w) in [-1, 1], up to 256 pixels a side."""
         photos = self.photos
-        return [centre(photos[i])[None] for i in held_out(photos, self.data.held_out)[1]]
+        return [center(photos[i])[None] for i in held_out(photos, self.data.held_out)[1]]
 
     def train_dataloader(self) -> DataLoader[Any]:
         assert self.trainer is not None
@@ -136,7 +136,7 @@ class Measuring(Callback):
 
 
 def fit_prior(
-    data: Data, network: dict[str, Any], optimization: Optimisation, out: Path, seed: int, options: dict[str, Any],
+    data: Data, network: dict[str, Any], optimization: Optimization, out: Path, seed: int, options: dict[str, Any],
     draw: Callable[..., Tensor], resume: bool = True, start: str | None = None,
 ) -> None:  # fmt: skip
     """Trains a prior into the folder ``out``. It resumes an earlier run in the folder at its last measurement.

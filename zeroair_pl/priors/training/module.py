@@ -25,7 +25,7 @@ BINS = 16
 
 @ranged("optimization")
 @dataclass
-class Optimisation:
+class Optimization:
     """The settings of the optimization.
 
     Args:
@@ -96,7 +96,7 @@ class PriorTraining(LightningModule):
     usual_loss: Tensor
 
     def __init__(
-        self, network: DenoisingUNet, alphas_cumprod: Tensor, optimization: Optimisation, name: str = "prior"
+        self, network: DenoisingUNet, alphas_cumprod: Tensor, optimization: Optimization, name: str = "prior"
     ) -> None:
         super().__init__()
         torch.nn.Module.to(network, memory_format=torch.channels_last)

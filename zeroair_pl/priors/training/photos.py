@@ -221,7 +221,7 @@ def held_out(photos: Photos, count: int) -> tuple[list[int], list[int]]:
     return [i for i in range(len(photos)) if i not in chosen], sorted(chosen)
 
 
-def centre(photo: Array, side: int = 256) -> Tensor:
+def center(photo: Array, side: int = 256) -> Tensor:
     """The middle of a photograph, (3, h, w) in [-1, 1]; h and w are multiples of 16 and at most ``side``."""
     height, width = (max(16, min(n, side) // 16 * 16) for n in photo.shape[:2])
     top, left = (photo.shape[0] - height) // 2, (photo.shape[1] - width) // 2

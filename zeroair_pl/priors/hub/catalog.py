@@ -1,6 +1,6 @@
-"""The catalogue of known priors: those inside the package, and those published by others. ``fetching`` downloads them.
+"""The catalog of known priors: those inside the package, and those published by others. ``fetching`` downloads them.
 
-Sources: the download list and model card of OpenAI's guided-diffusion (MIT licence), Dhariwal and Nichol, "Diffusion
+Sources: the download list and model card of OpenAI's guided-diffusion (MIT license), Dhariwal and Nichol, "Diffusion
 Models Beat GANs on Image Synthesis", 2021, arXiv 2105.05233; the model cards of the DDPM pipelines on the Hugging Face
 hub, Ho, Jain and Abbeel, "Denoising Diffusion Probabilistic Models", 2020, arXiv 2006.11239.
 """
@@ -28,7 +28,7 @@ class Entry:
         kind: ``bundled``: inside the package; ``adm``: a checkpoint of OpenAI's ADM, which must be converted; ``hub``:
             a diffusers pipeline.
         about: what it was trained on.
-        licence: license of the weights.
+        license: license of the weights.
         resolution: side of the training images in pixels; ``None`` for a prior for any size.
         parameters: number of parameters of the network.
         source: URL of the checkpoint file, or hub id.
@@ -40,7 +40,7 @@ class Entry:
     name: str
     kind: Kind
     about: str
-    licence: str
+    license: str
     resolution: int | None = None
     parameters: int | None = None
     source: str = ""
@@ -69,7 +69,7 @@ class Entry:
 
 
 _OPENAI = "https://openaipublic.blob.core.windows.net/diffusion/jul-2021/"
-_OPENAI_LICENCE = "MIT; for research, says its model card"
+_OPENAI_LICENSE = "MIT; for research, says its model card"
 _ADM256, _ADM256_CLASSES, _ADM64 = 552_814_086, 553_838_086, 295_904_454
 _DDPM256, _DDPM32 = 113_673_219, 35_746_307
 
@@ -85,7 +85,7 @@ def _adm(
     sha256: str | None = None,
 ) -> Entry:
     url = _OPENAI + file
-    return Entry(name, "adm", about, _OPENAI_LICENCE, resolution, parameters, url, size, sha256, classes)
+    return Entry(name, "adm", about, _OPENAI_LICENSE, resolution, parameters, url, size, sha256, classes)
 
 
 def _hub(name: str, about: str, resolution: int = 256, parameters: int = _DDPM256) -> Entry:
@@ -118,7 +118,7 @@ _ENTRIES = [
     _hub("ddpm-ema-cat-256", "LSUN cats, averaged weights"),
     _hub("ddpm-cifar10-32", "CIFAR-10", 32, _DDPM32),
 ]
-CATALOGUE: Mapping[str, Entry] = {entry.name: entry for entry in _ENTRIES}
+CATALOG: Mapping[str, Entry] = {entry.name: entry for entry in _ENTRIES}
 
 # Checkpoints that are published with the ones above, but cannot be used as priors.
 UNUSABLE: Mapping[str, str] = {
@@ -133,12 +133,12 @@ UNUSABLE: Mapping[str, str] = {
 }
 
 
-def known(name: str, catalogue: Mapping[str, Entry] = CATALOGUE) -> Entry | None:
+def known(name: str, catalog: Mapping[str, Entry] = CATALOG) -> Entry | None:
     """The entry of that name, of that checkpoint file (with or without ``.pt``), or of that hub id."""
-    if name in catalogue:
-        return catalogue[name]
+    if name in catalog:
+        return catalog[name]
     wanted = name.removesuffix(".pt")
-    for entry in catalogue.values():
+    for entry in catalog.values():
         if (entry.kind == "adm" and entry.file.removesuffix(".pt") == wanted) or (
             entry.kind == "hub" and entry.source == name
         ):
@@ -146,21 +146,21 @@ def known(name: str, catalogue: Mapping[str, Entry] = CATALOGUE) -> Entry | None
     return None
 
 
-def find(name: str, catalogue: Mapping[str, Entry] = CATALOGUE) -> Entry:
+def find(name: str, catalog: Mapping[str, Entry] = CATALOG) -> Entry:
     """The entry for ``name``, in the forms that ``known`` accepts.
 
     Raises:
         ConfigError: there is none; the message names the nearest and all entries.
     """
-    entry = known(name, catalogue)
+    entry = known(name, catalog)
     if entry is not None:
         return entry
     reason = UNUSABLE.get(name.removesuffix(".pt"))
     if reason is not None:
         raise ConfigError(f"{name} cannot be used: {reason}.")
-    files = [entry.file.removesuffix(".pt") for entry in catalogue.values() if entry.kind == "adm"]
-    near = did_you_mean(name, [*catalogue, *files])
-    raise ConfigError(f"there is no known prior {name!r}.{near} Known: {', '.join(catalogue)}.")
+    files = [entry.file.removesuffix(".pt") for entry in catalog.values() if entry.kind == "adm"]
+    near = did_you_mean(name, [*catalog, *files])
+    raise ConfigError(f"there is no known prior {name!r}.{near} Known: {', '.join(catalog)}.")
 
 
 def home() -> Path:

@@ -10,7 +10,7 @@ from zeroair_pl.degradations import Degradation, Denoise, Side
 from zeroair_pl.ranges import Range
 
 
-class ColourCast(Degradation):
+class ColorCast(Degradation):
     """A wrong white balance, y_c = g_c·x_c + n, with one gain g_c for each channel (von Kries, 1902).
 
     Starts from a gray world (Buchsbaum, 1980), trusted in part, since photos of lawns are green; the mean brightness

@@ -1,4 +1,4 @@
-"""The catalogue of known priors, and the way from an entry to a folder that ``--prior.path`` takes."""
+"""The catalog of known priors, and the way from an entry to a folder that ``--prior.path`` takes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from helpers.file_server import FileServer
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.priors import UNetPrior, bundled_priors
 from zeroair_pl.priors.hub.adm import convert_adm
-from zeroair_pl.priors.hub.catalogue import CATALOGUE, UNUSABLE, Entry, fetched_names, find, home
+from zeroair_pl.priors.hub.catalog import CATALOG, UNUSABLE, Entry, fetched_names, find, home
 from zeroair_pl.priors.hub.download import DownloadError
 from zeroair_pl.priors.hub.fetching import fetch
 
@@ -35,11 +35,11 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home" / "priors"
 
 
-@pytest.mark.parametrize("entry", CATALOGUE.values(), ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", CATALOG.values(), ids=lambda entry: entry.name)
 def test_an_entry_says_what_a_user_needs(entry: Entry) -> None:
     assert re.fullmatch(r"[a-z0-9-]+", entry.name)
     assert entry.about
-    assert entry.licence
+    assert entry.license
     if entry.kind == "bundled":
         assert entry.name in bundled_priors()
         return
@@ -57,8 +57,8 @@ def test_an_entry_says_what_a_user_needs(entry: Entry) -> None:
         assert find(entry.source) is entry
 
 
-def test_every_bundled_prior_is_in_the_catalogue() -> None:
-    assert [name for name in bundled_priors() if CATALOGUE.get(name, CATALOGUE["ddpm-cat-256"]).kind != "bundled"] == []
+def test_every_bundled_prior_is_in_the_catalog() -> None:
+    assert [name for name in bundled_priors() if CATALOG.get(name, CATALOG["ddpm-cat-256"]).kind != "bundled"] == []
 
 
 def test_an_unknown_name_is_answered_with_the_nearest_and_all() -> None:
