@@ -22,7 +22,7 @@ from zeroair_pl.priors import Adaptation, GainTuning, LowRank, UNetPrior
 from zeroair_pl.priors.adapting import squares
 from zeroair_pl.priors.objectives import LOSSES, sure
 
-ADAPTATIONS = concrete(Adaptation, "priors")
+ADAPTATIONS = concrete(Adaptation, "priors")  # type: ignore[type-abstract]
 SIGMA = 0.06
 
 
