@@ -19,6 +19,13 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one of several test processes
 
 
 @pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
 def script(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """The script that the test names, imported as a module of its own; scripts import what lies beside them."""
     path = Path(__file__).parents[1] / request.param

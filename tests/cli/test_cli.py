@@ -12,14 +12,6 @@ import pytest
 from helpers.command import TOY, run
 from zeroair_pl.errors import typed
 
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 # --- commands and help
 
 

@@ -13,13 +13,6 @@ from zeroair_pl.config.files import find_config, read_config
 from zeroair_pl.errors import ConfigError
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def settings(*words: str | Path) -> dict[str, Any]:
     """The resolved settings of ``restore``."""
     outcome = run("restore", *words, "--print_config")

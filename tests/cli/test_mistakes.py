@@ -10,14 +10,6 @@ from helpers.command import TOY, run, save_toy
 from zeroair_pl.config.commands import read
 from zeroair_pl.config.files import read_config
 
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 # --- mistakes: refused before any work, in one line that names the place, the value and the nearest right one
 
 

@@ -45,13 +45,6 @@ FAMILY = '''
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
 def write() -> Callable[..., str]:
     """Writes a plugin file and returns the name of its class: a new one for every call, as a process keeps them all."""
 
@@ -236,7 +229,7 @@ def test_what_is_no_plugin_cannot_be_checked(folder: Path, write: Callable[..., 
     )
     none = write(folder / "mine", "x = 1\n")
     assert (
-        "defines no degradation, loss, update, sampler or prior"
+        "defines no degradation, loss, update, sampler, prior or adaptation"
         in run("plugins", "check", f"mine/{none.lower()}.py").error
     )
 

@@ -6,8 +6,7 @@ import pytest
 
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.guidance import Fidelity
-from zeroair_pl.guidance.stages import Boundaries, StageWeights, Term
-from zeroair_pl.method.sampling import Guidance
+from zeroair_pl.guidance.stages import Boundaries, StageWeights, Term, acting
 
 
 @pytest.mark.parametrize(
@@ -46,6 +45,6 @@ def test_the_ramp_rises_linearly_through_stage_one_and_is_over_then() -> None:
 
 
 def test_a_weight_of_zero_does_not_act() -> None:
-    guidance = Guidance([Term(Fidelity(), StageWeights(II=1.0)), Term(Fidelity("x0"), 0.3, ramp=True)])
-    assert guidance.acting("I", 1.0) == []
-    assert [weight for _, weight in guidance.acting("II", 0.5)] == [1.0, 0.3]
+    terms = [Term(Fidelity(), StageWeights(II=1.0)), Term(Fidelity("x0"), 0.3, ramp=True)]
+    assert acting(terms, "I", 1.0, Boundaries()) == []
+    assert [weight for _, weight in acting(terms, "II", 0.5, Boundaries())] == [1.0, 0.3]

@@ -49,10 +49,22 @@ def save_toy(path: Path, seed: int = 0, height: int = 32, width: int = 32) -> Pa
     return path
 
 
+def with_toys(folder: Path, names: str, rising: bool = False, height: int = 32, width: int = 32) -> Path:
+    """The folder, after saving ``in/NAME.png`` for each letter; ``rising``: each is one pixel higher than the last."""
+    for seed, name in enumerate(names):
+        save_toy(folder / f"in/{name}.png", seed, height + rising * seed, width)
+    return folder
+
+
 def table(folder: Path) -> list[dict[str, str]]:
     """The rows of the table in ``folder/out``."""
     with (folder / "out/results.csv").open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def column(folder: Path, name: str) -> list[str]:
+    """One column of that table."""
+    return [row[name] for row in table(folder)]
 
 
 def scripts(*paths: str) -> pytest.MarkDecorator:

@@ -29,12 +29,6 @@ EMBEDDED = ("--config", "auto", "--sampling.steps", "3")
 SIZES = [(16, 18), (21, 19), (16, 18), (21, 19), (16, 18), (18, 16), (21, 19), (16, 18)]
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def save(path: Path, pixels: Tensor) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray((pixels.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()).save(path)

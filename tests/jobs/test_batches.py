@@ -158,12 +158,6 @@ def test_auto_on_other_devices(monkeypatch: pytest.MonkeyPatch) -> None:
 # ---- runs ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def restore(*words: str) -> Any:
     return run("restore", "--images", "in", "--degradation", "Noise", "--out", "out", *TOY, *words)
 

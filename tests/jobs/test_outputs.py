@@ -11,12 +11,6 @@ from helpers.command import TOY, Outcome, run, save_toy, table
 WORDS = ("--images", "in", "--degradation", "Haze", *TOY, "--strips", "true", "--save_maps", "true")
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def restore(out: str = "out") -> Outcome:
     return run("restore", *WORDS, "--out", out)
 

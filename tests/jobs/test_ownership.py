@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.command import TOY, Outcome, run, save_toy, table
+from helpers.command import TOY, Outcome, run, save_toy, table, with_toys
 from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.photos.ownership import OwnFiles
 
@@ -16,12 +16,9 @@ MINE = b"this is mine\n"
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(folder: Path) -> Path:
     """A working folder with two photos in ``in/``: a and b."""
-    monkeypatch.chdir(tmp_path)
-    for seed, name in enumerate("ab"):
-        save_toy(tmp_path / f"in/{name}.png", seed)
-    return tmp_path
+    return with_toys(folder, "ab")
 
 
 def restore(*words: str, out: str = "out") -> Outcome:

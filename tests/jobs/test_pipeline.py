@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from helpers.command import TOY, Outcome, run, save_toy
+from helpers.command import TOY, Outcome, run, save_toy, with_toys
 from zeroair_pl.config.commands import prepare, read
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.jobs import fitting, job, pipeline
@@ -23,12 +23,9 @@ PATIENCE = 60  # seconds, for a thread that never comes; all others come at once
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(folder: Path) -> Path:
     """A working folder with four photos in ``in/``."""
-    monkeypatch.chdir(tmp_path)
-    for seed, name in enumerate("abcd"):
-        save_toy(tmp_path / f"in/{name}.png", seed, height=16, width=16)
-    return tmp_path
+    return with_toys(folder, "abcd", height=16, width=16)
 
 
 def restore(out: str = "out") -> Outcome:

@@ -19,10 +19,7 @@ from zeroair_pl.jobs.records import Row
 WORDS = ("--degradation", "Haze", *TOY)
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("folder")
 
 
 def restore(*words: str, images: str = "in") -> Outcome:
@@ -231,7 +228,7 @@ def test_columns_and_statuses_that_are_not_known_are_shown_as_they_are() -> None
     known = {column.key for column in showing.columns()}
     assert {*Row.__dataclass_fields__} <= known | {"width", "height", "settings"}
     row = Row("a", "in/a.png", "a.png", "unchanged", psnr=float("inf"), psnr_input=20.0)
-    entry = showing.entry(row, {})
+    entry = showing.entry(row, {}, Path("out"))
     data = json.dumps(entry)
     assert '"unchanged"' in data
     assert showing.summary([row, row], 0).startswith("2 photos: 2 unchanged.")

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file, save_file
 
-from helpers.command import TOY, run, save_toy
+from helpers.command import TOY, run, save_toy, with_toys
 from helpers.toys import ToyPrior
 from zeroair_pl.degradations import Haze, Noise
 from zeroair_pl.jobs import fitting, job, outputs
@@ -31,12 +31,9 @@ WORDS = ("--degradation", "Noise", "--out", "out", *TOY)
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(folder: Path) -> Path:
     """A working folder with two photos in ``in/``: a and b."""
-    monkeypatch.chdir(tmp_path)
-    for seed, name in enumerate("ab"):
-        save_toy(tmp_path / f"in/{name}.png", seed)
-    return tmp_path
+    return with_toys(folder, "ab")
 
 
 def statuses() -> dict[str, str]:

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from helpers.command import TOY, run, save_toy, table
+from helpers.command import TOY, column, run, with_toys
 from zeroair_pl.degradations import Degradation, Denoise, Side
 from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.guidance import GuidanceLoss, GuidanceState
@@ -24,16 +24,9 @@ WORDS = ("--degradation", "Noise", "--out", "out", *TOY)
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(folder: Path) -> Path:
     """A working folder with three photos in ``in/``: a, b and c."""
-    monkeypatch.chdir(tmp_path)
-    for seed, name in enumerate("abc"):
-        save_toy(tmp_path / f"in/{name}.png", seed, height=32 + seed)
-    return tmp_path
-
-
-def column(folder: Path, name: str) -> list[str]:
-    return [row[name] for row in table(folder)]
+    return with_toys(folder, "abc", rising=True)
 
 
 class OnBright(Degradation):

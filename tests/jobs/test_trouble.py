@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from helpers.command import TOY, Outcome, run, save_toy
+from helpers.command import TOY, Outcome, run, save_toy, with_toys
 from zeroair_pl.errors import did_you_mean
 from zeroair_pl.jobs import fitting
 from zeroair_pl.jobs.outputs import Outputs
@@ -26,12 +26,9 @@ Usage = namedtuple("Usage", "total used free")
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(folder: Path) -> Path:
     """A working folder with three photos in ``in/``: a, b and c."""
-    monkeypatch.chdir(tmp_path)
-    for seed, name in enumerate("abc"):
-        save_toy(tmp_path / f"in/{name}.png", seed)
-    return tmp_path
+    return with_toys(folder, "abc")
 
 
 def restore(*words: str, images: str = "in") -> tuple[Outcome, dict[str, dict[str, str]]]:

@@ -13,37 +13,16 @@ import pytest
 import torch
 from torchvision.models import alexnet
 
-from helpers.command import TOY, Outcome, run, save_toy
+from helpers.command import Outcome, run, save_toy
+from helpers.evaluating import PAIRS, WORDS, evaluate, rows, with_references
 from zeroair_pl.jobs import fitting
 from zeroair_pl.photos.reading import load_photo
 from zeroair_pl.scores import metrics
 
-# Without a loss: nothing but random numbers and the prior decide the result.
-FROM_NOISE = ("--sampling.sampler", "SchedulerSampler", "--sampling.sigma_max", "null", "--sampling.sigma_min", "0")
-WORDS = ("--degradation", "Noise", "--guidance.update", "GradientUpdate", *FROM_NOISE, *TOY)
-PAIRS = ("--images", "in", "--references", "clean")
-
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with the photos a, b and c in ``in/``, and their references in ``clean/``."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))  # as if nothing was ever downloaded
-    for seed, name in enumerate("abc"):
-        save_toy(tmp_path / f"in/{name}.png", seed, height=32 + seed)
-        save_toy(tmp_path / f"clean/{name}.png", seed + 10, height=32 + seed)
-        save_toy(tmp_path / f"theirs/{name}.jpg", seed + 10, height=32 + seed)
-    (tmp_path / "in/list.csv").write_text("image,reference\n" + "".join(f"{n}.png,../clean/{n}.png\n" for n in "abc"))
-    return tmp_path
-
-
-def evaluate(*words: str) -> Outcome:
-    return run("evaluate", "--out", "out", *words)
-
-
-def rows(result: str) -> list[dict[str, str]]:
-    with Path("out/scores.csv").open(newline="") as file:
-        return [row for row in csv.DictReader(file) if row["result"] == result]
+def folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return with_references(folder, monkeypatch)
 
 
 def errors(outcome: Outcome) -> list[str]:

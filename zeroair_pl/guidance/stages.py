@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -62,7 +63,7 @@ class Term:
     weight: Annotated[float | StageWeights, Range(0)] = 1.0
     ramp: bool = False
 
-    def weight_at(self, stage: Stage, fraction: float, boundaries: Boundaries) -> float:
+    def weight_at(self, stage: str, fraction: float, boundaries: Boundaries) -> float:
         """The weight at the noise level ``fraction`` of ``stage``."""
         weight = self.weight if isinstance(self.weight, (int, float)) else getattr(self.weight, stage)
         if self.ramp and stage == "I":
@@ -73,3 +74,9 @@ class Term:
     def name(self) -> str:
         """How the loss is called in logs."""
         return self.loss.name
+
+
+def acting(terms: Sequence[Term], stage: str, fraction: float, boundaries: Boundaries) -> list[tuple[Term, float]]:
+    """The terms with a non-zero weight at the noise level ``fraction`` of ``stage``, and these weights."""
+    weighted = [(term, term.weight_at(stage, fraction, boundaries)) for term in terms]
+    return [(term, weight) for term, weight in weighted if weight]

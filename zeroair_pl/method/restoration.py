@@ -16,7 +16,7 @@ from zeroair_pl.guidance.adversarial import Adversarial
 from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.discriminator import PatchDiscriminator, accuracy, discriminator_loss
 from zeroair_pl.guidance.fidelity import Likelihood
-from zeroair_pl.guidance.stages import Boundaries, Term
+from zeroair_pl.guidance.stages import Boundaries, Term, acting
 from zeroair_pl.ranges import Range, ranged
 from zeroair_pl.tensors.per_image import PerImage, build_per_image
 
@@ -156,32 +156,27 @@ class Restoration(LightningModule):
         return optimizers
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
+        """TDM at one timestep: one step on each discriminator, then ``Modeling.steps`` steps on φ."""
         if self.state is None:
             raise RuntimeError("no clean estimate: run this module with the DiffusionSampling callback")
         optimizers = self.optimizers()
-        optimizers = optimizers if isinstance(optimizers, list) else [optimizers]
-        self.record = {}
-        self.record["noise_level"] = self.state.noise_level().detach()
+        phi, *others = optimizers if isinstance(optimizers, list) else [optimizers]
+        self.record = {"noise_level": self.state.noise_level().detach()}
         if bool(self.finished.all()):
             return
-        terms = self._acting()
-        for optimizer, (name, loss) in zip(optimizers[1:], self._adversarial.items(), strict=True):
-            self._discriminate(optimizer, name, loss)
-        self._learn(batch_idx)
-        if terms and optimizers[0].param_groups[0]["params"][0] is not self._nothing:
+        terms = acting(self.modeling.terms, self.state.stage, self.state.fraction, self.boundaries)
+        for optimizer, (name, loss) in zip(others, self._adversarial.items(), strict=True):
+            self._learn_discriminator(optimizer, name, loss)
+        self._learn_in_closed_form(batch_idx)
+        if terms and phi.param_groups[0]["params"][0] is not self._nothing:
             for _ in range(self.modeling.steps):
-                self._model(optimizers[0], terms)
+                self._learn_phi(phi, terms)
         for name, values in self.record.items():  # NaN for finished photos
             self.record[name] = values.masked_fill(self.finished.to(values.device), torch.nan)
         self.record["noise_level"] = self.state.noise_level().detach()
 
-    def _acting(self) -> list[tuple[Term, float]]:
-        assert self.state is not None
-        stage, fraction = self.state.stage, self.state.fraction
-        weighted = [(term, term.weight_at(stage, fraction, self.boundaries)) for term in self.modeling.terms]  # type: ignore[arg-type]
-        return [(term, weight) for term, weight in weighted if weight]
-
-    def _discriminate(self, optimizer: Any, name: str, loss: Adversarial) -> None:
+    def _learn_discriminator(self, optimizer: Any, name: str, loss: Adversarial) -> None:
+        """One step on D: to tell real from fake; the loss states which images these are."""
         assert self.state is not None
         with torch.no_grad():
             real, fake = loss.pairs(self.state.at(self.state.x0, self.state.x0_auxiliary))
@@ -195,7 +190,7 @@ class Restoration(LightningModule):
         self.record[f"{name}/discriminator"] = values.detach()
         self.record[f"{name}/accuracy"] = accuracy(on_real.detach()[:images], on_fake.detach()[:images])
 
-    def _learn(self, level: int) -> None:
+    def _learn_in_closed_form(self, level: int) -> None:
         """Calls ``Degradation.learn`` for each photo that is not finished."""
         assert self.state is not None
         if self.phi.stacked and len(self.phi) > 1:
@@ -207,7 +202,8 @@ class Restoration(LightningModule):
                     moment = Moment(float(state.noise[i]), float(state.x0_error[i]), level / last)
                     phi.learn(state.x0[i : i + 1], state.y[i : i + 1], moment)
 
-    def _model(self, optimizer: Any, terms: list[tuple[Term, float]]) -> None:
+    def _learn_phi(self, optimizer: Any, terms: list[tuple[Term, float]]) -> None:
+        """One step on φ: ∇φ Σ weight·loss(φ(x0), x0, y) + the family's penalty. x0 is a constant."""
         assert self.state is not None
         moment = self.state.at(self.state.x0, self.state.x0_auxiliary)
         total = self.modeling.penalty * self.phi.call("penalty")

@@ -9,22 +9,18 @@ Nothing else changes x.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import Tensor
 
 from zeroair_pl.guidance.base import GuidanceState
-from zeroair_pl.guidance.stages import Boundaries, Term
-from zeroair_pl.guidance.updates import GuidanceUpdate
+from zeroair_pl.guidance.stages import Boundaries, Term, acting
+from zeroair_pl.guidance.updates import GuidanceUpdate, Guided
 from zeroair_pl.method.restoration import Restoration
-from zeroair_pl.method.soundness import not_finite
-from zeroair_pl.photos.sizes import as_large_as
+from zeroair_pl.method.soundness import lose_not_finite, only_finite
 from zeroair_pl.sampling.base import Sampler
-from zeroair_pl.tensors.per_image import finite
 
 
 @dataclass
@@ -40,11 +36,6 @@ class Guidance:
     terms: list[Term] = field(default_factory=list)
     update: GuidanceUpdate | None = None
     boundaries: Boundaries = field(default_factory=Boundaries)
-
-    def acting(self, stage: str, fraction: float) -> list[tuple[Term, float]]:
-        """The terms with a non-zero weight at this noise level."""
-        weighted = [(term, term.weight_at(stage, fraction, self.boundaries)) for term in self.terms]  # type: ignore[arg-type]
-        return [(term, weight) for term, weight in weighted if weight]
 
 
 class DiffusionSampling(Callback):
@@ -62,6 +53,7 @@ class DiffusionSampling(Callback):
         self._saved: dict[str, Any] | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """x_T: the first noise maps of the photos."""
         module = _restoration(pl_module)
         self.sampler.start(module.y, module.phi, self.generators)
         if self._saved is not None:
@@ -69,12 +61,13 @@ class DiffusionSampling(Callback):
             module.finished |= self.sampler.finished
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """x0 = E[x given x_t], one pass of the frozen prior; ``batch`` is the noise level of this timestep."""
         module, sampler = _restoration(pl_module), self.sampler
         sampler.finished = sampler.finished | module.finished
-        estimates = _finite(sampler.estimate(float(batch)), module, sampler.sigma, "the prior's clean estimate")
+        estimates = only_finite(sampler.estimate(float(batch)), module, sampler.sigma, "the prior's clean estimate")
         x0, *auxiliary = estimates.split(len(module.y))
         fraction = sampler.fraction(float(batch))
-        module.state = GuidanceState(
+        module.state = state = GuidanceState(
             y=module.y,
             x0=x0,
             fraction=fraction,
@@ -86,35 +79,40 @@ class DiffusionSampling(Callback):
             x0_auxiliary=auxiliary[0] if auxiliary else None,
             prior=sampler.prior,
         )
-        every = module.state.noise.new_full(module.state.noise.shape, fraction)
-        numbers = {"noise": module.state.noise, "error of the clean estimate": module.state.x0_error, "fraction": every}
-        _lose(module, numbers, "the sampler's {}")
+        numbers = {"noise": state.noise, "error of the clean estimate": state.x0_error}
+        numbers["fraction"] = torch.full_like(state.noise, fraction)
+        lose_not_finite(module, numbers, "the sampler's {}")
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
+        """x0' = x0 guided by the losses of the stage; x_{t−1} = the sampler's step from x0'."""
         module = _restoration(pl_module)
         state = module.state
         assert state is not None
         if bool(module.finished.all()):
             return
-        _lose(module, module.record, "{}")
-        terms = self.guidance.acting(state.stage, state.fraction)
-        seen = state if state.stage == "I" else replace(state, x0_auxiliary=None)  # only stage I guides both
-        guided = self.update(seen, terms, round(self.sampler.full_steps))
-        _lose(module, guided.losses or {}, "guidance/{}")
-        for name, value in (guided.losses or {}).items():  # NaN for finished photos
-            module.record[f"guidance/{name}"] = value.masked_fill(module.finished.to(value.device), torch.nan)
-        shifts = [each for each in (guided.shift, guided.shift_auxiliary, guided.x0_auxiliary) if each is not None]
-        for each in shifts:
-            _finite(each, module, state.noise, "a step of the guidance")
-        x0 = _finite(guided.x0, module, state.noise, "the guided clean estimate")
-        done = module.finished.to(x0.device)[:, None, None, None]
-        guided = guided._replace(x0=torch.where(done, state.x0, x0))
+        lose_not_finite(module, module.record, "{}")
+        guided = self._guided(module, state)
         self.sampler.advance(guided, state, float(batch))
         module.finished = module.finished | self.sampler.finished
         auxiliary = guided.x0_auxiliary if guided.x0_auxiliary is not None else state.x0_auxiliary
         module.state = replace(state, x0=guided.x0, x0_auxiliary=auxiliary)
+
+    def _guided(self, module: Restoration, state: GuidanceState) -> Guided:
+        """Three-stage guidance. The estimates of finished photos stay as they are."""
+        terms = acting(self.guidance.terms, state.stage, state.fraction, self.guidance.boundaries)
+        seen = state if state.stage == "I" else replace(state, x0_auxiliary=None)  # only stage I guides both
+        guided = self.update(seen, terms, round(self.sampler.full_steps))
+        lose_not_finite(module, guided.losses or {}, "guidance/{}")
+        for name, value in (guided.losses or {}).items():  # NaN for finished photos
+            module.record[f"guidance/{name}"] = value.masked_fill(module.finished.to(value.device), torch.nan)
+        for step in (guided.shift, guided.shift_auxiliary, guided.x0_auxiliary):
+            if step is not None:
+                only_finite(step, module, state.noise, "a step of the guidance")
+        x0 = only_finite(guided.x0, module, state.noise, "the guided clean estimate")
+        finished = module.finished.to(x0.device)[:, None, None, None]
+        return guided._replace(x0=torch.where(finished, state.x0, x0))
 
     def state_dict(self) -> dict[str, Any]:
         return self.sampler.state_dict()
@@ -127,33 +125,3 @@ def _restoration(module: LightningModule) -> Restoration:
     if not isinstance(module, Restoration):
         raise TypeError(f"DiffusionSampling guides a Restoration, got {type(module).__name__}")
     return module
-
-
-def _lose(module: Restoration, values: Mapping[str, Tensor], what: str) -> None:
-    """Ends the fit of each photo for which one of the ``values``, (B,) each, is not finite.
-
-    Raises:
-        DivergenceError: all photos have diverged.
-    """
-    assert module.state is not None
-    for i, name in not_finite(values, ~module.finished).items():
-        module.lose(i, f"the fit diverged, {what.format(name)} is not finite at σ = {float(module.state.noise[i]):.3g}")
-
-
-def _finite(x: Tensor, module: Restoration, sigma: Tensor, what: str) -> Tensor:
-    """Ends the fits whose estimates ``x`` (K·B, 3, H, W) are not finite, and replaces estimates of diverged photos.
-
-    The photo itself takes the place of its estimate.
-
-    Raises:
-        DivergenceError: all photos have diverged.
-    """
-    good = finite(x).view(-1, len(module.y)).all(0).cpu()
-    for i in (~good).nonzero()[:, 0].tolist():
-        module.lose(i, f"the fit diverged, {what} is not finite at σ = {float(sigma[i]):.3g}")
-    if not module.lost:
-        return x
-    x = x.clone()
-    for i in module.lost:
-        x[i :: len(module.y)] = as_large_as(module.y[i], (x.shape[-2], x.shape[-1]))
-    return x

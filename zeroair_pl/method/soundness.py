@@ -6,11 +6,17 @@ Such a value ends the fit of the photo, even if the restored photo looks right: 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from zeroair_pl.degradations.base import Degradation
+from zeroair_pl.photos.sizes import as_large_as
+from zeroair_pl.tensors.per_image import finite
+
+if TYPE_CHECKING:
+    from zeroair_pl.method.restoration import Restoration
 
 
 @torch.no_grad()
@@ -30,13 +36,40 @@ def unsound(phi: Degradation, y: Tensor | None = None) -> str:
     return f"{type(phi).__name__}.{name} is not finite" if name else ""
 
 
-def not_finite(values: Mapping[str, Tensor], watched: Tensor) -> dict[int, str]:
-    """The name of the first of the ``values``, (B,) each, that is not finite, by the index of the ``watched`` photo."""
-    found: dict[int, str] = {}
+def lose_not_finite(module: Restoration, values: Mapping[str, Tensor], what: str) -> None:
+    """Ends the fit of each photo for which one of the ``values``, (B,) each, is not finite.
+
+    Args:
+        what: the value in a sentence, with ``{}`` for its name.
+
+    Raises:
+        DivergenceError: all photos have diverged.
+    """
+    assert module.state is not None
+    watched = ~module.finished
     for name, value in values.items():
         for i in (watched & ~torch.isfinite(value.detach().cpu())).nonzero()[:, 0].tolist():
-            found.setdefault(i, name)
-    return found
+            sigma = float(module.state.noise[i])
+            module.lose(i, f"the fit diverged, {what.format(name)} is not finite at σ = {sigma:.3g}")
+
+
+def only_finite(x: Tensor, module: Restoration, sigma: Tensor, what: str) -> Tensor:
+    """Ends the fits whose estimates ``x`` (K·B, 3, H, W) are not finite, and replaces estimates of diverged photos.
+
+    The photo itself takes the place of its estimate.
+
+    Raises:
+        DivergenceError: all photos have diverged.
+    """
+    good = finite(x).view(-1, len(module.y)).all(0).cpu()
+    for i in (~good).nonzero()[:, 0].tolist():
+        module.lose(i, f"the fit diverged, {what} is not finite at σ = {float(sigma[i]):.3g}")
+    if not module.lost:
+        return x
+    x = x.clone()
+    for i in module.lost:
+        x[i :: len(module.y)] = as_large_as(module.y[i], (x.shape[-2], x.shape[-1]))
+    return x
 
 
 def _finite(x: Tensor) -> bool:
