@@ -102,11 +102,11 @@ class Fitting:
                 self.forget(task)
                 assert task.plan is not None
                 method, words = safer(task.plan.method)
-                self.say(f"note: {reason}; once more with {words}")
+                self.say(f"note: {reason}; trying again with {words}")
                 try:
                     result, note = self._once([task], method)
                 except DivergenceError as error:
-                    raise DivergenceError(f"{reason}; and once more with {words}") from error
+                    raise DivergenceError(f"{reason}; and again with {words}") from error
                 note = "; ".join(filter(None, [reason, f"made with {words}", note]))
             task.fitted(result, note)
         if task.photo is None:  # it failed; a later run must start from the beginning

@@ -22,7 +22,7 @@ def check_folder(folder: Path) -> None:
     what = "is a file" if folder.is_file() else "is named like a picture" if folder.suffix.lower() in SUPPORTED else ""
     if what and not folder.is_dir():
         raise ConfigError(
-            f"--out {folder}: {what}, and a folder was expected: results have the names of their photos. "
+            f"--out {folder}: {what}; expected a folder: results have the names of their photos. "
             f"For example: --out {folder.with_suffix('')}"
         )
 

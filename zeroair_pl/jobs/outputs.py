@@ -218,7 +218,9 @@ class Outputs:
         needed, free = 2 * source.path.stat().st_size + _BESIDE, shutil.disk_usage(self.folder).free
         if free < needed:
             left, wanted = (f"{size / 1e6:.1f} MB" for size in (free, needed))
-            raise InputError(f"{source.path}: not begun, since {self.folder} has {left} left and it may take {wanted}.")
+            raise InputError(
+                f"{source.path}: not started: {self.folder} has {left} left, and its results may take {wanted}."
+            )
 
     def claim(self, record: Record, before: Record | None) -> None:
         """Announces that the files of this photo are about to be replaced; the record ``before`` is no longer valid.

@@ -71,7 +71,7 @@ def pictures_of(
             task.shown, small = drawn(task, photo.pixels, after())
             made |= small
         except Exception as error:
-            notes.append(f"{PICTURES}: no pictures of this photo, {describe(error)}")
+            notes.append(f"{PICTURES}: no picture of this photo was drawn: {describe(error)}")
     return made, notes
 
 
