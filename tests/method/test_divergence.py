@@ -18,7 +18,7 @@ from zeroair_pl.errors import DivergenceError
 from zeroair_pl.guidance import Fidelity
 from zeroair_pl.guidance.stages import Term
 from zeroair_pl.guidance.updates import GradientUpdate, ProximalUpdate
-from zeroair_pl.jobs.retry import safer
+from zeroair_pl.jobs.fitting import safer
 from zeroair_pl.method.divergence import lost
 from zeroair_pl.method.fit import fit
 from zeroair_pl.method.restoration import Restoration
