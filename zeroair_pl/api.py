@@ -193,7 +193,7 @@ class Method(settings.Method):
     def parts(self) -> list[object]:
         """What takes part in a fit beside the degradation."""
         losses = [term.loss for term in (*self.modeling.terms, *self.guidance.terms)]
-        return [self.prior, self.guidance.update, self.sampling.sampler, *losses]
+        return [self.prior, self.prior.adapt, self.guidance.update, self.sampling.sampler, *losses]
 
     def plan(self) -> Plan:
         """How photos are restored, and what their results depend on."""
