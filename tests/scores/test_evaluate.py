@@ -251,7 +251,7 @@ def test_photos_that_are_not_there_are_not_sent_to_be_restored(folder: Path) -> 
     assert outcome.status == 2
     absent, gone, nothing = errors(outcome)
     assert (absent.split()[0], gone.split()[0]) == ("in/absent.png", "in/gone.png")
-    assert nothing.startswith("None of the photos is there")
+    assert nothing.startswith("None of the photos can be restored")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every file name is text")
