@@ -110,13 +110,21 @@ def test_contract(kind: Any, check: Check) -> None:
     check(kind)
 
 
-def test_timm_without_weights_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "library, name, loss, advice",
+    [
+        (timm, "create_model", Perceptual(trunk="vgg16.tv_in1k"), "'vgg16.tv_in1k'.*trunk: prior"),
+        (lpips, "LPIPS", Lpips("alex"), "'alex'.*Perceptual"),
+    ],
+)
+def test_without_weights_it_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, library: Any, name: str, loss: GuidanceLoss, advice: str
+) -> None:
     def offline(*_: Any, **__: Any) -> None:
         raise OSError("no route to host")
 
-    monkeypatch.setattr(timm, "create_model", offline)
-    loss = Perceptual(trunk="vgg16.tv_in1k")
-    with pytest.raises(ConfigError, match=r"weights of 'vgg16.tv_in1k' cannot be had \(OSError\).*trunk: prior"):
+    monkeypatch.setattr(library, name, offline)
+    with pytest.raises(ConfigError, match=advice):
         loss(state_for(loss))
 
 
@@ -148,16 +156,6 @@ def test_any_timm_trunk_gives_features(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not list(loss.parameters()), "the trunk must not be stored with the fit"
     with pytest.raises(ConfigError, match=r"layers \[9\] of 5 feature maps of 'test_resnet"):
         Perceptual(trunk="test_resnet.r160_in1k", layers=(9,))(state)
-
-
-def test_lpips_without_weights_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    def offline(*_: Any, **__: Any) -> None:
-        raise OSError("no route to host")
-
-    monkeypatch.setattr(lpips, "LPIPS", offline)
-    loss = Lpips("alex")
-    with pytest.raises(ConfigError, match=r"weights of 'alex' cannot be had \(OSError\).*Perceptual"):
-        loss(state_for(loss))
 
 
 def test_perceptual_takes_weights_from_a_file(tmp_path: Path) -> None:
