@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for shown, folders in ((1.0, options.shown), (0.0, options.plain)):
         for each in folders:
             path, _, number = each.partition(":")
-            for file in sorted(p for p in Path(path).iterdir() if p.suffix.lower() in SUFFIXES):
+            for file in photos_in(Path(path)):
                 found = statistics(looked_at(load_photo(file).pixels[None]))
                 values.append([found[name] for name in names])
                 label.append(shown)
@@ -56,6 +56,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         z = x[~rest] @ factors + bias
         print(f"{path}, left out: {np.mean(z > 0):.0%} of {len(z)} above 0, median {np.median(z):.1f}")
     return 0
+
+
+def photos_in(folder: Path) -> list[Path]:
+    """The photos in a folder, sorted by name."""
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
 
 
 def logistic(x: Array, y: Array, w: Array, rounds: int = 25) -> tuple[Array, float]:

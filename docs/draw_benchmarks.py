@@ -1,8 +1,8 @@
-"""Draws the figures and the table of docs/benchmarks.md from the numbers in benchmarks/results.
+"""Draws the figures and the tables of the documentation from the numbers in benchmarks/results.
 
     python docs/draw_benchmarks.py
 
-`make docs` does so before it builds the pages. The table stands between two comments in the page.
+`make docs` does so before it builds the pages. A table stands between two comments in its page.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from matplotlib.figure import Figure
 
 DOCS = Path(__file__).parent
 RESULTS = DOCS.parent / "benchmarks" / "results"
-TABLE = re.compile(r"(<!-- table of quality.json -->\n).*?(<!-- end -->)", re.DOTALL)
 SETS = {
     "haze-hsts": "haze (HSTS)",
     "haze-sots-indoor": "haze, indoor (SOTS)",
@@ -44,9 +43,29 @@ def main(results: Path = RESULTS, docs: Path = DOCS) -> None:
     for name, draw in (("quality", quality), ("split", split), ("sizes", sizes), ("denoising", denoising)):
         figure = draw(read[name])
         figure.savefig(folder / f"{name}.svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
-    page = docs / "benchmarks.md"
-    text = page.read_text(encoding="utf-8")
-    page.write_text(TABLE.sub(lambda found: found[1] + table(read["quality"]) + found[2], text), encoding="utf-8")
+    _put(docs / "benchmarks.md", "quality", table(read["quality"]))
+    _put(docs / "development.md", "reference", compared(read["reference"], read["quality"]))
+
+
+def _put(page: Path, name: str, text: str) -> None:
+    """Replaces what stands between the comment that names the table and the next end."""
+    place = re.compile(rf"(<!-- table of {name}.json -->\n).*?(<!-- end -->)", re.DOTALL)
+    old = page.read_text(encoding="utf-8")
+    page.write_text(place.sub(lambda found: found[1] + text + found[2], old), encoding="utf-8")
+
+
+def compared(reference: dict[str, Any], measured: dict[str, Any]) -> str:
+    """PSNR, SSIM and passes of the prior, at the reference commit and now, as a table in Markdown."""
+    lines = ["| set | config | reference | now | difference | passes |", "|---|---|---|---|---|---|"]
+    for name, rows in reference["sets"].items():
+        for row in ("task", "auto"):
+            before, now = rows.get(row), measured["sets"].get(name, {}).get("rows", {}).get(row)
+            if before is None or now is None:
+                continue
+            gain = f"{now['psnr'] - before['psnr']:+.2f} dB".replace("-", "−")
+            passes = f"{before['nfe']:.1f} → {now['nfe']:.1f}"
+            lines.append(f"| {SETS[name]} | {row} | {_score(before)} | {_score(now)} | {gain} | {passes} |")
+    return "\n".join(lines) + "\n"
 
 
 def table(measured: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from zeroair_pl.config.calling import Configs, arguments, layers_of, statement
 from zeroair_pl.degradations import Degradation
 from zeroair_pl.degradations.downscaled import MOST
 from zeroair_pl.errors import ConfigError
-from zeroair_pl.jobs.choices import Choice, Plan, Plans, built
+from zeroair_pl.jobs.choices import Choice, Plan, Plans, built, checked_strength
 from zeroair_pl.jobs.fitting import Fitting
 from zeroair_pl.jobs.ranks import Rank, alone
 from zeroair_pl.jobs.records import Row
@@ -22,6 +22,7 @@ from zeroair_pl.method.restoration import Modeling
 from zeroair_pl.method.restored import Restored
 from zeroair_pl.method.sampling import Guidance
 from zeroair_pl.method.settings import Sampling
+from zeroair_pl.method.shares import steps_of
 from zeroair_pl.method.watching import checked_options
 from zeroair_pl.photos.beside import with_side
 from zeroair_pl.photos.finding import Source
@@ -86,12 +87,13 @@ class Method(settings.Method):
         sampling: which noise levels are visited, and how.
         seed: with a photo's name it decides all its random numbers.
         upscale: how many times as wide and as high the restored photo is, from 1 to 8.
-        strength: share of the correction, from 0 (the photo as it is) to 1 (all of it).
+        strength: share of the correction, from 0 (the photo as it is) to 1 (all of it); or one for each kind, such as
+            ``{"Haze": 0.6, "Noise": 1}``; a kind that is not named has 1.
         trainer: further arguments of ``lightning.Trainer``: ``accelerator``, ``callbacks``, ``logger`` and others.
         stated: the settings as a config states them, where the method comes from a config.
     """
 
-    strength: Annotated[float, Range(0, 1)] = 1.0
+    strength: Annotated[float | dict[str, float] | str, Range(0, 1)] = 1.0
     trainer: dict[str, Any] | None = None
     stated: dict[str, Any] = field(default_factory=dict, repr=False)
 
@@ -118,6 +120,7 @@ class Method(settings.Method):
 
     def __post_init__(self) -> None:
         built(self.fresh)
+        self.strength = checked_strength(self.strength, "")
         self.trainer = checked_options(self.trainer)
 
     def restore(
@@ -166,7 +169,8 @@ class Method(settings.Method):
             note=task.row.note,
             reason=task.row.found,
             unchanged=task.unchanged,
-            strength=self.strength,
+            strength=checked_strength(self.strength, ""),
+            steps=tuple(steps_of(task.result.phi[0], task.result.restored[0], source)),
             back=back,
             file=Path(photo) if of_file else None,
         )
@@ -189,7 +193,7 @@ class Method(settings.Method):
     def parts(self) -> list[object]:
         """What takes part in a fit beside the degradation."""
         losses = [term.loss for term in (*self.modeling.terms, *self.guidance.terms)]
-        return [self.prior, self.guidance.update, self.sampling.sampler, *losses]
+        return [self.prior, self.prior.adapt, self.guidance.update, self.sampling.sampler, *losses]
 
     def plan(self) -> Plan:
         """How photos are restored, and what their results depend on."""
@@ -228,7 +232,7 @@ def _settings(
     guidance: Guidance,
     sampling: Sampling,
     seed: Annotated[int, Range(0)] = 0,
-    strength: Annotated[float, Range(0, 1)] = 1.0,
+    strength: Annotated[float | dict[str, float] | str, Range(0, 1)] = 1.0,
     upscale: Annotated[float, Range(1, MOST)] = 1.0,
     plugins: list[str] | str | None = None,
     trainer: dict[str, Any] | None = None,

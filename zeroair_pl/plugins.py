@@ -1,5 +1,6 @@
-"""The one registry of degradations, losses, updates, samplers and priors: built in, in plugin files, in other packages.
+"""The one registry of degradations, losses, updates, samplers, priors and adaptations.
 
+They are built in, in plugin files, or in other packages.
 A plugin is a Python file with a subclass of one of these; to define it is all it has to do.
 """
 
@@ -27,7 +28,7 @@ GROUP = "zeroair_pl.plugins"
 PACKAGE = "zeroair_plugins"  # where plugin files live among the loaded modules, whatever folder they come from
 _HERE = Path(__file__).parent
 
-Kind = Literal["family", "loss", "update", "sampler", "prior"]
+Kind = Literal["family", "loss", "update", "sampler", "prior", "adaptation"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
@@ -121,7 +122,7 @@ def classes_in(file: Path) -> dict[str, type]:
     found = [cls for kind in KINDS for cls in classes(kind).values()]
     own = {cls.__name__: cls for cls in found if getattr(sys.modules.get(cls.__module__), "__file__", None) == path}
     if not own:
-        raise ConfigError(f"{file}: defines no degradation, loss, update, sampler or prior.")
+        raise ConfigError(f"{file}: defines no degradation, loss, update, sampler, prior or adaptation.")
     return own
 
 
@@ -131,7 +132,7 @@ def base_of(kind: Kind) -> type:
     from zeroair_pl.guidance import GuidanceLoss
     from zeroair_pl.guidance.matched import MatchedUpdate  # noqa: F401 - one of the updates
     from zeroair_pl.guidance.updates import GuidanceUpdate
-    from zeroair_pl.priors import Prior
+    from zeroair_pl.priors import Adaptation, Prior
     from zeroair_pl.sampling import annealed, matched, scheduler  # noqa: F401 - samplers
     from zeroair_pl.sampling.base import Sampler
 
@@ -141,6 +142,7 @@ def base_of(kind: Kind) -> type:
         "update": GuidanceUpdate,
         "sampler": Sampler,
         "prior": Prior,
+        "adaptation": Adaptation,
     }
     return bases[kind]
 

@@ -3,8 +3,8 @@
     class Haze(Degradation):
         def __init__(self, strength: Annotated[float, Range(0, 1)] = 0.88) -> None: ...
 
-A degradation, loss, update, sampler or prior needs nothing more, one of a plugin neither. A function or a dataclass
-needs the decorator ``ranged``.
+A degradation, loss, update, sampler, prior or adaptation needs nothing more, one of a plugin neither. A function or a
+dataclass needs the decorator ``ranged``.
 """
 
 from __future__ import annotations

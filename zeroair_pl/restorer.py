@@ -17,8 +17,8 @@ from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.jobs.batches import Batches, batch_size
 from zeroair_pl.jobs.records import Row, Status, digest
 from zeroair_pl.jobs.task import Task, own_fault
-from zeroair_pl.method.blending import share_of
 from zeroair_pl.method.large import is_large
+from zeroair_pl.method.shares import Strength, share_of, steps_of
 from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.formats import SUFFIXES
 from zeroair_pl.photos.original import writable
@@ -141,7 +141,7 @@ class Restorer:
         return batch_size("auto", task.photo.pixels[0].numel(), self._device)
 
 
-def _encoded(task: Task, path: str, content: bytes, strength: float) -> tuple[Row, bytes]:
+def _encoded(task: Task, path: str, content: bytes, strength: Strength) -> tuple[Row, bytes]:
     """The row and the restored file."""
     data, name = b"", task.source.path
     with own_fault(task):
@@ -153,7 +153,10 @@ def _encoded(task: Task, path: str, content: bytes, strength: float) -> tuple[Ro
                 data = own
             else:
                 full = encode_photo(output, task.result.restored[0], task.photo)
-                data = full if task.unchanged else share_of(output, full, task.photo, strength, own)
+                steps = _steps(task, output) if isinstance(strength, dict) else []
+                data = (
+                    full if task.unchanged else share_of(output, full, task.photo, strength, own, task.row.kind, steps)
+                )
             if task.unchanged and own is None:
                 task.row = replace(task.row, note="; ".join(filter(None, [task.row.note, task.no_copy()])))
             status: Status = "unchanged" if task.unchanged else "restored"
@@ -162,6 +165,14 @@ def _encoded(task: Task, path: str, content: bytes, strength: float) -> tuple[Ro
     if reason.startswith(f"{name}:") or reason.startswith(f"{name} "):
         reason = path + reason.removeprefix(str(name))
     return replace(task.row, reason=reason), data
+
+
+def _steps(task: Task, output: Path) -> list[bytes]:
+    """The photo after each link of its chain, as files; see ``shares``."""
+    assert task.result is not None
+    assert task.photo is not None
+    steps = steps_of(task.result.phi[0], task.result.restored[0], task.photo)
+    return [encode_photo(output, step, task.photo) for step in steps]
 
 
 def _column(values: list[Any], kind: Any) -> NDArray[Any]:

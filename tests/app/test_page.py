@@ -107,10 +107,25 @@ def test_a_photo_is_restored_looked_at_and_downloaded(page: Any, tmp_path: Path)
     assert figure.evaluate("figure => parseFloat(figure.style.getPropertyValue('--at'))") == at  # stays where it was
     half = download(page, "#zr-download", tmp_path / "half")
 
+    page.click(".zr-zoom >> text=100 %")
+    page.wait_for_selector(".zr-full")
+    assert page.locator(".zr-full .zr-after").bounding_box()["width"] == 64, "one pixel for one of the screen"
+    page.click(".zr-zoom >> text=Whole photo")
+    page.wait_for_selector(".zr-compare:not(.zr-full)")
+    page.press(".zr-divider", "ArrowRight")
+    assert figure.evaluate("figure => parseFloat(figure.style.getPropertyValue('--at'))") == round(at) + 1
+
+    before = page.get_attribute("#zr-view .zr-after", "src")
+    page.click("#zr-kinds")
+    page.get_by_label("number input for Noise").fill("0")
+    page.get_by_label("number input for Noise").press("Tab")
+    page.wait_for_function("before => document.querySelector('#zr-view .zr-after').src != before", arg=before)
+    by_kind = download(page, "#zr-download", tmp_path / "kinds")
+
     page.get_by_role("tab", name="What was learned").click()
     page.wait_for_selector(".zr-maps >> text=transmission")
 
-    for strength, path in (("1", full), ("0.5", half)):
+    for strength, path in (("1", full), ("0.5", half), ("Haze=0.5,Noise=0", by_kind)):
         out = tmp_path / f"out-{strength}"
         outcome = run("restore", "--config", "dehaze", "--images", photo, "--out", out, "--strength", strength, *TOY)
         assert outcome.status == 0, outcome.err
@@ -131,7 +146,7 @@ def test_a_list_is_stopped_and_goes_on(page: Any, tmp_path: Path) -> None:
     page.click("#zr-restore >> text=Restore 2 photos")
     page.wait_for_function("document.querySelectorAll('.zr-restored').length == 2")
     page.click(".zr-row >> text=0.png")
-    page.wait_for_selector(".zr-row[aria-selected=true] >> text=0.png")
+    page.wait_for_selector(".zr-row[aria-current=true] >> text=0.png")
     with zipfile.ZipFile(download(page, "#zr-all", tmp_path)) as archive:
         assert archive.namelist() == ["0.png", "1.png"]
 

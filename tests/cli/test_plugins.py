@@ -229,7 +229,7 @@ def test_what_is_no_plugin_cannot_be_checked(folder: Path, write: Callable[..., 
     )
     none = write(folder / "mine", "x = 1\n")
     assert (
-        "defines no degradation, loss, update, sampler or prior"
+        "defines no degradation, loss, update, sampler, prior or adaptation"
         in run("plugins", "check", f"mine/{none.lower()}.py").error
     )
 

@@ -108,6 +108,26 @@ def test_a_toned_photo_is_not_under_water(tone: tuple[float, float, float]) -> N
     assert psnr(started(y).invert(y).clamp(0, 1), y) > 35
 
 
+def blue_hour(x: Tensor) -> Tensor:
+    gray = x.mean(1, keepdim=True)
+    return (0.62 + 0.25 * gray) * torch.tensor([0.85, 0.95, 1.08]).view(1, 3, 1, 1)
+
+
+MEANT = {
+    "high key": lambda x: 0.76 + 0.22 * x,
+    "snow at the blue hour": blue_hour,
+    "gray gradient": lambda x: torch.linspace(0.35, 0.55, x.shape[-1]).expand_as(x).clone(),
+    "dark gradient": lambda x: torch.linspace(0.1, 0.14, x.shape[-1]).expand_as(x).clone(),
+}
+
+
+@pytest.mark.parametrize("what", MEANT)
+@pytest.mark.parametrize("name", PHOTOS)
+def test_what_is_meant_to_be_pale_is_not_taken_for_haze(name: str, what: str) -> None:
+    y = MEANT[what](clean(name))
+    assert psnr(started(y).invert(y).clamp(0, 1), y) > 40
+
+
 def test_where_two_are_as_likely_none_is_trusted() -> None:
     assert trusted([0.0, 0.0, 0.0]) == 0
     assert trusted([2.0, 0.5, 0.0]) == 1

@@ -139,6 +139,32 @@ def test_haze_does_not_depend_on_the_size_of_the_photo() -> None:
     assert found[0] == pytest.approx(found[1], abs=0.06)
 
 
+@pytest.mark.parametrize("name", PHOTOS)
+def test_the_size_of_a_photo_does_not_change_what_haze_is_removed(name: str) -> None:
+    y = 0.5 * clean(name, 480) + 0.45
+    small = torch.nn.functional.avg_pool2d(y[..., : y.shape[-2] // 2 * 2, : y.shape[-1] // 2 * 2], 2)
+    whole, half = started(Haze, y).invert(y).clamp(0, 1), started(Haze, small).invert(small).clamp(0, 1)
+    whole = torch.nn.functional.avg_pool2d(whole[..., : y.shape[-2] // 2 * 2, : y.shape[-1] // 2 * 2], 2)
+    assert psnr(half.detach(), whole.detach()) > 34
+
+
+@pytest.mark.parametrize("color", [(0.94, 0.88, 0.76), (0.8, 0.85, 0.93)])
+def test_the_airlight_has_the_color_of_a_veil_over_all_of_the_photo(color: tuple[float, float, float]) -> None:
+    veil = torch.tensor(color).view(1, 3, 1, 1)
+    photo = clean("haze_workshop").mean(1, keepdim=True)
+    y = 0.35 * photo * veil + 0.6 * veil  # in light of its color
+    y[..., : y.shape[-2] // 5, :] = veil  # the distance
+    found = started(Haze, y).airlight.detach().flatten()
+    assert float(found[0] - found[2]) == pytest.approx(color[0] - color[2], abs=0.06)
+
+
+def test_a_blue_sky_does_not_color_the_airlight() -> None:
+    y = 0.5 * clean("haze_workshop") + 0.45
+    y[..., : y.shape[-2] // 4, :] = torch.tensor([0.8, 0.88, 0.97]).view(1, 3, 1, 1)
+    found = started(Haze, y).airlight.detach().flatten()
+    assert float(found.max() - found.min()) < 0.03
+
+
 def test_clear_air_is_left_clearer_than_haze() -> None:
     photo = clean("dark_tulips")
     clear, hazy = (float(started(Haze, y).transmission().detach().median()) for y in (photo, 0.5 * photo + 0.45))

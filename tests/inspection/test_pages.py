@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from helpers.browser import browser, open_page, until
 from zeroair_pl.inspection.pages import NAME, address, page
@@ -47,7 +48,7 @@ def write(folder: Path, count: int, shared: bool = False) -> str:
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(data)
-        entries.append(entry(row, shown))
+        entries.append(entry(row, shown, folder))
     (folder / NAME).write_bytes(page("Photos", f"{count} photos", columns(), entries))
     return f"file://{address(str(folder / NAME))}"
 
@@ -104,6 +105,37 @@ def test_the_divider_is_dragged(opened: Any) -> None:
     assert at(opened) == 1, "keys move it as well"
     name = frame.locator("input").get_attribute("aria-label")
     assert name == "Divider of a#b/photo 0 100%: before on its left, after on its right"
+
+
+def test_at_100_percent_the_files_themselves_are_shown(browser: Any, tmp_path: Path) -> None:
+    for name, color in (("in/a.png", "red"), ("out/a.png", "blue")):
+        (tmp_path / name).parent.mkdir()
+        Image.new("RGB", (1500, 1100), color).save(tmp_path / name)
+    row = Row("a", "in/a.png", "a.png", "restored", width=1500, height=1100)
+    small = [["before", "report_files/b.webp"], ["after", "report_files/a.webp"]]
+    (tmp_path / "out/report_files").mkdir()
+    for _, name in small:
+        Image.new("RGB", (30, 22), "gray").save(tmp_path / "out" / name)
+    shown = {"photo": str(tmp_path / "in/a.png"), "pictures": small, "change": 0.1, "ratio": 1.36}
+    (tmp_path / "out" / NAME).write_bytes(page("P", "", columns(), [entry(row, shown, tmp_path / "out")]))
+    opened, errors = open_page(browser, f"file://{address(str(tmp_path / 'out' / NAME))}")
+    opened.click(".open")
+    opened.click("#zoom")
+    until(opened, "document.querySelector('.big .compare').offsetWidth == 1500")
+    assert opened.evaluate("[...document.querySelectorAll('.big img')].map(node => node.naturalWidth)") == [1500] * 2
+    assert opened.evaluate("document.querySelector('.big').scrollLeft") > 0, "its middle"
+    opened.click("#zoom")
+    until(opened, "document.querySelector('.big .compare').offsetWidth < 1300")
+    (tmp_path / "in/a.png").unlink()  # the photo was moved
+    opened.reload()
+    opened.click(".open")
+    opened.click("#zoom")
+    until(opened, "document.querySelectorAll('.big img')[1].naturalWidth == 30")
+    assert [each for each in errors if "in/a.png" not in each and "ERR_FILE_NOT_FOUND" not in each] == []
+    opened.close()
+    assert entry(Row("a", "a.tif", "a.tif", "restored"), {"photo": "/in/a.tif"}, tmp_path)["full"] == [], (
+        "no browser shows these"
+    )
 
 
 def test_the_divider_under_a_finger(browser: Any, tmp_path: Path) -> None:

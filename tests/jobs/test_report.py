@@ -228,7 +228,7 @@ def test_columns_and_statuses_that_are_not_known_are_shown_as_they_are() -> None
     known = {column.key for column in showing.columns()}
     assert {*Row.__dataclass_fields__} <= known | {"width", "height", "settings"}
     row = Row("a", "in/a.png", "a.png", "unchanged", psnr=float("inf"), psnr_input=20.0)
-    entry = showing.entry(row, {})
+    entry = showing.entry(row, {}, Path("out"))
     data = json.dumps(entry)
     assert '"unchanged"' in data
     assert showing.summary([row, row], 0).startswith("2 photos: 2 unchanged.")

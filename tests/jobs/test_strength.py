@@ -14,6 +14,7 @@ from torch import Tensor
 import zeroair_pl
 from helpers.command import run, save_toy
 from helpers.toys import ToyPrior
+from zeroair_pl.errors import ConfigError
 from zeroair_pl.priors.vp import Prediction
 
 FAST = ("--prior", "test_strength.Counting", "--sampling.steps", "2", "--tensorboard", "false")
@@ -38,7 +39,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def restore(out: str, strength: float, *words: str) -> int:
+def restore(out: str, strength: float | str, *words: str) -> int:
     """Passes of the prior of a run."""
     import test_strength  # the class that the command line finds
 
@@ -120,3 +121,77 @@ def test_python_saves_the_bytes_of_the_command_line(tmp_path: Path) -> None:
     for name in ("a.png", "b.jpg", "c.tif"):
         restored = method.restore(tmp_path / "in" / name).blend(0.3)
         assert restored.save(tmp_path / "mine" / name).read_bytes() == Path("out", name).read_bytes()
+
+
+def test_a_strength_for_each_kind_needs_no_pass_and_gives_the_same_bytes() -> None:
+    restore("out", 1)
+    for strength in ("Haze=0.6,Noise=0", "noise=0.5", "Haze=0,Noise=0", "Blur=0.5", "Haze=0.6,Noise=0"):
+        fresh = f"fresh-{strength}"
+        if not Path(fresh).exists():
+            restore(fresh, strength)
+        assert restore("out", strength) == 0
+        assert files("out") == files(fresh), strength
+    assert Path("out/a.png").read_bytes() != Path("fresh-noise=0.5/a.png").read_bytes()
+    assert Path("fresh-Haze=0,Noise=0/a.png").read_bytes() == Path("in/a.png").read_bytes()
+    restore("whole", 1)
+    assert Path("fresh-Blur=0.5/a.png").read_bytes() == Path("whole/a.png").read_bytes(), "there is no blur in it"
+    assert "strength: Haze=0.6,Noise=0" in Path("out/config.yaml").read_text()
+
+
+def test_a_chain_stores_its_links_from_the_first_strength_of_a_kind_on() -> None:
+    chain = ("--degradation", "[Haze, Jpeg]")
+    assert restore("out", 1, *chain) > 0
+    assert restore("out", "Haze=0.5", *chain) > 0, "the photo between the links was not stored"
+    assert len(list(Path("out/.zeroair").glob("*.step*"))) == 6
+    for strength in ("Haze=0.2,Jpeg=0.5", "Jpeg=0"):
+        assert restore("out", strength, *chain) == 0
+        assert restore(f"fresh-{strength}", strength, *chain) > 0
+        assert files("out") == files(f"fresh-{strength}")
+    assert restore("out", 0.5, *chain) == 0
+    assert not list(Path("out/.zeroair").glob("*.step*"))
+
+
+def test_redo_and_a_list_with_a_strength_for_a_kind() -> None:
+    restore("out", 1)
+    restore("other", "Haze=0.4")
+    assert run("redo", "out", "a", "--strength", "haze=0.4").status == 0
+    assert json.loads(Path("out/.zeroair/a.json").read_text())["choice"] == {"strength": {"Haze": 0.4}}
+    Path("list.csv").write_text("image,strength\nin/b.jpg,Haze=0.4;Noise=1\n")
+    assert run("restore", "--images", "list.csv", "--degradation", "Haze", "--out", "listed", *FAST).status == 0
+    again = run("restore", "--images", "in", "--degradation", "Haze", "--out", "out", *FAST)
+    assert "note: a keeps its own choice: strength Haze=0.4" in again.err
+    assert Path("out/a.png").read_bytes() == Path("other/a.png").read_bytes()
+    assert Path("listed/in/b.jpg").read_bytes() == Path("other/b.jpg").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "strength,words",
+    [
+        ("Hase=0.5", "error: strength: there is no kind 'Hase'. Did you mean 'Haze'?"),
+        ("Haze=1.5", "error: strength of Haze is 1.5, expected a number from 0 (the photo) to 1"),
+        ("Haze=much", "error: strength of Haze is much, expected"),
+        (
+            "much",
+            "error: strength is much, expected a number from 0 (the photo) to 1 (all of it), or one for each",
+        ),
+    ],
+)
+def test_mistakes_in_a_strength(strength: str, words: str) -> None:
+    outcome = run("restore", "--images", "in", "--degradation", "Haze", "--strength", strength, *FAST)
+    assert outcome.status == 2
+    assert words in outcome.err
+    assert not Path("restored").exists()
+
+
+def test_python_takes_a_strength_for_each_kind() -> None:
+    settings = {"prior": "helpers.toys.ToyPrior", "sampling": {"steps": 2}}
+    method = zeroair_pl.Method.from_config("dehaze", degradation=["Haze", "Jpeg"], strength={"haze": 0.5}, **settings)
+    restored = method.restore("in/a.png")
+    assert restored.kinds == ["Haze", "Jpeg", "Noise"]
+    assert restored.strength == {"Haze": 0.5}
+    assert not np.array_equal(restored.image, restored.blend(1).image)
+    assert np.array_equal(restored.image, restored.blend({"Haze": 0.5}).image)
+    with pytest.raises(ConfigError, match="'Blur' is none of the kinds of this photo: Haze, Jpeg, Noise"):
+        restored.blend({"Blur": 0.5})
+    restored.blend({"Haze": 0.5, "Noise": 0}).save("saved.png")
+    assert (np.asarray(Image.open("saved.png")) != np.asarray(Image.open("in/a.png"))).any()

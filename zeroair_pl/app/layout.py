@@ -9,8 +9,10 @@ import gradio as gr
 
 from zeroair_pl.app import views
 from zeroair_pl.app.brush import BRUSH_JS, brush
+from zeroair_pl.app.compare import COMPARE_JS, start
 from zeroair_pl.app.kinds import Kind
 
+MOST = 5  # kinds with a slider, of one photo
 HEADER = """<header class="zr-head"><h1>zeroair</h1><p>Restores photos on this machine. None of them leaves it.</p>
 </header>"""
 
@@ -78,7 +80,7 @@ class Layout:
         self.progress = gr.HTML("", elem_id="zr-progress")
         with gr.Tabs(selected="look") as self.tabs:
             with gr.Tab("Before and after", id="look"):
-                self.view = gr.HTML(views.start(), elem_id="zr-view", js_on_load=views.COMPARE_JS)
+                self.view = gr.HTML(start(), elem_id="zr-view", js_on_load=COMPARE_JS)
                 with gr.Row(visible=False, elem_classes="zr-after-row") as self.result:
                     self.strength = gr.Slider(
                         0, 1, 1, step=0.01, label="Strength", info="Acts at once, without another fit.", scale=3,
@@ -87,6 +89,12 @@ class Layout:
                     with gr.Column(scale=1, min_width=170):
                         self.download = gr.Button("Download", variant="primary", elem_id="zr-download")
                         self.all = gr.Button("Download all", size="sm", visible=False, elem_id="zr-all")
+                with gr.Accordion(
+                    "Strength of each kind", open=False, visible=False, elem_id="zr-kinds"
+                ) as self.by_kind:
+                    self.kind_strengths = [
+                        gr.Slider(0, 1, 1, step=0.01, label="", visible=False, interactive=True) for _ in range(MOST)
+                    ]
                 self.found = gr.HTML("", elem_id="zr-found")
             with gr.Tab("Brush", id="brush"):
                 self.brush = gr.HTML(brush(None, None, ""), elem_id="zr-brush", js_on_load=BRUSH_JS)

@@ -18,6 +18,10 @@ THEME = gr.themes.Base(
 ).set(
     body_background_fill="*neutral_50",
     body_background_fill_dark="*neutral_950",
+    body_text_color_subdued="*neutral_600",  # a contrast of at least 4.5 to the paper
+    body_text_color_subdued_dark="*neutral_400",
+    block_info_text_color="*neutral_600",
+    block_info_text_color_dark="*neutral_400",
     block_border_width="0px",
     block_shadow="none",
     block_background_fill="transparent",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from html import escape
+from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 from typing import Any
 from uuid import uuid4
@@ -13,6 +14,7 @@ import gradio as gr
 
 from zeroair_pl.app import views
 from zeroair_pl.app.brush import brush
+from zeroair_pl.app.compare import Zoom, before, compare, start
 from zeroair_pl.app.kinds import kinds
 from zeroair_pl.app.layout import Layout
 from zeroair_pl.app.pictures import painted
@@ -20,6 +22,7 @@ from zeroair_pl.app.session import Session
 from zeroair_pl.app.shots import Shot
 from zeroair_pl.app.studio import Studio, Wish
 from zeroair_pl.errors import InputError
+from zeroair_pl.jobs.records import in_words
 
 _FETCH = "() => document.querySelector('#zr-file')?.click()"
 _FILL = "Paint what is missing; it is filled."
@@ -56,7 +59,7 @@ class Page:
         at = self.at
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         all_ = [at.said, at.listing, at.progress, at.view, at.result, at.strength, at.all, at.found, at.learned]
-        all_ += [at.brush, at.restore, at.again, at.stop, at.clear]
+        all_ += [at.by_kind, *at.kind_strengths, at.brush, at.restore, at.again, at.stop, at.clear]
         wish = [at.kind, *at.sliders.values()]
         # Gradio's preprocessing would drop the original names of uploaded files, so it is off.
         at.drop.upload(self._add, at.drop, [*all_, at.drop], preprocess=False, **quiet)
@@ -67,7 +70,10 @@ class Page:
         at.restore.click(self._run, wish, all_, concurrency_limit=None, **quiet)
         at.again.click(self._run_again, wish, all_, concurrency_limit=None, **quiet)
         at.stop.click(self._stop, None, at.stop, **quiet)
-        at.strength.release(self._blend, at.strength, at.view, **quiet)
+        at.strength.release(self._blend, at.strength, [at.view, *at.kind_strengths], **quiet)
+        for slider in at.kind_strengths:
+            slider.release(self._blend_kinds, at.kind_strengths, [at.view, at.strength], **quiet)
+        at.view.zoom(self._zoom, None, at.view, **quiet)
         at.brush.paint(self._paint, None, None, **quiet)
         at.download.click(self._save, None, at.file, **quiet).success(None, js=_FETCH)
         at.all.click(self._save_all, None, at.file, **quiet).success(None, js=_FETCH)
@@ -116,21 +122,33 @@ class Page:
             yield from self._running(session, self._wish(name, values), session.current)
 
     def _running(self, session: Session, wish: Wish, only: Shot | None) -> Iterator[Update]:
-        before: tuple[Any, ...] = ()
+        last: tuple[Any, ...] = ()
         for shot in session.run(wish, only):
             now = (session.current, shot.status, shot, shot.preview)
-            yield self._all(session) if now != before else {self.at.progress: views.progress(session)}
-            before = now
+            yield self._all(session) if now != last else {self.at.progress: views.progress(session)}
+            last = now
         yield self._all(session)
 
     def _stop(self, request: gr.Request) -> Any:
         self._session(request).stop()
         return gr.update(value="Stopping …", interactive=False)
 
-    def _blend(self, strength: float, request: gr.Request) -> str:
+    def _blend(self, strength: float, request: gr.Request) -> list[Any]:
         session = self._session(request)
         if session.current is not None:
             session.current.strength = float(strength)
+        return [self._view(session), *(float(strength) for _ in self.at.kind_strengths)]
+
+    def _blend_kinds(self, request: gr.Request, *strengths: float) -> list[Any]:
+        session = self._session(request)
+        if (shot := session.current) is None or shot.restored is None:
+            return [gr.skip(), gr.skip()]
+        shot.strength = {kind: float(each) for kind, each in zip(shot.restored.kinds, strengths, strict=False)}
+        return [self._view(session), max(shot.strength.values())]
+
+    def _zoom(self, data: gr.EventData, request: gr.Request) -> str:
+        session = self._session(request)
+        session.zoom = _zoom_of(data)
         return self._view(session)
 
     def _paint(self, data: gr.EventData, request: gr.Request) -> None:
@@ -165,6 +183,7 @@ class Page:
         view = self._view(session)  # first, since it sets the status of a photo that cannot be read
         done = [each for each in session.shots.values() if each.restored is not None]
         ready = shot is not None and shot.restored is not None
+        kinds = shot.restored.kinds[: len(at.kind_strengths)] if shot is not None and shot.restored is not None else []
         tried = shot is not None and shot.status in ("restored", "failed")
         waiting = len(session.waiting)
         label = (
@@ -176,7 +195,16 @@ class Page:
             at.progress: views.progress(session),
             at.view: view,
             at.result: gr.update(visible=ready),
-            at.strength: shot.strength if shot is not None else 1,
+            at.strength: max(map(shot.strength_of, kinds), default=1) if shot is not None else 1,
+            at.by_kind: gr.update(visible=ready and len(kinds) > 1),
+            **{
+                slider: gr.update(
+                    visible=kind is not None,
+                    label=in_words(kind).capitalize() if kind else "",
+                    value=shot.strength_of(kind) if shot is not None and kind else 1,
+                )
+                for slider, kind in zip_longest(at.kind_strengths, kinds)
+            },
             at.all: gr.update(visible=len(done) > 1),
             at.found: views.found(shot),
             at.learned: views.learned(shot),
@@ -190,12 +218,13 @@ class Page:
     def _view(self, session: Session) -> str:
         shot = session.current
         if shot is None:
-            return views.start()
+            return start()
         if (shown := shot.shown) is not None:
-            note = "" if shot.restored is not None else "A preview; the whole photo follows."
-            return views.compare(shown, shot.name, note)
+            whole = shot.restored is not None
+            note = "" if whole else "A preview; the whole photo follows."
+            return compare(shown, shot.name, note, session.zoom if whole else None)
         photo = session.photo(shot)
-        return views.before(photo.pixels, shot.name) if photo is not None else ""
+        return before(photo.pixels, shot.name) if photo is not None else ""
 
     def _brush(self, session: Session) -> Any:
         """The picture to paint on; drawn only if the photo or the kind has changed, since drawing erases the paint."""
@@ -205,6 +234,15 @@ class Page:
         session.drawn = drawn
         photo = session.photo(shot) if shot is not None else None
         return brush(shot, photo.pixels if photo is not None else None, _FILL if session.fills else _WORK)
+
+
+def _zoom_of(data: gr.EventData) -> Zoom | None:
+    """The part that the page asks for; ``None`` for the whole photo, or for numbers that are none."""
+    try:
+        x, y = (min(1.0, max(0.0, float(each))) for each in (data.x, data.y))
+        return Zoom(x, y, int(data.width), int(data.height))
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+        return None
 
 
 def _own_name(name: str) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zeroair_pl.app.compare import Zoom
 from zeroair_pl.app.pictures import thumbnail
 from zeroair_pl.app.shots import Shot
 from zeroair_pl.app.studio import News, Stopped, Studio, Wish
@@ -41,6 +42,7 @@ class Session:
         running: the photo that is being restored.
         progress, began: the last news of its fit, and when the fit was queued, by ``time.monotonic()``.
         fills: the chosen kind fills what is painted.
+        zoom: the part of the photo that is shown at 100 %; ``None`` for the whole photo.
         drawn: the photo that the brush shows, and ``fills`` when it was drawn.
     """
 
@@ -52,6 +54,7 @@ class Session:
         self.progress = News()
         self.began = 0.0
         self.fills = False
+        self.zoom: Zoom | None = None
         self.drawn: tuple[Shot | None, bool] = None, False
         self._stop = threading.Event()
         self._count = 0

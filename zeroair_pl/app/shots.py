@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from zeroair_pl.method.shares import Strength
 from zeroair_pl.photos.formats import SUFFIXES
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Shot:
         status, reason: its state, and why it failed.
         restored: its result.
         preview: the result of a small copy, for a large photo.
-        strength: share of the correction that is shown and downloaded, 0 to 1.
+        strength: share of the correction that is shown and downloaded, 0 to 1, or one for each kind.
         mask: (h, w), True where the brush was, of any size with the photo's aspect; ``None`` if nothing is painted.
         thumbnail: a small picture for the list, as a data URI.
         size: (height, width), when it is known.
@@ -45,7 +46,7 @@ class Shot:
     reason: str = ""
     restored: Restored | None = None
     preview: Restored | None = None
-    strength: float = 1.0
+    strength: Strength = 1.0
     mask: NDArray[np.bool_] | None = field(default=None, repr=False)
     thumbnail: str = field(default="", repr=False)
     size: tuple[int, int] | None = None
@@ -54,7 +55,11 @@ class Shot:
     def shown(self) -> Restored | None:
         """The result, or its preview, at the chosen strength; ``None`` if there is neither."""
         found = self.restored or self.preview
-        return found.blend(self.strength) if found is not None else None
+        return replace(found, strength=self.strength) if found is not None else None
+
+    def strength_of(self, kind: str) -> float:
+        """The strength of one kind."""
+        return self.strength.get(kind, 1.0) if isinstance(self.strength, dict) else self.strength
 
     def keep(self, restored: Restored) -> None:
         """Stores a result. Its pixels go to files beside the photo, so that a long list takes little memory."""
@@ -64,6 +69,7 @@ class Shot:
             restored,
             photo=replace(restored.photo, pixels=pixels, side={}),
             full=on_disk(restored.full, beside.with_suffix(".full")),
+            steps=tuple(on_disk(step, beside.with_suffix(f".step{i}")) for i, step in enumerate(restored.steps)),
             back=torch.Tensor.numpy,  # the result's own function would keep the photo in memory
             diagnostics={name: _thinned(values) for name, values in restored.diagnostics.items()},
         )
@@ -91,7 +97,7 @@ class Shot:
             InputError: it cannot be written.
         """
         assert self.restored is not None
-        return self.restored.blend(self.strength).save(folder / self.key / self.output())
+        return replace(self.restored, strength=self.strength).save(folder / self.key / self.output())
 
     def forget(self) -> None:
         """Removes its files."""

@@ -1,4 +1,4 @@
-"""Parts of the page as HTML: pictures with a divider, the list, the progress, what was found, what was learned."""
+"""Parts of the page as HTML: the list, the progress, what was found, what was learned."""
 
 from __future__ import annotations
 
@@ -7,74 +7,16 @@ import time
 from html import escape
 
 import torch
-from torch import Tensor
 
-from zeroair_pl.app.pictures import SIDE, data_uri, picture
+from zeroair_pl.app.pictures import data_uri
 from zeroair_pl.app.session import Session
 from zeroair_pl.app.shots import Shot
 from zeroair_pl.inspection.pictures import map_panels, short
 from zeroair_pl.jobs.records import in_words
-from zeroair_pl.method.blending import mixed
-from zeroair_pl.method.large import working_size
-from zeroair_pl.method.restored import Restored
-from zeroair_pl.photos.sizes import as_large_as
 
 MAPS = 260  # height of a map
 
 _SHARE = re.compile(r"(\d+)% of (.*?)(?:: (.*))?", re.DOTALL)
-
-
-def start() -> str:
-    """The steps that the page explains while there is no photo."""
-    steps = ("Drop photos or folders.", "Say what happened to them, or let it be found.", "Press Restore.")
-    rows = "".join(f"<li>{step}</li>" for step in steps)
-    return f'<div class="zr-start"><h2>Bring a photo back</h2><ol>{rows}</ol></div>'
-
-
-def before(pixels: Tensor, name: str, note: str = "") -> str:
-    """A photo without a result, (3, H, W) in [0, 1]."""
-    h, w = pixels.shape[-2:]
-    said = f'<figcaption class="zr-note">{escape(note)}</figcaption>' if note else ""
-    return (
-        f'<figure class="zr-compare" style="--ratio:{w / h:.5f}">'
-        f'<img class="zr-after" alt="{escape(name)}, as it came" src="{picture(pixels)}">{said}</figure>'
-    )
-
-
-def compare(restored: Restored, name: str, note: str = "") -> str:
-    """A photo before and after, with a divider to be moved by the mouse, a finger or the arrow keys."""
-    h, w = restored.full.shape[-2:]
-    after, was = restored.full, as_large_as(restored.photo.pixels, (h, w))
-    if h * w > SIDE * SIDE:  # the page shows no more pixels, and a smaller picture is mixed faster
-        after, was = (working_size(each[None], SIDE * SIDE)[0] for each in (after, was))
-    after = mixed(was, after, restored.strength)
-    said = f'<figcaption class="zr-note">{escape(note)}</figcaption>' if note else ""
-    return (
-        f'<figure class="zr-compare" style="--ratio:{w / h:.5f}">'
-        f'<img class="zr-after" alt="{escape(name)}, restored" src="{picture(after)}">'
-        f'<img class="zr-before" alt="{escape(name)}, as it came" src="{picture(was)}">'
-        '<span class="zr-line"></span><span class="zr-tag zr-left">before</span>'
-        '<span class="zr-tag zr-right">after</span>'
-        '<input class="zr-divider" type="range" min="0" max="100" step="0.1" value="50" '
-        f'aria-label="Divider between before and after">{said}</figure>'
-    )
-
-
-# Keeps the divider where it is when the picture changes, as under the strength slider.
-COMPARE_JS = """
-let at = 50;
-const place = () => {
-  const figure = element.querySelector('.zr-compare'), divider = element.querySelector('.zr-divider');
-  if (!divider) return;
-  figure.style.setProperty('--at', at + '%');
-  divider.value = at;
-};
-element.addEventListener('input', (event) => {
-  if (event.target.classList.contains('zr-divider')) { at = event.target.value; place(); }
-});
-watch('value', place);
-place();
-"""
 
 
 def listing(session: Session) -> str:
@@ -82,7 +24,7 @@ def listing(session: Session) -> str:
     if not session.shots:
         return ""
     rows = "".join(_row(shot, shot is session.current) for shot in session.shots.values())
-    return f'<div class="zr-list" role="listbox" aria-label="Photos">{rows}</div>'
+    return f'<div class="zr-list" role="group" aria-label="Photos">{rows}</div>'
 
 
 LIST_JS = """
@@ -104,7 +46,7 @@ def _row(shot: Shot, chosen: bool) -> str:
     }[shot.status]
     picture = f'<img alt="" src="{shot.thumbnail}">' if shot.thumbnail else '<span class="zr-blank"></span>'
     return (
-        f'<button type="button" role="option" aria-selected="{str(chosen).lower()}" data-key="{shot.key}" '
+        f'<button type="button" aria-current="{str(chosen).lower()}" data-key="{shot.key}" '
         f'class="zr-row zr-{shot.status}" title="{escape(said)}">{picture}<span class="zr-name">{escape(shot.name)}'
         f"<small>{escape(said)}</small></span></button>"
     )
@@ -126,7 +68,8 @@ def progress(session: Session) -> str:
         left = (time.monotonic() - session.began) * (1 - share) / share
         said = f"step {news.done} of {news.total}" + (f", about {left:.0f} s left" if left >= 2 else "")
     return (
-        f'<div class="zr-progress" role="progressbar" aria-valuenow="{100 * share:.0f}" aria-valuemin="0" '
+        f'<div class="zr-progress" role="progressbar" aria-label="{escape(shot.name)}" '
+        f'aria-valuenow="{100 * share:.0f}" aria-valuemin="0" '
         f'aria-valuemax="100"><p>{count}{escape(shot.name)} · {said}</p>'
         f'<span><i style="width:{100 * share:.1f}%"></i></span></div>'
     )
@@ -156,7 +99,7 @@ def found(shot: Shot | None) -> str:
     parts = [noise, f"{result.nfe} passes of the model", f"{result.seconds:.1f} s"]
     notes = [f"<p>{escape(text)}</p>" for text in (why, result.note) if text and text != noise]
     return (
-        f'<div class="zr-found"><h3>{escape(title)}{share}</h3>{"".join(notes)}'
+        f'<div class="zr-found" role="status"><h3>{escape(title)}{share}</h3>{"".join(notes)}'
         f'<p class="zr-facts">{" · ".join(parts)}</p></div>'
     )
 

@@ -1,4 +1,4 @@
-"""What every degradation, loss, sampler and prior must keep: for ``plugins check`` and for the tests."""
+"""What every degradation, loss, sampler, prior and adaptation must keep: for ``plugins check`` and for the tests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from zeroair_pl.checks import degradations, losses, priors, samplers, updates
+from zeroair_pl.checks import adaptations, degradations, losses, priors, samplers, updates
 from zeroair_pl.errors import describe
 from zeroair_pl.plugins import Kind
 
@@ -29,6 +29,7 @@ CHECKS: dict[Kind, list[Check]] = {
     "update": [described, *updates.CHECKS],
     "sampler": [described, *samplers.CHECKS],
     "prior": priors.CHECKS,
+    "adaptation": [described, *adaptations.CHECKS],
 }
 
 

@@ -21,7 +21,8 @@ What happened to the photos
   --config NAME           {configs}
                           or a file; several are layered. Without one it is auto.
   --degradation KIND      a kind by itself: Haze, LowLight, ...; 'plugins list' shows all
-  --strength S            share of the correction, from 0 (none) to 1 (default: 1.0)
+  --strength S            share of the correction, from 0 (none) to 1 (default: 1.0); or one for
+                          each kind, as Haze=0.6,Noise=0
   --mask FILE             where to work: white; elsewhere a photo stays; or a folder of masks
   --missing FILE          a mask, white where a pixel is missing; or a folder of masks; or the
                           color that means missing, as '#ff00ff'; or alpha for transparency

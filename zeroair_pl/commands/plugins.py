@@ -13,7 +13,7 @@ from zeroair_pl.errors import ConfigError, did_you_mean
 
 
 def list_(plugins: list[str] | str | None = None) -> None:
-    """Show each degradation, loss, update, sampler and prior: where it comes from, what it is, and its options.
+    """Show each class that settings can name: where it comes from, what it is, and its options.
 
     Args:
         plugins: further folders with plugin files.
@@ -24,6 +24,7 @@ def list_(plugins: list[str] | str | None = None) -> None:
         "update": "Updates (--guidance.update NAME)",
         "sampler": "Samplers (--sampling.sampler NAME)",
         "prior": "Priors (--prior NAME)",
+        "adaptation": "Adaptations of the prior (--prior.adapt NAME)",
     }
     kind = ""
     for entry in _plugins.entries():

@@ -12,7 +12,7 @@ from zeroair_pl.commands.restore import Results, restore
 from zeroair_pl.config.calling import arguments
 from zeroair_pl.config.files import as_yaml
 from zeroair_pl.errors import ConfigError, did_you_mean
-from zeroair_pl.jobs.choices import Choice, degradation_named
+from zeroair_pl.jobs.choices import Choice, checked_strength, degradation_named
 from zeroair_pl.jobs.outputs import CONFIG, Outputs
 from zeroair_pl.paths import at_home
 from zeroair_pl.photos.beside import Beside
@@ -27,7 +27,7 @@ def redo(
     out: Path,
     names: list[str] | None = None,
     kind: str = "",
-    strength: Annotated[float | None, Range(0, 1)] = None,
+    strength: Annotated[float | dict[str, float] | str | None, Range(0, 1)] = None,
     mask: Path | None = None,
     plugins: list[str] | str | None = None,
 ) -> Results:
@@ -40,7 +40,8 @@ def redo(
         names: of the photos, as in the column 'name' of its results.csv; they follow the folder.
         kind: a degradation (haze, low light, …; 'plugins list' shows all) or a config such as dehaze; 'folder' takes
             the choice back.
-        strength: share of the correction, from 0 (the photo as it is) to 1 (all of it).
+        strength: share of the correction, from 0 (the photo as it is) to 1 (all of it); or one for each kind, such as
+            'Haze=0.6,Noise=1'.
         mask: a mask that is white where to work, or a folder of masks by the photos' names.
         plugins: further folders with plugin files.
 
@@ -68,7 +69,7 @@ def redo(
         if kind and kind != FORGET:
             choice = replace(choice, degradation=degradation_named(kind, "--kind"))
         if strength is not None:
-            choice = replace(choice, strength=strength)
+            choice = replace(choice, strength=checked_strength(strength, ""))
         if where is not None:
             choice = replace(choice, mask=os.path.abspath(where))
         choices[Path(record.photo)] = choice

@@ -58,7 +58,7 @@ def restore(
     out: Path = Path("restored"),
     seed: Annotated[int, Range(0)] = 0,
     overwrite: bool = False,
-    strength: Annotated[float, Range(0, 1)] = 1.0,
+    strength: Annotated[float | dict[str, float] | str, Range(0, 1)] = 1.0,
     upscale: Annotated[float, Range(1, MOST)] = 1.0,
     batch: Annotated[BatchSize, Range(1)] = "auto",
     degradation: Callable[[], Degradation] | None = None,
@@ -96,7 +96,8 @@ def restore(
         seed: together with a photo's name, it decides all random numbers of the photo.
         overwrite: restore finished photos again, and replace results of other photos that have the same name. Files
             that this program did not write are never replaced.
-        strength: share of the correction, from 0 (the photo as it is) to 1 (all of it).
+        strength: share of the correction, from 0 (the photo as it is) to 1 (all of it); or one for each kind, such as
+            'Haze=0.6,Noise=1'; a kind that is not named has 1.
         upscale: how many times as wide and as high the restored photo is, from 1 to 8, such as 2 or 1.5.
         batch: how many photos of one size are fitted at once; 'auto' decides by their size and the free memory.
         degradation: the family of degradation models; 'plugins list' shows all.

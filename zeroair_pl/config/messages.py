@@ -27,7 +27,16 @@ _TYPES = {
 }
 
 
-_CLASSES = ("degradation", "links", "loss", "prior", "sampler", "scheduler", "update")  # settings that name a class
+_CLASSES = (
+    "degradation",
+    "links",
+    "loss",
+    "prior",
+    "sampler",
+    "scheduler",
+    "update",
+    "adapt",
+)  # settings that name a class
 _NOT_KEYS = ("config", "print_config", "print_shtab", "help")
 _MANY = 60  # an error lists the known names if there are at most this many
 
@@ -90,7 +99,7 @@ def known_classes(key: str) -> list[str]:
     """
     from zeroair_pl import plugins
 
-    kinds: dict[str, plugins.Kind] = {"degradation": "family", "links": "family"}
+    kinds: dict[str, plugins.Kind] = {"degradation": "family", "links": "family", "adapt": "adaptation"}
     kinds |= {kind: kind for kind in plugins.KINDS if kind != "family"}
     if key in kinds:
         return sorted(plugins.classes(kinds[key]))

@@ -16,16 +16,18 @@ from zeroair_pl.degradations.picture import picture
 from zeroair_pl.degradations.recognition import look_for
 from zeroair_pl.ranges import Range
 
-SEEN = 2**19  # pixels of the copy of the photo on which the start is computed
+SEEN = 2**17  # pixels of the copy on which the start is computed, so that it hardly depends on the photo's size
 LOWEST, MOST = 2.0, 0.008  # correction of the dark channel for noise, in units of σ, and at most: texture looks like it
 CLEAR, VEILED = 0.46, 0.54  # darkest values, relative to A: the haze is not everywhere, or it is
 USUAL, DOUBT = 0.9, 0.2  # the usual airlight, and its weight against the brightest part of the photo
+TINT = 0.8  # share of a veil's color that the airlight takes, if the whole photo has this color cast
 
 
 class Haze(Degradation):
     """Koschmieder's haze, y = t·x + A·(1 − t) + n, with a transmission map t in (0, 1] and one airlight color A.
 
-    The start is the dark channel prior (He, Sun & Tang, CVPR 2009) with a gray airlight, refined by a guided filter.
+    The start is the dark channel prior (He, Sun & Tang, CVPR 2009) with an airlight that is gray unless the veil has a
+    clear color (``estimate_airlight``), refined by a guided filter.
     Test-time modeling then corrects A and, by a smooth grid of log-transmission, t.
 
     Args:
@@ -42,7 +44,7 @@ class Haze(Degradation):
     def __init__(
         self,
         strength: Annotated[float, Range(0, 1)] = 0.88,
-        patch: Annotated[float, Range(0, 1)] = 0.035,
+        patch: Annotated[float, Range(0, 1)] = 0.045,
         floor: Annotated[float, Range(0, 1, above=True)] = 0.12,
         sky_floor: Annotated[float, Range(0, 1)] = 0.8,
     ) -> None:
@@ -55,7 +57,7 @@ class Haze(Degradation):
 
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
         super().initialize(y, side, denoise)
-        small = thumbnail(y, SEEN)  # so that the start does not depend on the size of the photo
+        small = thumbnail(y, SEEN)
         inside = picture(small)  # a frame is no part of the scene
         window = _odd(self.patch * min(inside.shape[-2:]))
         airlight = estimate_airlight(inside, window)
@@ -108,21 +110,32 @@ def dark_channel(y: Tensor, side: int) -> Tensor:
 
 
 def estimate_airlight(y: Tensor, side: int, share: float = 0.001) -> Tensor:
-    """A gray airlight, (1, 3, 1, 1): the mean brightness of the pixels with the largest dark channel.
+    """The airlight, (1, 3, 1, 1): mean brightness of the pixels with the largest dark channel, and the veil's color.
 
-    The three channels have one value, because the color of the brightest region is a poor estimate of the haze's color,
-    and a wrong tint would color the whole restored photo. The value is moved a little towards the usual airlight: a
-    lamp or a white wall is brighter than the haze, and indoors no pixel may be distant enough to show the airlight.
+    The color of the brightest region alone is a poor estimate of the haze's color: a blue sky above the haze, a lamp or
+    a wall would color the whole restored photo. A veil colors the whole photo. So the color counts as far as the mean
+    of the photo has the same color cast, and the airlight is gray otherwise. The brightness is moved a little towards
+    the usual airlight: a lamp or a white wall is brighter than the haze, and indoors no pixel may be distant enough to
+    show the airlight.
 
     Args:
         y: the photo, (1, 3, H, W) in [0, 1].
         side: of the dark channel's window, in pixels.
-        share: of the pixels that are averaged.
+        share: of the pixels that are averaged for the brightness; ten times as many are for the color.
     """
     dark = dark_channel(y, side).flatten()
-    top = dark.topk(max(1, int(share * dark.numel()))).indices
-    gray = torch.lerp(y[0].flatten(1)[:, top].mean(), y.new_tensor(USUAL), DOUBT).clamp(0.3, 1)
-    return gray.expand(1, 3, 1, 1).clone()
+    colors = y[0].flatten(1)
+    order = dark.topk(max(1, int(10 * share * dark.numel()))).indices
+    brightness = colors[:, order[: max(1, int(share * dark.numel()))]].mean()
+    gray = torch.lerp(brightness, y.new_tensor(USUAL), DOUBT).clamp(0.3, 1)
+    veil, whole = _cast(colors[:, order].mean(1)), _cast(colors.mean(1))
+    same = (whole @ veil) / (veil @ veil + 1e-4)  # how much of the veil's cast the whole photo has
+    return (gray * (1 + TINT * ((same - 0.5) / 0.4).clamp(0, 1) * veil)).clamp(0.3, 1).view(1, 3, 1, 1)
+
+
+def _cast(color: Tensor) -> Tensor:
+    """The color cast (3,) of a mean color: its difference from gray, relative to its brightness."""
+    return color / color.mean().clamp(min=0.05) - 1
 
 
 def sky_likeness(y: Tensor, airlight: Tensor, side: int) -> Tensor:

@@ -50,12 +50,15 @@ class Model:
     colored: tuple[float, float] | None = None
     even: bool = False
 
+    def scaled(self, values: dict[str, float]) -> list[float]:
+        """4·tanh((value − usual)/(4·spread)) of each statistic."""
+        terms = self.terms.items()
+        return [FAR * math.tanh((values[name] - usual) / spread / FAR) for name, (usual, spread, _) in terms]
+
     def parts(self, values: dict[str, float]) -> dict[str, float]:
         """The contribution of each statistic to z, by name."""
-        parts = {}
-        for name, (usual, spread, weight) in self.terms.items():
-            parts[name] = weight * FAR * math.tanh((values[name] - usual) / spread / FAR)
-        return parts
+        weights = [weight for _, _, weight in self.terms.values()]
+        return {name: w * x for name, w, x in zip(self.terms, weights, self.scaled(values), strict=True)}
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,8 @@ def look_for(family: str, y: Tensor) -> Finding:
     values = statistics(looked_at(y))
     found = [_find(model, values) for model in MODELS[family]]
     if family == "Haze":
-        found = [replace(each, severity=each.severity * (1 - _high_key(values))) for each in found]
+        meant = max(_high_key(values), _blue_hour(values), _without_texture(values))
+        found = [replace(each, severity=each.severity * (1 - meant)) for each in found]
     if family == "LowLight":
         meant = max(_meant_dark(values), _bright_sky(values))
         found = [replace(each, severity=each.severity * (1 - meant)) for each in [*found, _underexposed(values)]]
@@ -92,8 +96,21 @@ def _meant_dark(values: dict[str, float]) -> float:
 
 
 def _high_key(values: dict[str, float]) -> float:
-    """0 to 1: a quarter of the photo is nearly white, such as snow, an overexposed sky or a wall; fog is darker."""
-    return _ramp(values["luminance_75"], 0.87, 0.93)
+    """0 to 1: the photo is bright everywhere, or a quarter of it is nearly white; fog is darker.
+
+    Such photos are of snow, of flowers or a product before white, of paper, or have an overexposed sky or wall.
+    """
+    return max(_ramp(values["luminance_75"], 0.87, 0.93), _ramp(values["luminance_01"], 0.66, 0.76))
+
+
+def _blue_hour(values: dict[str, float]) -> float:
+    """0 to 1: shades of one blue, such as snow in the shade or after sunset, and toned photos."""
+    return _ramp(values["tones"], 0.016, 0.008) * _ramp(values["blue"], 0.15, 0.3)
+
+
+def _without_texture(values: dict[str, float]) -> float:
+    """0 to 1: there is no texture at all, as in a gradient or a plain area. Nobody can see how dense haze is there."""
+    return _ramp(values["contrast_99"], 0.04, 0.02)
 
 
 def _bright_sky(values: dict[str, float]) -> float:
@@ -155,22 +172,22 @@ FOG = Model(
     },
 )  # fmt: skip
 VEIL = Model(
-    what="an even veil", colored=(0.006, 0.016), even=True, bias=-5.62, zero=-0.7, full=0.7,
+    what="an even veil", colored=(0.006, 0.016), even=True, bias=-5.29, zero=-0.35, full=0.65,
     terms={
-        "dark_textured_10": (0.0602, 0.0668, 1.32),
-        "lifted_range": (0.164, 0.491, 1.13),
-        "darkest_bottom": (0.159, 0.134, -0.90),
-        "saturation_25": (0.216, 0.175, -0.90),
-        "dark_75": (0.343, 0.21, -0.77),
-        "dark_with_saturation_textured": (-0.433, 0.241, -0.75),
-        "red_50": (1.0, 0.311, 0.74),
-        "relative_25": (0.067, 0.0501, -0.70),
-        "dark_upwards": (0.131, 0.374, 0.66),
-        "contrast_25": (0.0287, 0.0212, -0.58),
-        "in_shadow": (0.1, 0.146, -0.44),
-        "dark_with_relative": (-0.538, 0.226, 0.21),
-        "green_of_edges": (0.0277, 0.0751, -0.20),
-        "darkest_middle": (0.146, 0.114, 0.15),
+        "saturation_25": (0.216, 0.175, -1.15),
+        "lifted_range": (0.164, 0.491, 1.10),
+        "red_50": (1.0, 0.311, 0.93),
+        "dark_upwards": (0.131, 0.374, 0.88),
+        "contrast_25": (0.0287, 0.0212, -0.81),
+        "dark_with_saturation_textured": (-0.433, 0.241, -0.77),
+        "dark_textured_10": (0.0602, 0.0668, 0.73),
+        "relative_25": (0.067, 0.0501, -0.53),
+        "green_of_edges": (0.0277, 0.0751, -0.46),
+        "darkest_bottom": (0.159, 0.134, -0.43),
+        "dark_75": (0.343, 0.21, -0.41),
+        "in_shadow": (0.1, 0.146, -0.37),
+        "darkest_middle": (0.146, 0.114, 0.19),
+        "dark_with_relative": (-0.538, 0.226, 0.18),
     },
 )  # fmt: skip
 DARK = Model(

@@ -69,7 +69,8 @@ def page(
         columns: the values of the photos that the page shows.
         photos: one entry each: ``name``; the values of the columns by their keys; and, if they are there, ``status``,
             ``kind``, ``amount`` (0 to 1), ``ratio`` (width by height), ``pictures`` and ``maps`` (lists of ``title``,
-            ``src`` and ``text``), ``numbers`` (name, text and CSS color or ``""``) and ``links`` (text and address).
+            ``src`` and ``text``), ``full`` (addresses of the photo and its result in full size),
+            ``numbers`` (name, text and CSS color or ``""``) and ``links`` (text and address).
             Values that are ``None`` or ``""`` are left out. Two pictures are shown with a divider between them.
         order: name of the order of ``photos``, for the menu.
         layout: ``cards`` shows small pictures in a grid; ``wide`` shows all pictures of a photo side by side.

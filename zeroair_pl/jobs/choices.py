@@ -19,6 +19,7 @@ from zeroair_pl.errors import ConfigError, did_you_mean
 from zeroair_pl.jobs.outputs import Outputs
 from zeroair_pl.jobs.records import FINISHED, dependencies
 from zeroair_pl.method.settings import Method
+from zeroair_pl.method.shares import Strength, strength_in_words
 from zeroair_pl.photos.finding import Source
 from zeroair_pl.plugins import classes
 
@@ -29,12 +30,12 @@ class Choice:
 
     Attributes:
         degradation: as a config states it, ``{"class_path": "Haze", "init_args": {…}}``; ``None`` for the folder's.
-        strength: share of the correction, 0 to 1; ``None`` for the folder's.
+        strength: share of the correction, 0 to 1, or one for each kind; ``None`` for the folder's.
         mask: a file or folder of masks that say where to work; ``None`` for the folder's.
     """
 
     degradation: dict[str, Any] | None = None
-    strength: float | None = None
+    strength: Strength | None = None
     mask: str | None = None
 
     def kept(self) -> dict[str, Any]:
@@ -52,11 +53,12 @@ class Choice:
         if kind and settings.get("degradation") and stated(kind) == stated(settings["degradation"]):
             kind = None
         mask = None if self.mask == settings.get("mask") else self.mask
-        return Choice(kind, None if strength == settings.get("strength", 1.0) else strength, mask)
+        folders = checked_strength(settings.get("strength", 1.0), "")
+        return Choice(kind, None if strength == folders else strength, mask)
 
     def __str__(self) -> str:
         words = [kind_of(self.degradation)] if self.degradation else []
-        words += [] if self.strength is None else [f"strength {self.strength:g}"]
+        words += [] if self.strength is None else [f"strength {strength_in_words(self.strength)}"]
         return ", ".join(words + ([] if self.mask is None else [f"mask {self.mask}"]))
 
 
@@ -96,19 +98,44 @@ def degradation_named(kind: str, where: str) -> dict[str, Any]:
     )
 
 
-def checked_strength(value: Any, where: str) -> float:
-    """A strength, as a number from 0 to 1.
+def checked_strength(value: Any, where: str) -> Strength:
+    """A strength: a number from 0 to 1, or one for each kind by its class, sorted by name.
+
+    Args:
+        value: a number; or ``{"Haze": 0.6, "Noise": 1}``; or one of these as text, ``"0.6"`` or ``"Haze=0.6,Noise=1"``.
+        where: the flag or the row of a list that has it, for the error; may be empty.
 
     Raises:
-        ConfigError: ``value`` is not such a number.
+        ConfigError: it is none of these, or names a kind that does not exist.
     """
+    begin = f"{where}: " if where else ""
+    if isinstance(value, str) and "=" in value:
+        value = dict(part.strip().rpartition("=")[::2] for part in value.replace(";", ",").split(",") if part.strip())
+    if isinstance(value, Mapping):
+        if not value:
+            raise ConfigError(f"{begin}strength is empty, expected a number for each kind, as in Haze=0.6,Noise=1.")
+        known = {name: cls for name, cls in classes("family").items() if cls.forward is not Degradation.forward}  # type: ignore[attr-defined]
+        found = {}
+        for word, each in value.items():
+            name = next((one for one in known if same_kind(one, str(word))), None)
+            if name is None:
+                raise ConfigError(
+                    f"{begin}strength: there is no kind {str(word)!r}.{did_you_mean(str(word), known)} "
+                    f"Known: {', '.join(known)}."
+                )
+            found[name] = _checked_number(each, f"{begin}strength of {name}")
+        return dict(sorted(found.items()))
+    return _checked_number(value, f"{begin}strength", ", or one for each kind, as in Haze=0.6,Noise=1")
+
+
+def _checked_number(value: Any, what: str, more: str = "") -> float:
     try:
-        strength = float(value)
+        number = float(value)
     except (TypeError, ValueError):
-        strength = -1.0
-    if not 0 <= strength <= 1:
-        raise ConfigError(f"{where}: strength is {value}, expected a number from 0 (the photo) to 1 (all of it).")
-    return strength
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise ConfigError(f"{what} is {value}, expected a number from 0 (the photo) to 1 (all of it){more}.")
+    return number
 
 
 @dataclass(frozen=True)
@@ -119,13 +146,13 @@ class Plan:
         method: restores them.
         depends: what their results depend on; see ``records.dependencies``.
         resolved: all settings as YAML, for TensorBoard.
-        strength: share of the correction, 0 to 1.
+        strength: share of the correction, 0 to 1, or one for each kind.
     """
 
     method: Method
     depends: dict[str, Any]
     resolved: str
-    strength: float = 1.0
+    strength: Strength = 1.0
 
 
 class Plans:
@@ -159,7 +186,7 @@ class Plans:
         deciding = {key: value for key, value in settings.items() if key in Method.__dataclass_fields__}
         if deciding.get("upscale") == 1:  # the default has the same digest as no setting
             del deciding["upscale"]
-        strength = settings.get("strength", 1.0)
+        strength = checked_strength(settings.get("strength", 1.0), "")
         if strength != 1:
             deciding["strength"] = strength
         if "preview" in settings:
@@ -200,7 +227,9 @@ def choices_of(
     named = [source.name for source in sources if source.single and source.name in outputs.earlier]
     if not folder.get("degradation") or len(named) < len(sources) or len(named) == len(outputs.earlier):
         return chosen, False
-    own = Choice(settings["degradation"], settings.get("strength"), settings.get("mask")).without(folder)
+    strength = settings.get("strength")
+    strength = None if strength is None else checked_strength(strength, "")
+    own = Choice(settings["degradation"], strength, settings.get("mask")).without(folder)
     return {name: own for name in named}, own != Choice()
 
 

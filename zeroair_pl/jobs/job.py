@@ -22,11 +22,11 @@ from zeroair_pl.jobs.outputs import Outputs
 from zeroair_pl.jobs.pictures import kept, pictures_of
 from zeroair_pl.jobs.records import Record, Row, digest, of_photo
 from zeroair_pl.jobs.showing import present
-from zeroair_pl.jobs.stored import forget, full_of, name_of
+from zeroair_pl.jobs.stored import forget, full_of, name_of, step_names, steps_in
 from zeroair_pl.jobs.task import Task, own_fault
-from zeroair_pl.method.blending import share_of
 from zeroair_pl.method.checkpoints import Checkpoints
 from zeroair_pl.method.large import is_large
+from zeroair_pl.method.shares import share_of, steps_of, strength_for
 from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.photos.beside import Beside
 from zeroair_pl.photos.finding import Source
@@ -95,8 +95,11 @@ class Job:
             path = output_path(self.outputs.folder, source, photo)
             self._may_write(path, source, depends["sha256"], record)
             if record is not None and not self.wanted["overwrite"]:
-                task.full = full_of(self.outputs.sidecars, record, depends)
+                by_kind = isinstance(strength_for(task.plan.strength, record.row.kind), dict)
+                steps = steps_in(self.outputs.sidecars, record) if by_kind else []
+                task.full = None if steps is None else full_of(self.outputs.sidecars, record, depends)
                 if task.full is not None:  # only its strength differs: no fit is needed
+                    task.steps = steps or []
                     task.unchanged = record.row.status == "unchanged"
                     task.row = replace(record.row, input=str(source.path), settings=task.row.settings)
             task.depends, task.photo, task.path = depends, photo, path
@@ -186,21 +189,27 @@ class Job:
 
     def _write(self, task: Task, photo: Photo) -> None:
         """Writes the output, its pictures and its record. A picture that cannot be written becomes a note."""
-        source, before, strength = task.source, task.before, task.plan.strength if task.plan is not None else 1.0
+        source, before = task.source, task.before
         assert task.path is not None
+        strength = 1.0 if task.plan is None else strength_for(task.plan.strength, task.row.kind)
         whole = self.prepare is _as_it_is
         own = original(source.path, task.depends["sha256"]) if whole and (task.unchanged or strength == 0) else None
         full = task.full or (own if task.unchanged else None)
         if full is None:
             assert task.result is not None
             full = encode_photo(task.path, task.result.restored[0], photo)
+        if isinstance(strength, dict) and task.result is not None:
+            steps = steps_of(task.result.phi[0], task.result.restored[0], photo)
+            task.steps = [encode_photo(task.path, step, photo) for step in steps]
         output = task.path.relative_to(self.outputs.folder).as_posix()
-        files = {output: full if task.unchanged else share_of(task.path, full, photo, strength, own)}
+        made = full if task.unchanged else share_of(task.path, full, photo, strength, own, task.row.kind, task.steps)
+        files = {output: made}
         others, notes = pictures_of(self.outputs, self.wanted, task, photo, files[output])
         if task.unchanged and full != own and self.prepare is _as_it_is:
             task.row = replace(task.row, note="; ".join(filter(None, [task.row.note, task.no_copy()])))
         if strength != 1 and not task.unchanged:
             others[name_of(self.outputs.sidecars, source.name)] = full
+            others |= zip(step_names(self.outputs.sidecars, source.name, task.row.kind), task.steps, strict=False)
         for name, data in others.items():
             if reason := self.outputs.foreign(name, source.name, before):
                 notes.append(f"{reason} It stays.")
@@ -227,8 +236,8 @@ class Job:
         row = _scored(row, source, photo, task.path)
         self.outputs.sidecars.write(replace(record, row=row, shown=present(task.shown, digests)))
         self.outputs.sidecars.checkpoint(source.name).unlink(missing_ok=True)
-        if (strength == 1 or task.unchanged) and before is not None:
-            forget(self.outputs.sidecars, before)
+        if before is not None:
+            forget(self.outputs.sidecars, before, files)
         task.row, task.notes = row, notes
 
 

@@ -89,7 +89,7 @@ class Outputs:
             self.earlier[found.row.name] = found.row
             if isinstance(found, Record):
                 self._names_of[found.photo] = found.row.name
-                self._shown[found.row.name] = found.shown
+                self._shown[found.row.name] = {**found.shown, "photo": found.photo}
 
     def named(self, sources: Sequence[Source]) -> list[Source]:
         """The photos of this run with the names that the folder has for them; new names get a number if taken.

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from zeroair_pl.jobs.task import Task
 
 _PAUSE = 5.0  # the least time between two writes of the page, in seconds
+SHOWN = {".png", ".jpg", ".jpeg", ".jpe", ".webp", ".avif", ".bmp", ".gif"}  # files that browsers show
 _SHARE = 20  # the time between two writes is also at least this many times the duration of a write
 
 COLUMNS = (
@@ -86,8 +87,8 @@ def present(shown: Mapping[str, Any], files: Container[str]) -> dict[str, Any]:
     return {**shown, **lists} if shown else {}
 
 
-def entry(row: Row, shown: Mapping[str, Any]) -> dict[str, Any]:
-    """The entry of one photo on the page; see ``inspection.pages.page``."""
+def entry(row: Row, shown: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The entry of one photo on the page of ``folder``; see ``inspection.pages.page``."""
     found = {key: value for key, value in asdict(row).items() if key not in _ELSEWHERE}
     found["kind"] = in_words(row.kind)
     found["size"] = f"{row.width} × {row.height} px" if row.width and row.height else ""
@@ -98,9 +99,21 @@ def entry(row: Row, shown: Mapping[str, Any]) -> dict[str, Any]:
     found["links"] = [["Open the result", address(row.output)]] if row.output else []
     for role in ("pictures", "maps"):
         found[role] = [{"title": title, "src": address(name)} for title, name in shown.get(role, ())]
+    found["full"] = _full(row, shown.get("photo", ""), folder)
     if shown.get("change") == 0:  # both pictures are the same
         found["pictures"] = found["pictures"][:1]
     return {**found, **{key: shown.get(key) for key in ("numbers", "ratio", "change")}}
+
+
+def _full(row: Row, photo: str, folder: Path) -> list[str]:
+    """The addresses of the photo and its result, to look at both at 100 %; empty if browsers do not show them."""
+    if not all(Path(each).suffix.lower() in SHOWN for each in (photo, row.output)):
+        return []
+    try:
+        beside = os.path.relpath(photo, os.path.realpath(folder))
+    except ValueError:  # on another drive
+        return []
+    return [address(beside), address(row.output)]
 
 
 def columns() -> list[Column]:
@@ -173,7 +186,12 @@ class Report:
         names = {row.name for row in rows}
         left = sum(name not in names for name in self._outputs.names)
         heading = os.path.basename(os.path.abspath(self._outputs.folder))
-        return page(heading, summary(rows, left), columns(), [entry(row, shown.get(row.name, {})) for row in rows])
+        return page(
+            heading,
+            summary(rows, left),
+            columns(),
+            [entry(row, shown.get(row.name, {}), self._outputs.folder) for row in rows],
+        )
 
 
 def in_the_way(folder: Path) -> str:

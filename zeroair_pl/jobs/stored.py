@@ -4,21 +4,37 @@ At strength 1, and where the photo was left as it is, the output itself is that 
 stored. At any other strength, ``.zeroair/NAME.full`` beside the record is the file that strength 1 would have written.
 Any strength is mixed from the pixels in that file (see ``blending``), so a result is the same whether its strength was
 chosen before or after the fit.
+
+A strength for each kind of a chain also needs the photo after each of its links (see ``shares``). A run with such a
+strength stores them as ``.zeroair/NAME.step1`` and so on; after a run without one, it takes a new fit.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
 from zeroair_pl.jobs.records import FINISHED, Record, Sidecars, digest
+from zeroair_pl.method.shares import strength_for
 from zeroair_pl.photos.ownership import digest_of
 
 
 def name_of(sidecars: Sidecars, photo: str) -> str:
     """The stored file of the photo called ``photo``, as a name in the output folder."""
-    return sidecars.path(photo).with_suffix(".full").relative_to(sidecars.folder.parent).as_posix()
+    return _in_folder(sidecars, sidecars.path(photo).with_suffix(".full"))
+
+
+def step_names(sidecars: Sidecars, photo: str, kind: str) -> list[str]:
+    """The stored files of a photo after each link of a chain such as ``"Haze + Blur"``; none for a single kind."""
+    count = len(kind.split(" + ")) if " + " in kind else 0
+    path = sidecars.path(photo)
+    return [_in_folder(sidecars, path.with_suffix(f".step{i + 1}")) for i in range(count)]
+
+
+def _in_folder(sidecars: Sidecars, path: Path) -> str:
+    return path.relative_to(sidecars.folder.parent).as_posix()
 
 
 def fit_of(depends: dict[str, Any]) -> str:
@@ -39,8 +55,19 @@ def full_of(sidecars: Sidecars, record: Record, depends: dict[str, Any]) -> byte
         return None
     own = name_of(sidecars, record.row.name)
     name = own if own in record.files else record.row.output
-    if name != own and record.row.status != "unchanged" and record.depends.get("settings", {}).get("strength", 1) != 1:
+    strength = strength_for(record.depends.get("settings", {}).get("strength", 1), record.row.kind)
+    if name != own and record.row.status != "unchanged" and strength != 1:
         return None  # the stored file is not known, and the output has only a share of the correction
+    return _read(sidecars, record, name)
+
+
+def steps_in(sidecars: Sidecars, record: Record) -> list[bytes] | None:
+    """The stored files of the photo after each link of its chain; ``None`` if one is missing or changed."""
+    found = [_read(sidecars, record, name) for name in step_names(sidecars, record.row.name, record.row.kind)]
+    return None if None in found else [each for each in found if each is not None]
+
+
+def _read(sidecars: Sidecars, record: Record, name: str) -> bytes | None:
     try:
         data = Path(sidecars.folder.parent, name).read_bytes()
     except OSError:
@@ -48,9 +75,15 @@ def full_of(sidecars: Sidecars, record: Record, depends: dict[str, Any]) -> byte
     return data if hashlib.sha256(data).hexdigest() in record.files.get(name, []) else None
 
 
-def forget(sidecars: Sidecars, record: Record) -> None:
-    """Removes the stored restoration, if ``record``, which was just replaced, says that this program wrote it."""
-    name = name_of(sidecars, record.row.name)
-    path = Path(sidecars.folder.parent, name)
-    if name in record.files and digest_of(path) in record.files[name]:
-        path.unlink(missing_ok=True)
+def forget(sidecars: Sidecars, record: Record, kept: Container[str]) -> None:
+    """Removes the stored files of ``record``, which was just replaced, if it says that this program wrote them.
+
+    Args:
+        sidecars: of the output folder.
+        record: of the photo, before.
+        kept: names of files that stay.
+    """
+    for name in (name_of(sidecars, record.row.name), *step_names(sidecars, record.row.name, record.row.kind)):
+        path = Path(sidecars.folder.parent, name)
+        if name not in kept and name in record.files and digest_of(path) in record.files[name]:
+            path.unlink(missing_ok=True)

@@ -33,6 +33,7 @@ class Task:
         before: the record of an earlier run.
         result: of its fit.
         full: the bytes of the restored file at strength 1, if an earlier fit has made it.
+        steps: of a chain, the bytes of the photo after each of its links, for a strength of each kind.
         unchanged: no degradation was found, and the photo stays as it is.
         follow: the callback that followed its fit.
         notes: problems with its pictures, which do not make the photo fail.
@@ -49,6 +50,7 @@ class Task:
     before: Record | None = None
     result: Result | None = None
     full: bytes | None = None
+    steps: list[bytes] = field(default_factory=list)
     unchanged: bool = False
     follow: Follow | None = None
     notes: list[str] = field(default_factory=list)

@@ -18,17 +18,13 @@ Both weights grow from 0 to 1 with s, so the mix changes steadily from the photo
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from torch import Tensor
 
-from zeroair_pl.photos.masking import weight_of_size, weights
-from zeroair_pl.photos.photo import Array, Photo
-from zeroair_pl.photos.reading import decode_photo
+from zeroair_pl.photos.masking import weight_of_size
+from zeroair_pl.photos.photo import Array
 from zeroair_pl.photos.sizes import as_large_as
-from zeroair_pl.photos.writing import encode_photo
 
 RADIUS = 8  # px: windows of 17×17, larger than blotches of camera noise and blocks of JPEG
 EPS = 1e-5  # variance, with values in [0, 1], below which a window counts as flat
@@ -59,7 +55,7 @@ def mixed(photo: Tensor, restored: Tensor, strength: float, weight: Tensor | Non
         rows = slice(top - first, bottom - first)
         y, x = photo[:, near], restored[:, near]
         change = x - y
-        broad = _explained(change, x)
+        broad = explained(change, x)
         found = y + strength * broad + strength**2 * (change - broad)
         out[:, top:bottom] = found[:, rows]
     out.clamp_(0, 1)
@@ -68,7 +64,7 @@ def mixed(photo: Tensor, restored: Tensor, strength: float, weight: Tensor | Non
     return out
 
 
-def _explained(change: Tensor, x: Tensor) -> Tensor:
+def explained(change: Tensor, x: Tensor) -> Tensor:
     """b, (3, H, W): the part of ``change`` that is a linear function of ``x`` in each window, for each channel."""
     import cv2  # the time of its box filter does not depend on the radius
 
@@ -83,34 +79,3 @@ def _explained(change: Tensor, x: Tensor) -> Tensor:
     slope = (mean(guide * given) - m * n) / (mean(guide * guide) - m * m + EPS)
     found = mean(slope) * guide + mean(n - slope * m)
     return torch.from_numpy(found).permute(2, 0, 1)
-
-
-def share_of(path: str | Path, full: bytes, photo: Photo, strength: float, own: bytes | None = None) -> bytes:
-    """The bytes of a file with a share of the correction, computed from the file with the full correction.
-
-    It uses the values in that file rather than those of the fit, so that a later change of the strength, when only the
-    file is left, gives the same bytes.
-
-    Args:
-        path: of the file; its suffix states the format.
-        full: the bytes of the file with the full correction.
-        photo: the photo.
-        strength: s, 0 to 1.
-        own: the bytes of the photo's own file, if they may be copied. They are the result at strength 0, if the
-            restoration has the size of the photo.
-    """
-    if strength == 1:
-        return full
-    restored = decode_photo(full, Path(path))
-    if strength == 0 and own is not None and restored.size == photo.size:
-        return own
-    pixels = restored.pixels
-    if restored.white != photo.white:  # the two files have different white levels
-        pixels = (pixels * (_top(restored) / _top(photo))).clamp(0, 1)
-    return encode_photo(path, mixed(photo.pixels, pixels, strength, weights(photo)), photo)
-
-
-def _top(photo: Photo) -> float:
-    """The sample value that corresponds to 1."""
-    kind = np.dtype(photo.dtype)
-    return photo.white or (float(np.iinfo(kind).max) if kind.kind == "u" else 1.0)

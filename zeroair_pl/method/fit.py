@@ -12,6 +12,7 @@ from torch import Tensor
 
 from zeroair_pl.degradations.base import Side
 from zeroair_pl.degradations.promises import check_once
+from zeroair_pl.method.adapting import prior_for
 from zeroair_pl.method.first_look import FirstLook
 from zeroair_pl.method.restoration import Restoration
 from zeroair_pl.method.sampling import DiffusionSampling
@@ -37,7 +38,8 @@ def fit(
 ) -> Result:
     """Restores B photos of one size in one fit. The photos do not influence each other.
 
-    A larger batch may round differently, so ``solve`` computes photos one by one on a CPU.
+    A larger batch may round differently, so ``solve`` computes photos one by one on a CPU. Only in a fit of one photo
+    the prior is adapted to it, if the settings say so.
 
     Args:
         y: the photos, (B, 3, H, W) in [0, 1].
@@ -81,7 +83,8 @@ def _fit(
         looks,
     )
     sampler = method.sampling.sampler_for(module.phi.each[0], y[:1])
-    visits = Visits(method.sampling.prepared(sampler, method.prior))
+    prior = prior_for(module.phi.each[0], y, method, names[0]) if len(names) == 1 else method.prior
+    visits = Visits(method.sampling.prepared(sampler, prior))
     generators = [image_generator(method.seed, name, "sampling") for name in names]
     name = Path(names[0]).stem if len(names) == 1 else f"{Path(names[0]).stem} and {len(names) - 1} more"
     own: list[Callback] = [DiffusionSampling(sampler, method.guidance, generators), Watchdog()]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -22,6 +23,7 @@ from zeroair_pl.degradations.base import Degradation, Denoise, Observation, Side
 from zeroair_pl.degradations.maps import refine
 from zeroair_pl.errors import DivergenceError
 from zeroair_pl.guidance.matched import combined, observed
+from zeroair_pl.method.adapting import prior_for
 from zeroair_pl.method.divergence import lost
 from zeroair_pl.method.first_look import FirstLook
 from zeroair_pl.method.fit import fit
@@ -73,6 +75,7 @@ def fit_large(
         look = FirstLook(method.prior)
         phi = carried(result.phi[0], small, y, look)
         y = phi.explained(y)
+        method = replace(method, prior=prior_for(phi, y, method, name))
         restored, passes = last_part(y, phi, method, image_generator(method.seed, name, "full size"))
         if what := lost(y, restored):
             raise DivergenceError(f"{name}: {what[0]}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 from zeroair_pl.errors import ConfigError, InputError
-from zeroair_pl.method.blending import mixed, share_of
 from zeroair_pl.method.display import restored_html
+from zeroair_pl.method.shares import Strength, kinds_in, mixed_for, share_of, strength_in_words
 from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.photos.formats import SUFFIXES
 from zeroair_pl.photos.masking import weights
@@ -42,7 +42,8 @@ class Restored:
         reason: what ``Auto`` found and the evidence for it, in words.
         unchanged: whether nothing was found that needs a change; ``full`` is then the photo.
         note: what was done differently from the method so that the fit succeeded, in words.
-        strength: share of the correction in ``image``, 0 to 1.
+        strength: share of the correction in ``image``, 0 to 1; or one for each kind.
+        steps: of a chain, the photo after each of its links, u₁ … uₖ of ``shares``.
         back: converts (3, H, W) pixels to the type of the input, for ``image``.
         file: the file of the photo, if it was read from one.
     """
@@ -57,7 +58,8 @@ class Restored:
     seconds: float
     note: str = ""
     reason: str = ""
-    strength: float = 1.0
+    strength: Strength = 1.0
+    steps: tuple[Tensor, ...] = field(default=(), repr=False)
     back: Callable[[Tensor], Any] = field(default=lambda pixels: pixels, repr=False)
     file: Path | None = field(default=None, repr=False)
     unchanged: bool = False
@@ -65,7 +67,8 @@ class Restored:
     @property
     def pixels(self) -> Tensor:
         """(3, H, W) in [0, 1], upright, on the CPU; larger than the photo if it was enlarged."""
-        return mixed(self.photo.pixels, self.full, self.strength, weights(self.photo))
+        weight = weights(self.photo)
+        return mixed_for(self.photo.pixels, self.full, self.strength, self.kind, self.steps, weight)
 
     @property
     def image(self) -> Any:
@@ -75,17 +78,29 @@ class Restored:
         """
         return self.back(self.pixels)
 
-    def blend(self, strength: float) -> Restored:
+    @property
+    def kinds(self) -> list[str]:
+        """What has a strength of its own in ``blend``: each degradation, and ``Noise``."""
+        return [] if self.unchanged else kinds_in(self.kind)
+
+    def blend(self, strength: float | Mapping[str, float]) -> Restored:
         """The same restoration with another strength: 0 is the photo itself, 1 the full correction.
 
-        A lower strength first returns the photo's own texture and grain, see ``blending``. There is no new fit.
+        A lower strength first returns the photo's own texture and grain, see ``blending``. A strength for each kind,
+        such as ``{"Haze": 0.6, "Noise": 0}``, corrects each as far as it says, and what it does not name in full; see
+        ``shares``. There is no new fit.
 
         Raises:
-            ConfigError: ``strength`` is not in [0, 1].
+            ConfigError: a strength is not in [0, 1], or there is no such kind in this photo.
         """
-        if not 0 <= strength <= 1:
-            raise ConfigError(f"strength is {strength}, expected a number from 0 (the photo) to 1 (all of it).")
-        return replace(self, strength=float(strength))
+        by_kind = dict(strength) if isinstance(strength, Mapping) else {}
+        for name, value in by_kind.items() or [("", strength)]:
+            if name and name not in self.kinds:
+                raise ConfigError(f"strength: {name!r} is none of the kinds of this photo: {', '.join(self.kinds)}.")
+            if not 0 <= value <= 1:  # type: ignore[operator]
+                where = f"strength of {name}" if name else "strength"
+                raise ConfigError(f"{where} is {value}, expected a number from 0 (the photo) to 1 (all of it).")
+        return replace(self, strength=by_kind if by_kind else float(strength))  # type: ignore[arg-type]
 
     def save(self, path: str | Path) -> Path:
         """Writes the restored photo. The suffix decides the format.
@@ -106,7 +121,8 @@ class Restored:
         if self.unchanged:
             data = own or encode_photo(path, self.full, like)
         else:
-            data = share_of(path, encode_photo(path, self.full, like), like, self.strength, own)
+            full, steps = encode_photo(path, self.full, like), [encode_photo(path, step, like) for step in self.steps]
+            data = share_of(path, full, like, self.strength, own, self.kind, steps)
         write_atomically(Path(path), data)
         return Path(path)
 
@@ -145,7 +161,7 @@ class Restored:
         return {
             self.name: self.kind or "unchanged",
             "found": self.reason,
-            "strength": f"{self.strength:g}",
+            "strength": strength_in_words(self.strength),
             "noise": f"{255 * self.noise_level:.1f}/255",
             "passes of the prior": str(self.nfe),
             "seconds": f"{self.seconds:.1f}",

@@ -95,5 +95,7 @@ def check_enlarged(y: Tensor, name: str, method: Method) -> None:
 
 
 def _batched(method: Method) -> bool:
+    if method.prior.adapt is not None:  # each photo has another prior
+        return False
     with torch.random.fork_rng(devices=[]):
         return method.fresh().batched

@@ -21,6 +21,7 @@ from torch import Tensor
 from zeroair_pl.ranges import Ranged
 
 if TYPE_CHECKING:
+    from zeroair_pl.priors.adapting import Adaptation
     from zeroair_pl.priors.tiling import Tiling
 
 
@@ -60,12 +61,14 @@ class Prior(Ranged, ABC):
         device: the device of the images for ``denoise``.
         tiling: how large images are split into tiles, if the prior does this. When memory runs out, the prior replaces
             it with a smaller tiling.
+        adapt: what is learned from each photo before it is restored; ``None`` for nothing, or if the prior cannot.
     """
 
     name: str
     calibration: Calibration = Calibration()
     device: torch.device = torch.device("cpu")
     tiling: Tiling | None = None
+    adapt: Adaptation | None = None
 
     @abstractmethod
     def denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
@@ -83,6 +86,16 @@ class Prior(Ranged, ABC):
     def features(self, x: Tensor) -> list[Tensor]:
         """Multi-scale features of clean images ``x`` (B, 3, H, W) in [0, 1], differentiable in ``x``."""
         raise NotImplementedError(f"the prior {self.name!r} offers no features")
+
+    def adapted(self, z: Tensor, epsilon: Tensor, generator: torch.Generator) -> Prior:
+        """A copy that has learned from one photo, as ``adapt`` states; itself if nothing that helps was learned.
+
+        Args:
+            z: the photo without its degradation, (1, 3, H, W) in units of [0, 1].
+            epsilon: standard deviation of the white noise on it, of the same shape; infinite where z is not known.
+            generator: of all random numbers, on the CPU.
+        """
+        return self
 
     def fingerprint(self) -> str:
         """Hexadecimal digits that change with everything that decides a prediction, besides the settings.

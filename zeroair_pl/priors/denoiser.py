@@ -110,5 +110,7 @@ class OrDenoiser:
     def __new__(cls, *args: Any, **options: Any) -> Any:
         path = args[0] if args else options.get("path")
         if isinstance(path, str) and is_denoiser(path):
+            if options.pop("adapt", None) is not None:
+                raise ConfigError(f"prior.adapt: {path} is a denoiser, which stays as it is; only a UNet is adapted.")
             return DenoiserNetwork(*args, **options)
         return super().__new__(cls)

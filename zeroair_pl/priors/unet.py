@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated, Any, Literal
@@ -9,13 +10,16 @@ from typing import Annotated, Any, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from zeroair_pl.errors import ConfigError
+from zeroair_pl.priors.adapting import Adaptation, Weights, adapted
 from zeroair_pl.priors.base import Prior
 from zeroair_pl.priors.compiled import Compiled
 from zeroair_pl.priors.denoiser import DTYPES, OrDenoiser
 from zeroair_pl.priors.folder import load_network, read_calibration, read_json, read_schedule, weights_digest
 from zeroair_pl.priors.hub.locating import locate
+from zeroair_pl.priors.objectives import Estimate
 from zeroair_pl.priors.tiling import LEAST_PIXELS, Tiling, padded, trained_size, within_memory
 from zeroair_pl.priors.vp import Prediction, VPPrior
 from zeroair_pl.ranges import Range
@@ -44,6 +48,8 @@ class UNetPrior(OrDenoiser, VPPrior):
             at most 768.
         overlap: of neighboring tiles, in pixels; by default a quarter of the tile, at most 96.
         pixels_at_once: number of pixels that the network computes at once, which limits its memory.
+        adapt: what a copy of the network learns from each photo before it restores it, ``GainTuning`` for example.
+            It takes as long as some hundred passes, and helps for pictures unlike the training photos.
 
     Raises:
         ConfigError: there is no usable network at ``path``, or the tile size is impossible.
@@ -58,11 +64,13 @@ class UNetPrior(OrDenoiser, VPPrior):
         tile: Annotated[int | None, Range(1)] = None,
         overlap: Annotated[int | None, Range(0)] = None,
         pixels_at_once: Annotated[int, Range(LEAST_PIXELS)] = 2**20,
+        adapt: Adaptation | None = None,
     ) -> None:
         self._settings: dict[str, Any] = {
             "path": path, "channels_last": channels_last, "compile": compile, "tile": tile, "overlap": overlap,
-            "pixels_at_once": pixels_at_once,
+            "pixels_at_once": pixels_at_once, "adapt": adapt,
         }  # fmt: skip
+        self.adapt = adapt
         folder = locate(path)
         facts = read_json(folder / "prior.json") if (folder / "prior.json").is_file() else {}
         self.name = str(facts.get("name", path))
@@ -104,6 +112,29 @@ class UNetPrior(OrDenoiser, VPPrior):
         if self.precision is torch.float32 or type(self) is not UNetPrior:  # a subclass may have other arguments
             return None
         return UNetPrior(precision="float32", **self._settings)
+
+    def adapted(self, z: Tensor, epsilon: Tensor, generator: torch.Generator) -> Prior:
+        if self.adapt is None:
+            return self
+        own, network = copy.copy(self), copy.deepcopy(self.unet).float()  # small steps get lost in bfloat16
+        own.precision = torch.float32
+
+        def estimate(weights: Weights) -> Estimate:
+            def run(x: Tensor, sigma: Tensor) -> Tensor:
+                t = self.timestep(2 * sigma)
+                signal = self.alpha_bar(t).sqrt().to(x)[:, None, None, None]
+                own.run = lambda *inputs: functional_call(network, weights, inputs)
+                return (own._estimate((2 * x - 1) * signal, t)[0] + 1) / 2
+
+            return run
+
+        weights = adapted(self.adapt, network, estimate, z.to(self.device), epsilon.to(self.device), generator)
+        if weights is None:
+            return self
+        network.load_state_dict(weights, strict=False)
+        own.unet, own.precision = _cast(network, self.precision), self.precision
+        own.run = Compiled(own.unet) if isinstance(self.run, Compiled) else own.unet
+        return own
 
     def predict(self, x_t: Tensor, t: Tensor) -> Prediction:
         with torch.no_grad():

@@ -44,7 +44,7 @@ function badges(photo) {
 
 function image(picture, alt) {
   const node = make("img", { alt, decoding: "async", draggable: false });
-  node.onerror = () => node.replaceWith(make("span", { className: "lost", textContent: `${picture.title}: no picture` }));
+  node.onerror = () => picture.small ? ((node.src = picture.small), (picture.small = "")) : node.replaceWith(make("span", { className: "lost", textContent: `${picture.title}: no picture` }));
   node.src = picture.src;
   return node;
 }
@@ -156,6 +156,7 @@ function openPhoto(photo) {
   const pictures = photo.pictures ?? [];
   $("name").textContent = photo.name;
   document.querySelector(".choose").hidden = pictures.length < 3;
+  $("zoom").hidden = !photo.full || pictures.length !== 2;
   ["left", "right"].forEach((side, place) => {
     $(side).replaceChildren(...pictures.map((each, i) => make("option", { value: i, textContent: each.title })));
     $(side).value = Math.min(place, pictures.length - 1);
@@ -183,7 +184,19 @@ function openPhoto(photo) {
 function draw() {
   const pictures = current.pictures ?? [];
   const chosen = pictures.length > 2 ? [pictures[$("left").value], pictures[$("right").value]] : pictures;
-  document.querySelector(".big").replaceChildren(...viewer({ ...current, pictures: chosen }));
+  const big = document.querySelector(".big");
+  const full = $("zoom").ariaPressed === "true" && !$("zoom").hidden;
+  big.classList.toggle("full", full);
+  big.tabIndex = full ? 0 : -1; // so that the arrow keys scroll
+  if (!full) return big.replaceChildren(...viewer({ ...current, pictures: chosen }));
+  const whole = chosen.map((each, i) => ({ ...each, src: current.full[i], small: each.src }));
+  big.replaceChildren(...viewer({ ...current, pictures: whole }));
+  const after = big.querySelector("img"); // the lower one
+  after.onload = () => {
+    big.firstChild.style.setProperty("--wide", `${after.naturalWidth / devicePixelRatio}px`);
+    big.firstChild.style.setProperty("--ratio", after.naturalWidth / after.naturalHeight);
+    big.scrollTo((big.scrollWidth - big.clientWidth) / 2, (big.scrollHeight - big.clientHeight) / 2);
+  };
 }
 
 function step(by) {
@@ -251,12 +264,13 @@ function begin() {
   $("tools").onsubmit = (event) => event.preventDefault();
   $("all").onclick = () => ($("tools").reset(), shown.status.clear(), (shown.kind = shown.words = ""), update());
   $("left").onchange = $("right").onchange = draw;
+  $("zoom").onclick = () => (($("zoom").ariaPressed = $("zoom").ariaPressed === "true" ? "false" : "true"), draw());
   $("back").onclick = () => step(-1);
   $("next").onclick = () => step(1);
   $("close").onclick = () => $("one").close();
   $("one").onclick = (event) => event.target === $("one") && $("one").close();
   $("one").onkeydown = (event) => {
-    if (/INPUT|SELECT/.test(event.target.tagName)) return;
+    if (/INPUT|SELECT/.test(event.target.tagName) || event.target.closest(".full")) return;
     if (event.key === "ArrowLeft") step(-1);
     if (event.key === "ArrowRight") step(1);
   };

@@ -1,0 +1,134 @@
+"""What adapting the prior to each photo gains and costs, on photographs and on pictures unlike them.
+
+    python benchmarks/adaptation.py [--photos FOLDER] [--pairs FOLDER] [--rows none GainTuning LowRank] [--count 3]
+
+Each picture is restored by the config ``denoise``, which finds the strength of the noise, and compared with the clean
+one. Drawn pictures are those of unlike.py. ``FOLDER`` of ``--photos`` has clean photographs, that of ``--pairs`` has
+photos with real noise in ``degraded`` and the same ones in ``clean``. Noise is added in two ways:
+
+    full    σ = 25/255 on the picture as it is; where it is nearly black or white, the file cuts the noise off
+    room    σ = 15/255 on the picture with its tones between 0.2 and 0.8, so that none of the noise is cut off
+
+After an interruption, the same command continues. Writes benchmarks/results/NAME.json after every picture.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import machine
+import numpy as np
+import unlike
+from numpy.typing import NDArray
+
+from zeroair_pl.cli import process
+from zeroair_pl.errors import ZeroAIRError
+
+Image = NDArray[Any]
+SIGMA = {"full": 25 / 255, "room": 15 / 255}
+ROWS: dict[str, Any] = {
+    "none": None,
+    "GainTuning": "GainTuning",
+    "LowRank": "LowRank",
+    "GainTuning, sure": {"class_path": "GainTuning", "init_args": {"objective": "sure"}},
+    "GainTuning, blind_spot": {"class_path": "GainTuning", "init_args": {"objective": "blind_spot"}},
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    process.prepare()  # before torch is loaded
+    options = _parser().parse_args(argv)
+    try:
+        return measure(options)
+    except ZeroAIRError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def measure(options: argparse.Namespace) -> int:
+    """Prints a line for each picture and row, and writes the JSON file."""
+    from zeroair_pl import Method
+
+    path = machine.RESULTS / f"{options.name}.json"
+    about: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {"sets": {}}
+    about |= {"size": options.size, **machine.described()}
+    for row in options.rows:
+        method = Method.from_config("denoise", prior={"class_path": "UNetPrior", "init_args": {"adapt": ROWS[row]}})
+        for title, name, noisy, clean in pictures(options):
+            found = about["sets"].setdefault(title, {}).setdefault(name, {"input": psnr(noisy, clean)})
+            if row in found:
+                continue
+            began = time.perf_counter()
+            restored = method.restore(noisy, name=name)
+            found[row] = {"psnr": psnr(restored.image, clean), "seconds": round(time.perf_counter() - began, 1)}
+            path = machine.write(options.name, about)
+            print(f"{title:<20} {name:<14} {row:<24} {found[row]['psnr']:6.2f} dB", flush=True)
+    for title, names in about["sets"].items():
+        for row in options.rows[1:]:
+            gains = [each[row]["psnr"] - each["none"]["psnr"] for each in names.values() if row in each]
+            print(f"{title:<20} {row:<24} {np.mean(gains):+.2f} ({min(gains):+.2f} to {max(gains):+.2f})")
+    print(f"all numbers: {path}")
+    return 0
+
+
+def pictures(options: argparse.Namespace) -> Iterator[tuple[str, str, Image, Image]]:
+    """Set, name, noisy picture and clean picture, both (H, W, 3) of 8 bits."""
+    clean = [
+        (kind, f"{kind}-{i}", unlike.composed(kind, i, options.size))
+        for kind in unlike.KINDS
+        for i in range(options.count)
+    ]
+    if options.photos:
+        files = sorted(options.photos.iterdir())[: options.count]
+        clean += [("photographs", file.stem, _middle(_read(file), options.size) / 255) for file in files]
+    for number, (kind, name, image) in enumerate(clean):
+        for way, sigma in SIGMA.items():
+            x = image if way == "full" else 0.2 + 0.6 * image
+            noise = np.random.default_rng(number).normal(size=x.shape)
+            yield f"{kind}, {way}", name, _bits(x + sigma * noise), _bits(x)
+    if options.pairs:
+        for file in sorted((options.pairs / "degraded").iterdir())[: options.count]:
+            other = next((options.pairs / "clean").glob(f"{file.stem}.*"))
+            yield "real noise", file.stem, _middle(_read(file), options.size), _middle(_read(other), options.size)
+
+
+def psnr(found: Image, clean: Image) -> float:
+    return round(10 * math.log10(255**2 / float(np.square(found.astype(float) - clean).mean())), 3)
+
+
+def _bits(values: Image) -> Image:
+    return (255 * np.clip(values, 0, 1)).round().astype(np.uint8)
+
+
+def _read(path: Path) -> Image:
+    from PIL import Image as Pillow
+
+    with Pillow.open(path) as file:
+        return np.asarray(file.convert("RGB"))
+
+
+def _middle(image: Image, size: int) -> Image:
+    top, left = ((side - size) // 2 for side in image.shape[:2])
+    return image[max(0, top) :, max(0, left) :][:size, :size]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=Path, help="folder of clean photographs")
+    parser.add_argument("--pairs", type=Path, help="folder with photos in 'degraded' and in 'clean'")
+    parser.add_argument("--rows", nargs="+", default=["none", "GainTuning", "LowRank"], help=f"of {', '.join(ROWS)}")
+    parser.add_argument("--count", type=int, default=3, help="pictures of each set")
+    parser.add_argument("--size", type=int, default=192, help="of the pictures' sides, in pixels")
+    parser.add_argument("--name", default="adaptation", help="of the JSON file")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,139 @@
+"""What ``auto`` takes photos for: kinds against kinds, and the same with each set left out of the fit.
+
+    python benchmarks/recognition.py Haze=FOLDER Noise=FOLDER ... [--refit] [--name recognition]
+
+Each argument is a kind that ``auto`` can find (``Haze``, ``LowLight``, ``Underwater``, or ``Noise`` for photos that
+need no correction), = and a folder of photos that are of this kind. A row of the table is a folder: how many of its
+photos ``auto`` took for each kind with a share of the correction above 0.05, the median share of those that were
+recognized, and how many of the start images, which are made without the prior, have 32 dB or more to the photo itself.
+
+With --refit, each model is fit again to the folders without one of them, all with equal weights. The rows are the
+folders that were left out, with the photos whose log-odds are above 0. Writes benchmarks/results/NAME.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import fit_recognition
+import machine
+import numpy as np
+import torch
+from torch import Tensor
+
+from zeroair_pl.degradations.auto import FAMILIES, Auto
+from zeroair_pl.degradations.picture import looked_at
+from zeroair_pl.degradations.recognition import MODELS
+from zeroair_pl.degradations.statistics import statistics
+from zeroair_pl.errors import ConfigError
+from zeroair_pl.photos.reading import load_photo
+
+KINDS = ("Noise", *(family.__name__ for family in FAMILIES))
+FOUND, ALIKE = 0.05, 32.0  # least share that counts as recognized; dB from which a photo counts as left alone
+Shown = list[tuple[str, Path]]  # kind and folder
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = machine.parser_of(__doc__)
+    parser.add_argument("sets", nargs="+", metavar="KIND=FOLDER")
+    parser.add_argument("--refit", action="store_true", help="fit the models anew without each folder")
+    parser.add_argument("--name", default="recognition", help="of the file of results")
+    return machine.run(measure, parser, argv)
+
+
+def measure(options: argparse.Namespace) -> int:
+    """Prints the tables and writes the JSON file."""
+    shown = [_shown(each) for each in options.sets]
+    rows = [row(kind, folder) for kind, folder in shown]
+    print(f"{'set':<24} {'shows':<11} {'photos':>6} " + " ".join(f"{kind:>10}" for kind in KINDS) + "   share   alike")
+    for each in rows:
+        counts = " ".join(f"{each['taken_for'][kind]:10d}" for kind in KINDS)
+        median = "" if each["share"] is None else f"{each['share']:.2f}"
+        size = len(each["photos"])
+        print(f"{each['set']:<24} {each['shows']:<11} {size:6d} {counts} {median:>7} {each['alike']:7d}")
+    about: dict[str, Any] = {**machine.described(), "sets": rows}
+    if options.refit:
+        about["left_out"] = left_out(shown)
+        print("\nlog-odds above 0 with the set left out of the fit, and in all sets of photos that need nothing")
+        for line in about["left_out"]:
+            print(f"{line['set']:<24} {line['model']:<36} {line['found']:4d} of {line['photos']}; {line['false']:.1%}")
+    print(f"all numbers: {machine.write(options.name, about)}")
+    return 0
+
+
+def row(kind: str, folder: Path) -> dict[str, Any]:
+    """One folder's row, with the numbers of each photo."""
+    photos = {file.name: taken_for(_pixels(file)) for file in fit_recognition.photos_in(folder)}
+    right = [each["share"] for each in photos.values() if each["kind"] == kind and kind != "Noise"]
+    return {
+        "set": _name(folder), "shows": kind,
+        "taken_for": {k: sum(each["kind"] == k for each in photos.values()) for k in KINDS},
+        "share": round(float(np.median(right)), 3) if right else None,
+        "alike": sum(each["to_itself"] >= ALIKE for each in photos.values()),
+        "photos": photos,
+    }  # fmt: skip
+
+
+@torch.no_grad()
+def taken_for(y: Tensor) -> dict[str, Any]:
+    """What ``auto`` takes the photo (1, 3, H, W) for, how much of it, and the PSNR of the start image to the photo."""
+    phi = Auto()
+    phi.initialize(y, {}, lambda x, sigma: x)  # the prior would only look at the noise
+    share = float(phi.amount) if phi.kind != "Noise" else 0.0
+    error = float((phi.invert(y).clamp(0, 1) - y).square().mean())
+    found = phi.kind if share > FOUND else "Noise"
+    return {"kind": found, "share": round(share, 3), "to_itself": round(min(99.0, -10 * np.log10(error + 1e-12)), 2)}
+
+
+def left_out(shown: Shown) -> list[dict[str, Any]]:
+    """For each folder and each model of its kind: its photos with log-odds above 0 in a fit without the folder."""
+    seen = {
+        folder: [statistics(looked_at(_pixels(file))) for file in fit_recognition.photos_in(folder)]
+        for _, folder in shown
+    }
+    lines = []
+    for family, models in MODELS.items():
+        for model in models:
+            values = {folder: np.array([model.scaled(each) for each in seen[folder]]) for _, folder in shown}
+            for kind, folder in shown:
+                if kind != family:
+                    continue
+                rest = [(float(k == family), values[f]) for k, f in shown if f != folder]
+                label = np.concatenate([np.full(len(v), k) for k, v in rest])
+                factors, bias = fit_recognition.logistic(
+                    np.concatenate([v for _, v in rest]), label, np.ones(len(label))
+                )
+                odds = {f: v @ factors + bias for f, v in values.items()}
+                plain = np.concatenate([odds[f] for k, f in shown if k == "Noise"] or [np.zeros(0)])
+                lines.append(
+                    {
+                        "set": _name(folder), "model": model.what, "photos": len(odds[folder]),
+                        "found": int((odds[folder] > 0).sum()), "false": round(float((plain > 0).mean()), 4),
+                    }
+                )  # fmt: skip
+    return lines
+
+
+def _pixels(file: Path) -> Tensor:
+    return load_photo(file).pixels[None]
+
+
+def _name(folder: Path) -> str:
+    return folder.parent.name if folder.name in ("degraded", "clean") else folder.name
+
+
+def _shown(text: str) -> tuple[str, Path]:
+    kind, equals, folder = text.partition("=")
+    if not equals or kind not in KINDS:
+        raise ConfigError(f"{text}: expected KIND=FOLDER with one of the kinds {', '.join(KINDS)}.")
+    if not Path(folder).is_dir():
+        raise ConfigError(f"{text}: {folder} is not a folder.")
+    return kind, Path(folder)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
