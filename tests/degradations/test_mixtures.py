@@ -71,6 +71,15 @@ def test_noise_is_removed_before_the_dark_is_lit() -> None:
     assert torch.equal(phi.explained(y), y), "the cleared photo is handed over once"
 
 
+def test_each_part_of_a_mixture_has_a_strength() -> None:
+    y = noisy(0.22 * crop("noise_blossom", 128) ** 1.4, 6 / 255)
+    found = restored(y, steps=2)
+    assert found.kinds == ["LowLight", "Noise"]
+    dark = found.blend({"LowLight": 0.0})
+    assert psnr(dark.image, y) > psnr(found.image, y) + 8
+    assert psnr(dark.image, 0.22 * crop("noise_blossom", 128) ** 1.4) > psnr(dark.image, y), "without its noise"
+
+
 def test_texture_is_not_removed_as_noise() -> None:
     y = 0.5 * clean("haze_workshop") + 0.43
     phi, seen = started(y)

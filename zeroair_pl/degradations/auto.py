@@ -9,6 +9,7 @@ from torch import Tensor
 from zeroair_pl.degradations.base import Degradation, Denoise, Observation, Side
 from zeroair_pl.degradations.clearing import LEFT, strong_tables, unblocked, visible, without_noise
 from zeroair_pl.degradations.haze import Haze
+from zeroair_pl.degradations.jpeg import Jpeg
 from zeroair_pl.degradations.jpeg_tables import Tables
 from zeroair_pl.degradations.low_light import LowLight
 from zeroair_pl.degradations.noise import Noise
@@ -119,12 +120,21 @@ class Auto(Degradation):
         self.noise.log_start.copy_(self.noise.log_sigma.detach())
 
     @property
+    def links(self) -> list[Degradation]:
+        """The degradations in the order of their origin: the family, the noise and JPEG that were removed first."""
+        found: list[Degradation] = [] if isinstance(self.chosen, Noise) and self.jpeg is not None else [self.chosen]
+        if self.removed:
+            found.append(Noise())
+        if self.jpeg is not None:
+            jpeg = Jpeg()
+            jpeg.tables = self.jpeg
+            found.append(jpeg)
+        return found
+
+    @property
     def kind(self) -> str:
-        """The degradations in the order of their origin, such as ``Haze + Noise + Jpeg``."""
-        only_noise = isinstance(self.chosen, Noise)
-        noisy = self.removed > 0 or (only_noise and self.jpeg is None)
-        names = ["" if only_noise else self.chosen.kind, "Noise" * noisy, "Jpeg" * (self.jpeg is not None)]
-        return " + ".join(filter(None, names))
+        """The kinds of the ``links``, such as ``Haze + Noise + Jpeg``."""
+        return " + ".join(link.kind for link in self.links)
 
     @property
     def untouched(self) -> bool:
