@@ -6,6 +6,7 @@ Each argument is a kind that ``auto`` can find (``Haze``, ``LowLight``, ``Underw
 need no correction), = and a folder of photos that are of this kind. A row of the table is a folder: how many of its
 photos ``auto`` took for each kind with a share of the correction above 0.05, the median share of those that were
 recognized, and how many of the start images, which are made without the prior, have 32 dB or more to the photo itself.
+Photos are looked at with 65,536 pixels, since what is found does not depend on the size.
 
 With --refit, each model is fit again to the folders without one of them, all with equal weights. The rows are the
 folders that were left out, with the photos whose log-odds are above 0. Writes benchmarks/results/NAME.json.
@@ -27,6 +28,7 @@ import torch
 from torch import Tensor
 
 from zeroair_pl.degradations.auto import FAMILIES, Auto
+from zeroair_pl.degradations.maps import thumbnail
 from zeroair_pl.degradations.picture import looked_at
 from zeroair_pl.degradations.recognition import MODELS
 from zeroair_pl.degradations.statistics import statistics
@@ -124,7 +126,7 @@ def left_out(shown: Shown) -> list[dict[str, Any]]:
 
 
 def _pixels(file: Path) -> Tensor:
-    return load_photo(file).pixels[None]
+    return thumbnail(load_photo(file).pixels[None])
 
 
 def _name(folder: Path) -> str:
