@@ -1,17 +1,19 @@
-"""The table of operators: blur, JPEG, low resolution, holes, specks and rain, each with known and unknown parameters.
+"""The table of operators: blur, JPEG, low resolution, holes, specks and rain, with known and unknown parameters.
 
-    python benchmarks/operators.py --sets FOLDER [--only KIND ...] [--limit N]
+    python benchmarks/operators.py --sets FOLDER [--only KIND ...] [--limit N] [--ways WAY ...]
 
 FOLDER has KIND/degraded and KIND/clean, and KIND/side for known kernels (.npy) or masks (white is missing). The
 beginning of KIND states the operator (``KINDS``). In the rows ``known``, the method gets the side file or the photo's
-own file; in the rows ``blind``, only the pixels. PSNR is of RGB in 8 bits, for each photo and in the mean; seconds and
-passes are those of the fits. Writes benchmarks/results/operators.json, or restored/operators.json for a part of the
-kinds.
+own file; in the rows ``blind``, only the pixels; in the rows ``auto``, the config ``auto`` gets the file alone.
+No random number is drawn, so there are no seeds. PSNR is of RGB in 8 bits, for each photo and in the mean; seconds and
+passes are those of the fits. Replaces the rows of these kinds and ways in benchmarks/results/operators.json, or in
+restored/operators.json for a part of the photos.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -41,6 +43,7 @@ class Kind(NamedTuple):
     of_file: bool = False  # the photo's own file has the parameters
 
 
+WAYS = ("known", "blind", "auto")
 BLUR_JPEG = [{"class_path": "Blur", "init_args": {"kernel": "gaussian"}}, {"class_path": "Jpeg"}]
 KINDS = {
     "blur-motion": Kind("deblur_free", side="kernel"),
@@ -53,6 +56,8 @@ KINDS = {
     "noise": Kind("denoise"),
     "rain": Kind("derain"),
     "mixed-blur-noise-jpeg": Kind("deblur", {"degradation": BLUR_JPEG}, of_file=True),
+    "mixed-dark-noise": Kind("low_light"),
+    "mixed-haze-noise-jpeg": Kind("dehaze", {"degradation": ["Haze", "Jpeg"]}, of_file=True),
 }
 
 
@@ -62,20 +67,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--sets", type=Path, required=True, help="folder of the kinds")
     parser.add_argument("--only", nargs="+", default=[], help="of the kinds")
     parser.add_argument("--limit", type=int, default=None, help="photos of each kind")
+    parser.add_argument("--ways", nargs="+", default=WAYS, choices=WAYS, help="of restoring them")
     options = parser.parse_args(argv)
     try:
-        rows = list(measured(options.sets, options.only, options.limit))
+        rows = list(measured(options.sets, options.only, options.limit, options.ways))
     except ZeroAIRError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    content = {"rows": rows, **machine.described()}
-    folder = Path("restored") if options.only or options.limit else None
+    described = machine.described()
+    rows = [{**row, "commit": described["commit"]} for row in rows]
+    folder = Path("restored") if options.limit else machine.RESULTS
+    content = {**described, "rows": merged(folder / "operators.json", rows)}
     print(f"all numbers: {machine.write('operators', content, folder)}")
     return 0
 
 
-def measured(sets: Path, only: Sequence[str], limit: int | None) -> Iterator[dict[str, Any]]:
-    """One row for each kind and way (known or blind), printed as soon as it is measured."""
+def merged(path: Path, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """``rows`` and the rows of the file ``path`` for other kinds and ways, sorted."""
+    earlier = json.loads(path.read_text())["rows"] if path.is_file() else []
+    found = {(row["kind"], WAYS.index(row["way"])): row for row in [*earlier, *rows]}
+    return [found[key] for key in sorted(found)]
+
+
+def measured(
+    sets: Path, only: Sequence[str], limit: int | None, chosen_ways: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    """One row for each kind and way, printed as soon as it is measured."""
     found = [each for each in sorted(sets.iterdir()) if (each / "clean").is_dir()] if sets.is_dir() else []
     chosen = [each for each in found if not only or each.name in only]
     if not chosen:
@@ -85,10 +102,10 @@ def measured(sets: Path, only: Sequence[str], limit: int | None) -> Iterator[dic
         if kind is None:
             print(f"{folder.name:24} no family for it yet")
             continue
-        ways = ["known", "blind"] if kind.side or kind.of_file else ["blind"]
-        for way in ["known"] if kind.side == "missing" else ways:
+        ways = {"known", "blind", "auto"} if kind.side or kind.of_file else {"blind", "auto"}
+        for way in [way for way in chosen_ways if way in ways - ({"blind"} if kind.side == "missing" else set())]:
             row = of_kind(folder, kind, way, limit)
-            row = {"kind": folder.name, "way": way, "config": kind.config, **row}
+            row = {"kind": folder.name, "way": way, "config": "auto" if way == "auto" else kind.config, **row}
             print(
                 f"{folder.name:24}{way:7} {row['input']:6.2f} -> {row['psnr']:6.2f}   worst gain {row['worst']:6.2f}   "
                 f"{row['seconds']:5.1f} s   {row['nfe']:4.0f} passes",
@@ -99,7 +116,7 @@ def measured(sets: Path, only: Sequence[str], limit: int | None) -> Iterator[dic
 
 def of_kind(folder: Path, kind: Kind, way: str, limit: int | None) -> dict[str, Any]:
     """The row of a kind: means over its photos, and the PSNR of each photo."""
-    method = Method.from_config(kind.config, **kind.settings)
+    method = Method.from_config("auto") if way == "auto" else Method.from_config(kind.config, **kind.settings)
     scores: dict[str, list[float]] = {}
     seconds, passes = [], []
     for source in find_images(folder / "degraded")[:limit]:
@@ -107,7 +124,7 @@ def of_kind(folder: Path, kind: Kind, way: str, limit: int | None) -> dict[str, 
         clean = load_photo(next((folder / "clean").glob(f"{stem}.*"))).pixels
         photo = load_photo(source.path).pixels
         side = {kind.side: side_of(folder, stem)} if kind.side and way == "known" else {}
-        restored: Restored = method.restore(source.path if way == "known" and kind.of_file else photo, stem, side=side)
+        restored: Restored = method.restore(source.path if way != "blind" and kind.of_file else photo, stem, side=side)
         scores[stem] = [psnr(as_large_as(photo, (clean.shape[1], clean.shape[2])), clean), psnr(restored.pixels, clean)]
         seconds.append(restored.seconds)
         passes.append(restored.nfe)

@@ -81,7 +81,7 @@ def shake() -> tuple[Any, ...]:
     x = clean("haze_workshop.png", (150, 90, 560, 400))
     kernel = torch.zeros(15, 15)
     for i in range(15):
-        kernel[round(7 + 4 * np.sin(i / 4)), i] = 1.0
+        kernel[i, round(7 + 3 * np.sin(i / 2.5))] = 1.0
     kernel = kernel / kernel.sum()
     return photographed(blurred(x, kernel)), x[7:-7, 7:-7], "deblur_free", {}, {}
 

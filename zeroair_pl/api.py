@@ -219,7 +219,7 @@ def _of_a_method(config: Configs, settings: Mapping[str, Any]) -> list[Mapping[s
         ConfigError: ``settings`` is about files.
     """
     if misplaced := [name for name in OF_A_RUN if name in settings]:
-        raise ConfigError(f"{', '.join(misplaced)}: no setting of a method; it is for zeroair_pl.restore(files).")
+        raise ConfigError(f"{', '.join(misplaced)}: not a setting of a method; pass it to zeroair_pl.restore(files).")
     layers = layers_of(config)
     return [{key: value for key, value in layer.values.items() if key not in OF_A_RUN} for layer in layers]
 

@@ -35,9 +35,16 @@ def test_known_and_blind_rows(
     Image.fromarray(mask).save(tmp_path / "sets" / "holes" / "side" / "one.png")
     assert script.main(["--sets", str(tmp_path / "sets"), "--limit", "1"]) == 0
     rows = {(row["kind"], row["way"]): row for row in json.loads(Path("restored/operators.json").read_text())["rows"]}
-    assert set(rows) == {("jpeg-20", "known"), ("jpeg-20", "blind"), ("holes", "known")}
+    assert set(rows) == {
+        *(("jpeg-20", way) for way in ("known", "blind", "auto")),
+        *(("holes", way) for way in ("known", "auto")),
+    }
     assert rows["jpeg-20", "known"]["psnr"] > rows["jpeg-20", "known"]["input"]
     assert "no family for it yet" in capsys.readouterr().out
+    again = ["--only", "holes", "--ways", "known", "--limit", "1"]
+    assert script.main(["--sets", str(tmp_path / "sets"), *again]) == 0
+    kept = json.loads(Path("restored/operators.json").read_text())["rows"]
+    assert len(kept) == 5, "rows of other kinds and ways stay"
 
 
 @scripts("benchmarks/operators.py")

@@ -15,19 +15,6 @@ from zeroair_pl.errors import typed
 # --- commands and help
 
 
-def test_help_answers_without_loading_anything_heavy() -> None:
-    code = (
-        "import sys; from zeroair_pl.cli import main; status = main(['--help']); "
-        "heavy = {'torch', 'jsonargparse', 'lightning', 'yaml', 'numpy', 'PIL'} & set(sys.modules); "
-        "sys.exit(str(heavy) if heavy else status)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
-    assert done.returncode == 0, done.stderr
-    assert "restore" in done.stdout
-    assert "plugins list" in done.stdout
-    assert "prior convert" in done.stdout
-
-
 def test_the_package_is_a_program() -> None:
     words, root = [sys.executable, "-m", "zeroair_pl", "plugins", "--help"], Path(__file__).parents[2]
     assert "plugins list" in subprocess.run(words, capture_output=True, text=True, cwd=root, check=True).stdout

@@ -102,7 +102,7 @@ def test_yaml_is_read_as_version_1_2(folder: Path) -> None:
         ("seed: 1\nseed: 2", "a.yaml:2: not valid YAML, the key 'seed' is given twice"),
         ("seed: 1\nout: [1", "a.yaml:2: not valid YAML"),
         ("- seed", "expected 'key: value' lines"),
-        ("3: 4", "3 is no name of a setting"),
+        ("3: 4", "3 is not the name of a setting"),
         ("seed: \0", "cannot be read"),
     ],
 )

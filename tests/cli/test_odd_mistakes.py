@@ -56,7 +56,7 @@ def test_scores_into_a_file_are_refused_before_anything_is_scored(folder: Path) 
     save_toy(folder / "results/a.png")
     done = run("evaluate", "--results", "results", "--out", "a.png")
     assert (done.status, done.out) == (2, "")
-    assert done.error.startswith("--out a.png: is a file, and a folder was expected")
+    assert done.error.startswith("--out a.png: is a file; expected a folder")
 
 
 def test_names_that_differ_in_the_case_of_letters_stay_short(folder: Path) -> None:

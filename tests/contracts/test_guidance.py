@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import lpips
@@ -109,13 +110,21 @@ def test_contract(kind: Any, check: Check) -> None:
     check(kind)
 
 
-def test_timm_without_weights_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "library, name, loss, advice",
+    [
+        (timm, "create_model", Perceptual(trunk="vgg16.tv_in1k"), "'vgg16.tv_in1k'.*trunk: prior"),
+        (lpips, "LPIPS", Lpips("alex"), "'alex'.*Perceptual"),
+    ],
+)
+def test_without_weights_it_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, library: Any, name: str, loss: GuidanceLoss, advice: str
+) -> None:
     def offline(*_: Any, **__: Any) -> None:
         raise OSError("no route to host")
 
-    monkeypatch.setattr(timm, "create_model", offline)
-    loss = Perceptual(trunk="vgg16.tv_in1k")
-    with pytest.raises(ConfigError, match=r"weights of 'vgg16.tv_in1k' cannot be had \(OSError\).*trunk: prior"):
+    monkeypatch.setattr(library, name, offline)
+    with pytest.raises(ConfigError, match=advice):
         loss(state_for(loss))
 
 
@@ -149,13 +158,43 @@ def test_any_timm_trunk_gives_features(monkeypatch: pytest.MonkeyPatch) -> None:
         Perceptual(trunk="test_resnet.r160_in1k", layers=(9,))(state)
 
 
-def test_lpips_without_weights_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    def offline(*_: Any, **__: Any) -> None:
-        raise OSError("no route to host")
+def test_perceptual_takes_weights_from_a_file(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    model = timm.create_model("test_resnet.r160_in1k", pretrained=False)
+    torch.save(model.state_dict(), file := tmp_path / "resnet.pth")
+    loss = Perceptual(trunk="test_resnet.r160_in1k", layers=(0,), weights=str(file))
+    state = state_for(loss)
+    direct = timm.create_model("test_resnet.r160_in1k", pretrained=False, features_only=True).eval()
+    direct.load_state_dict(model.state_dict(), strict=False)
+    found = loss.features(state.y, state)[0]
+    assert not torch.equal(found, Perceptual().features(state.y, state)[0])
+    with torch.no_grad():
+        wanted = direct((state.y - loss._loaded[1]) / loss._loaded[2])[0]  # type: ignore[index]
+    torch.testing.assert_close(found, wanted)
+    file.write_bytes(b"nothing")
+    with pytest.raises(ConfigError, match=r"Perceptual: .*resnet.pth cannot be read as the weights of 'test_resnet"):
+        Perceptual(trunk="test_resnet.r160_in1k", weights=str(file))(state)
 
-    monkeypatch.setattr(lpips, "LPIPS", offline)
-    loss = Lpips("alex")
-    with pytest.raises(ConfigError, match=r"weights of 'alex' cannot be had \(OSError\).*Perceptual"):
+
+def test_lpips_takes_weights_from_a_file(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    network = lpips.LPIPS(net="squeeze", verbose=False)
+    trunk = {f"features.{name.partition('.')[2]}": value for name, value in network.net.state_dict().items()}
+    torch.save(trunk, file := tmp_path / "squeeze.pth")
+    loss = Lpips("squeeze", str(file))
+    state = state_for(loss)
+    with torch.no_grad():
+        wanted = network.eval()(state.y_hat * 2 - 1, state.y * 2 - 1).flatten()
+        torch.testing.assert_close(loss(state), wanted)
+    del trunk["features.0.weight"]
+    torch.save(trunk, file)
+    with pytest.raises(ConfigError, match=r"squeeze.pth cannot be read as the weights of 'SqueezeNet 1.1' \(KeyError"):
+        Lpips("squeeze", str(file))(state)
+
+
+@pytest.mark.parametrize("loss", [Perceptual("vgg16.tv_in1k", weights="gone.pth"), Lpips(weights="gone.pth")])
+def test_weights_that_are_not_there_are_named(loss: Any) -> None:
+    with pytest.raises(ConfigError, match=r"weights is 'gone.pth', and there is no such file"):
         loss(state_for(loss))
 
 

@@ -291,5 +291,8 @@ def test_a_kernel_of_any_form_is_found() -> None:
     phi.initialize(y, {}, FirstLook(bundled()))
     found = phi.get_buffer("h")
     assert float(found.sum()) == pytest.approx(1, abs=1e-4)
+    rows, columns = ((found > 0.2 * found.max()).any(axis).nonzero().flatten() for axis in (1, 0))
+    for where in (rows, columns):
+        assert abs(int(where[0] + where[-1]) - 2 * (len(found) // 2)) <= 1, "so the result is not shifted"
     again = convolved(F.pad(clean, [len(found) // 2] * 4, mode="replicate"), found)
     assert psnr(again, y) > psnr(clean, y) + 3, "the photo under the kernel is what was taken, better than no kernel"

@@ -43,6 +43,22 @@ def test_a_photo_without_rain_is_left_alone() -> None:
     assert psnr(Method.from_config("derain").restore(clean).image, clean) > 36
 
 
+def test_lines_without_end_are_no_rain() -> None:
+    y = crop("noise_blossom", 160).clone()
+    y[..., 4::10] = (y[..., 4::10] + 0.3).clamp(max=1)
+    assert direction_of(y).contrast > 1, "they are bright, and of one direction"
+    phi = Streaks()
+    phi.initialize(y, {}, lambda x, sigma: x)
+    assert phi.untouched
+    assert Streaks.severity(y) == 0
+
+
+def test_lines_in_one_part_of_the_photo_are_no_rain() -> None:
+    y = crop("noise_blossom", 160).clone()
+    y[..., :50, :50] = (y[..., :50, :50] + rain(50, 50, 75, 12)).clamp(0, 1)
+    assert Streaks.severity(y) < 0.1
+
+
 def test_dark_lines_are_no_rain() -> None:
     clean = crop("haze_workshop", 160)
     y = (clean - rain(160, 160, 75, 60)).clamp(0, 1)

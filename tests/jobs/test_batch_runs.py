@@ -188,7 +188,7 @@ def test_a_batch_that_is_stopped_goes_on_where_it_was_saved(folder: Path, monkey
     assert nfe == 16, "two fits"
     outcome, _ = stoppable("out", 8 + 6, "--batch", "3")
     assert outcome.status == 130
-    assert "3 restored, 2 not begun" in outcome.out
+    assert "3 restored, 2 not started" in outcome.out
     assert checkpoints("out") == ["3.ckpt"]
     time.sleep(1.1)  # the board sorts the files of a run by their second
     outcome, seen = stoppable("out", 0, "--batch", "3")

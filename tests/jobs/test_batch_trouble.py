@@ -117,7 +117,7 @@ def test_a_photo_that_diverges_is_begun_again_alone(folder: Path, batch: str) ->
     note = rows("out")["d"]["note"]
     assert re.fullmatch(f"{said}; made with a tenth of the learning rate", note)
     assert [line for line in outcome.err.splitlines() if line.startswith("note:")] == [
-        f"note: {note.partition(';')[0]}; once more with a tenth of the learning rate"
+        f"note: {note.partition(';')[0]}; trying again with a tenth of the learning rate"
     ]
     assert counted(outcome) == LINES
     assert "5 restored" in outcome.out
@@ -130,7 +130,7 @@ def test_a_photo_that_diverges_twice_costs_itself(folder: Path) -> None:
     outcome = restore("out", "Broken")
     assert outcome.status == 1
     assert counted(outcome) == [line.replace("d restored", "d failed") for line in LINES]
-    assert rows("out")["d"]["reason"].endswith("; and once more with a tenth of the learning rate")
+    assert rows("out")["d"]["reason"].endswith("; and again with a tenth of the learning rate")
 
 
 def test_a_whole_batch_that_diverges_is_begun_again_one_by_one(folder: Path) -> None:
@@ -138,7 +138,7 @@ def test_a_whole_batch_that_diverges_is_begun_again_one_by_one(folder: Path) -> 
         Path(f"in/{name}.png").write_bytes(Path("in/d.png").read_bytes())
     outcome = restore("out", "Brittle")
     assert (outcome.status, statuses("out")) == (0, "rrrrr")
-    assert outcome.err.count("; once more with a tenth of the learning rate") == 5
+    assert outcome.err.count("; trying again with a tenth of the learning rate") == 5
     assert counted(outcome) == LINES
 
 

@@ -161,7 +161,7 @@ def test_a_choice_that_cannot_be_is_refused_and_changes_nothing(folder: Path) ->
         (("trip/b", "--kind", "hase"), "--kind: there is no kind 'hase'. Did you mean 'Haze'?"),
         (("trip/c", "--kind", "haze"), "trip/c: out/results.csv has no photo of that name. Did you mean 'trip/"),
         (("trip/b", "--strength", "2"), "strength is 2.0, expected a number from 0 to 1"),
-        (("trip/b",), "redo: say what is to be different"),
+        (("trip/b",), "redo: state what to change"),
         (("--kind", "haze"), "redo: name the photos"),
     ):
         assert said in run("redo", "out", *words).error

@@ -138,7 +138,7 @@ def test_a_stop_ends_all_processes_and_blames_nobody(folder: Path, monkeypatch: 
     outcome = spread("out", 2)
     assert outcome.status == 130
     assert "7 photos" in outcome.out
-    assert "not begun" in outcome.out
+    assert "not started" in outcome.out
     assert "process" not in outcome.err
     assert set(statuses("out")) <= {"c"}
 

@@ -133,7 +133,7 @@ def test_a_photo_that_the_program_forgets_is_a_failure(
     monkeypatch.setattr(sharing, "restore_all", forgetful)
     outcome = run("restore", "--images", "in", "--degradation", "Noise", "--out", "out", *TOY)
     assert outcome.status == 1
-    assert f"error: in/{lost}.png: never begun" in outcome.err
+    assert f"error: in/{lost}.png: never started" in outcome.err
     assert {row["name"]: row["status"] for row in table(tmp_path)} == {
         name: "failed" if name == lost else "restored" for name in "abc"
     }

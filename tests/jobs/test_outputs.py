@@ -22,7 +22,7 @@ def test_an_out_that_is_named_like_a_picture_is_refused(folder: Path, name: str)
     assert outcome.status == 2
     stem = name.rpartition(".")[0]
     assert outcome.error == (
-        f"--out {name}: is named like a picture, and a folder was expected: results have the names of their photos. "
+        f"--out {name}: is named like a picture; expected a folder: results have the names of their photos. "
         f"For example: --out {stem}"
     )
     assert sorted(path.name for path in folder.iterdir()) == ["in"]
@@ -36,7 +36,7 @@ def test_an_out_that_is_a_file_is_refused(folder: Path) -> None:
     Path("notes").write_text("mine")
     outcome = restore("notes")
     assert outcome.status == 2
-    assert outcome.error.startswith("--out notes: is a file, and a folder was expected")
+    assert outcome.error.startswith("--out notes: is a file; expected a folder")
     assert Path("notes").read_text() == "mine"
 
 

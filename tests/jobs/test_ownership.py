@@ -176,7 +176,7 @@ def test_samples_replace_only_samples(folder: Path) -> None:
         "helpers.toys.ToyPrior",
     )
     before = everything()
-    assert "--out in/a.png: exists, and is no picture of samples" in run(*words).error
+    assert "--out in/a.png: exists, and is not a picture of samples" in run(*words).error
     assert everything() == before
     words = (*words[:3], "drawn.png", *words[4:])
     assert run(*words).status == run(*words).status == 0

@@ -120,7 +120,7 @@ def test_what_was_fitted_before_an_interrupt_is_written(folder: Path, monkeypatc
     noted.waits = {"encode b": "stop"}
     outcome = restore()
     assert outcome.status == 130
-    assert "2 restored, 2 not begun" in outcome.out
+    assert "2 restored, 2 not started" in outcome.out
     assert rows() == [("a", "restored"), ("b", "restored")]
 
 

@@ -194,7 +194,7 @@ def test_what_cannot_be_drawn_costs_no_photo(folder: Path, monkeypatch: pytest.M
     outcome = restore()
     assert outcome.status == 0
     assert table(folder)[0]["status"] == "restored"
-    assert "report_files: no pictures of this photo, ValueError: no such encoder" in table(folder)[0]["note"]
+    assert "report_files: no picture of this photo was drawn: ValueError: no such encoder" in table(folder)[0]["note"]
     assert Page("out/report.html").photos["a"]["status"] == "restored"
 
 

@@ -185,7 +185,7 @@ def test_a_signal_ends_with_a_summary_and_leaves_the_rest_for_the_next_run(
     finally:
         signal.signal(signum, inherited)
     assert outcome.status == status
-    assert "1 restored, 2 not begun" in outcome.out
+    assert "1 restored, 2 not started" in outcome.out
     assert "Traceback" not in outcome.err
     assert outcome.err.splitlines()[-1] == ("stopped" if name == "SIGINT" else f"stopped by {name}")
     assert column(folder, "name") == ["a"]

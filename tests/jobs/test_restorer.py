@@ -182,7 +182,7 @@ def test_a_missing_column(batch: dict[str, Any], words: str, restorer: Restorer)
 @pytest.mark.parametrize(
     "settings, words",
     [
-        ({"out": "clear"}, "out: no setting of a method"),
+        ({"out": "clear"}, "out: not a setting of a method"),
         ({"strips": True, "tensorboard": False}, "strips, tensorboard"),
         ({"sampling": {"stesp": 3}}, "stesp"),
         ({"config": "denosie"}, "Did you mean 'denoise'"),
@@ -194,7 +194,7 @@ def test_a_wrong_setting_is_refused_at_once(settings: dict[str, Any], words: str
 
 
 def test_a_worker_has_one_device() -> None:
-    with pytest.raises(ConfigError, match=r"trainer\.devices: 2; one worker has one device"):
+    with pytest.raises(ConfigError, match=r"trainer\.devices: 2; a worker has one device"):
         Restorer("denoise", **TOY, trainer={"devices": 2, "accelerator": "cpu"})
 
 

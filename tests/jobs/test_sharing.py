@@ -179,7 +179,7 @@ def test_ctrl_c_ends_the_wait(folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
     outcome = restore()
     other.close()
     assert outcome.status == 130
-    assert "1 restored, 1 not begun" in outcome.out
+    assert "1 restored, 1 not started" in outcome.out
 
 
 def test_a_photo_at_which_processes_die_fails_in_the_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -191,7 +191,7 @@ def test_python_takes_a_strength_for_each_kind() -> None:
     assert restored.strength == {"Haze": 0.5}
     assert not np.array_equal(restored.image, restored.blend(1).image)
     assert np.array_equal(restored.image, restored.blend({"Haze": 0.5}).image)
-    with pytest.raises(ConfigError, match="'Blur' is none of the kinds of this photo: Haze, Jpeg, Noise"):
+    with pytest.raises(ConfigError, match="'Blur' is not one of the kinds of this photo: Haze, Jpeg, Noise"):
         restored.blend({"Blur": 0.5})
     restored.blend({"Haze": 0.5, "Noise": 0}).save("saved.png")
     assert (np.asarray(Image.open("saved.png")) != np.asarray(Image.open("in/a.png"))).any()

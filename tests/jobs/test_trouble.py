@@ -106,7 +106,7 @@ def test_no_fit_is_begun_without_room_for_its_result(folder: Path, monkeypatch: 
         patch.setattr(shutil, "disk_usage", lambda _: Usage(10**9, 10**9 - 900_000, 900_000))
         outcome, rows = restore()
     assert outcome.status == 1
-    assert rows["b"]["reason"] == "in/b.png: not begun, since out has 0.9 MB left and it may take 1.0 MB."
+    assert rows["b"]["reason"] == "in/b.png: not started: out has 0.9 MB left, and its results may take 1.0 MB."
     assert statuses(restore()[1]) == ["restored"] * 3
 
 

@@ -18,7 +18,7 @@ from zeroair_pl.errors import DivergenceError
 from zeroair_pl.guidance import Fidelity
 from zeroair_pl.guidance.stages import Term
 from zeroair_pl.guidance.updates import GradientUpdate, ProximalUpdate
-from zeroair_pl.jobs.retry import safer
+from zeroair_pl.jobs.fitting import safer
 from zeroair_pl.method.divergence import lost
 from zeroair_pl.method.fit import fit
 from zeroair_pl.method.restoration import Restoration
@@ -144,7 +144,7 @@ def test_a_fit_that_diverges_is_tried_once_more_and_its_row_says_so(tmp_path: Pa
     assert (outcome.status, row["status"], row["reason"]) == (0, "restored", "")
     assert row["note"].startswith("a.png: the fit diverged, an estimate is saturated at σ = ")
     assert row["note"].endswith("; made with a tenth of the learning rate, a tenth of the guidance's scale")
-    assert f"note: {row['note'].partition(';')[0]}; once more with a tenth of the learning rate" in outcome.err
+    assert f"note: {row['note'].partition(';')[0]}; trying again with a tenth of the learning rate" in outcome.err
     first = (tmp_path / "out/a.png").read_bytes()
     assert restored(tmp_path, limit)[1][0] == {**row, "status": "skipped"}, "the note stays"
     (tmp_path / "out/a.png").unlink()
@@ -166,5 +166,5 @@ def test_a_fit_that_diverges_twice_is_no_result(tmp_path: Path) -> None:
     outcome, (row,) = restored(tmp_path, 1e30)
     assert (outcome.status, row["status"], row["note"], row["output"]) == (1, "failed", "", "")
     assert "saturated" in row["reason"]
-    assert row["reason"].endswith("and once more with a tenth of the learning rate, a tenth of the guidance's scale")
+    assert row["reason"].endswith("and again with a tenth of the learning rate, a tenth of the guidance's scale")
     assert list((tmp_path / "out").rglob("*.png")) == []

@@ -183,7 +183,7 @@ def test_a_named_file_that_is_missing_costs_itself_alone(tree: Path) -> None:
         ("", "an entry is empty"),
         ("blank.txt", "blank.txt: the list names no image"),
         ("wrong.csv", "wrong.csv: the header needs a column 'image' .* but is 'file,reference'"),
-        ("hole.csv", "hole.csv: row 2 names no image, but is ',x.png'"),
+        ("hole.csv", "hole.csv: row 2 names no image: it is ',x.png'"),
         ("binary.txt", "binary.txt: the list cannot be read"),
     ],
 )

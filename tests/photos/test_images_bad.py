@@ -41,7 +41,7 @@ def test_missing(tmp_path: Path) -> None:
 
 
 def test_not_a_file(tmp_path: Path) -> None:
-    refused(tmp_path, "a folder, where an image file was expected")
+    refused(tmp_path, "a folder; expected an image file")
     os.mkfifo(tmp_path / "pipe.png")
     refused(tmp_path / "pipe.png", "not a regular file")
     os.symlink(tmp_path / "loop.png", tmp_path / "loop.png")

@@ -157,7 +157,7 @@ def test_a_class_conditional_network_needs_a_class(tmp_path: Path, own_home: Pat
 def test_a_folder_that_is_something_else_is_left_alone(server: FileServer, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep")
-    with pytest.raises(ConfigError, match="mine is there already and is no prior"):
+    with pytest.raises(ConfigError, match="mine exists and is not a prior"):
         fetch(entry_for(server), tmp_path / "mine", convert=convert_tiny)
     assert server.requests == []
     assert names(tmp_path / "mine") == ["notes.txt"]

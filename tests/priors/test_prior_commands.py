@@ -102,9 +102,9 @@ def test_info_of_damaged_weights_names_them(fixed_size: Path) -> None:
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-10])
     error = run("prior", "info", fixed_size).error
-    assert f"{weights} of {len(whole) - 10:,} bytes is no whole safetensors file" in error
+    assert f"{weights} of {len(whole) - 10:,} bytes is not a complete safetensors file" in error
     weights.write_bytes(b"nothing")
-    assert f"{weights} of 7 bytes is no whole safetensors file" in run("prior", "info", fixed_size).error
+    assert f"{weights} of 7 bytes is not a complete safetensors file" in run("prior", "info", fixed_size).error
 
 
 @pytest.mark.parametrize(

@@ -32,11 +32,11 @@ What happened to the photos
 
 A first look
   --dry-run               what would be done with each photo, and why; writes nothing
-  --explain               what speaks for and against each kind that auto knows
+  --explain               the evidence for and against each kind that auto knows
   --preview [crop]        restore small copies, or the middles, beside the output folder
 
-What is said and drawn
-  --quiet, --verbose      errors only; each photo's way and seconds
+Output
+  --quiet, --verbose      errors only; the settings and seconds of each fit
   --json                  an object for each photo on standard output
   --save-maps [npz]       write what was learned, as pictures or arrays
   --report false, --strips false, --tensorboard false
@@ -96,10 +96,10 @@ Examples
 _APP = """\
 usage: {app} [options]
 
-Shows a page in the browser, on this machine alone: drop photos, see them before and after, download
+Opens a page in the browser, on this machine alone: drop photos, see them before and after, download
 them. Ctrl-C ends it.
 
-  --open                  open the page in the browser
+  --open                  open it in the browser at once
   --port N                by default the first free one from 7860
   --host ADDRESS          who may reach it; 0.0.0.0 for everybody (default: 127.0.0.1)
   --megapixels N          of the largest photo that is taken (default: 50)

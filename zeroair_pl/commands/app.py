@@ -27,7 +27,7 @@ def app(
     Args:
         port: of the page; by default the first free one from 7860.
         host: the address to listen at. By default only this machine can open the page; 0.0.0.0 lets others open it.
-        open: open the page in the browser.
+        open: open it in the browser at once.
         layers: configs on top of each kind's: fast, or files of your own.
         megapixels: size of the largest photo that the page takes.
 

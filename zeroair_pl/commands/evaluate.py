@@ -92,7 +92,7 @@ def evaluate(
     if restores:
         chosen = [case for case in chosen if job.is_there(case)]
         if not chosen:
-            raise ConfigError("None of the photos is there to be restored; the lines above say why.")
+            raise ConfigError("None of the photos can be restored; the lines above say why.")
         paths = [str(case.image) for case in chosen]  # a restoration gets no list that names references
         for each in dict.fromkeys([seed] if seeds is None else [seeds] if isinstance(seeds, int) else seeds):
             folder = out / f"seed_{each}"

@@ -53,7 +53,7 @@ def sample(
     if out.suffix.lower() != ".png":
         raise ConfigError(f"--out is {out}, expected a name that ends in .png")
     if out.exists() and not _ours(out):
-        raise ConfigError(f"--out {out}: exists, and is no picture of samples; name another file.")
+        raise ConfigError(f"--out {out}: exists, and is not a picture of samples; name another file.")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     began = time.perf_counter()
     images = draw(prior.to(device), count, size, steps, seed, device)

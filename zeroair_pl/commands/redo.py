@@ -54,7 +54,7 @@ def redo(
     if not (out / CONFIG).is_file():
         raise ConfigError(f"{out}: no output folder of restore; there is no {CONFIG} in it.")
     if not kind and strength is None and mask is None:
-        raise ConfigError("redo: say what is to be different, as in --kind haze, --strength 0.6 or --mask face.png.")
+        raise ConfigError("redo: state what to change, as in --kind haze, --strength 0.6 or --mask face.png.")
     where = Beside(mask=mask and at_home(mask)).checked().mask
     choices: dict[Path, Choice] = {}
     outputs = Outputs(out)

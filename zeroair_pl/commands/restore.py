@@ -262,7 +262,11 @@ class Results:
 def _never_finished(sources: list[Source], outputs: Outputs) -> list[Row]:
     """Failed rows for the photos without a row after a run that ended normally. Only a bug here can cause this."""
     return [
-        Row(source.name, str(source.path), reason=f"{source.path}: never begun, a fault of this program; run it again.")
+        Row(
+            source.name,
+            str(source.path),
+            reason=f"{source.path}: never started, a fault of this program; run it again.",
+        )
         for source in sources
         if source.name not in outputs.rows
     ]

@@ -112,7 +112,7 @@ class Speech:
         if not self.quiet:
             say = console.tell if self.json else console.show
             parts = [f"{counts[status]} {status}" for status in sorted(counts, key=_ORDER.index)]
-            parts += [f"{left} not begun"] if left else []
+            parts += [f"{left} not started"] if left else []
             say(f"{total} photo{'s' * (total != 1)} in {seconds:.0f} s: {', '.join(parts) or 'nothing to do'}")
             say(f"Results: {outputs.folder} ({f'to look at: {page}, ' if page else ''}table: {outputs.results})")
             if board and counts["restored"]:

@@ -64,7 +64,7 @@ COMMANDS = {
     ),
     "app": Command(
         "zeroair_pl.commands.app:app",
-        "show a page in the browser, for people without a command line",
+        "open a page in the browser, in the place of the command line",
         lists=("layers",),
         flags=("open",),
     ),

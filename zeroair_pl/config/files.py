@@ -80,7 +80,7 @@ def read_config(path: Path) -> Layer:
         raise ConfigError(f"{path}: expected 'key: value' lines, but it holds a {type(values).__name__}.")
     for key in values:
         if not isinstance(key, str):
-            raise ConfigError(f"{path}: {key!r} is no name of a setting.")
+            raise ConfigError(f"{path}: {key!r} is not the name of a setting.")
     try:
         json.dumps(values, default=str)
     except ValueError as error:

@@ -61,7 +61,7 @@ def usable(value: Any, where: str = "") -> Any:
         return str(value)
     if image := image_kind(value):
         if getattr(value, "shape", True):
-            raise ConfigError(f"{where}: {image} is no setting.")
+            raise ConfigError(f"{where}: {image} is not a setting.")
         return value.item()
     degradations = sys.modules.get("zeroair_pl.degradations.base")  # without it, no degradation can exist
     return Copies(value) if degradations is not None and isinstance(value, degradations.Degradation) else value

@@ -11,12 +11,11 @@ from importlib import import_module
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from zeroair_pl import console
 from zeroair_pl.config.files import Layer, find_config, read_config
 from zeroair_pl.config.messages import REPLACED, explain, replaced
 from zeroair_pl.config.objects import plain, usable
+from zeroair_pl.config.words import chain, chained, joined, underscored
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.plugins import PACKAGE, Broken, load_plugins, options
 from zeroair_pl.resources import diffusers
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
 _NOTHING = object()
-_FLAG_VALUES = ("true", "false", "npz", "crop")  # values that may follow a flag
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 
 
@@ -69,9 +67,9 @@ class Request:
         Raises:
             ConfigError: an option has no value, or a config cannot be read.
         """
-        words = [_underscored(word) for word in words]
+        words = [underscored(word) for word in words]
         if not configs:
-            return cls([], {}, _joined(words, lists, flags, free))
+            return cls([], {}, joined(words, lists, flags, free))
         prefix = f"ZEROAIR_{name.upper().replace(' ', '_')}__"
         variables = {k: v for k, v in environ.items() if k.startswith(prefix)}
         names = [variables.pop(f"{prefix}CONFIG")] if f"{prefix}CONFIG" in variables else []
@@ -88,7 +86,7 @@ class Request:
         shown = "--print_config" in rest
         rest = [word for word in rest if word != "--print_config"]
         layers = [read_config(find_config(name)) for name in names]
-        return cls(layers, variables, _joined(rest, lists, flags, free), shown)
+        return cls(layers, variables, joined(rest, lists, flags, free), shown)
 
     def load_plugins(self) -> None:
         """Loads the plugins, so that the parser knows their classes, and warns about broken ones.
@@ -123,7 +121,7 @@ class Request:
             layered = self._layered(parser)
             if layered is not None:  # before options replace a wrong group, which would hide the mistake
                 self._check_groups(layered, parser)
-            settings = parser.parse_args([*words, *_chained(self.options)], namespace=layered)
+            settings = parser.parse_args([*words, *chained(self.options)], namespace=layered)
         except ArgumentError as error:
             sentence, word = explain(str(error), parser)
             raise ConfigError(f"{self._place(word)}{sentence}{self._missing(word)}") from error
@@ -151,8 +149,8 @@ class Request:
         settings: Namespace | None = None
         for layer in self.layers:
             values = usable(layer.values)  # a copy: the parser works in it
-            if isinstance(chain := values.get("degradation"), list):
-                values["degradation"] = _chain(chain)
+            if isinstance(links := values.get("degradation"), list):
+                values["degradation"] = chain(links)
             settings = parser.parse_object(values, namespace=settings, _skip_validation=True, _skip_required=True)
         return settings
 
@@ -227,69 +225,6 @@ def _options(words: Sequence[str]) -> dict[str, str]:
     return found | {
         word[2:].partition("=")[0]: word.partition("=")[2] for word in words if word.startswith("--") and "=" in word
     }
-
-
-def _underscored(word: str) -> str:
-    """``--checkpoint-every=5`` as ``--checkpoint_every=5``; both forms are allowed. Other words stay as they are."""
-    option, equals, value = word.partition("=")
-    return f"--{option[2:].replace('-', '_')}{equals}{value}" if word.startswith("--") else word
-
-
-def _joined(words: Sequence[str], lists: Sequence[str], flags: Sequence[str], free: str = "") -> list[str]:
-    """The words in a form that jsonargparse understands.
-
-    ``--images a b --images c`` becomes one option with a JSON list, so that shells may expand ``*.jpg``; and
-    ``--overwrite`` becomes ``--overwrite=true``. Words that follow no option, or an option that has its value, are
-    values of the list ``free``.
-
-    Raises:
-        ConfigError: ``--out`` or an option of a list has no value.
-    """
-    gathered: dict[str, list[str]] = {}
-    rest: list[str] = []
-    current, complete = "", True  # the list being read; whether the last option has its value
-    for word, following in pairwise([*words, ""]):
-        option, equals, value = word.partition("=")
-        if not word.startswith("--"):
-            of_list = current or (free if complete and not word.startswith("-") else "")
-            (gathered.setdefault(of_list, []) if of_list else rest).append(word)
-            complete = True
-            continue
-        current, complete = option[2:] if option[2:] in lists else "", bool(equals)
-        if current:
-            gathered.setdefault(current, []).extend([value] if equals else [])
-        elif option == "--out" and not (value if equals else following):
-            raise ConfigError("--out: expected a folder after it, but it is empty; '--out .' is this folder.")
-        elif option[2:] in flags and not equals and following.lower() not in _FLAG_VALUES:
-            rest.append(f"{word}=true")
-            complete = True
-        else:
-            rest.append(word)
-    for option, values in gathered.items():
-        if not values:
-            raise ConfigError(f"--{option}: expected at least one value after it.")
-        rest.append(f"--{option}={json.dumps(values)}")
-    return rest
-
-
-def _chain(links: list[Any]) -> dict[str, Any]:
-    """A list of degradations as one ``Chain``, as a config states it."""
-    stated = [{"class_path": link} if isinstance(link, str) else link for link in links]
-    return {"class_path": "Chain", "init_args": {"links": stated}}
-
-
-def _chained(options: Sequence[str]) -> list[str]:
-    """The options, with ``--degradation "[Haze, Blur]"`` replaced by the ``Chain`` that it means."""
-    found: list[str] = []
-    for word in options:
-        name, equals, value = word.partition("=")
-        value = value if name == "--degradation" and equals else word if found[-1:] == ["--degradation"] else ""
-        if value.startswith("["):
-            if not equals or name != "--degradation":
-                found.pop()
-            word = f"--degradation={json.dumps(_chain(yaml.safe_load(value)))}"
-        found.append(word)
-    return found
 
 
 def resolved(settings: Namespace) -> dict[str, Any]:

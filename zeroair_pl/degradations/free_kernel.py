@@ -14,25 +14,29 @@ ROUNDS = 6  # pairs of estimates at each scale
 LEVELS = (30 / 255, 15 / 255, 8 / 255)  # noise levels of the prior's passes in one round
 MODEL = 4 / 255  # error in y from an inexact kernel, in addition to the noise
 RIDGE, STRONG, MIXED, FAINT = 0.3, 0.1, 0.7, 0.05
+SURE = 0.6  # scale from which on the kernel's size is known
+LARGE, EXTENT, MARGIN = 0.3, 0.2, 1.3  # share of the largest value that is surely of the kernel; that shows its size
 SOLVING = 60  # gradient steps for one kernel
 
 Restore = Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]
 
 
 def estimate_kernel(y: Tensor, noise: float, restore: Restore, side: int = 41) -> Tensor:
-    """A kernel (k, k), k odd and at most ``side``, of sum 1, that may have blurred ``y`` (1, 3, H, W).
+    """A kernel (k, k), k odd, of sum 1, that may have blurred ``y`` (1, 3, H, W).
 
     At each scale, a few passes of the prior restore the photo for the current kernel. The next kernel is then the
     least-squares solution between the strongest gradients of the sharp and the blurred image, with values of at least
-    0. The start at a coarse scale avoids the trivial solution "no blur" (as in Cho & Lee, 2009). A shift of the kernel
-    only shifts the sharp image, so the kernel's center of mass is put into its middle.
+    0. The start at a coarse scale avoids the trivial solution "no blur" (as in Cho & Lee, 2009). From ``SURE`` on, the
+    kernel is cut to the size of its large values, since edges of the scene in one direction leave faint lines in it.
+    A shift of the kernel only shifts the sharp image. So the middle of the path that the camera took, as far as its
+    large values show it, is put into the middle of the kernel.
 
     Args:
         y: the photo, in [0, 1].
         noise: standard deviation of the noise on y, in units of [0, 1].
         restore: ``restore(y, kernel, noise)`` returns the sharp image and the blurred one, (1, 3, H', W') each. Both
             are larger than y by the border that the kernel needs.
-        side: largest side of the kernel, in pixels.
+        side: the most pixels that a path of the camera may be wide or high.
     """
     height, width = y.shape[-2:]
     places = torch.arange(7.0) - 3
@@ -42,14 +46,18 @@ def estimate_kernel(y: Tensor, noise: float, restore: Restore, side: int = 41) -
     for scale in SCALES:
         size = (max(24, round(height * scale)), max(24, round(width * scale)))
         small = y if scale == 1 else F.interpolate(y, size=size, mode="bicubic", antialias=True, align_corners=False)
-        length = max(7, 2 * int(side * scale / 2) + 1)
-        kernel = _resized(kernel, scale / before, length)
+        length = side * scale
+        if scale > SURE:
+            length = min(length, MARGIN * len(kernel) * scale / before + 2)
+        kernel = _resized(kernel, scale / before, _odd(length))
         for _ in range(ROUNDS):
             sharp, whole = restore(small, kernel / kernel.sum(), math.hypot(noise * scale, MODEL))
             found = _tidy(_least_squares(_luma(sharp), _luma(whole), kernel), FAINT)
             kernel = _tidy(torch.lerp(kernel, found, MIXED), 0.0)
         before = scale
-    return kernel
+        if scale >= SURE:
+            kernel = _cut(kernel, MARGIN)
+    return _cut(_connected(kernel))
 
 
 def _least_squares(x: Tensor, y: Tensor, start: Tensor) -> Tensor:
@@ -94,6 +102,35 @@ def _tidy(kernel: Tensor, floor: float) -> Tensor:
     down, across = (int((kernel.sum(axis) * places).sum().round()) for axis in (1, 0))
     kernel = F.pad(kernel, (n, n, n, n))[n + down : 2 * n + down, n + across : 2 * n + across]
     return kernel / kernel.sum().clamp(min=1e-9)
+
+
+def _odd(length: float) -> int:
+    return max(7, 2 * int(length / 2) + 1)
+
+
+def _connected(kernel: Tensor) -> Tensor:
+    """The kernel without the values that no path of values above ``FAINT`` connects to a large value."""
+    path, kept = kernel >= FAINT * kernel.max(), kernel >= LARGE * kernel.max()
+    while True:
+        grown = (F.max_pool2d(kept[None, None].float(), 3, stride=1, padding=1)[0, 0] > 0) & path
+        if torch.equal(grown, kept):
+            return kernel.where(kept, 0)
+        kept = grown
+
+
+def _cut(kernel: Tensor, margin: float | None = None) -> Tensor:
+    """A kernel (k, k), k odd, of sum 1, with the middle of the box of the values above ``EXTENT`` in its middle.
+
+    Its size is ``margin`` times that of this box and 4 px; without a margin it has all values above 0.
+    """
+    rows, columns = (torch.nonzero((kernel >= EXTENT * kernel.max()).any(axis)).flatten().tolist() for axis in (1, 0))
+    down, across = ((where[0] + where[-1]) // 2 for where in (rows, columns))
+    if margin:
+        half = int(margin * (max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1) / 2) + 2
+    else:
+        half = int((kernel.nonzero() - torch.tensor([down, across])).abs().max())
+    cut = F.pad(kernel, [half] * 4)[down : down + 2 * half + 1, across : across + 2 * half + 1]
+    return cut / cut.sum()
 
 
 def _resized(kernel: Tensor, scale: float, length: int) -> Tensor:

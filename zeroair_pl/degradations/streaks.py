@@ -22,6 +22,9 @@ WIDE, WIDER = 7, 11  # px, the length over which a streak stands out across its 
 HEAVY, HEAVIER = 0.012, 0.025  # mean brightness of the streaks; of heavy rain, and where streaks are WIDER
 LONG, SHORT = 17, 9  # px, the length along which single streaks are followed, and those of heavy rain, which cross
 FAN = math.radians(10)  # of heavy rain, to each side
+EVEN = 0.5, 0.65  # evenness over the photo from which on streaks may be rain, and surely are
+ENDLESS = 0.32, 0.45  # share of streaks longer than LONGEST up to which they are rain, and above which they are not
+LONGEST = 61  # px
 SURE = 1.0, 3.0  # contrasts from which on the streaks of a photo are trusted, and wholly trusted
 
 
@@ -46,7 +49,9 @@ class Streaks(Degradation):
     S is what is brighter than its surroundings across the direction and continues along it (a top-hat and an opening,
     both along lines). Rain makes only bright lines, but a scene has bright and dark ones. So the direction is the one
     in which the bright lines exceed the dark lines most, and the numbers of bright and dark lines of one strength give
-    the probability that such a line is rain. ``AnnealedSampler`` then restores the scene under the streaks.
+    the probability that such a line is rain. Rain falls everywhere in a photo, and its streaks end. Lines in one part
+    of the photo, and lines without end, belong to the scene (``share_of_rain``). ``AnnealedSampler`` then restores the
+    scene under the streaks.
     """
 
     pointwise = True
@@ -58,7 +63,8 @@ class Streaks(Degradation):
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
         small = thumbnail(y, PIXELS)
         found = direction_of(small)
-        layer = streaks_in(small, found) * self.amount
+        layer = streaks_in(small, found)
+        layer = layer * share_of_rain(small, layer, found) * self.amount
         self.register_buffer("angle", y.new_full((1, 1, 1, 1), math.degrees(found.angle)))
         size = (y.shape[-2], y.shape[-1])
         if layer.shape[-2:] != size:
@@ -90,7 +96,13 @@ class Streaks(Degradation):
 
     @classmethod
     def severity(cls, y: Tensor) -> float:
-        return _share(direction_of(thumbnail(y, PIXELS)).contrast)
+        small = thumbnail(y, PIXELS)
+        found = direction_of(small)
+        return _share(found.contrast, SURE) * share_of_rain(small, streaks_in(small, found), found)
+
+    @property
+    def untouched(self) -> bool:
+        return not bool(self.get_buffer("streaks").any())
 
     def diagnostics(self) -> dict[str, Tensor]:
         streaks = self.get_buffer("streaks")
@@ -132,8 +144,20 @@ def streaks_in(y: Tensor, found: Direction) -> Tensor:
     bright, dark = (
         torch.stack([lines(part, angle, wide, length) for angle in fan]).amax(0) for part in _both(y)
     )  # fmt: skip
-    trust = _share(found.contrast)
+    trust = _share(found.contrast, SURE)
     return bright * torch.lerp(_likely(bright, dark), torch.ones_like(bright), trust)
+
+
+def share_of_rain(y: Tensor, layer: Tensor, found: Direction) -> float:
+    """How much the lines ``layer`` (1, 1, H, W) of the photo ``y`` are like rain, from 0 to 1.
+
+    The mean brightness b of the lines in each of 8×8 parts of the photo gives the evenness (Σb)²/(64 Σb²), from 1/64 to
+    1. The lines of a scene are in some parts of the photo, or do not end.
+    """
+    parts = F.adaptive_avg_pool2d(layer, 8)
+    even = float(parts.sum().square() / (parts.numel() * parts.square().sum() + 1e-12))
+    short, endless = (float(lines(_both(y)[0], found.angle, WIDE, length).mean()) for length in (LONG, LONGEST))
+    return _share(even, EVEN) * (1 - _share(endless / (short + 1e-6), ENDLESS))
 
 
 def lines(image: Tensor, angle: float, wide: int, length: int) -> Tensor:
@@ -187,6 +211,6 @@ def _likely(bright: Tensor, dark: Tensor) -> Tensor:
     return torch.lerp(share[place - 1], share[place], ((bright - low) / (high - low)).clamp(0, 1))
 
 
-def _share(contrast: float) -> float:
-    low, high = SURE
-    return min(1.0, max(0.0, (contrast - low) / (high - low)))
+def _share(value: float, bounds: tuple[float, float]) -> float:
+    low, high = bounds
+    return min(1.0, max(0.0, (value - low) / (high - low)))

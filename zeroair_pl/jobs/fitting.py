@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from zeroair_pl.errors import ConfigError, DivergenceError, describe
-from zeroair_pl.jobs.retry import safer
 from zeroair_pl.jobs.task import Task, own_fault
 from zeroair_pl.method.settings import Method, Result
 from zeroair_pl.method.solve import solve
@@ -20,6 +19,7 @@ from zeroair_pl.tensors.memory import is_out_of_memory, release
 if TYPE_CHECKING:
     from lightning.pytorch import Callback
 
+SAFER = 0.1  # of the learning rate and of the guidance's scale, in a second attempt
 Watch = Callable[[Sequence[Task], bool], AbstractContextManager[Sequence["Callback"]]]
 
 
@@ -102,11 +102,11 @@ class Fitting:
                 self.forget(task)
                 assert task.plan is not None
                 method, words = safer(task.plan.method)
-                self.say(f"note: {reason}; once more with {words}")
+                self.say(f"note: {reason}; trying again with {words}")
                 try:
                     result, note = self._once([task], method)
                 except DivergenceError as error:
-                    raise DivergenceError(f"{reason}; and once more with {words}") from error
+                    raise DivergenceError(f"{reason}; and again with {words}") from error
                 note = "; ".join(filter(None, [reason, f"made with {words}", note]))
             task.fitted(result, note)
         if task.photo is None:  # it failed; a later run must start from the beginning
@@ -145,3 +145,17 @@ class Fitting:
                 return result, note
             finally:
                 prior.tiling = tiling  # the size of one photo must not change the results of others
+
+
+def safer(method: Method) -> tuple[Method, str]:
+    """The method for a second attempt: smaller steps and float32 arithmetic; and these changes in words."""
+    words = ["a tenth of the learning rate"]
+    guidance, prior = method.guidance, method.prior
+    if guidance.update is not None and (gentler := guidance.update.gentler(SAFER)) is not None:
+        guidance = replace(guidance, update=gentler)
+        words.append("a tenth of the guidance's scale")
+    if (exact := prior.to_float32()) is not None:
+        prior = exact
+        words.append("float32 arithmetic")
+    modeling = replace(method.modeling, lr=SAFER * method.modeling.lr)
+    return replace(method, modeling=modeling, guidance=guidance, prior=prior), ", ".join(words)

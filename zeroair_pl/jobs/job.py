@@ -128,7 +128,11 @@ class Job:
         """
         if reason := self.outputs.foreign(path.relative_to(self.outputs.folder).as_posix(), source.name, record):
             raise InputError(f"{reason} Move it, or name another --out.")
-        another = self.outputs.made_from_another(source, sha256, record)
+        another = (
+            record is not None
+            and record.photo != os.path.realpath(source.path)
+            and record.depends.get("sha256") != sha256
+        )
         if another and os.path.lexists(path) and not self.wanted["overwrite"]:
             raise InputError(f"{path}: exists, and is not made from {source.path}; use --overwrite or another --out.")
 

@@ -1,7 +1,8 @@
-"""Names in an output folder: which names a folder may have, and how the pictures of a photo are named."""
+"""Names in an output folder: which folders may be one, and how the pictures of a photo are named."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -22,9 +23,18 @@ def check_folder(folder: Path) -> None:
     what = "is a file" if folder.is_file() else "is named like a picture" if folder.suffix.lower() in SUPPORTED else ""
     if what and not folder.is_dir():
         raise ConfigError(
-            f"--out {folder}: {what}, and a folder was expected: results have the names of their photos. "
+            f"--out {folder}: {what}; expected a folder: results have the names of their photos. "
             f"For example: --out {folder.with_suffix('')}"
         )
+
+
+def check_writable(folder: Path) -> None:
+    """Raises OSError if the folder could not be made or written. It checks permissions only, and writes nothing."""
+    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def side_picture(kind: str, source: Source, ending: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import errno
 import os
 import shutil
 import tempfile
@@ -19,7 +18,7 @@ from zeroair_pl.config.files import read_config
 from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.inspection.pages import PICTURES
 from zeroair_pl.jobs import table
-from zeroair_pl.jobs.names import check_folder, side_picture
+from zeroair_pl.jobs.names import check_folder, check_writable
 from zeroair_pl.jobs.records import FINISHED, INTERRUPTED, Failure, Record, Row, Sidecars
 from zeroair_pl.photos.atomic import clear_leftovers
 from zeroair_pl.photos.finding import Source
@@ -59,14 +58,14 @@ class Outputs:
         self.folder, self.results, self.board = folder, folder / TABLE, folder / "tensorboard"
         self.sidecars, self._own = Sidecars(folder), OwnFiles(folder)
         check_folder(folder)
-        self._own.check(name for name in (TABLE, CONFIG) if not self._edited(name))
+        self._own.check(name for name in (TABLE, CONFIG) if not self._own.edited(name))
         self._new = [parent for parent in (folder, *folder.parents) if not parent.exists()]
         self._began = time.time()
         self._before: bytes | None = None
         self.names: list[str] = []
         try:
             if looks:
-                _look(folder)
+                check_writable(folder)
             else:
                 folder.mkdir(parents=True, exist_ok=True)
                 with tempfile.TemporaryFile(dir=folder):
@@ -163,18 +162,6 @@ class Outputs:
                 with contextlib.suppress(OSError):
                     os.rmdir(parent)
 
-    def strip(self, source: Source) -> str:
-        """The before/after picture of the photo, as a name in the folder."""
-        return side_picture("strips", source, ".png")
-
-    def map(self, source: Source, name: str) -> str:
-        """The picture of one map of the photo's degradation, as a name in the folder."""
-        return side_picture("maps", source, f"_{name}.png")
-
-    def arrays(self, source: Source) -> str:
-        """The file of all maps and numbers of the photo's degradation (.npz), as a name in the folder."""
-        return f"maps/{source.name}.npz"
-
     def finished(self, record: Record, settings: str) -> bool:
         """Whether the photo was restored with these settings, and its output is there.
 
@@ -201,14 +188,6 @@ class Outputs:
             return ""
         return f"{path}: {why(bool(digests))}"
 
-    def made_from_another(self, source: Source, sha256: str, record: Record | None) -> bool:
-        """Whether the record is of another photo: both its path and its bytes differ from those of ``source``."""
-        return (
-            record is not None
-            and record.photo != os.path.realpath(source.path)
-            and record.depends.get("sha256") != sha256
-        )
-
     def require_room(self, source: Source) -> None:
         """Refuses a photo if the disk is too full for its results, before the fit takes time.
 
@@ -218,7 +197,9 @@ class Outputs:
         needed, free = 2 * source.path.stat().st_size + _BESIDE, shutil.disk_usage(self.folder).free
         if free < needed:
             left, wanted = (f"{size / 1e6:.1f} MB" for size in (free, needed))
-            raise InputError(f"{source.path}: not begun, since {self.folder} has {left} left and it may take {wanted}.")
+            raise InputError(
+                f"{source.path}: not started: {self.folder} has {left} left, and its results may take {wanted}."
+            )
 
     def claim(self, record: Record, before: Record | None) -> None:
         """Announces that the files of this photo are about to be replaced; the record ``before`` is no longer valid.
@@ -300,34 +281,13 @@ class Outputs:
         try:
             return {row.name: row for row in table.read(self.results.read_bytes())}
         except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-            if self._edited(TABLE):  # the next write keeps it under another name
+            if self._own.edited(TABLE):  # the next write keeps it under another name
                 return {}
             raise ConfigError(
                 f"{self.results}: not a table of results ({type(error).__name__}: {error}); move it away or name "
                 "another folder with --out."
             ) from error
 
-    def _edited(self, name: str) -> bool:
-        """Whether somebody has changed a file that this program wrote."""
-        return self._own.known(name) and not self._own.ours(name)
-
     def _keep_aside(self, name: str) -> None:
-        """Renames a file that somebody has changed, so that their changes are not lost."""
-        if not self._edited(name):
-            return
-        stem, _, suffix = name.rpartition(".")
-        number, aside = 1, self.folder / f"{stem}.edited.{suffix}"
-        while os.path.lexists(aside):
-            number += 1
-            aside = self.folder / f"{stem}.edited-{number}.{suffix}"
-        os.rename(self.folder / name, aside)
-        console.tell(f"note: {self.folder / name} was changed since it was written; it is now {aside}")
-
-
-def _look(folder: Path) -> None:
-    """Raises OSError if the folder could not be made or written. It checks permissions only, and writes nothing."""
-    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    if not there.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        if aside := self._own.keep_aside(name):
+            console.tell(f"note: {self.folder / name} was changed since it was written; it is now {aside}")

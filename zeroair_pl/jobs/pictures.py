@@ -10,6 +10,7 @@ from torch import Tensor
 
 from zeroair_pl.errors import ConfigError, describe
 from zeroair_pl.inspection.pages import PICTURES
+from zeroair_pl.jobs.names import side_picture
 from zeroair_pl.jobs.outputs import Outputs
 from zeroair_pl.jobs.showing import drawn
 from zeroair_pl.jobs.task import Task
@@ -44,7 +45,7 @@ def pictures_of(
         return decode_photo(output, Path(task.path.name)).pixels
 
     if wanted["strips"]:
-        strip = outputs.strip(source)
+        strip = side_picture("strips", source, ".png")
 
         def draw() -> bytes:
             if result is not None:
@@ -54,10 +55,10 @@ def pictures_of(
         makers[strip] = draw
     maps = {} if result is None else result.diagnostics[0]
     for what, values in maps.items() if wanted["maps"] else ():
-        name = outputs.map(source, what)
+        name = side_picture("maps", source, f"_{what}.png")
         makers[name] = lambda name=name, values=values: encode_map(name, values)  # type: ignore[misc]
     if wanted["arrays"] and maps:
-        makers[outputs.arrays(source)] = lambda: encode_arrays(maps)
+        makers[f"maps/{source.name}.npz"] = lambda: encode_arrays(maps)
     made, notes = {}, []
     for name, maker in makers.items():
         try:
@@ -71,7 +72,7 @@ def pictures_of(
             task.shown, small = drawn(task, photo.pixels, after())
             made |= small
         except Exception as error:
-            notes.append(f"{PICTURES}: no pictures of this photo, {describe(error)}")
+            notes.append(f"{PICTURES}: no picture of this photo was drawn: {describe(error)}")
     return made, notes
 
 

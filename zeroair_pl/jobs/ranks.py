@@ -68,11 +68,11 @@ class Rank:
                 "devices take different photos."
             )
         if not isinstance(nodes := trainer.get("num_nodes", 1), int) or nodes < 1:
-            raise ConfigError(f"trainer.num_nodes: {nodes!r}; a number of nodes was expected.")
+            raise ConfigError(f"trainer.num_nodes: {nodes!r}; expected a number of nodes.")
         devices = len(_devices(trainer)) if "devices" in trainer else 1
         if _alone.get():
             if devices > 1:
-                raise ConfigError(f"trainer.devices: {trainer['devices']!r}; one worker has one device.")
+                raise ConfigError(f"trainer.devices: {trainer['devices']!r}; a worker has one device.")
             return Rank()
         for number, size, local in _LAUNCHERS:
             found = [_number(environ.get(name, "")) for name in (number, size, local)]
@@ -123,4 +123,4 @@ def _devices(trainer: Mapping[str, Any]) -> list[int | None]:
         return [None] * parsed if name == "cpu" else list(range(parsed))
     if isinstance(parsed, list) and parsed:
         return list(parsed)
-    raise ConfigError(f"trainer.devices: {devices!r}; at least one device was expected.")
+    raise ConfigError(f"trainer.devices: {devices!r}; expected at least one device.")

@@ -192,7 +192,7 @@ def _kernel(file: Path) -> Tensor:
     try:
         values = np.load(file) if file.suffix.lower() == ".npy" else load_photo(file).pixels.mean(0).numpy()
     except (ValueError, OSError, EOFError) as error:
-        raise InputError(f"{file}: no kernel; expected a .npy file of shape (h, w), or a gray picture.") from error
+        raise InputError(f"{file}: not a kernel; expected a .npy file of shape (h, w), or a gray picture.") from error
     return checked_kernel(values, str(file))
 
 
@@ -209,7 +209,7 @@ def checked_kernel(values: Any, what: str) -> Tensor:
     try:
         kernel = torch.as_tensor(np.asarray(values), dtype=torch.float32)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"{what}: no kernel; expected numbers of shape (h, w).") from error
+        raise InputError(f"{what}: not a kernel; expected numbers of shape (h, w).") from error
     if kernel.ndim != 2 or max(kernel.shape) > _KERNEL:
         raise InputError(f"{what}: a kernel of shape {tuple(kernel.shape)}; expected (h, w) of at most {_KERNEL} px.")
     total = float(kernel.sum())

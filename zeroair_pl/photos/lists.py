@@ -117,7 +117,7 @@ def _csv_rows(path: Path, text: str) -> Iterator[dict[str, str]]:
         if cells.get("image", "").strip():
             yield cells
         elif any(cell.strip() for cell in cells.values()):
-            raise ConfigError(f"{path}: row {number} names no image, but is {delimiter.join(row)!r}.")
+            raise ConfigError(f"{path}: row {number} names no image: it is {delimiter.join(row)!r}.")
 
 
 def _delimiter(text: str) -> tuple[str, str]:

@@ -62,6 +62,22 @@ class OwnFiles:
         path = self.folder / name
         return not os.path.lexists(path) or digest_of(path) in self._digests(name)
 
+    def edited(self, name: str) -> bool:
+        """Whether somebody has changed a file that this program wrote."""
+        return self.known(name) and not self.ours(name)
+
+    def keep_aside(self, name: str) -> Path | None:
+        """Renames the file if somebody has changed it, so that their changes are not lost; returns its new path."""
+        if not self.edited(name):
+            return None
+        stem, _, suffix = name.rpartition(".")
+        number, aside = 1, self.folder / f"{stem}.edited.{suffix}"
+        while os.path.lexists(aside):
+            number += 1
+            aside = self.folder / f"{stem}.edited-{number}.{suffix}"
+        os.rename(self.folder / name, aside)
+        return aside
+
     def write(self, name: str, data: bytes) -> None:
         """Writes the file in one step, and remembers it.
 

@@ -95,7 +95,7 @@ def check_file(path: Path) -> None:
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be reached ({_one_line(error)}).") from error
     if stat.S_ISDIR(status.st_mode):
-        raise InputError(f"{path}: a folder, where an image file was expected.")
+        raise InputError(f"{path}: a folder; expected an image file.")
     if not stat.S_ISREG(status.st_mode):  # before opening: reading from a pipe would wait for ever
         raise InputError(f"{path}: not a regular file (a pipe, socket or device).")
     if status.st_size == 0:

@@ -31,5 +31,5 @@ class Compiled:
             except Exception as error:  # of the compiler or Triton; an error of the network itself occurs again below
                 self._compiled = None
                 reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-                warnings.warn(f"prior.compile: going on without torch.compile, which failed: {reason}", stacklevel=2)
+                warnings.warn(f"prior.compile: continuing without torch.compile, which failed: {reason}", stacklevel=2)
         return self.network(*args)

@@ -70,7 +70,7 @@ class Files:
         found = self._by_stem.get(_stem(name), [])
         if len(found) > 1:
             several = ", ".join(str(source.path) for source in found[:3])
-            raise InputError(f"{name}: several files in {self.title} could be meant: {several}.")
+            raise InputError(f"{name}: several files in {self.title} match: {several}.")
         if not found:
             near = did_you_mean(name, self._by_name) or did_you_mean(_stem(name), self._by_stem)
             raise InputError(f"{name}: there is no image of that name in {self.title}.{near}")

@@ -106,7 +106,7 @@ def _weights(folder: Path) -> tuple[int, str]:
                     counts[tensor.get_dtype()] += prod(tensor.get_shape())
         except (OSError, SafetensorError) as error:
             size = f"{file.stat().st_size:,} bytes"
-            raise ConfigError(f"{file} of {size} is no whole safetensors file: {error}") from error
+            raise ConfigError(f"{file} of {size} is not a complete safetensors file: {error}") from error
     if not counts:
         raise ConfigError(f"{folder} has no weights in safetensors")
     return sum(counts.values()), ", ".join(DTYPES.get(name, name) for name, _ in counts.most_common())

@@ -59,7 +59,7 @@ def fetch(
         say(f"{entry.name} is here already, in {folder}; use it with: --prior.path {path}")
         return folder
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError(f"{folder} is there already and is no prior; name another folder with --out, or delete it")
+        raise ConfigError(f"{folder} exists and is not a prior; name another folder with --out, or delete it")
     try:
         if entry.kind == "hub":
             _fetch_pipeline(entry, folder, snapshot)

@@ -1,0 +1,77 @@
+"""The words of a command line in the form that jsonargparse understands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import yaml
+
+from zeroair_pl.errors import ConfigError
+
+_FLAG_VALUES = ("true", "false", "npz", "crop")  # values that may follow a flag
+
+
+def underscored(word: str) -> str:
+    """``--checkpoint-every=5`` as ``--checkpoint_every=5``; both forms are allowed. Other words stay as they are."""
+    option, equals, value = word.partition("=")
+    return f"--{option[2:].replace('-', '_')}{equals}{value}" if word.startswith("--") else word
+
+
+def joined(words: Sequence[str], lists: Sequence[str], flags: Sequence[str], free: str = "") -> list[str]:
+    """The words in a form that jsonargparse understands.
+
+    ``--images a b --images c`` becomes one option with a JSON list, so that shells may expand ``*.jpg``; and
+    ``--overwrite`` becomes ``--overwrite=true``. Words that follow no option, or an option that has its value, are
+    values of the list ``free``.
+
+    Raises:
+        ConfigError: ``--out`` or an option of a list has no value.
+    """
+    gathered: dict[str, list[str]] = {}
+    rest: list[str] = []
+    current, complete = "", True  # the list being read; whether the last option has its value
+    for word, following in pairwise([*words, ""]):
+        option, equals, value = word.partition("=")
+        if not word.startswith("--"):
+            of_list = current or (free if complete and not word.startswith("-") else "")
+            (gathered.setdefault(of_list, []) if of_list else rest).append(word)
+            complete = True
+            continue
+        current, complete = option[2:] if option[2:] in lists else "", bool(equals)
+        if current:
+            gathered.setdefault(current, []).extend([value] if equals else [])
+        elif option == "--out" and not (value if equals else following):
+            raise ConfigError("--out: expected a folder after it, but it is empty; '--out .' is this folder.")
+        elif option[2:] in flags and not equals and following.lower() not in _FLAG_VALUES:
+            rest.append(f"{word}=true")
+            complete = True
+        else:
+            rest.append(word)
+    for option, values in gathered.items():
+        if not values:
+            raise ConfigError(f"--{option}: expected at least one value after it.")
+        rest.append(f"--{option}={json.dumps(values)}")
+    return rest
+
+
+def chain(links: list[Any]) -> dict[str, Any]:
+    """A list of degradations as one ``Chain``, as a config states it."""
+    stated = [{"class_path": link} if isinstance(link, str) else link for link in links]
+    return {"class_path": "Chain", "init_args": {"links": stated}}
+
+
+def chained(options: Sequence[str]) -> list[str]:
+    """The options, with ``--degradation "[Haze, Blur]"`` replaced by the ``Chain`` that it means."""
+    found: list[str] = []
+    for word in options:
+        name, equals, value = word.partition("=")
+        value = value if name == "--degradation" and equals else word if found[-1:] == ["--degradation"] else ""
+        if value.startswith("["):
+            if not equals or name != "--degradation":
+                found.pop()
+            word = f"--degradation={json.dumps(chain(yaml.safe_load(value)))}"
+        found.append(word)
+    return found
