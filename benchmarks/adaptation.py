@@ -87,16 +87,16 @@ def pictures(options: argparse.Namespace) -> Iterator[tuple[str, str, Image, Ima
     ]
     if options.photos:
         files = sorted(options.photos.iterdir())[: options.count]
-        clean += [("photographs", file.stem, _middle(_read(file), options.size) / 255) for file in files]
+        clean += [("photographs", str(i), _middle(_read(file), options.size) / 255) for i, file in enumerate(files)]
     for number, (kind, name, image) in enumerate(clean):
         for way, sigma in SIGMA.items():
             x = image if way == "full" else 0.2 + 0.6 * image
             noise = np.random.default_rng(number).normal(size=x.shape)
             yield f"{kind}, {way}", name, _bits(x + sigma * noise), _bits(x)
     if options.pairs:
-        for file in sorted((options.pairs / "degraded").iterdir())[: options.count]:
+        for i, file in enumerate(sorted((options.pairs / "degraded").iterdir())[: options.count]):
             other = next((options.pairs / "clean").glob(f"{file.stem}.*"))
-            yield "real noise", file.stem, _middle(_read(file), options.size), _middle(_read(other), options.size)
+            yield "real noise", str(i), _middle(_read(file), options.size), _middle(_read(other), options.size)
 
 
 def psnr(found: Image, clean: Image) -> float:

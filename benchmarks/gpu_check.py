@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 PACKED = 50_000_000  # bytes of packed photos
 SHORT_SIDE, QUALITY = 384, 88
 APART = 0.5  # largest mean difference, in 1/255, between a photo alone and in a batch: half a step of 8 bits
-LEAST = 40.0  # seconds; with less time, there is no training
+LEAST = 90.0  # seconds; with less time, there is no training: to measure the time of a step takes most of them
 TRIED = 30  # steps for measuring the time of a step
 RECIPE: dict[str, Any] = {"steps": 1, "lr": 3e-4, "warmup": 100, "decay": 0.7, "average": 0.999}
 
@@ -151,7 +151,10 @@ def train(options: argparse.Namespace, device: str, end: float) -> dict[str, Any
         few, more = (seconds(steps, Path(name) / "tried", 3 * TRIED) for steps in (TRIED, 3 * TRIED))
     pace = max(1e-3, (more - few) / (2 * TRIED))
     left = end - time.monotonic() - 3 * max(0.0, few - TRIED * pace)
-    steps = min(max(TRIED, int(0.9 * left / pace)), options.most)
+    steps = min(int(0.9 * left / pace), options.most)
+    if steps < 1:
+        print("training: no time is left")
+        return {"steps": 0, "reason": "no time is left"}
     print(f"training: {pace:.3f} s a step, {steps} steps")
     took = seconds(steps, options.out / "prior", max(TRIED, steps // 3))
     return {"steps": steps, "batch": options.batch, "crop": options.crop, "seconds": round(took, 1)}

@@ -7,6 +7,7 @@ import json
 import time
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -52,6 +53,40 @@ def test_all_parts_run_and_the_weights_come_back(
     assert all(row["passes"] > 0 for row in found["adm"]["rows"])
     assert (tmp_path / "out" / "prior" / "unet" / "diffusion_pytorch_model.safetensors").is_file()
     assert str(tmp_path) not in json.dumps(found)
+
+
+@scripts("benchmarks/gpu_check.py")
+def test_without_time_no_part_begins(script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_toy(tmp_path / "photos" / "0.png", 0, 40, 40)
+    options = asked(script, tmp_path)
+    assert script.check(options, "cpu", ADM, time.monotonic() - 1) == 0
+    found = json.loads((tmp_path / "out" / "gpu_check.json").read_text())
+    assert found["training"] == {"steps": 0, "reason": "no time is left"}
+    assert "speed" not in found
+    assert 60 * options.minutes + 45 < 600, "with the start of Python and torch, less than ten minutes"
+    assert script.PACKED < 60 * 2**20
+
+
+@scripts("benchmarks/gpu_check.py")
+def test_no_training_that_would_end_too_late(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The steps that were tried took all the time that was left."""
+    (tmp_path / "photos").mkdir()
+    calls: list[int] = []
+
+    def slow(optimization: Any, **_: Any) -> None:
+        calls.append(optimization.steps)
+        clock.append(clock[-1] + optimization.steps * 1.0)
+
+    clock = [0.0]
+    monkeypatch.setattr("zeroair_pl.commands.train.train", slow)
+    monkeypatch.setattr(script.time, "monotonic", lambda: clock[-1])
+    assert script.train(asked(script, tmp_path), "cpu", 100.0)["steps"] == 0
+    assert calls == [script.TRIED, 3 * script.TRIED]
+    clock, calls[:] = [0.0], []
+    assert script.train(asked(script, tmp_path), "cpu", 1000.0)["steps"] > 700
+    assert clock[-1] <= 1000
 
 
 @scripts("benchmarks/gpu_check.py")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import lpips
@@ -155,6 +156,46 @@ def test_any_timm_trunk_gives_features(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not list(loss.parameters()), "the trunk must not be stored with the fit"
     with pytest.raises(ConfigError, match=r"layers \[9\] of 5 feature maps of 'test_resnet"):
         Perceptual(trunk="test_resnet.r160_in1k", layers=(9,))(state)
+
+
+def test_perceptual_takes_weights_from_a_file(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    model = timm.create_model("test_resnet.r160_in1k", pretrained=False)
+    torch.save(model.state_dict(), file := tmp_path / "resnet.pth")
+    loss = Perceptual(trunk="test_resnet.r160_in1k", layers=(0,), weights=str(file))
+    state = state_for(loss)
+    direct = timm.create_model("test_resnet.r160_in1k", pretrained=False, features_only=True).eval()
+    direct.load_state_dict(model.state_dict(), strict=False)
+    found = loss.features(state.y, state)[0]
+    assert not torch.equal(found, Perceptual().features(state.y, state)[0])
+    with torch.no_grad():
+        wanted = direct((state.y - loss._loaded[1]) / loss._loaded[2])[0]  # type: ignore[index]
+    torch.testing.assert_close(found, wanted)
+    file.write_bytes(b"nothing")
+    with pytest.raises(ConfigError, match=r"Perceptual: .*resnet.pth cannot be read as the weights of 'test_resnet"):
+        Perceptual(trunk="test_resnet.r160_in1k", weights=str(file))(state)
+
+
+def test_lpips_takes_weights_from_a_file(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    network = lpips.LPIPS(net="squeeze", verbose=False)
+    trunk = {f"features.{name.partition('.')[2]}": value for name, value in network.net.state_dict().items()}
+    torch.save(trunk, file := tmp_path / "squeeze.pth")
+    loss = Lpips("squeeze", str(file))
+    state = state_for(loss)
+    with torch.no_grad():
+        wanted = network.eval()(state.y_hat * 2 - 1, state.y * 2 - 1).flatten()
+        torch.testing.assert_close(loss(state), wanted)
+    del trunk["features.0.weight"]
+    torch.save(trunk, file)
+    with pytest.raises(ConfigError, match=r"squeeze.pth cannot be read as the weights of 'SqueezeNet 1.1' \(KeyError"):
+        Lpips("squeeze", str(file))(state)
+
+
+@pytest.mark.parametrize("loss", [Perceptual("vgg16.tv_in1k", weights="gone.pth"), Lpips(weights="gone.pth")])
+def test_weights_that_are_not_there_are_named(loss: Any) -> None:
+    with pytest.raises(ConfigError, match=r"weights is 'gone.pth', and there is no such file"):
+        loss(state_for(loss))
 
 
 def test_perceptual_needs_the_prior_it_names() -> None:

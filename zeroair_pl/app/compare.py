@@ -138,9 +138,12 @@ def _zooming(whole: Tensor, zoom: Zoom | None, size: tuple[int, int]) -> str:
 
 # Keeps the divider where it is when the picture changes, as under the strength slider.
 COMPARE_JS = """
-let at = 50, map = false;
+let at = 50, map = false, had = false;
 const place = () => {
   const figure = element.querySelector('.zr-compare'), divider = element.querySelector('.zr-divider');
+  // On a narrow screen a result is below the button, out of sight.
+  if (divider && !had && window.innerWidth < 700) setTimeout(() => element.scrollIntoView({block: 'nearest'}), 100);
+  had = Boolean(divider);
   if (!divider) return;
   figure.style.setProperty('--at', at + '%');
   divider.value = at;

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 import torch
 from torch import Tensor
 
-from zeroair_pl.errors import ConfigError, did_you_mean
+from zeroair_pl.errors import ConfigError
 from zeroair_pl.guidance.base import GuidanceLoss, GuidanceState, per_image_mean
+from zeroair_pl.guidance.trunks import Net, lpips_network, timm_trunk
 from zeroair_pl.ranges import Range
 from zeroair_pl.tensors.threads import all_threads
 
@@ -23,16 +24,21 @@ class Perceptual(GuidanceLoss):
             timm model whose pretrained weights are looked up by timm (the paper's is ``vgg16.tv_in1k``).
         layers: which feature maps, from the finest; for VGG16, ``[0, 1]`` are its features up to relu2_2.
         target: compare with the degraded photo ``y`` or with the clean estimate ``x0``.
+        weights: file of the timm model's weights, in timm's or torchvision's format; by default timm finds them.
 
     Raises:
         ConfigError: at the first use, if timm has no such model or cannot get its weights.
     """
 
     def __init__(
-        self, trunk: str = "prior", layers: Annotated[tuple[int, ...], Range(0)] = (0, 1), target: Target = "y"
+        self,
+        trunk: str = "prior",
+        layers: Annotated[tuple[int, ...], Range(0)] = (0, 1),
+        target: Target = "y",
+        weights: str | None = None,
     ) -> None:
         super().__init__()
-        self.trunk, self.layers, self.target = trunk, layers, target
+        self.trunk, self.layers, self.target, self.weights = trunk, layers, target, weights
         self._loaded: tuple[Any, Tensor, Tensor] | None = None  # a tuple, to stay out of the module tree
 
     def forward(self, state: GuidanceState) -> Tensor:
@@ -59,20 +65,10 @@ class Perceptual(GuidanceLoss):
         if self._loaded is None:
             import timm
 
-            if not timm.is_model(self.trunk):
-                near = did_you_mean(self.trunk.split(".")[0], timm.list_models())
-                raise ConfigError(f"Perceptual: timm has no model {self.trunk!r}.{near}")
-            try:
-                model = timm.create_model(self.trunk, pretrained=True, features_only=True)
-            except Exception as error:
-                raise ConfigError(
-                    f"Perceptual: the pretrained weights of {self.trunk!r} cannot be had ({type(error).__name__}). "
-                    "Either use trunk: prior, which needs no download, or run once with a network so that timm caches "
-                    "them (HF_HOME names the cache, which can be copied)"
-                ) from error
-            config: Any = timm.get_pretrained_cfg(self.trunk)
+            model, config = timm_trunk(self.trunk, self.weights), timm.get_pretrained_cfg(self.trunk)
+            assert config is not None
             mean, std = (torch.tensor(v).view(1, 3, 1, 1).to(device) for v in (config.mean, config.std))
-            self._loaded = (model.eval().requires_grad_(False).to(device), mean, std)
+            self._loaded = (model.to(device), mean, std)
         return self._loaded
 
 
@@ -81,28 +77,20 @@ class Lpips(GuidanceLoss):
 
     Args:
         net: the trunk: ``alex``, ``vgg`` or ``squeeze``.
+        weights: file of the trunk's weights, as torchvision publishes it; by default torchvision finds them.
 
     Raises:
         ConfigError: at the first use, if the trunk's weights cannot be had.
     """
 
-    def __init__(self, net: Literal["alex", "vgg", "squeeze"] = "alex") -> None:
+    def __init__(self, net: Net = "alex", weights: str | None = None) -> None:
         super().__init__()
-        self.net = net
+        self.net, self.weights = net, weights
         self._loaded: tuple[Any] | None = None
 
     def forward(self, state: GuidanceState) -> Tensor:
         if self._loaded is None:
-            import lpips
-
-            try:
-                network = lpips.LPIPS(net=self.net, verbose=False)
-            except Exception as error:
-                raise ConfigError(
-                    f"Lpips: the weights of {self.net!r} cannot be had ({type(error).__name__}). Run once with a "
-                    "network so that torchvision caches them (TORCH_HOME names the cache), or use Perceptual"
-                ) from error
-            self._loaded = (network.eval().requires_grad_(False).to(state.y.device),)
+            self._loaded = (lpips_network(self.net, self.weights).to(state.y.device),)
         (loaded,) = self._loaded
         distance: Tensor = loaded(state.y_hat * 2 - 1, state.y * 2 - 1)
         return distance.flatten(1).mean(1)

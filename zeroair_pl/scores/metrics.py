@@ -8,7 +8,6 @@ which are used where they are and never downloaded. ``noise`` and ``blur`` need 
 from __future__ import annotations
 
 import math
-import warnings
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zeroair_pl.errors import ConfigError, InputError
+from zeroair_pl.errors import InputError
+from zeroair_pl.guidance.trunks import lpips_network
 
 _LEAST_ERROR = 1e-9  # of the mean squared error on 0..255; equal images get 138.1 dB, not infinity, so that means exist
 
@@ -122,22 +122,7 @@ def _blur_of_rows(y: Tensor) -> Tensor:
 @lru_cache(maxsize=1)
 def _lpips(weights: Path) -> Any:
     """The network, its trunk read from the file: left to itself the package would download what it does not find."""
-    import lpips
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torchvision, about the arguments that lpips uses
-            network = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
-        loaded = torch.load(weights, map_location="cpu", weights_only=True)
-        # lpips cuts AlexNet's features into slices, in which the layers keep their numbers: features.3 is slice2.3.
-        names = network.net.state_dict()
-        network.net.load_state_dict({name: loaded[f"features.{name.partition('.')[2]}"] for name in names})
-    except Exception as error:
-        text = " ".join(str(error).split())[:200]
-        raise ConfigError(
-            f"{weights}: cannot be read as AlexNet's weights ({type(error).__name__}: {text})."
-        ) from error
-    return network.eval().requires_grad_(False)
+    return lpips_network("alex", weights)
 
 
 def _ssim(a: Tensor, b: Tensor, data_range: float) -> Tensor:
