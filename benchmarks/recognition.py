@@ -6,6 +6,7 @@ Each argument is a kind that ``auto`` can find (``Haze``, ``LowLight``, ``Underw
 need no correction), = and a folder of photos that are of this kind. A row of the table is a folder: how many of its
 photos ``auto`` took for each kind with a share of the correction above 0.05, the median share of those that were
 recognized, and how many of the start images, which are made without the prior, have 32 dB or more to the photo itself.
+Photos are looked at with 65,536 pixels, since what is found does not depend on the size.
 
 With --refit, each model is fit again to the folders without one of them, all with equal weights. The rows are the
 folders that were left out, with the photos whose log-odds are above 0. Writes benchmarks/results/NAME.json.
@@ -14,6 +15,7 @@ folders that were left out, with the photos whose log-odds are above 0. Writes b
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +28,7 @@ import torch
 from torch import Tensor
 
 from zeroair_pl.degradations.auto import FAMILIES, Auto
+from zeroair_pl.degradations.maps import thumbnail
 from zeroair_pl.degradations.picture import looked_at
 from zeroair_pl.degradations.recognition import MODELS
 from zeroair_pl.degradations.statistics import statistics
@@ -58,22 +61,23 @@ def measure(options: argparse.Namespace) -> int:
     about: dict[str, Any] = {**machine.described(), "sets": rows}
     if options.refit:
         about["left_out"] = left_out(shown)
-        print("\nlog-odds above 0 with the set left out of the fit, and in all sets of photos that need nothing")
+        print("\nlog-odds above 0 with the set left out of the fit, and of the photos that need nothing")
         for line in about["left_out"]:
-            print(f"{line['set']:<24} {line['model']:<36} {line['found']:4d} of {line['photos']}; {line['false']:.1%}")
+            found = f"{line['found']} of {line['photos']}; {line['false']} of {line['plain']}"
+            print(f"{line['set']:<24} {line['family']:<11} {found}")
     print(f"all numbers: {machine.write(options.name, about)}")
     return 0
 
 
 def row(kind: str, folder: Path) -> dict[str, Any]:
-    """One folder's row, with the numbers of each photo."""
-    photos = {file.name: taken_for(_pixels(file)) for file in fit_recognition.photos_in(folder)}
-    right = [each["share"] for each in photos.values() if each["kind"] == kind and kind != "Noise"]
+    """One folder's row, with the numbers of each photo in the order of their names."""
+    photos = [taken_for(_pixels(file)) for file in fit_recognition.photos_in(folder)]
+    right = [each["share"] for each in photos if each["kind"] == kind and kind != "Noise"]
     return {
         "set": _name(folder), "shows": kind,
-        "taken_for": {k: sum(each["kind"] == k for each in photos.values()) for k in KINDS},
+        "taken_for": {k: sum(each["kind"] == k for each in photos) for k in KINDS},
         "share": round(float(np.median(right)), 3) if right else None,
-        "alike": sum(each["to_itself"] >= ALIKE for each in photos.values()),
+        "alike": sum(each["to_itself"] >= ALIKE for each in photos),
         "photos": photos,
     }  # fmt: skip
 
@@ -86,44 +90,47 @@ def taken_for(y: Tensor) -> dict[str, Any]:
     share = float(phi.amount) if phi.kind != "Noise" else 0.0
     error = float((phi.invert(y).clamp(0, 1) - y).square().mean())
     found = phi.kind if share > FOUND else "Noise"
-    return {"kind": found, "share": round(share, 3), "to_itself": round(min(99.0, -10 * np.log10(error + 1e-12)), 2)}
+    return {"kind": found, "share": round(share, 3), "to_itself": round(min(99.0, -10 * math.log10(error + 1e-12)), 2)}
 
 
 def left_out(shown: Shown) -> list[dict[str, Any]]:
-    """For each folder and each model of its kind: its photos with log-odds above 0 in a fit without the folder."""
+    """For each folder with a degradation: its photos with log-odds above 0 in fits of the family without the folder.
+
+    The log-odds of a family are the largest of its models.
+    """
     seen = {
         folder: [statistics(looked_at(_pixels(file))) for file in fit_recognition.photos_in(folder)]
         for _, folder in shown
     }
     lines = []
     for family, models in MODELS.items():
-        for model in models:
-            values = {folder: np.array([model.scaled(each) for each in seen[folder]]) for _, folder in shown}
-            for kind, folder in shown:
-                if kind != family:
-                    continue
-                rest = [(float(k == family), values[f]) for k, f in shown if f != folder]
-                label = np.concatenate([np.full(len(v), k) for k, v in rest])
-                factors, bias = fit_recognition.logistic(
-                    np.concatenate([v for _, v in rest]), label, np.ones(len(label))
-                )
-                odds = {f: v @ factors + bias for f, v in values.items()}
-                plain = np.concatenate([odds[f] for k, f in shown if k == "Noise"] or [np.zeros(0)])
-                lines.append(
-                    {
-                        "set": _name(folder), "model": model.what, "photos": len(odds[folder]),
-                        "found": int((odds[folder] > 0).sum()), "false": round(float((plain > 0).mean()), 4),
-                    }
-                )  # fmt: skip
+        for out in (folder for kind, folder in shown if kind == family):
+            rest = [(kind == family, folder) for kind, folder in shown if folder != out]
+            if len({label for label, _ in rest}) < 2:
+                continue  # no other folder shows it
+            odds = {folder: np.full(len(values), -np.inf) for folder, values in seen.items()}
+            for model in models:
+                values = {folder: np.array([model.scaled(each) for each in own]) for folder, own in seen.items()}
+                x = np.concatenate([values[folder] for _, folder in rest])
+                y = np.concatenate([np.full(len(seen[folder]), float(label)) for label, folder in rest])
+                factors, bias = fit_recognition.logistic(x, y, np.ones(len(y)))
+                odds = {folder: np.maximum(odds[folder], values[folder] @ factors + bias) for folder in odds}
+            plain = np.concatenate([odds[folder] for kind, folder in shown if kind == "Noise"])
+            lines.append(
+                {
+                    "set": _name(out), "family": family, "photos": len(odds[out]),
+                    "found": int((odds[out] > 0).sum()), "false": int((plain > 0).sum()), "plain": len(plain),
+                }
+            )  # fmt: skip
     return lines
 
 
 def _pixels(file: Path) -> Tensor:
-    return load_photo(file).pixels[None]
+    return thumbnail(load_photo(file).pixels[None])
 
 
 def _name(folder: Path) -> str:
-    return folder.parent.name if folder.name in ("degraded", "clean") else folder.name
+    return {"degraded": folder.parent.name, "clean": f"{folder.parent.name} (clean)"}.get(folder.name, folder.name)
 
 
 def _shown(text: str) -> tuple[str, Path]:
