@@ -213,7 +213,7 @@ def test_each_fit_has_one_device() -> None:
     "trainer, words",
     [
         ({"strategy": "fsdp"}, "'ddp' was expected"),
-        ({"num_nodes": "two"}, "trainer.num_nodes: 'two'; a number"),
+        ({"num_nodes": "two"}, "trainer.num_nodes: 'two'; expected a number"),
         ({"accelerator": "cpu", "devices": 0}, "trainer.devices: 0"),
         ({"accelerator": "abacus", "devices": 2}, "accelerator 'abacus'"),
     ],
