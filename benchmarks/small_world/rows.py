@@ -16,7 +16,7 @@ from ablations import Row, at_hand, gan_forms, on_top, resolved, with_part, with
 from sets import Preset
 
 PAPER = {"haze": "paper/dehaze", "low light": "paper/low_light", "noise": "paper/denoise"}
-TODAY = {"haze": "dehaze", "low light": "low_light", "noise": "denoise"}
+TODAY = {"haze": "dehaze", "low light": "low_light", "noise": "denoise", "blur": "deblur"}
 FAMILY = {"haze": "Haze", "low light": "LowLight", "noise": "Noise"}
 WIDTHS = [16, 32, 64]  # channels of the free network: a quarter of the paper's, for photos of a smaller side
 GROUPS = ("parts", "gan", "physics", "nfe")

@@ -23,8 +23,7 @@ sys.path.insert(1, str(Path(__file__).parents[1]))  # the other benchmarks
 import machine
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from zeroair_pl.cli import process
-from zeroair_pl.errors import ConfigError, ZeroAIRError
+from zeroair_pl.errors import ConfigError
 
 if TYPE_CHECKING:
     from pairs import Pair
@@ -36,13 +35,7 @@ MOMENTS = 12  # number of timesteps at which φ is compared with the truth
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    process.prepare()  # before torch is loaded
-    options = _parser().parse_args(argv)
-    try:
-        return measure(options)
-    except ZeroAIRError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return machine.run(measure, _parser(), argv)
 
 
 def measure(options: argparse.Namespace) -> int:
@@ -61,7 +54,7 @@ def measure(options: argparse.Namespace) -> int:
         pairs = [pair(kind, number, options.size) for number in range(options.scenes)]
         entry = kinds.setdefault(kind, {"input": [_psnr(each.y, each.clean) for each in pairs], "rows": {}})
         for title, preset in rows_of(kind, options.prior, options.groups, options.steps):
-            if title in entry["rows"]:
+            if title in entry["rows"] or (options.rows and title not in options.rows):
                 continue
             entry["rows"][title] = row = restored(pairs, kind, preset.configs, preset.settings)
             path = machine.write(options.name, about)
@@ -71,9 +64,10 @@ def measure(options: argparse.Namespace) -> int:
 
 
 def restored(pairs: list[Pair], kind: str, configs: Sequence[str], settings: dict[str, Any]) -> dict[str, Any]:
-    """The results of one row for all pairs, in one fit; ``lost`` names the pairs whose fit has diverged.
+    """The results of one row for all pairs; ``lost`` names the pairs whose fit has diverged.
 
-    In one fit, the photos do not influence each other, except by rounding, and it takes half of the time.
+    They are in one fit if φ allows it: the photos do not influence each other, except by rounding, and it takes half of
+    the time.
     """
     import torch
 
@@ -82,6 +76,8 @@ def restored(pairs: list[Pair], kind: str, configs: Sequence[str], settings: dic
     from zeroair_pl.method.fit import fit
 
     method = Method.from_config(configs, **settings)
+    if len(pairs) > 1 and not method.fresh().batched:
+        return _joined([restored([each], f"{kind} {i}", configs, settings) for i, each in enumerate(pairs)])
     watch = Watch(pairs)
     try:
         result = fit(torch.cat([each.y for each in pairs]), [f"{kind} {i}" for i in range(len(pairs))], method, [watch])
@@ -98,6 +94,17 @@ def restored(pairs: list[Pair], kind: str, configs: Sequence[str], settings: dic
     if result.lost:
         found["lost"] = sorted(result.lost)
     return {**found, "fractions": watch.fractions, "distances": watch.distances}
+
+
+def _joined(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The results of fits of one pair each, as those of one fit."""
+    if failed := [each for each in rows if "psnr" not in each]:
+        return failed[0]
+    found = {key: [value for each in rows for value in each[key]] for key in ("psnr", "distance")}
+    seconds = round(sum(each["seconds"] for each in rows), 1)
+    rest = {"nfe": max(each["nfe"] for each in rows), "seconds": seconds, "fractions": rows[0]["fractions"]}
+    moments = zip(*(each["distances"] for each in rows), strict=False)  # a fit may end early
+    return {**found, **rest, "distances": [[value for (value,) in each] for each in moments]}
 
 
 class Watch(Callback):
@@ -123,9 +130,11 @@ class Watch(Callback):
 
 def _distance(phi: Degradation, truth: Pair) -> float:
     import torch
+    import torch.nn.functional as F
 
     with torch.no_grad():
-        return _psnr(phi(truth.clean), truth.without_noise)
+        border = (phi.shape(truth.y)[0] - truth.y.shape[-2]) // 2  # beyond the photo, which a blur brings into it
+        return _psnr(phi(F.pad(truth.clean, [border] * 4, mode="reflect")), truth.without_noise)
 
 
 def _psnr(x: Tensor, wanted: Tensor) -> float:
@@ -145,11 +154,12 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = machine.parser_of(__doc__)
     own = str(Path(__file__).parent / "prior")
     parser.add_argument("--prior", default=own, help="folder of the prior of this world; by default the one beside")
     parser.add_argument("--groups", nargs="+", default=["parts", "gan", "physics", "nfe"])
-    parser.add_argument("--kinds", nargs="+", default=["haze", "low light", "noise"])
+    parser.add_argument("--rows", nargs="+", help="only those of these titles")
+    parser.add_argument("--kinds", nargs="+", default=["haze", "low light", "noise", "blur"])
     parser.add_argument("--scenes", type=int, default=3, help="held-out scenes of each kind")
     parser.add_argument("--size", type=int, default=32, help="of the scenes, in pixels")
     parser.add_argument("--steps", type=int, default=100, help="of the paper's preset, which has 1000")

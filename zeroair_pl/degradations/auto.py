@@ -1,4 +1,4 @@
-"""Automatic choice of the degradation: the family that the photo shows most, applied as strongly as it shows it."""
+"""Automatic choice of the degradation: JPEG and noise are removed first, then the family that the photo shows most."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from typing import Any
 from torch import Tensor
 
 from zeroair_pl.degradations.base import Degradation, Denoise, Observation, Side
+from zeroair_pl.degradations.clearing import LEFT, strong_tables, unblocked, visible, without_noise
 from zeroair_pl.degradations.haze import Haze
+from zeroair_pl.degradations.jpeg import Jpeg
+from zeroair_pl.degradations.jpeg_tables import Tables
 from zeroair_pl.degradations.low_light import LowLight
 from zeroair_pl.degradations.noise import Noise
-from zeroair_pl.degradations.noise_level import look_at_noise, rounding
+from zeroair_pl.degradations.noise_level import estimate_noise_level, look_at_noise, rounding
 from zeroair_pl.degradations.picture import looked_at
 from zeroair_pl.degradations.recognition import look_for
+from zeroair_pl.degradations.statistics import statistics
 from zeroair_pl.degradations.underwater import Underwater
 
 FAMILIES: tuple[type[Degradation], ...] = (LowLight, Haze, Underwater)
@@ -21,6 +25,8 @@ LEAST = 0.03  # a severity up to this counts as 0
 # begins to see grain of single pixels on a screen. For clean photos, the learned level is 1.2 to 1.8 steps, since faint
 # texture counts too. The lowest level of the photos with camera noise that were measured is 3.8 steps.
 UNSEEN = 2 / 255
+UNLIT, LIT = 0.34, 0.42  # brightest values of a photo that lacks light, and of one that has it
+PLAIN = 0.26, 0.29  # lower quartile of the local range, relative to the lights, of a starry sky, and of other scenes
 RIVAL = 0.7  # share of the largest severity; a second largest below it does not reduce the correction
 
 
@@ -30,7 +36,10 @@ class Auto(Degradation):
     Each family measures how strongly the photo shows it (``severity``). ``Auto`` takes the family with the largest
     severity, and corrects the photo by this share (``amount``). If the share is 0, ``Noise`` remains. If two families
     have nearly the same severity, the share decreases, to 0 if they are equal. So a small change of the photo changes
-    the result only a little. ``Auto`` does not look for mixtures of families.
+    the result only a little.
+
+    Mixtures are undone in the reverse order of their origin: first the artifacts of strong JPEG, then visible noise,
+    then the family. The fit sees the photo without these (``explained``). Noise alone is removed by the fit itself.
     """
 
     pointwise = True  # all families that it chooses from are
@@ -38,24 +47,68 @@ class Auto(Degradation):
     def __init__(self) -> None:
         super().__init__()
         self.chosen: Degradation = Noise()
+        self.jpeg: Tables | None = None
+        self.removed, self.left = 0.0, 0.0  # σ of the noise that is removed first, and of what is left of it
+        self._cleared: Tensor | None = None
+        self._why = ""  # the evidence for the family
 
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
+        y = self._unblocked(y, side, denoise)
         small = looked_at(y)
         found = {family: family.severity(small) for family in FAMILIES}
         best = max(found, key=lambda family: found[family])
+        why = look_for(best.__name__, small).why
+        if (dim := underexposed(small, estimate_noise_level(y))) > found[LowLight]:
+            found[LowLight] = dim
+            if dim >= found[best]:
+                best, why = LowLight, "darkness: no bright lights, but noise"
         share = trusted(list(found.values()))
         if share > 0:
             self.chosen = best()
             self.chosen.amount.fill_(share)
-            self.reason = f"{share:.0%} of {look_for(best.__name__, small).why}"
+            self._why = f"{share:.0%} of {why}"
+        y = self._denoised(y, denoise)
         self.chosen.initialize(y, side, denoise)
         self.amount.copy_(self.chosen.amount)
         self.noise = self.chosen.noise  # the same module under both names
-        self._blend_noise(y, denoise)
+        self._start_noise(y, denoise)
 
     def measure_noise(self, y: Tensor, denoise: Denoise) -> None:
+        y = self._denoised(self._unblocked(y, {}, denoise), denoise)
         self.chosen.measure_noise(y, denoise)
-        self._blend_noise(y, denoise)
+        self._start_noise(y, denoise)
+
+    def explained(self, y: Tensor) -> Tensor:
+        """The photo without JPEG and visible noise, as the last ``initialize`` or ``measure_noise`` has made it."""
+        cleared, self._cleared = self._cleared, None
+        return y if cleared is None else cleared
+
+    def _unblocked(self, y: Tensor, side: Side, denoise: Denoise) -> Tensor:
+        """``y`` without the artifacts of JPEG, if they are strong."""
+        self.jpeg = strong_tables(y, side)
+        if self.jpeg is not None:
+            y = self._cleared = unblocked(y, self.jpeg, denoise)
+        return y
+
+    def _denoised(self, y: Tensor, denoise: Denoise) -> Tensor:
+        """``y`` without visible noise, if a family was found that would amplify the noise."""
+        self.removed, self.left = 0.0, 0.0
+        if isinstance(self.chosen, Noise):
+            return y
+        clean, sigma, share = without_noise(y, denoise)
+        if share > 0:
+            self.removed, self.left, self._cleared = sigma, sigma * LEFT**share, clean
+        return clean
+
+    def _start_noise(self, y: Tensor, denoise: Denoise) -> None:
+        """Starts σ from what is left on ``y``, the photo that the fit explains."""
+        if self.removed:
+            self.noise.start(self.left, rounding(y))
+        else:
+            self._blend_noise(y, denoise)
+        noise = f"noise of {255 * self.removed:.1f} of 255" if self.removed else ""
+        jpeg = f"JPEG of quality {self.jpeg.quality():.0f}" if self.jpeg is not None else ""
+        self.reason = "; ".join(filter(None, [self._why, noise, jpeg]))
 
     def _blend_noise(self, y: Tensor, denoise: Denoise) -> None:
         """Mixes in the noise model of ``Noise``: it is valid for a slight correction, which keeps the contrast."""
@@ -67,13 +120,27 @@ class Auto(Degradation):
         self.noise.log_start.copy_(self.noise.log_sigma.detach())
 
     @property
+    def links(self) -> list[Degradation]:
+        """The degradations in the order of their origin: the family, the noise and JPEG that were removed first."""
+        found: list[Degradation] = [] if isinstance(self.chosen, Noise) and self.jpeg is not None else [self.chosen]
+        if self.removed:
+            found.append(Noise())
+        if self.jpeg is not None:
+            jpeg = Jpeg()
+            jpeg.tables = self.jpeg
+            found.append(jpeg)
+        return found
+
+    @property
     def kind(self) -> str:
-        return self.chosen.kind
+        """The kinds of the ``links``, such as ``Haze + Noise + Jpeg``."""
+        return " + ".join(link.kind for link in self.links)
 
     @property
     def untouched(self) -> bool:
         """Whether no family was found, and the learned noise is too faint to see."""
-        return isinstance(self.chosen, Noise) and float(self.noise_level().detach()) <= UNSEEN
+        unseen = float(self.noise_level().detach()) <= UNSEEN
+        return isinstance(self.chosen, Noise) and self.jpeg is None and unseen
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.chosen(x)
@@ -88,6 +155,13 @@ class Auto(Degradation):
     def result(self, x0: Tensor, z: Tensor) -> Tensor:
         return self.chosen.result(x0, z)
 
+    def levels(self) -> tuple[float, float] | None:
+        """The photo's own noise level if only JPEG was removed: then the fit has nothing to learn."""
+        if self.jpeg is None or not isinstance(self.chosen, Noise):
+            return None
+        sigma = float(self.noise_level().detach())
+        return sigma, sigma
+
     def penalty(self) -> Tensor:
         return self.chosen.penalty()
 
@@ -96,6 +170,25 @@ class Auto(Degradation):
 
     def diagnostics(self) -> dict[str, Tensor]:
         return self.chosen.diagnostics()
+
+
+def underexposed(small: Tensor, sigma: float) -> float:
+    """0 to 1: a photo with visible noise, without lights, and with more in it than a few stars.
+
+    A camera amplifies a weak signal, and its noise, towards the usual brightness. If the brightest values are below
+    0.34, and the noise shows, the photo lacks light. Of 110 ordinary photos, the darkest has 0.62. A dark drawing or a
+    dim screen has no noise.
+
+    Args:
+        small: the photo, as ``looked_at``.
+        sigma: standard deviation of its noise.
+    """
+    if (noisy := visible(sigma)) == 0:
+        return 0.0
+    values = statistics(small)
+    content = values["range_25"] / max(values["luminance_99"], 0.01)
+    lights = min(1.0, max(0.0, (LIT - values["bright_999"]) / (LIT - UNLIT)))
+    return noisy * lights * min(1.0, max(0.0, (content - PLAIN[0]) / (PLAIN[1] - PLAIN[0])))
 
 
 def trusted(severities: list[float]) -> float:

@@ -126,6 +126,14 @@ class Degradation(Ranged, nn.Module):
         """
         self.noise.start(estimate_noise_level(y), rounding(y))
 
+    def explained(self, y: Tensor) -> Tensor:
+        """The image of the size of ``y`` (1, 3, H, W) that φ explains in the fit; by default the photo ``y`` itself.
+
+        It is called once after each ``initialize``, and once after ``measure_noise`` at full size. ``Auto`` returns the
+        photo without what it has removed before.
+        """
+        return y
+
     def forward(self, x: Tensor) -> Tensor:
         """φ(x): the degraded image without noise, (1, 3, h, w), of a clean image ``x`` of the size ``shape(y)``."""
         raise NotImplementedError
@@ -195,8 +203,8 @@ class Degradation(Ranged, nn.Module):
     def levels(self) -> tuple[float, float] | None:
         """First and last noise level of ``AnnealedSampler`` for this photo, in units of [0, 1].
 
-        The first should be about the error of ``first_estimate``; a higher one gains nothing. With ``None``, the
-        default, the sampler uses ``sampling.sigma_max`` and ``sampling.sigma_min``.
+        The first should be about the error of ``first_estimate``; a higher one gains nothing. ``NoiseMatchedSampler``
+        takes the first. With ``None``, the default, both use ``sampling.sigma_max`` and ``sampling.sigma_min``.
         """
         return None
 

@@ -38,6 +38,7 @@ class Chain(Degradation):
             raise ConfigError("degradation: a chain without links; expected a list of at least one degradation.")
         self.links = nn.ModuleList([link() for link in links])
         self.noise = self._noisy.noise
+        self._explained: Tensor | None = None
 
     @property
     def _all(self) -> list[Degradation]:
@@ -73,6 +74,9 @@ class Chain(Degradation):
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
         for link in reversed(self._all):
             link.initialize(y, side, denoise)
+            y = link.explained(y)
+            if link is self._all[-1]:
+                self._explained = y
             if link is not self._all[0]:
                 y = link.cleared(y, denoise).detach()
             if link.unsure:
@@ -85,6 +89,10 @@ class Chain(Degradation):
         level = float(self.noise_level().detach())
         self.noise.start(max(level, *(link.unsure for link in self._all)), rounding(y))
         self.reason = "; ".join(link.reason for link in self._all if link.reason)
+
+    def explained(self, y: Tensor) -> Tensor:
+        found, self._explained = self._explained, None
+        return self._all[-1].explained(y) if found is None else found
 
     def measure_noise(self, y: Tensor, denoise: Denoise) -> None:
         self._noisy.measure_noise(y, denoise)

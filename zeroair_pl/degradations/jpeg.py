@@ -43,13 +43,15 @@ class Jpeg(Degradation):
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
         super().initialize(y, side, denoise)
         if self.quality:
-            self.tables = Tables.of_quality(self.quality)
-        elif "jpeg" in side:
-            self.tables = Tables.of_file(side["jpeg"])
+            tables: Tables | None = Tables.of_quality(self.quality)
         else:
-            self.tables = found_in(y)
-        if self.tables is None:  # no sign of compression
-            return
+            tables = Tables.of_file(side["jpeg"]) if "jpeg" in side else found_in(y)
+        if tables is not None:  # else there is no sign of compression
+            self.take(y, tables)
+
+    def take(self, y: Tensor, tables: Tables) -> None:
+        """Sets the tables, and the coefficients of the photo ``y`` (1, 3, H, W)."""
+        self.tables = tables
         luma, chroma = self._coefficients(y, decoded=True)
         q, r = self._steps()
         self.register_buffer("luma", (luma / q).round().to(torch.int16))
@@ -63,7 +65,7 @@ class Jpeg(Degradation):
         """Square root of the mean luma step divided by that of quality 20; 0 for a photo without compression."""
         return 0.0 if self.tables is None else float((self.tables.luma.mean() / STEP).sqrt())
 
-    def levels(self) -> tuple[float, float] | None:
+    def levels(self) -> tuple[float, float]:
         scale = max(self.coarseness, 0.05)
         return FIRST * scale, LAST * scale
 

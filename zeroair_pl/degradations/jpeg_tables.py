@@ -103,13 +103,27 @@ def grid_of(y: Tensor) -> tuple[int, int]:
 
     It is where neighbors differ most, compared with the differences beside it.
     """
-    light = y.mean(1)
+    down, across = (max(range(8), key=lambda k: sharper[k]) for sharper in _sharpness(y))
+    return down, across
 
-    def phase(steps: Tensor) -> int:
+
+def blockiness(y: Tensor) -> float:
+    """How much neighbors differ more at the ends of 8×8 blocks of ``y`` (1, 3, H, W) than beside them, 0 or more.
+
+    It is a share of the mean difference, of the direction in which it is smaller: up to 0.09 in photos without
+    compression, 0.08 to 0.46 at quality 50, and 0.4 to 2.1 at quality 10.
+    """
+    return min(max(sharper) for sharper in _sharpness(y))
+
+
+def _sharpness(y: Tensor) -> list[list[float]]:
+    """For rows and for columns, the excess of the mean difference of neighbors at each of 8 positions of the grid."""
+    light, found = y.mean(1), []
+    for steps in (light.diff(dim=-2).abs().mean((0, 2)), light.diff(dim=-1).abs().mean((0, 1))):
         sharper = steps[1:-1] - (steps[:-2] + steps[2:]) / 2  # entry k is the step from k + 1 to k + 2
-        return max(range(8), key=lambda k: float(sharper[(k - 2) % 8 :: 8].mean()))
-
-    return phase(light.diff(dim=-2).abs().mean((0, 2))), phase(light.diff(dim=-1).abs().mean((0, 1)))
+        sharper = sharper / steps.mean().clamp(min=1e-6)
+        found.append([float(sharper[(k - 2) % 8 :: 8].mean()) for k in range(8)])
+    return found
 
 
 def _unclipped(y: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ class LowLight(Degradation):
     def __init__(
         self,
         curve: Annotated[float, Range(0, 1, above=True)] = 0.6,
-        flatten: Annotated[float, Range(0, 1)] = 0.25,
+        flatten: Annotated[float, Range(0, 1)] = 0.12,
         highlight: Annotated[float, Range(0, 1, above=True)] = 0.8,
         mean: Annotated[float, Range(0, 1, above=True)] = 0.45,
         max_gain: Annotated[float, Range(1)] = 20.0,

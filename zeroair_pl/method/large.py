@@ -74,6 +74,7 @@ def fit_large(
     with torch.no_grad():
         look = FirstLook(method.prior)
         phi = carried(result.phi[0], small, y, look)
+        y = phi.explained(y)
         method = replace(method, prior=prior_for(phi, y, method, name))
         restored, passes = last_part(y, phi, method, image_generator(method.seed, name, "full size"))
         if what := lost(y, restored):
@@ -128,14 +129,17 @@ def working_size(y: Tensor, pixels: int) -> Tensor:
 
 
 def shrunk_side(side: Side, y: Tensor, pixels: int) -> Side:
-    """The side information of the photo ``y`` for its working size: maps of the photo's size are shrunk too."""
+    """The side information of the photo ``y`` for its working size: maps of the photo's size are shrunk too.
+
+    The shrunken photo has no blocks of JPEG, so what the file states of them is left out.
+    """
     size = y.shape[-2:]
 
     def shrunk(value: Any) -> Any:
         maps = isinstance(value, Tensor) and value.ndim == 4 and value.shape[-2:] == size
         return working_size(value, pixels) if maps else value
 
-    return {name: shrunk(value) for name, value in side.items()}
+    return {name: shrunk(value) for name, value in side.items() if name != "jpeg"}
 
 
 def carried(phi: Degradation, small: Tensor, y: Tensor, look: Denoise) -> Degradation:

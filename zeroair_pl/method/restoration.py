@@ -92,14 +92,16 @@ class Restoration(LightningModule):
         self.automatic_optimization = False
         self.names, self.modeling = names, modeling
         self.boundaries = boundaries or Boundaries()
-        self.register_buffer("y", y, persistent=False)
+        explained = list(y.split(1))
         self.phi = build_per_image(degradation, names, seed, "degradation")
         lost: dict[int, str] = {}
         for i, phi in enumerate(self.phi):
             try:
                 phi.initialize(y[i : i + 1], sides[i] if sides else {}, looks[i] if looks else _no_prior)
+                explained[i] = phi.explained(y[i : i + 1])
             except DivergenceError as error:
                 lost[i] = str(error)
+        self.register_buffer("y", torch.cat(explained), persistent=False)
         losses = [term.loss for term in modeling.terms] + list(guidance_losses or [])
         self._adversarial: dict[str, Adversarial] = {
             loss.name: loss for loss in losses if isinstance(loss, Adversarial)

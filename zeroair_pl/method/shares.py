@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
@@ -26,7 +25,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zeroair_pl.degradations.base import Degradation
-from zeroair_pl.degradations.chain import Chain
 from zeroair_pl.method.blending import BAND, RADIUS, explained, mixed
 from zeroair_pl.photos.masking import view_of, weight_of_size, weights
 from zeroair_pl.photos.photo import Array, Photo
@@ -68,7 +66,7 @@ def strength_in_words(strength: Strength) -> str:
 
 
 def steps_of(phi: Degradation, restored: Tensor, photo: Photo) -> list[Tensor]:
-    """u₁ … uₖ of a chain, (3, H, W) in [0, 1] each; empty for a single degradation.
+    """u₁ … uₖ of a chain or a mixture, (3, H, W) in [0, 1] each; empty for a single degradation.
 
     Args:
         phi: the fitted degradation.
@@ -104,11 +102,11 @@ def _centered(image: Tensor, height: int, width: int) -> Tensor:
 
 
 def _links(phi: Degradation) -> Iterator[Degradation]:
-    phi = getattr(phi, "chosen", phi)  # of ``Auto``
-    for link in cast("Sequence[Degradation]", phi.links) if isinstance(phi, Chain) else ():
-        yield from _links(link)
-    if not isinstance(phi, Chain):
+    links: Sequence[Degradation] | None = getattr(phi, "links", None)  # of ``Chain`` and ``Auto``
+    if links is None:
         yield phi
+    for link in links or ():
+        yield from _links(link)
 
 
 def mixed_for(

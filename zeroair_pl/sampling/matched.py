@@ -32,8 +32,8 @@ class NoiseMatchedSampler(Sampler):
     When s would fall below the smallest ε of an image, the last estimate is made at exactly this ε, without added
     noise. For noise that is the same everywhere, it is the posterior mean E[x | y]. The image is then finished.
 
-    The levels fall in equal ratios to ``sigma_min``. They start at ``sigma_max``, or at the 99.8 % quantile of ε if it
-    is larger.
+    The levels fall in equal ratios to ``sigma_min``. They start at the first of the degradation's own ``levels``, or at
+    ``sigma_max`` if it has none, but at least at the 99.8 % quantile of ε.
 
     Args:
         posterior_mean: keep each value's estimate from the level where s reaches ε, which gives the most faithful
@@ -59,8 +59,9 @@ class NoiseMatchedSampler(Sampler):
     def start(self, y: Tensor, phi: PerImage, generators: list[torch.Generator]) -> None:
         super().start(y, phi, generators)
         seen = observed(phi, y)
-        high = torch.stack([highest(sigma) for sigma in seen.sigma]).clamp(min=self.sigma_max)
-        self.sigmas = geometric(high.cpu(), torch.full((len(y),), self.sigma_min), self.steps)
+        first = torch.tensor([(each.levels() or (self.sigma_max,))[0] for each in phi.each])
+        high = torch.stack([highest(sigma) for sigma in seen.sigma]).cpu().maximum(first)
+        self.sigmas = geometric(high, torch.full((len(y),), self.sigma_min), self.steps)
         with torch.no_grad():
             self.x0 = phi.call("first_estimate", y)
         self.crossed = torch.zeros_like(y, dtype=torch.bool)  # values that were drawn from the photo at some level

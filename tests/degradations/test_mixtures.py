@@ -1,0 +1,114 @@
+"""Several degradations of one photo under ``auto``: JPEG and noise are removed before anything amplifies them."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from helpers.scenes import PHOTOS, bundled, clean, crop, noisy, psnr
+from zeroair_pl import Method
+from zeroair_pl.degradations import Auto, Haze
+from zeroair_pl.degradations.auto import underexposed
+from zeroair_pl.degradations.clearing import strong_tables
+from zeroair_pl.degradations.picture import looked_at
+from zeroair_pl.method.first_look import FirstLook
+
+
+def as_jpeg(x: Tensor, quality: int) -> Tensor:
+    data = io.BytesIO()
+    Image.fromarray((x[0].permute(1, 2, 0) * 255).round().byte().numpy()).save(data, "JPEG", quality=quality)
+    return torch.from_numpy(np.asarray(Image.open(data)).copy()).permute(2, 0, 1)[None].float() / 255
+
+
+def restored(y: Tensor, **settings: Any) -> Any:
+    return Method.from_config("auto", sampling={"steps": 6, **settings}).restore(y)
+
+
+def started(y: Tensor) -> tuple[Auto, Tensor]:
+    phi = Auto()
+    phi.initialize(y, {}, FirstLook(bundled()))
+    return phi, phi.explained(y)
+
+
+@pytest.mark.parametrize("working_pixels", [10**6, 80 * 80])
+def test_strong_jpeg_is_unblocked(working_pixels: int) -> None:
+    x = crop("haze_workshop", 128)
+    y = as_jpeg(x, 12)
+    found = restored(y, working_pixels=working_pixels)
+    assert found.kind.endswith("Jpeg")
+    assert found.reason == "JPEG of quality 12"
+    assert psnr(found.image, x) > psnr(y, x) + 0.5
+
+
+@pytest.mark.parametrize("quality", [70, 90])
+@pytest.mark.parametrize("name", PHOTOS)
+def test_a_good_jpeg_is_left_as_it_is(name: str, quality: int) -> None:
+    assert strong_tables(as_jpeg(crop(name, 128), quality), {}) is None
+
+
+def test_blocks_are_found_wherever_they_begin() -> None:
+    y = as_jpeg(clean("noise_blossom", 400), 20)[..., 3:, 5:]
+    tables = strong_tables(y, {})
+    assert tables is not None
+    assert tables.quality() == 20
+
+
+def test_noise_is_removed_before_the_dark_is_lit() -> None:
+    dark = 0.22 * crop("noise_blossom", 128) ** 1.4
+    y = noisy(dark, 6 / 255)
+    phi, seen = started(y)
+    assert phi.kind == "LowLight + Noise"
+    assert "darkness" in phi.reason
+    assert "noise of" in phi.reason
+    assert psnr(seen, dark) > psnr(y, dark) + 4
+    assert phi.noise_level() < 3 / 255
+    assert torch.equal(phi.explained(y), y), "the cleared photo is handed over once"
+
+
+def test_each_part_of_a_mixture_has_a_strength() -> None:
+    y = noisy(0.22 * crop("noise_blossom", 128) ** 1.4, 6 / 255)
+    found = restored(y, steps=2)
+    assert found.kinds == ["LowLight", "Noise"]
+    dark = found.blend({"LowLight": 0.0})
+    assert psnr(dark.image, y) > psnr(found.image, y) + 8
+    assert psnr(dark.image, 0.22 * crop("noise_blossom", 128) ** 1.4) > psnr(dark.image, y), "without its noise"
+
+
+def test_texture_is_not_removed_as_noise() -> None:
+    y = 0.5 * clean("haze_workshop") + 0.43
+    phi, seen = started(y)
+    assert phi.kind == "Haze"
+    assert torch.equal(seen, y)
+
+
+def test_a_photo_with_noise_and_without_lights_is_dark() -> None:
+    dim = 0.3 * clean("noise_blossom", 200)
+    assert underexposed(looked_at(dim), 6 / 255) > 0.9
+    assert underexposed(looked_at(dim), 1 / 255) == 0, "such as a dim drawing"
+    assert underexposed(looked_at(2.5 * dim), 6 / 255) == 0
+    stars = torch.full((1, 3, 200, 200), 0.06)
+    stars[..., ::37, ::41] = 0.3
+    assert underexposed(looked_at(stars), 6 / 255) == 0
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+def test_in_dense_haze_nothing_is_taken_for_open_sky(name: str) -> None:
+    x = clean(name)
+    t = torch.linspace(0.2, 0.45, x.shape[-2]).view(1, 1, -1, 1)
+    y = t * x + 0.88 * (1 - t)
+    phi = Haze()
+    phi.initialize(y, {}, lambda x, sigma: x)
+    assert psnr(phi.invert(y).clamp(0, 1).detach(), x) > psnr(y, x) + 5
+
+
+def test_a_dark_noisy_photo_can_be_enlarged() -> None:
+    y = noisy(0.2 * crop("noise_blossom", 64), 6 / 255)
+    found = Method.from_config("auto", upscale=2, sampling={"steps": 3}).restore(y)
+    assert found.kind == "Downscaled + LowLight + Noise"
+    assert found.image.mean() > 2 * y.mean()

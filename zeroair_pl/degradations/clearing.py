@@ -1,0 +1,111 @@
+"""What ``Auto`` removes from a photo before its families look at it: the blocks of strong JPEG, and visible noise."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from zeroair_pl.degradations.base import Denoise, Side
+from zeroair_pl.degradations.jpeg import Jpeg
+from zeroair_pl.degradations.jpeg_tables import Tables, blockiness, found_in
+from zeroair_pl.degradations.maps import quantiles
+from zeroair_pl.degradations.noise_level import estimate_noise_level, rounding, signs, step
+from zeroair_pl.tensors.turns import turned, turned_back
+
+STRONG = 50.0  # highest quality whose artifacts are removed; those of a better one are hard to see
+BLOCKY = 0.06  # blockiness below which the steps are not searched, which takes time
+PASSES, MOMENTUM, TRUST = 8, 0.5, 0.35  # as in the config for JPEG alone
+PART = 512  # pixels: side of the part in the middle in which the steps are searched
+
+FAINT, VISIBLE = 2 / 255, 4 / 255  # σ: noise up to the first is not removed first, noise above the second completely
+LEAST = 0.02  # a share up to this counts as 0
+LEFT = 0.25  # noise level of the denoised photo, in units of σ
+ENDS = 0.03, 0.95  # values to which the darkest and the brightest part are stretched, for the pass of the prior
+STRETCH = 8.0  # largest stretch
+
+
+def strong_tables(y: Tensor, side: Side) -> Tables | None:
+    """The quantization tables of a photo (1, 3, H, W) that was saved at a quality of ``STRONG`` or less, else ``None``.
+
+    The photo's own file states them. For other photos they are found from the pixels.
+    """
+    if "jpeg" in side:
+        tables: Tables | None = Tables.of_file(side["jpeg"])
+    else:
+        # The part starts at a multiple of 16 pixels, so that its grid of blocks is that of the photo.
+        top, left = (max(0, length - PART) // 32 * 16 for length in y.shape[-2:])
+        part = y[..., top : top + PART, left : left + PART]
+        tables = found_in(part) if min(part.shape[-2:]) >= 48 and blockiness(part) > BLOCKY else None
+    return tables if tables is not None and tables.quality() <= STRONG else None
+
+
+def unblocked(y: Tensor, tables: Tables, denoise: Denoise) -> Tensor:
+    """The photo ``y`` (1, 3, H, W) without the artifacts of JPEG, by the steps of ``AnnealedSampler`` for ``Jpeg``."""
+    jpeg = Jpeg()
+    jpeg.take(y, tables)
+    first, last = jpeg.levels()
+    z = before = y
+    with torch.no_grad():
+        for k in range(PASSES):
+            s = first * (last / first) ** (k / (PASSES - 1))
+            x0 = turned_back(denoise(turned(z, k), s), k)
+            center = x0 + MOMENTUM * (x0 - before) if k else x0
+            z, before = jpeg.proximal(center, y, y.new_tensor([s / TRUST**0.5])), x0
+    return z.clamp(0, 1)
+
+
+def visible(sigma: float) -> float:
+    """How much noise of the standard deviation ``sigma`` shows, 0 to 1."""
+    return min(1.0, max(0.0, (sigma - FAINT) / (VISIBLE - FAINT)))
+
+
+def without_noise(y: Tensor, denoise: Denoise) -> tuple[Tensor, float, float]:
+    """The photo ``y`` (1, 3, H, W) without its visible white noise; takes one pass of the prior if there may be some.
+
+    A tone curve or a division by the transmission makes noise uneven and skewed. Before it, the noise is the same
+    everywhere, so the prior removes it best there. Dark and pale photos are stretched, since the prior knows photos of
+    full contrast. Where noise was cut off at black, the mean of the values is too bright, which is corrected. The
+    residual of the pass distinguishes white noise from texture, see ``matched_noise_level``.
+
+    Returns:
+        The photo, σ, and the share of the noise that was removed, 0 to 1.
+    """
+    sigma = max(estimate_noise_level(y), rounding(y))
+    if visible(sigma) == 0:
+        return y, sigma, 0.0
+    low, high = (float(quantiles(y.flatten(1)[:, None], q)) for q in (0.005, 0.995))
+    gain = min(max((ENDS[1] - ENDS[0]) / max(high - low, 1e-3), 1.0), STRETCH)
+    shift = ENDS[0] - gain * low if gain > 1 else 0.0
+    with torch.no_grad():
+        clean = (denoise(gain * y + shift, gain * sigma) - shift) / gain
+    strength, moment, neighbors = signs(y - clean)
+    share = visible(strength) * step((3.7 - moment) / 0.1) * step((0.15 - neighbors) / 0.03)
+    if share < LEAST:
+        return y, sigma, 0.0
+    return torch.lerp(y, _without_floor(clean, sigma).clamp(0, 1), share), sigma, share
+
+
+def _without_floor(mean: Tensor, sigma: float) -> Tensor:
+    """m of values max(0, m + n), n ~ N(0, σ²), from their mean; m is at least 0."""
+    table = _floored().to(mean)
+    steps = len(table) - 1
+    place = (mean / sigma).clamp(0, TOP) * (steps / TOP)
+    below = place.floor().clamp(max=steps - 1).long()
+    found = sigma * torch.lerp(table[below], table[below + 1], place - below)
+    return torch.where(mean < TOP * sigma, found, mean)
+
+
+TOP = 3.5  # from this mean on, in units of σ, the cut changes nothing
+
+
+@lru_cache(maxsize=1)
+def _floored(steps: int = 256) -> Tensor:
+    """m/σ for means of 0, …, ``TOP``, in units of σ: the inverse of m·Φ(m) + exp(−m²/2)/√(2π)."""
+    m = torch.linspace(0, TOP, 4096, dtype=torch.float64)
+    means = m * torch.special.ndtr(m) + torch.exp(-m * m / 2) / math.sqrt(2 * math.pi)
+    wanted = torch.linspace(0, TOP, steps + 1, dtype=torch.float64)
+    at = torch.searchsorted(means, wanted).clamp(max=len(m) - 1)
+    return m[at].float()
