@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -27,9 +26,6 @@ import machine
 import numpy as np
 import unlike
 from numpy.typing import NDArray
-
-from zeroair_pl.cli import process
-from zeroair_pl.errors import ZeroAIRError
 
 Image = NDArray[Any]
 SIGMA = {"full": 25 / 255, "room": 15 / 255}
@@ -43,13 +39,7 @@ ROWS: dict[str, Any] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    process.prepare()  # before torch is loaded
-    options = _parser().parse_args(argv)
-    try:
-        return measure(options)
-    except ZeroAIRError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return machine.run(measure, _parser(), argv)
 
 
 def measure(options: argparse.Namespace) -> int:
@@ -120,7 +110,7 @@ def _middle(image: Image, size: int) -> Image:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = machine.parser_of(__doc__)
     parser.add_argument("--photos", type=Path, help="folder of clean photographs")
     parser.add_argument("--pairs", type=Path, help="folder with photos in 'degraded' and in 'clean'")
     parser.add_argument("--rows", nargs="+", default=["none", "GainTuning", "LowRank"], help=f"of {', '.join(ROWS)}")

@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import io
 import statistics
-import sys
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -31,9 +30,7 @@ import unlike
 from PIL import Image
 from torch import Tensor
 
-from zeroair_pl.cli import process
 from zeroair_pl.degradations import Noise
-from zeroair_pl.errors import ZeroAIRError
 from zeroair_pl.guidance import Lpips, Perceptual
 from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.photos.finding import find_images
@@ -95,13 +92,12 @@ AGAINST_BLUR: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    process.prepare()
-    options = _parser().parse_args(argv)
-    try:
-        found = measured(pictures(options), distances(options))
-    except ZeroAIRError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return machine.run(measure, _parser(), argv)
+
+
+def measure(options: argparse.Namespace) -> int:
+    """Prints the shares for each distance, and writes the JSON file."""
+    found = measured(pictures(options), distances(options))
     for name, row in found.items():
         print(f"{name:<22} order {row['order']}\n{'':<22} to blur {row['to blur']}")
     print(f"all numbers: {machine.write(options.name, {'distances': found, **machine.described()})}")
@@ -174,7 +170,7 @@ def pictures(options: argparse.Namespace) -> list[Tensor]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = machine.parser_of(__doc__)
     parser.add_argument("--photos", type=Path, help="folder of clean photographs")
     parser.add_argument("--alex", help="file of AlexNet's weights, as torchvision publishes it")
     parser.add_argument("--vgg", help="file of VGG16's weights, as torchvision or timm publish it")

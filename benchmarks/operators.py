@@ -26,8 +26,7 @@ from PIL import Image
 from torch import Tensor
 
 from zeroair_pl.api import Method
-from zeroair_pl.cli import process
-from zeroair_pl.errors import ConfigError, ZeroAIRError
+from zeroair_pl.errors import ConfigError
 from zeroair_pl.method.restored import Restored
 from zeroair_pl.photos.finding import find_images
 from zeroair_pl.photos.reading import load_photo
@@ -62,18 +61,17 @@ KINDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    process.prepare()  # before torch is loaded
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = machine.parser_of(__doc__)
     parser.add_argument("--sets", type=Path, required=True, help="folder of the kinds")
     parser.add_argument("--only", nargs="+", default=[], help="of the kinds")
     parser.add_argument("--limit", type=int, default=None, help="photos of each kind")
     parser.add_argument("--ways", nargs="+", default=WAYS, choices=WAYS, help="of restoring them")
-    options = parser.parse_args(argv)
-    try:
-        rows = list(measured(options.sets, options.only, options.limit, options.ways))
-    except ZeroAIRError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return machine.run(measure, parser, argv)
+
+
+def measure(options: argparse.Namespace) -> int:
+    """Prints a line for each row, and writes the JSON file."""
+    rows = list(measured(options.sets, options.only, options.limit, options.ways))
     described = machine.described()
     rows = [{**row, "commit": described["commit"]} for row in rows]
     folder = Path("restored") if options.limit else machine.RESULTS

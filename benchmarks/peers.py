@@ -26,9 +26,8 @@ from operators import KINDS, Kind, psnr, side_of
 from torch import Tensor
 
 from zeroair_pl.api import Method
-from zeroair_pl.cli import process
 from zeroair_pl.degradations import Degradation, Missing
-from zeroair_pl.errors import ConfigError, ZeroAIRError
+from zeroair_pl.errors import ConfigError
 from zeroair_pl.method.first_look import FirstLook
 from zeroair_pl.photos.beside import checked_side
 from zeroair_pl.photos.finding import find_images
@@ -40,21 +39,20 @@ Peer = Callable[[Tensor, Any, Any], Tensor]  # y, physics, denoiser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    process.prepare()  # before torch is loaded
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = machine.parser_of(__doc__)
     parser.add_argument("--sets", type=Path, required=True, help="folder of the kinds")
     parser.add_argument("--only", nargs="+", default=[], help="of the kinds")
     parser.add_argument("--limit", type=int, default=None, help="photos of each kind")
     parser.add_argument("--side", type=int, default=128, help="pixels of the middle of each clean photo")
-    options = parser.parse_args(argv)
+    return machine.run(measure, parser, argv)
+
+
+def measure(options: argparse.Namespace) -> int:
+    """Prints a line for each row, and writes the JSON file."""
     try:
         rows = list(measured(options))
     except ImportError as error:
-        print(f"error: {error}; this benchmark needs 'pip install deepinv'.", file=sys.stderr)
-        return 2
-    except ZeroAIRError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        raise ConfigError(f"{error}; this benchmark needs 'pip install deepinv'.") from error
     folder = Path("restored") if options.only else None
     print(f"all numbers: {machine.write('peers', {'rows': rows, **machine.described()}, folder)}")
     return 0

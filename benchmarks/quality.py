@@ -35,7 +35,6 @@ import yaml
 from sets import PhotoSet
 
 import zeroair_pl
-from zeroair_pl.cli import process
 from zeroair_pl.config.files import find_config
 from zeroair_pl.errors import ConfigError, ZeroAIRError
 
@@ -50,13 +49,7 @@ COLUMNS = {"psnr": 2, "ssim": 3, "gain": 2, "spread": 2, "worst": 2, "seconds": 
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    process.prepare()  # before torch is loaded
-    options = _parser().parse_args(argv)
-    try:
-        return measure(options)
-    except ZeroAIRError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return machine.run(measure, _parser(), argv)
 
 
 def measure(options: argparse.Namespace) -> int:
@@ -239,7 +232,7 @@ def code() -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = machine.parser_of(__doc__)
     parser.add_argument("--sets", type=Path, help="folder of sets; the example photos alone if not given")
     parser.add_argument("--config", nargs="+", default=[TASK, "auto"], help="names or paths; + joins layers")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])

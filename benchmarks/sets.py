@@ -35,6 +35,7 @@ PRESETS = {
     "lowlight": Preset(("low_light",)),
     "noise": Preset(("denoise",)),
     "underwater": Preset(("underwater",)),
+    "rain": Preset(("derain",)),
 }
 
 

@@ -29,7 +29,6 @@ from PIL import Image
 from torch import Tensor
 
 from zeroair_pl.api import Method
-from zeroair_pl.cli import process
 from zeroair_pl.degradations import Degradation
 from zeroair_pl.degradations.blur import kernel_of
 from zeroair_pl.degradations.vignette import radius
@@ -120,13 +119,16 @@ CASES = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    process.prepare()  # before torch is loaded
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = machine.parser_of(__doc__)
     parser.add_argument("--photos", type=Path, default=sets.EXAMPLES / "clean", help="folder of clean photos")
     parser.add_argument("--limit", type=int, help="only so many photos")
     parser.add_argument("--side", type=int, default=192, help="pixels of the middle of each photo")
     parser.add_argument("--folder", type=Path, help="of the JSON file")
-    options = parser.parse_args(argv)
+    return machine.run(measure, parser, argv)
+
+
+def measure(options: argparse.Namespace) -> int:
+    """Prints a line for each operator, and writes the JSON file."""
     photos = [middle(load_photo(each.path).pixels[None], options.side) for each in find_images(options.photos)]
     rows = [summarized(name, list(measured(case, photos[: options.limit]))) for name, case in CASES.items()]
     print(f"all numbers: {machine.write('tdm_operators', {'rows': rows, **machine.described()}, options.folder)}")

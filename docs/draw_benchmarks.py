@@ -44,6 +44,7 @@ def main(results: Path = RESULTS, docs: Path = DOCS) -> None:
         figure = draw(read[name])
         figure.savefig(folder / f"{name}.svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
     _put(docs / "benchmarks.md", "quality", table(read["quality"]))
+    _put(docs / "benchmarks.md", "operators", operators(read["operators"]["rows"]))
     _put(docs / "development.md", "reference", compared(read["reference"], read["quality"]))
 
 
@@ -52,6 +53,24 @@ def _put(page: Path, name: str, text: str) -> None:
     place = re.compile(rf"(<!-- table of {name}.json -->\n).*?(<!-- end -->)", re.DOTALL)
     old = page.read_text(encoding="utf-8")
     page.write_text(place.sub(lambda found: found[1] + text + found[2], old), encoding="utf-8")
+
+
+def operators(rows: list[dict[str, Any]]) -> str:
+    """PSNR of each kind of operator, with its parameters known and unknown, as a table in Markdown."""
+    lines = [
+        "| kind | photos | degraded | known | blind | `auto` | smallest gain when blind | passes |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row["kind"], {})[row["way"]] = row
+    for kind, ways in found.items():
+        any_of_them = ways.get("blind") or ways.get("known") or ways["auto"]
+        cells = [f"{ways[way]['psnr']:.2f}" if way in ways else "–" for way in ("known", "blind", "auto")]
+        worst = f"{ways['blind']['worst']:+.1f} dB".replace("-", "−") if "blind" in ways else "–"
+        start = f"| {kind} | {any_of_them['photos']} | {any_of_them['input']:.2f} |"
+        lines.append(f"{start} {' | '.join(cells)} | {worst} | {any_of_them['nfe']:.0f} |")
+    return "\n".join(lines) + "\n"
 
 
 def compared(reference: dict[str, Any], measured: dict[str, Any]) -> str:

@@ -23,8 +23,7 @@ sys.path.insert(1, str(Path(__file__).parents[1]))  # the other benchmarks
 import machine
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from zeroair_pl.cli import process
-from zeroair_pl.errors import ConfigError, ZeroAIRError
+from zeroair_pl.errors import ConfigError
 
 if TYPE_CHECKING:
     from pairs import Pair
@@ -36,13 +35,7 @@ MOMENTS = 12  # number of timesteps at which φ is compared with the truth
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    process.prepare()  # before torch is loaded
-    options = _parser().parse_args(argv)
-    try:
-        return measure(options)
-    except ZeroAIRError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return machine.run(measure, _parser(), argv)
 
 
 def measure(options: argparse.Namespace) -> int:
@@ -161,7 +154,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = machine.parser_of(__doc__)
     own = str(Path(__file__).parent / "prior")
     parser.add_argument("--prior", default=own, help="folder of the prior of this world; by default the one beside")
     parser.add_argument("--groups", nargs="+", default=["parts", "gan", "physics", "nfe"])

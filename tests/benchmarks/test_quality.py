@@ -149,7 +149,8 @@ def test_the_examples_are_sets_too(script: ModuleType) -> None:
     assert {photos.kind for photos in found.values()} == {"haze", "lowlight", "noise"}
     assert script.sets.PhotoSet("underwater-x", {}).kind == "underwater"
     assert script.sets.PhotoSet("clean-haze-x", {}).kind == "haze"
-    assert script.layers(script.sets.PhotoSet("rain", {}), "task") is None
+    assert script.sets.PhotoSet("rain-x", {}).kind == "rain"
+    assert script.layers(script.sets.PhotoSet("snow", {}), "task") is None
 
 
 @scripts("benchmarks/sheets.py")

@@ -296,3 +296,24 @@ def test_a_kernel_of_any_form_is_found() -> None:
         assert abs(int(where[0] + where[-1]) - 2 * (len(found) // 2)) <= 1, "so the result is not shifted"
     again = convolved(F.pad(clean, [len(found) // 2] * 4, mode="replicate"), found)
     assert psnr(again, y) > psnr(clean, y) + 3, "the photo under the kernel is what was taken, better than no kernel"
+
+
+def test_a_kernel_that_the_spectrum_does_not_support_gives_way_to_a_simple_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    y = noisy(convolved(crop("haze_workshop", 160), kernel_of("disc", 3)), 0.006)
+    wrong = kernel_of("line", 15, 0.6)
+    monkeypatch.setattr("zeroair_pl.degradations.blur.estimate_kernel", lambda *_: wrong)
+    phi = Blur("free")
+    phi.initialize(y, {}, lambda x, sigma: x)
+    assert phi.found["size"] == pytest.approx(3, rel=0.1)
+    right = kernel_of("disc", phi.found["size"])
+    torch.testing.assert_close(phi.get_buffer("h"), right)
+
+
+def test_a_kernel_that_the_spectrum_supports_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = kernel_of("line", 13, 0.6)
+    y = noisy(convolved(crop("haze_workshop", 160), line), 0.006)
+    monkeypatch.setattr("zeroair_pl.degradations.blur.estimate_kernel", lambda *_: line)
+    phi = Blur("free")
+    phi.initialize(y, {}, lambda x, sigma: x)
+    assert phi.get_buffer("h").equal(line)
+    assert not phi.found

@@ -26,8 +26,12 @@ USUAL = 2.55 / 255
 DENOISED = 0.22  # cycles per pixel; highest frequency that counts if a later link of a chain has denoised the photo
 PASSED = 0.5  # share of the error of x that remains after the blur
 PEAK = 0.35  # largest value of a free kernel; kernels found for photos without blur have 0.43 or more
+MORE = 1.1  # gain in log-likelihood of a free kernel, relative to that of a form with few parameters, to be believed
 LESS = (1.0, 0.8, 0.63, 0.5, 0.4)  # candidates for the noise level, relative to the first estimate
 FILLS = 3  # repetitions per proximal step that fill in the pixels beyond the border
+
+
+ONE = torch.ones(1, 1)  # the kernel of no blur
 
 
 class Blur(Degradation):
@@ -70,7 +74,7 @@ class Blur(Degradation):
         """The kernel (k, k) of the stated or found form and parameters; (1, 1) if the photo shows no blur."""
         kind, size, angle = str(self._kernel), self.size, math.radians(self.angle)
         if size:
-            kind = "gaussian" if kind == "auto" else kind
+            kind = "gaussian" if kind in ("auto", "free") else kind
         elif kind == "line":
             noise = float(self.noise_level().detach())
             (size, angle), _ = spectrum.search(Spectrum(y, 60, 36, self._highest), spectrum.line, noise)
@@ -81,7 +85,7 @@ class Blur(Degradation):
         self.found = {"size": 0.0} if sharp else {"size": size}
         if kind == "line" and not sharp:
             self.found["angle"] = math.degrees(angle)
-        return torch.ones(1, 1) if sharp else kernel_of(kind, size, angle)
+        return ONE.clone() if sharp else kernel_of(kind, size, angle)
 
     def _search(self, y: Tensor) -> tuple[str, float]:
         """The more likely of Gaussian and disc, and its size, with the most likely noise level, which σ starts from."""
@@ -102,8 +106,11 @@ class Blur(Degradation):
         self.noise.start(best, rounding(y))
 
     def _free(self, y: Tensor, denoise: Denoise) -> Tensor:
-        """A kernel of any form; (1, 1) if the photo shows no blur. σ then also covers the error of the kernel."""
-        self._search(y)  # for the noise
+        """A kernel of any form; (1, 1) if the photo shows no blur. σ then also covers the error of the kernel.
+
+        If the spectrum speaks for it no more than for a Gaussian or a disc, the result is the more likely of these.
+        """
+        few, sizes = self._of_few_numbers(y), self.found
         noise, passes = float(self.noise_level().detach()), itertools.count()
 
         def restore(y: Tensor, kernel: Tensor, noise: float) -> tuple[Tensor, Tensor]:
@@ -119,8 +126,14 @@ class Blur(Degradation):
             return x, whole
 
         kernel = estimate_kernel(y, noise, restore)
+        self.found = {}
         if float(kernel.max()) > PEAK:
-            return torch.ones(1, 1)
+            return ONE.clone()
+        seen = Spectrum(y, 60, 36, self._highest)
+        none, simple, own = (float(seen.misfit(spectrum.of_kernel(seen, h)[None], noise)) for h in (ONE, few, kernel))
+        if none - own < MORE * max(none - simple, 0):
+            self.found = sizes
+            return few
         self.noise.start(math.hypot(noise, MODEL))
         return kernel
 

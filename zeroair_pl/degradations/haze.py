@@ -19,6 +19,9 @@ from zeroair_pl.ranges import Range
 SEEN = 2**17  # pixels of the copy on which the start is computed, so that it hardly depends on the photo's size
 LOWEST, MOST = 2.0, 0.008  # correction of the dark channel for noise, in units of σ, and at most: texture looks like it
 CLEAR, VEILED = 0.46, 0.54  # darkest values, relative to A: the haze is not everywhere, or it is
+# In haze that is dense everywhere, t has no jumps to follow, and texture hardly shows through: the window of the dark
+# channel is wider by this factor, and the strength larger.
+WIDER, STRONGER = 1.2, 0.08
 USUAL, DOUBT = 0.9, 0.2  # the usual airlight, and its weight against the brightest part of the photo
 TINT = 0.8  # share of a veil's color that the airlight takes, if the whole photo has this color cast
 
@@ -61,14 +64,16 @@ class Haze(Degradation):
         inside = picture(small)  # a frame is no part of the scene
         window = _odd(self.patch * min(inside.shape[-2:]))
         airlight = estimate_airlight(inside, window)
+        dense = everywhere(inside, airlight)
+        wide = _odd(self.patch * (1 + dense * WIDER) * min(inside.shape[-2:]))
         # Noise lowers the minimum of a window of a few hundred values by LOWEST standard deviations.
         lowered = min(LOWEST * estimate_noise_level(small), MOST)
-        dark = dark_channel(((small + lowered) / airlight).clamp(max=1), window)
-        sky = self.sky_floor * (1 - everywhere(inside, airlight)) * sky_likeness(small, airlight, window)
-        t = torch.maximum(1 - self.strength * dark, sky)
+        dark = dark_channel(((small + lowered) / airlight).clamp(max=1), wide)
+        sky = self.sky_floor * (1 - dense) * sky_likeness(small, airlight, window)
+        t = torch.maximum(1 - min(1.0, self.strength * (1 + dense * STRONGER)) * dark, sky)
         t = F.interpolate(t, size=y.shape[-2:], mode="bilinear", align_corners=False) if small.shape != y.shape else t
-        radius = round(6 * window * (y[0, 0].numel() / small[0, 0].numel()) ** 0.5)
-        t = refine(t, y, radius=radius, eps=1e-3).clamp(self.floor, 1)
+        radius = round(6 * window * (1 - dense / 2) * (y[0, 0].numel() / small[0, 0].numel()) ** 0.5)
+        t = refine(t, y, radius=radius, eps=1e-3 * 0.1**dense).clamp(self.floor, 1)
         self.register_buffer("log_t", self.amount * t.log())
         self.correction = smooth_grid(y)
         self.register_buffer("airlight_start", airlight)
@@ -154,7 +159,7 @@ def sky_likeness(y: Tensor, airlight: Tensor, side: int) -> Tensor:
 def everywhere(y: Tensor, airlight: Tensor) -> float:
     """0 to 1: whether the haze is dense even where the photo ``y`` (1, 3, H, W) is clearest, as in an even veil.
 
-    At the darkest percent of the values y = A(1 − t) at least, so t is below ½ everywhere. What looks like open sky is
+    At the darkest percent of the values, y = A(1 − t) at least, so t is below ½ everywhere. What looks like open sky is
     then fog.
     """
     darkest = float(quantiles(y.amin(dim=1), 0.01)) / float(airlight.mean())

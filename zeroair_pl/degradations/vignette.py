@@ -16,7 +16,10 @@ SIDE = 96  # pixels, the long side of the copy of the photo that is searched
 POWERS = (2.0, 3.0, 4.0)
 LEAST, MOST, STEP = -0.6, 1.6, 0.05  # grid of the search for the falloff a
 USUAL = 0.1  # falloff that the search finds in photos without vignetting, which are often brighter in the middle
-ODD = 1.4  # falloff above which the scene is the cause, such as an object before a white wall
+ODD = 1.55  # falloff from which on the scene is the cause, such as an object before a white wall
+SECTORS = 8  # around the middle of the photo; a lens darkens all of them
+DARKER = 0.1, 0.3  # mean of the second and third lowest falloffs that may be of a lens; that surely is
+FEW = 60  # pixels; a sector with fewer says nothing
 SPREAD = 0.006  # of the changes in log-brightness from pixel to pixel, without edges
 
 
@@ -26,16 +29,16 @@ class Vignette(Degradation):
     a and p are found from the photo before the fit. In most places of a photo, brightness changes little from pixel to
     pixel. A change that is the same everywhere along the radius comes from the lens. The changes of log-brightness
     along the radius have a Cauchy density around −a p r^(p−1), in which edges are outliers. A global search finds the a
-    and p of the largest likelihood.
+    and p of the largest likelihood, and then the a of each of eight sectors. A lens darkens all corners, a scene seldom
+    does. So the third lowest of these a counts, if the second lowest is large, too.
     """
 
     pointwise = True
 
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
         found = falloff_of(y)
-        at_corner = max(0.0, found.at_corner - USUAL) if found.at_corner < ODD else 0.0
         distance = radius(y.shape[-2], y.shape[-1]).to(y)
-        light = torch.exp(-float(self.amount) * at_corner * distance**found.power)
+        light = torch.exp(-float(self.amount) * found.at_corner * distance**found.power)
         self.register_buffer("light", light[None, None])
         super().initialize(y, side, denoise)
 
@@ -47,6 +50,10 @@ class Vignette(Degradation):
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
         return [{"params": list(self.noise.parameters()), "lr": lr}]
+
+    @property
+    def untouched(self) -> bool:
+        return bool((self.get_buffer("light") == 1).all())
 
     def diagnostics(self) -> dict[str, Tensor]:
         return {"light": self.get_buffer("light")}
@@ -65,7 +72,7 @@ class Falloff(NamedTuple):
 
 
 def falloff_of(y: Tensor) -> Falloff:
-    """The most likely falloff of a photo (1, 3, H, W); a = 0 if the photo is black or white nearly everywhere."""
+    """The falloff of the lens in a photo (1, 3, H, W); a = 0 if it shows none, or is black or white."""
     scale = SIDE / max(y.shape[-2:])
     size = (max(3, round(scale * y.shape[-2])), max(3, round(scale * y.shape[-1])))
     small = F.interpolate(y, size=size, mode="area")
@@ -81,16 +88,23 @@ def falloff_of(y: Tensor) -> Falloff:
     usable = (seen.amax(0) < 0.97) & (seen.amin(0) > 0.01) & (r > 0.1)
     if int(usable.sum()) < 200:
         return Falloff(0.0, POWERS[0])
+    sector = ((torch.atan2(down, across) / math.pi + 1) * SECTORS / 2).long().clamp(max=SECTORS - 1)[usable]
     outwards, r = outwards[usable], r[usable]
+    spread = SPREAD * corner
+    _, power = min((_searched(outwards, r, power, spread)[1], power) for power in POWERS)
+    parts = [sector == k for k in range(SECTORS)]
+    found = sorted(_searched(outwards[part], r[part], power, spread)[0] if part.sum() > FEW else 0.0 for part in parts)
+    sure = min(1.0, max(0.0, ((found[1] + found[2]) / 2 - DARKER[0]) / (DARKER[1] - DARKER[0])))
+    return Falloff(sure * max(0.0, found[2] - USUAL) if found[2] < ODD else 0.0, power)
+
+
+def _searched(outwards: Tensor, r: Tensor, power: float, spread: float) -> tuple[float, float]:
+    """The most likely a for the changes ``outwards`` (N,) per unit of r (N,), and its misfit."""
     sizes = torch.arange(LEAST, MOST + STEP / 2, STEP)
-    tried = []
-    for power in POWERS:
-        missed = outwards + sizes[:, None] * power * r ** (power - 1)
-        misfit = torch.log1p((missed / (SPREAD * corner)).square()).mean(1)
-        best = int(misfit.argmin())
-        tried.append((float(misfit[best]), float(sizes[best]), power))
-    _, at_corner, power = min(tried)
-    return Falloff(at_corner, power)
+    missed = outwards + sizes[:, None] * power * r ** (power - 1)
+    misfit = torch.log1p((missed / spread).square()).mean(1)
+    best = int(misfit.argmin())
+    return float(sizes[best]), float(misfit[best])
 
 
 def radius(height: int, width: int) -> Tensor:

@@ -80,7 +80,7 @@ class Lpips(GuidanceLoss):
         weights: file of the trunk's weights, as torchvision publishes it; by default torchvision finds them.
 
     Raises:
-        ConfigError: at the first use, if the trunk's weights cannot be had.
+        ConfigError: at the first use, if the trunk's weights cannot be loaded.
     """
 
     def __init__(self, net: Net = "alex", weights: str | None = None) -> None:

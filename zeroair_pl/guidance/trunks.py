@@ -23,7 +23,7 @@ def timm_trunk(trunk: str, weights: str | None) -> Any:
         weights: a file, in timm's or torchvision's format; ``None`` for what timm finds or downloads.
 
     Raises:
-        ConfigError: there is no such model or file, or its weights cannot be had.
+        ConfigError: there is no such model or file, or its weights cannot be loaded.
     """
     import timm
 
@@ -39,7 +39,7 @@ def timm_trunk(trunk: str, weights: str | None) -> Any:
         if weights is not None:
             raise _unreadable("Perceptual", weights, trunk, error) from error
         raise ConfigError(
-            f"Perceptual: the pretrained weights of {trunk!r} cannot be had ({type(error).__name__}). "
+            f"Perceptual: the pretrained weights of {trunk!r} cannot be loaded ({type(error).__name__}). "
             "Either use trunk: prior, which needs no download, name their file with 'weights', or run once with a "
             "network so that timm caches them (HF_HOME names the cache, which can be copied)"
         ) from error
@@ -55,7 +55,7 @@ def lpips_network(net: Net, weights: str | Path | None) -> Any:
             downloads. The weights of the layers on top are inside the package.
 
     Raises:
-        ConfigError: there is no such file, or the weights cannot be had.
+        ConfigError: there is no such file, or the weights cannot be loaded.
     """
     import lpips
 
@@ -73,7 +73,7 @@ def lpips_network(net: Net, weights: str | Path | None) -> Any:
         if own is not None:
             raise _unreadable("Lpips", own, _NAMES[net], error) from error
         raise ConfigError(
-            f"Lpips: the weights of {net!r} cannot be had ({type(error).__name__}). Name their file with 'weights', "
+            f"Lpips: the weights of {net!r} cannot be loaded ({type(error).__name__}). Name their file with 'weights', "
             "run once with a network so that torchvision caches them (TORCH_HOME names the cache), or use Perceptual"
         ) from error
     return network.eval().requires_grad_(False)
