@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from helpers.batching import batches_of
 from helpers.command import TOY, Outcome, run, save_toy
 from helpers.moments import photos
+from helpers.outputs import rows
 from zeroair_pl.degradations import Denoise, Noise, Side
 from zeroair_pl.errors import DivergenceError
 from zeroair_pl.method.restoration import Restoration
@@ -87,11 +87,6 @@ def restore(out: str, family: str, batch: str = "5", *words: str) -> Outcome:
     terms = ("--guidance.update", "ProximalUpdate", *levels, "--save_maps")
     return run("restore", "--images", "in", "--degradation", f"test_batch_trouble.{family}", "--out", out, *TOY,
                "--batch", batch, *terms, *words)  # fmt: skip
-
-
-def rows(out: str) -> dict[str, dict[str, str]]:
-    with Path(out, "results.csv").open(newline="") as file:
-        return {row["name"]: row for row in csv.DictReader(file)}
 
 
 def statuses(out: str) -> str:

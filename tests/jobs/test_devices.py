@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import signal
 import subprocess
@@ -15,6 +14,7 @@ import pytest
 
 from helpers.command import Outcome, run, save_toy
 from helpers.company import Company
+from helpers.outputs import without_times
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.jobs.ranks import Rank
 from zeroair_pl.jobs.workers import Workers
@@ -46,14 +46,8 @@ def pictures(out: str) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(Path(out).glob("*.png"))}
 
 
-def table(out: str) -> list[dict[str, str]]:
-    """The table without the seconds."""
-    with Path(out, "results.csv").open(newline="") as file:
-        return [{**row, "seconds": ""} for row in csv.DictReader(file)]
-
-
 def statuses(out: str) -> dict[str, str]:
-    return {row["name"]: row["status"] for row in table(out)}
+    return {row["name"]: row["status"] for row in without_times(out)}
 
 
 def took_part() -> int:
@@ -65,7 +59,7 @@ def alone() -> tuple[dict[str, bytes], list[dict[str, str]]]:
     assert spread("alone", 1).status == 1, "c is no photo"
     for path in Path("met").iterdir():
         path.unlink()
-    return pictures("alone"), table("alone")
+    return pictures("alone"), without_times("alone")
 
 
 def commands(variables: list[dict[str, Any]], words: list[str]) -> list[int]:
@@ -92,7 +86,7 @@ def test_processes_share_a_list_and_make_the_files_of_one(
     assert outcome.status == 1
     assert took_part() == processes
     assert pictures("out") == expected
-    assert table("out") == rows
+    assert without_times("out") == rows
     assert [row["name"] for row in rows] == list("abcdefg")
     assert "7 photos" in outcome.out
     assert "6 restored, 1 failed" in outcome.out
@@ -119,7 +113,7 @@ def test_what_a_killed_worker_was_at_is_restored_by_the_others(folder: Path, mon
     assert outcome.status == 1, "c is no photo"
     assert took_part() == 2
     assert pictures("out") == expected
-    assert table("out") == rows
+    assert without_times("out") == rows
     assert "7 photos" in outcome.out
     assert not list(Path("out/.zeroair").rglob("*.claim"))
     assert not list(Path("out/.zeroair/processes").iterdir())
@@ -150,7 +144,7 @@ def test_torchrun_needs_no_further_flags(folder: Path) -> None:
     assert commands([{"COMPANY": "2"}], words) == [1], "c is no photo"
     assert took_part() == 2
     assert pictures("out") == expected
-    assert table("out") == rows
+    assert without_times("out") == rows
 
 
 def test_slurm_needs_no_further_flags(folder: Path) -> None:
@@ -160,7 +154,7 @@ def test_slurm_needs_no_further_flags(folder: Path) -> None:
     assert commands(ranks, [str(ROOT / "cli.py"), "restore", *WORDS, "--out", "out"]) == [1, 1], "c is no photo"
     assert took_part() == 2
     assert pictures("out") == expected
-    assert table("out") == rows
+    assert without_times("out") == rows
 
 
 LEFT_OVER = {
@@ -205,7 +199,7 @@ def test_several_nodes_need_no_more_than_the_same_command(folder: Path) -> None:
     assert commands([{"COMPANY": "4"}] * 2, words) == [1, 1], "c is no photo"
     assert took_part() == 4
     assert pictures("out") == expected
-    assert table("out") == rows
+    assert without_times("out") == rows
 
 
 def test_each_fit_has_one_device() -> None:
@@ -219,7 +213,7 @@ def test_each_fit_has_one_device() -> None:
     "trainer, words",
     [
         ({"strategy": "fsdp"}, "'ddp' was expected"),
-        ({"num_nodes": "two"}, "trainer.num_nodes: 'two'; a number"),
+        ({"num_nodes": "two"}, "trainer.num_nodes: 'two'; expected a number"),
         ({"accelerator": "cpu", "devices": 0}, "trainer.devices: 0"),
         ({"accelerator": "abacus", "devices": 2}, "accelerator 'abacus'"),
     ],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from PIL import Image
 
 import zeroair_pl
 from helpers.command import TOY, run, save_toy
+from helpers.outputs import rows
 from zeroair_pl import Method
 
 HAZE = ("--degradation", "Haze", *TOY)
@@ -40,11 +40,6 @@ def disk(middle: tuple[int, int] = (40, 50), radius: int = 22) -> Any:
 
 def pixels(path: str) -> Any:
     return np.asarray(Image.open(path)).astype(int)
-
-
-def rows(out: str = "out") -> dict[str, dict[str, str]]:
-    with Path(out, "results.csv").open(newline="") as file:
-        return {row["name"]: row for row in csv.DictReader(file)}
 
 
 def method(*configs: str, **more: Any) -> Method:

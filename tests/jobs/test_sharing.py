@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 import signal
@@ -19,7 +18,7 @@ import pytest
 
 from helpers.command import TOY, run, save_toy, table
 from helpers.company import PATIENCE
-from helpers.outputs import content
+from helpers.outputs import content, without_times
 from helpers.reports import Page
 from zeroair_pl.jobs import sharing
 from zeroair_pl.jobs.claims import Claims
@@ -77,11 +76,6 @@ def own(err: str) -> list[str]:
     return [found[1] for line in err.splitlines() if (found := LINE.match(line)) and found[3]]
 
 
-def rows(out: str = "out") -> list[dict[str, str]]:
-    with Path(out, "results.csv").open(newline="") as file:
-        return [{**row, "seconds": ""} for row in csv.DictReader(file)]
-
-
 # ---- two shells ------------------------------------------------------------------------------------------------------
 
 
@@ -105,8 +99,8 @@ def test_of_two_shells_one_is_killed_halfway(folder: Path) -> None:
     written = set(names) - set(by_second)
     assert set(by_first) <= written, "no photo is restored twice"
     assert len(by_second) == len(set(by_second))
-    assert [row["status"] for row in rows()] == ["restored"] * 20
-    assert rows() == rows("alone")
+    assert [row["status"] for row in without_times()] == ["restored"] * 20
+    assert without_times() == without_times("alone")
     assert content("out") == content("alone"), "and neither a claim nor a half-written file is left"
     page = Page("out/report.html")
     assert [entry["status"] for entry in page.photos.values()] == ["restored"] * 20, "one page, with what each has done"
@@ -123,7 +117,7 @@ def test_two_shells_share_a_list_and_its_failures(folder: Path) -> None:
         assert "error: in/02.png: not a PNG" in err
         assert len([line for line in err.splitlines() if LINE.match(line)]) == 6, "each shows the whole list"
         assert "was changed since" not in err
-    assert [row["status"] for row in rows()] == ["restored"] * 2 + ["failed"] + ["restored"] * 3
+    assert [row["status"] for row in without_times()] == ["restored"] * 2 + ["failed"] + ["restored"] * 3
 
 
 # ---- in one process: what a run does about what others have done -----------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from PIL import Image
 
 import zeroair_pl
 from helpers.command import TOY, run
+from helpers.outputs import rows
 from zeroair_pl.degradations import Auto, Haze
 from zeroair_pl.degradations.auto import UNSEEN
 from zeroair_pl.photos.original import original
@@ -42,11 +42,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     picture.save("in/c.tif", compression="tiff_lzw")
     Image.fromarray((clean + noise).clip(0, 255).astype(np.uint8)).save("in/noisy.png")
     return tmp_path
-
-
-def rows(out: str = "out") -> dict[str, dict[str, str]]:
-    with Path(out, "results.csv").open(newline="") as file:
-        return {row["name"]: row for row in csv.DictReader(file)}
 
 
 def test_clean_photos_are_copied_and_a_noisy_one_is_denoised(folder: Path) -> None:
