@@ -19,7 +19,7 @@ from zeroair_pl.checks import CHECKS, Check
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.method.adapting import cut_off
 from zeroair_pl.priors import Adaptation, GainTuning, LowRank, UNetPrior
-from zeroair_pl.priors.adapting import squares
+from zeroair_pl.priors.adapting import _helps, squares
 from zeroair_pl.priors.objectives import LOSSES, sure
 
 ADAPTATIONS = concrete(Adaptation, "priors")  # type: ignore[type-abstract]
@@ -78,6 +78,28 @@ def test_what_does_not_help_is_not_kept() -> None:
     z = noisy(grid(48))
     assert to_itself(prior := UNetPrior(adapt=GainTuning(steps=2, lr=1.0)), z) is prior
     assert to_itself(prior := UNetPrior(), z) is prior
+
+
+def test_grain_is_not_taken_for_white_noise() -> None:
+    """Stein's estimate would say that to keep it is right."""
+    prior, clean = UNetPrior(adapt=GainTuning(steps=15, lr=2e-2)), toy_photo(64, 64)
+    grain = nn.functional.avg_pool2d(noisy(torch.zeros(1, 3, 66, 66)), 3, stride=1)
+    z = clean + SIGMA * grain / grain.std()
+    assert to_itself(prior, z) is prior
+
+
+def test_what_helps_only_if_the_noise_were_weaker_is_not_used() -> None:
+    """Told 5 % too little variance on a flat picture, Stein's estimate says that some of the noise is to be kept."""
+    flat = torch.full((1, 3, 64, 64), 0.5)
+    part = noisy(flat), torch.full_like(flat, 0.95**0.5 * SIGMA)
+
+    def keeps(share: float) -> Any:
+        return lambda x, sigma: torch.lerp(flat, x, share)
+
+    some, none = (float(sure(keeps(c), *part, torch.Generator().manual_seed(0))) for c in (0.05, 0.0))
+    assert some < none
+    assert not _helps(keeps(0.05), keeps(0.0), [part])
+    assert _helps(keeps(0.0), keeps(0.3), [part])
 
 
 @pytest.mark.parametrize("name", ["recorrupted", "sure"])

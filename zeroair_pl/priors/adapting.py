@@ -17,7 +17,7 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from zeroair_pl.priors.objectives import LOSSES, Estimate, Objective, sure
+from zeroair_pl.priors.objectives import LOSSES, Estimate, Objective, correlation, stein
 from zeroair_pl.ranges import Range, Ranged
 from zeroair_pl.tensors.threads import one_thread
 
@@ -26,6 +26,9 @@ Square = tuple[Tensor, Tensor]  # z and ε of a part of the photo, (1, 3, h, w)
 
 SIDE = 96  # px, of the squares of the photo
 HELD = 4  # nothing is learned from one square of so many; these decide whether what was learned is used
+MOST = 12  # held-out squares that are looked at, so that large photos take no longer
+OFF = 0.1  # error of the noise's variance with which it must still help; a blind estimate is that far off
+WHITE = 0.2  # largest correlation between neighbors in what the prior takes away; grain of cameras has 0.5
 KNOWN = 0.5  # least share of a square where the noise is known
 LEAST = 0.002  # ε below which noise cannot be told from rounding to 8 bits
 
@@ -77,8 +80,8 @@ def adapted(
         generator: of all random numbers, on the CPU.
 
     Returns:
-        The new weights by their names. ``None`` if there is nothing to learn from, or if Stein's estimate of the error
-        on the squares that were held out does not fall.
+        The new weights by their names. ``None`` if there is nothing to learn from, if the noise is not white, or if
+        Stein's estimate of the error on the squares that were held out does not fall.
     """
     parts = squares(z, epsilon)
     if not parts:
@@ -86,7 +89,10 @@ def adapted(
     order = torch.randperm(len(parts), generator=generator).tolist()
     count = len(parts) // HELD
     held, seen = [parts[i] for i in order[:count] or order], [parts[i] for i in order[count:]]
-    loss = LOSSES[adaptation.objective]
+    held, loss = held[:MOST], LOSSES[adaptation.objective]
+    with one_thread(0), torch.no_grad():
+        if sum(float(correlation(estimate({}), *part)) for part in held) > WHITE * len(held):
+            return None
     with one_thread(0), torch.enable_grad():  # how threads split a sum changes its rounding
         learned = [value.requires_grad_() for value in adaptation.start(network, generator)]
         optimizer = torch.optim.Adam(learned, lr=adaptation.lr)
@@ -99,14 +105,17 @@ def adapted(
             optimizer.step()
     with one_thread(0), torch.no_grad():
         found = {name: value.detach() for name, value in adaptation.weights(network, learned).items()}
-        change = _error(estimate(found), held) - _error(estimate({}), held)
-    return found if change < 0 else None  # NaN is no improvement
+        return found if _helps(estimate(found), estimate({}), held) else None
 
 
-def _error(f: Estimate, held: list[Square]) -> float:
-    """Stein's estimate on some squares; the same random numbers each time, so that two can be compared."""
-    generator = torch.Generator().manual_seed(0)
-    return sum(float(sure(f, z, epsilon, generator)) for z, epsilon in held)
+def _helps(new: Estimate, old: Estimate, held: list[Square]) -> bool:
+    """Whether Stein's estimate falls, also if the variance of the noise is a little larger or smaller than believed."""
+    changes = []
+    for f, sign in ((new, 1), (old, -1)):
+        generator = torch.Generator().manual_seed(0)  # the same random numbers for both
+        changes += [[sign * float(term) for term in stein(f, *part, generator)] for part in held]
+    error, divergence = (sum(each) for each in zip(*changes, strict=True))
+    return error + divergence + OFF * abs(divergence) < 0  # false for NaN
 
 
 def squares(z: Tensor, epsilon: Tensor) -> list[Square]:

@@ -40,12 +40,26 @@ def sure(f: Estimate, z: Tensor, epsilon: Tensor, generator: torch.Generator) ->
 
     Its mean is the error at the level s, plus s² (Stein, 1981; Ramani, Blu & Unser, TIP 2008).
     """
+    error, divergence = stein(f, z, epsilon, generator)
+    return error + divergence
+
+
+def stein(f: Estimate, z: Tensor, epsilon: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """The two terms of ``sure``. The second one is proportional to the variance that the noise is believed to have."""
     known, epsilon, s = _told(epsilon)
     x = z + (s.square() - epsilon.square()).clamp(min=0).sqrt() * _normal(z, generator)
     probe, step, level = _normal(z, generator), STEP * s, s[None]
     x0 = f(x, level)
     divergence = probe * (f(x + step * probe, level) - x0) / step
-    return _mean((x0 - x).square() + 2 * s.square() * divergence, known)
+    return _mean((x0 - x).square(), known), 2 * s.square() * _mean(divergence, known)
+
+
+def correlation(f: Estimate, z: Tensor, epsilon: Tensor) -> Tensor:
+    """Of what f takes away, between neighbors: about 0 for white noise, up to 1 for coarse grain; a scalar."""
+    known, epsilon, s = _told(epsilon)
+    taken = known * (z - f(z, s[None])) / epsilon
+    shared = (taken[..., 1:] * taken[..., :-1]).sum() + (taken[..., 1:, :] * taken[..., :-1, :]).sum()
+    return shared / (2 * taken.square().sum()).clamp(min=1e-12)
 
 
 def blind_spot(f: Estimate, z: Tensor, epsilon: Tensor, generator: torch.Generator) -> Tensor:
