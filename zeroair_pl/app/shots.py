@@ -17,7 +17,7 @@ from zeroair_pl.photos.formats import SUFFIXES
 if TYPE_CHECKING:
     from zeroair_pl.method.restored import Restored
 
-MAP = 800  # the most values on a side of a map
+MAP = 320  # the most values on a side of a map
 
 Status = Literal["waiting", "running", "restored", "failed"]
 

@@ -19,7 +19,7 @@ from zeroair_pl.errors import InputError
 from zeroair_pl.method.large import is_large, working_size
 from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.reading import load_photo
-from zeroair_pl.tensors.memory import release
+from zeroair_pl.tensors.memory import release, trim
 
 if TYPE_CHECKING:
     from zeroair_pl.method.restored import Restored
@@ -146,6 +146,7 @@ class Studio:
         finally:
             if large:
                 release()
+            trim()
 
     def _method(self, kind: str, settings: dict[str, Any]) -> Method:
         """The method of a kind, made once; all of them share one prior."""

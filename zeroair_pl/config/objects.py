@@ -97,7 +97,7 @@ def stated(value: Any) -> dict[str, Any]:
 
         >>> from zeroair_pl.degradations import Haze
         >>> stated(functools.partial(Haze, strength=0.5))
-        {'class_path': 'zeroair_pl.degradations.haze.Haze', 'init_args': {'strength': 0.5, 'patch': 0.035, ...}}
+        {'class_path': 'zeroair_pl.degradations.haze.Haze', 'init_args': {'strength': 0.5, ...}}
     """
     if isinstance(value, functools.partial) and isinstance(value.func, type) and not value.args:
         options = inspect.signature(value.func).parameters.values()

@@ -1,7 +1,9 @@
-"""Running out of memory, on a device or on the CPU."""
+"""Running out of memory, on a device or on the CPU, and giving memory back."""
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gc
 import math
 from pathlib import Path
@@ -33,3 +35,9 @@ def release() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def trim() -> None:
+    """Returns memory that is free to the system. By itself, glibc keeps it in pieces between those that are used."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
