@@ -13,8 +13,8 @@ from torch import Tensor
 
 from helpers.scenes import PHOTOS, bundled, clean, crop, noisy, psnr
 from zeroair_pl import Method
-from zeroair_pl.degradations import Auto, Haze
-from zeroair_pl.degradations.auto import underexposed
+from zeroair_pl.degradations import Auto, Haze, LowLight
+from zeroair_pl.degradations.auto import most
 from zeroair_pl.degradations.clearing import strong_tables
 from zeroair_pl.degradations.picture import looked_at
 from zeroair_pl.method.first_look import FirstLook
@@ -88,13 +88,29 @@ def test_texture_is_not_removed_as_noise() -> None:
 
 
 def test_a_photo_with_noise_and_without_lights_is_dark() -> None:
-    dim = 0.3 * clean("noise_blossom", 200)
-    assert underexposed(looked_at(dim), 6 / 255) > 0.9
-    assert underexposed(looked_at(dim), 1 / 255) == 0, "such as a dim drawing"
-    assert underexposed(looked_at(2.5 * dim), 6 / 255) == 0
     stars = torch.full((1, 3, 200, 200), 0.06)
     stars[..., ::37, ::41] = 0.3
-    assert underexposed(looked_at(stars), 6 / 255) == 0
+    assert most(looked_at(0.3 * clean("noise_blossom", 200)), 6 / 255)[:2] == (LowLight, 1.0)
+    assert most(looked_at(stars), 6 / 255)[1] == 0
+
+
+@pytest.mark.parametrize("name", ["dark_tulips", "noise_blossom"])
+def test_a_dark_photo_with_haze_is_both(name: str) -> None:
+    x = clean(name, 200)
+    t = torch.linspace(0.35, 0.8, x.shape[-2]).view(1, 1, -1, 1)
+    y = 0.25 * (t * x + 0.86 * (1 - t)) ** 1.3
+    phi, seen = started(y)
+    assert phi.kind == "Haze + LowLight"
+    assert "when lit" in phi.reason
+    lit = LowLight()
+    lit.initialize(y, {}, FirstLook(bundled()))
+    alone = psnr(lit.invert(y).clamp(0, 1).detach(), x)
+    assert psnr(phi.invert(seen).clamp(0, 1).detach(), x) > max(alone, psnr(y, x)) + 2
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+def test_a_dark_photo_without_haze_is_only_dark(name: str) -> None:
+    assert started(0.2 * clean(name, 200) ** 1.4)[0].kind == "LowLight"
 
 
 @pytest.mark.parametrize("name", PHOTOS)

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from zeroair_pl.degradations.base import Degradation, Denoise, Observation, Side
+from zeroair_pl.degradations.chain import Chain
 from zeroair_pl.degradations.clearing import LEFT, strong_tables, unblocked, visible, without_noise
 from zeroair_pl.degradations.haze import Haze
 from zeroair_pl.degradations.jpeg import Jpeg
@@ -25,8 +26,11 @@ LEAST = 0.03  # a severity up to this counts as 0
 # begins to see grain of single pixels on a screen. For clean photos, the learned level is 1.2 to 1.8 steps, since faint
 # texture counts too. The lowest level of the photos with camera noise that were measured is 3.8 steps.
 UNSEEN = 2 / 255
-UNLIT, LIT = 0.34, 0.42  # brightest values of a photo that lacks light, and of one that has it
+UNLIT = 0.42, 0.34  # brightest values of a photo that has light, and of one with noise that lacks it
+DIM = 0.60, 0.50  # the same of a photo with haze
 PLAIN = 0.26, 0.29  # lower quartile of the local range, relative to the lights, of a starry sky, and of other scenes
+VEILED = 0.25  # severity of haze from which on a photo without lights counts as one in haze
+HAZY = 2.0, 5.0  # severity of the haze in a photo that was lit: no correction, and a full one
 RIVAL = 0.7  # share of the largest severity; a second largest below it does not reduce the correction
 
 
@@ -36,7 +40,7 @@ class Auto(Degradation):
     Each family measures how strongly the photo shows it (``severity``). ``Auto`` takes the family with the largest
     severity, and corrects the photo by this share (``amount``). If the share is 0, ``Noise`` remains. If two families
     have nearly the same severity, the share decreases, to 0 if they are equal. So a small change of the photo changes
-    the result only a little.
+    the result only a little. A dark photo is looked at again when it is lit, and becomes a chain if it has haze.
 
     Mixtures are undone in the reverse order of their origin: first the artifacts of strong JPEG, then visible noise,
     then the family. The fit sees the photo without these (``explained``). Noise alone is removed by the fit itself.
@@ -55,14 +59,7 @@ class Auto(Degradation):
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
         y = self._unblocked(y, side, denoise)
         small = looked_at(y)
-        found = {family: family.severity(small) for family in FAMILIES}
-        best = max(found, key=lambda family: found[family])
-        why = look_for(best.__name__, small).why
-        if (dim := underexposed(small, estimate_noise_level(y))) > found[LowLight]:
-            found[LowLight] = dim
-            if dim >= found[best]:
-                best, why = LowLight, "darkness: no bright lights, but noise"
-        share = trusted(list(found.values()))
+        best, share, why = most(small, estimate_noise_level(y))
         if share > 0:
             self.chosen = best()
             self.chosen.amount.fill_(share)
@@ -70,8 +67,22 @@ class Auto(Degradation):
         y = self._denoised(y, denoise)
         self.chosen.initialize(y, side, denoise)
         self.amount.copy_(self.chosen.amount)
+        self._look_for_haze(y, side, denoise)
         self.noise = self.chosen.noise  # the same module under both names
         self._start_noise(y, denoise)
+
+    def _look_for_haze(self, y: Tensor, side: Side, denoise: Denoise) -> None:
+        """Looks at a dark photo again when it is lit: if there is haze in it, the photo is a chain of both."""
+        if not isinstance(self.chosen, LowLight):
+            return
+        lit = looked_at(self.chosen.first_estimate(y).detach())
+        haze = look_for("Haze", lit)
+        share = ramp(haze.severity, *HAZY)
+        if share > 0:
+            amount = float(self.amount)
+            self.chosen = Chain([lambda: _with_amount(Haze, share), lambda: _with_amount(LowLight, amount)])
+            self.chosen.initialize(y, side, denoise)
+            self._why += f"; when lit, {share:.0%} of {haze.why}"
 
     def measure_noise(self, y: Tensor, denoise: Denoise) -> None:
         y = self._denoised(self._unblocked(y, {}, denoise), denoise)
@@ -172,23 +183,39 @@ class Auto(Degradation):
         return self.chosen.diagnostics()
 
 
-def underexposed(small: Tensor, sigma: float) -> float:
-    """0 to 1: a photo with visible noise, without lights, and with more in it than a few stars.
+def most(small: Tensor, sigma: float) -> tuple[type[Degradation], float, str]:
+    """The family that a photo shows most, the share to correct, and the evidence in words.
 
-    A camera amplifies a weak signal, and its noise, towards the usual brightness. If the brightest values are below
-    0.34, and the noise shows, the photo lacks light. Of 110 ordinary photos, the darkest has 0.62. A dark drawing or a
-    dim screen has no noise.
+    A camera brightens a weak signal, with its noise. So a photo whose brightest values are low lacks light if it has
+    visible noise, and shows more than a few stars, or if it has haze, which is bright by day. (Of 110 ordinary photos,
+    the darkest one's brightest value is 0.62. A dark drawing or a dim screen has neither noise nor haze.)
 
     Args:
         small: the photo, as ``looked_at``.
         sigma: standard deviation of its noise.
     """
-    if (noisy := visible(sigma)) == 0:
-        return 0.0
+    found = {family: family.severity(small) for family in FAMILIES}
+    best = max(found, key=lambda family: found[family])
+    share, why = trusted(list(found.values())), look_for(best.__name__, small).why
     values = statistics(small)
-    content = values["range_25"] / max(values["luminance_99"], 0.01)
-    lights = min(1.0, max(0.0, (LIT - values["bright_999"]) / (LIT - UNLIT)))
-    return noisy * lights * min(1.0, max(0.0, (content - PLAIN[0]) / (PLAIN[1] - PLAIN[0])))
+    scene = ramp(values["range_25"] / max(values["luminance_99"], 0.01), *PLAIN)
+    noisy = visible(sigma) * scene * ramp(values["bright_999"], *UNLIT)
+    hazy = ramp(found[Haze], LEAST, VEILED) * ramp(values["bright_999"], *DIM)
+    dim, rival = max(noisy, hazy), share if best is LowLight else 0.99 * share  # between equals, it is dark
+    if dim > rival and found[Underwater] <= max(found[Haze], found[LowLight]):
+        return LowLight, dim, "darkness: no bright lights, but " + ("noise" if noisy > hazy else "haze")
+    return best, share, why
+
+
+def ramp(value: float, zero: float, full: float) -> float:
+    """0 at ``zero``, 1 at ``full``, linear between them."""
+    return min(1.0, max(0.0, (value - zero) / (full - zero)))
+
+
+def _with_amount(family: type[Degradation], amount: float) -> Degradation:
+    found = family()
+    found.amount.fill_(amount)
+    return found
 
 
 def trusted(severities: list[float]) -> float:

@@ -12,7 +12,7 @@ from zeroair_pl.degradations.base import Degradation, Denoise, Side, noise_first
 from zeroair_pl.degradations.maps import correct, quantiles, refine, smooth_grid, thumbnail
 from zeroair_pl.degradations.noise_level import estimate_noise_level
 from zeroair_pl.degradations.noise_models import HOLD
-from zeroair_pl.degradations.picture import picture
+from zeroair_pl.degradations.picture import picture_window
 from zeroair_pl.degradations.recognition import look_for
 from zeroair_pl.ranges import Range
 
@@ -61,14 +61,17 @@ class Haze(Degradation):
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
         super().initialize(y, side, denoise)
         small = thumbnail(y, SEEN)
-        inside = picture(small)  # a frame is no part of the scene
+        frame = picture_window(small)
+        inside = small[frame]  # a frame is no part of the scene
         window = _odd(self.patch * min(inside.shape[-2:]))
         airlight = estimate_airlight(inside, window)
         dense = everywhere(inside, airlight)
         wide = _odd(self.patch * (1 + dense * WIDER) * min(inside.shape[-2:]))
         # Noise lowers the minimum of a window of a few hundred values by LOWEST standard deviations.
         lowered = min(LOWEST * estimate_noise_level(small), MOST)
-        dark = dark_channel(((small + lowered) / airlight).clamp(max=1), wide)
+        seen = ((small + lowered) / airlight).clamp(max=1)
+        dark = dark_channel(seen, wide)
+        dark[frame] = dark_channel(seen[frame], wide)
         sky = self.sky_floor * (1 - dense) * sky_likeness(small, airlight, window)
         t = torch.maximum(1 - min(1.0, self.strength * (1 + dense * STRONGER)) * dark, sky)
         t = F.interpolate(t, size=y.shape[-2:], mode="bilinear", align_corners=False) if small.shape != y.shape else t
