@@ -53,3 +53,20 @@ def test_drawn_pictures_depend_on_kind_and_number_alone(script: ModuleType, tmp_
         assert (one != other).any()
         assert one.shape == (48, 48, 3)
         assert 0 <= one.min() < one.max() <= 1
+
+
+@scripts("benchmarks/adaptation.py")
+def test_each_picture_is_measured_once(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(script.machine, "RESULTS", tmp_path)
+    monkeypatch.setattr(script.unlike, "KINDS", {"text": script.unlike.text})
+    words = ["--count", "1", "--size", "32", "--rows", "none", "LowRank"]
+    monkeypatch.setitem(script.ROWS, "LowRank", {"class_path": "LowRank", "init_args": {"steps": 1}})
+    assert script.main(words) == 0
+    found = json.loads((tmp_path / "adaptation.json").read_text())["sets"]
+    assert set(found) == {"text, full", "text, room"}
+    assert set(found["text, room"]["text-0"]) == {"input", "none", "LowRank"}
+    capsys.readouterr()
+    assert script.main(words) == 0
+    assert " dB" not in capsys.readouterr().out, "nothing is measured twice"
