@@ -60,9 +60,9 @@ def nearest_share(value: object) -> str:
         number = float(text.removesuffix("%").replace(",", "."))
     except ValueError:
         return ""
-    if text.endswith("%") or number >= 10:  # 2 is hardly 2 %
+    if percent := text.endswith("%") or number >= 10:  # 2 is hardly 2 %
         number /= 100
-    return f" Did you mean {number:g}?" if 0 <= number <= 1 else ""
+    return f" Did you mean {number:g}?" if (percent or "," in text) and 0 <= number <= 1 else ""
 
 
 class RangeError(ConfigError):
