@@ -176,6 +176,11 @@ def test_perceptual_takes_weights_from_a_file(tmp_path: Path) -> None:
         Perceptual(trunk="test_resnet.r160_in1k", weights=str(file))(state)
 
 
+def test_weights_that_would_not_be_used_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"weights vgg\.pth: the trunk 'prior' takes no file; name a timm model"):
+        Perceptual(weights="vgg.pth")
+
+
 def test_lpips_takes_weights_from_a_file(tmp_path: Path) -> None:
     torch.manual_seed(1)
     network = lpips.LPIPS(net="squeeze", verbose=False)

@@ -82,6 +82,14 @@ def test_strength_0_is_a_copy(folder: Path) -> None:
     assert Path("restored/a.jpg").read_bytes() == Path("in/a.jpg").read_bytes()
 
 
+def test_noise_that_can_be_seen_is_called_so(folder: Path) -> None:
+    outcome = run("restore", "--images", "in/noisy.png", "--degradation", "Streaks", *TOY)
+    assert outcome.status == 0, outcome.err
+    row = next(iter(rows("restored").values()))
+    assert row["status"] == "unchanged"
+    assert row["found"].startswith("no Streaks found; noise of ")
+
+
 def test_in_python(folder: Path) -> None:
     method = zeroair_pl.Method.from_config("auto", prior="helpers.toys.ToyPrior", sampling={"steps": 2})
     restored = method.restore("in/a.jpg")

@@ -27,7 +27,8 @@ class Perceptual(GuidanceLoss):
         weights: file of the timm model's weights, in timm's or torchvision's format; by default timm finds them.
 
     Raises:
-        ConfigError: at the first use, if timm has no such model or cannot get its weights.
+        ConfigError: weights are given for the trunk ``prior``; or, at the first use, timm has no such model or cannot
+            get its weights.
     """
 
     def __init__(
@@ -38,6 +39,11 @@ class Perceptual(GuidanceLoss):
         weights: str | None = None,
     ) -> None:
         super().__init__()
+        if trunk == "prior" and weights is not None:
+            raise ConfigError(
+                f"Perceptual: weights {weights}: the trunk 'prior' takes no file; name a timm model, as in "
+                "trunk: vgg16.tv_in1k."
+            )
         self.trunk, self.layers, self.target, self.weights = trunk, layers, target, weights
         self._loaded: tuple[Any, Tensor, Tensor] | None = None  # a tuple, to stay out of the module tree
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zeroair_pl.degradations import Degradation
+from zeroair_pl.degradations.auto import UNSEEN
 from zeroair_pl.errors import ConfigError, DivergenceError, InputError, describe, show
 from zeroair_pl.inspection.progress import Follow
 from zeroair_pl.jobs.choices import Choice, Plan
@@ -104,8 +105,8 @@ def found_in_words(phi: Degradation, sigma: float) -> str:
         sigma: its noise level, in units of [0, 1].
     """
     noise = f"noise of {255 * sigma:.1f} of 255"
-    if phi.untouched:
-        return f"nothing but {noise}, which cannot be seen"
+    if phi.untouched:  # of the families, only ``Auto`` asks that the noise is faint
+        return f"nothing but {noise}, which cannot be seen" if sigma <= UNSEEN else f"no {phi.kind} found; {noise}"
     return phi.reason or noise
 
 
