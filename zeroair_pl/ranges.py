@@ -49,6 +49,22 @@ class Range:
         return f"above {self.low:g} and at most {self.high:g}" if self.above else f"from {self.low:g} to {self.high:g}"
 
 
+def nearest_share(value: object) -> str:
+    """A sentence that suggests the share from 0 to 1 that a percentage or a decimal comma means; empty for others.
+
+    >>> nearest_share("60%")
+    ' Did you mean 0.6?'
+    """
+    text = str(value).strip()
+    try:
+        number = float(text.removesuffix("%").replace(",", "."))
+    except ValueError:
+        return ""
+    if percent := text.endswith("%") or number >= 10:  # 2 is hardly 2 %
+        number /= 100
+    return f" Did you mean {number:g}?" if (percent or "," in text) and 0 <= number <= 1 else ""
+
+
 class RangeError(ConfigError):
     """A setting is out of its range.
 
@@ -60,7 +76,8 @@ class RangeError(ConfigError):
     """
 
     def __init__(self, where: str, name: str, value: object, expected: Range) -> None:
-        super().__init__(f"{f'{where}.' if where else ''}{name} is {value}, expected a number {expected}.")
+        near = nearest_share(value) if (expected.low, expected.high) == (0, 1) else ""
+        super().__init__(f"{f'{where}.' if where else ''}{name} is {value}, expected a number {expected}.{near}")
         self.name, self.value = name, value
 
 

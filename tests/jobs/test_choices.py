@@ -150,6 +150,17 @@ def test_strength(folder: Path, way: str) -> None:
         assert "note: a keeps its own choice: strength 0.25" in restore(*FOLDER).err
 
 
+@pytest.mark.parametrize("kind", ["Haze + Jpeg", "[haze, jpeg]"])
+def test_several_kinds_as_the_table_has_them(folder: Path, kind: str) -> None:
+    assert run("redo", "out", "trip/b", "--kind", kind).status == 0
+    assert rows()["trip/b"] == ("Haze + Jpeg", "restored")
+    assert "note: trip/b keeps its own choice: Haze + Jpeg" in restore(*FOLDER).err
+    Path("list.csv").write_text(f'image,kind\nin/trip/b.png,"{kind}"\n')
+    assert restore("--images", "list.csv", "--degradation", "Noise", out="other").status == 0
+    assert rows("other")["in/trip/b"] == ("Haze + Jpeg", "restored")
+    assert Path("other/in/trip/b.png").read_bytes() == Path("out/trip/b.png").read_bytes()
+
+
 def test_strength_0_is_the_photo(folder: Path) -> None:
     assert restore(*FOLDER, "--strength", "0").status == 0
     assert (np.asarray(Image.open("out/a.png")) == np.asarray(Image.open("in/a.png"))).all()
@@ -160,7 +171,9 @@ def test_a_choice_that_cannot_be_is_refused_and_changes_nothing(folder: Path) ->
     for words, said in (
         (("trip/b", "--kind", "hase"), "--kind: there is no kind 'hase'. Did you mean 'Haze'?"),
         (("trip/c", "--kind", "haze"), "trip/c: out/results.csv has no photo of that name. Did you mean 'trip/"),
+        (("trip/b", "--kind", "haze + nois"), "--kind: there is no kind 'nois'. Did you mean 'Noise'?"),
         (("trip/b", "--strength", "2"), "strength is 2.0, expected a number from 0 to 1"),
+        (("trip/b", "--strength", "60"), "strength is 60.0, expected a number from 0 to 1. Did you mean 0.6?"),
         (("trip/b",), "redo: state what to change"),
         (("--kind", "haze"), "redo: name the photos"),
     ):

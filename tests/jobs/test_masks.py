@@ -182,6 +182,16 @@ def test_missing_by_a_color_or_by_transparency(folder: Path) -> None:
     assert np.abs(pixels("erased-out/a.png")[..., :3] - (255, 0, 255))[hole].mean() > 30
 
 
+def test_mistakes_with_masks_are_refused_before_any_work(folder: Path) -> None:
+    for words, said in (
+        (("--mask", "masks", "--upscale", "1.5"), "--upscale 1.5: with --mask, expected a whole number, such as 2."),
+        (("--config", "inpaint", "--missing", "magenta"), "one per photo, or a color such as '#ff00ff', or alpha."),
+    ):
+        outcome = run("restore", "--images", "in", "--out", "out", *words, *TOY)
+        assert (outcome.status, Path("out").exists()) == (2, False)
+        assert said in outcome.err
+
+
 @pytest.mark.parametrize("word,config", [("missing", "inpaint"), ("kernel", "deblur")])
 def test_what_auto_would_not_use_is_refused(folder: Path, word: str, config: str) -> None:
     outcome = run("restore", "--images", "in", "--out", "out", f"--{word}", "masks", *TOY)

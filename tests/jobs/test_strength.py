@@ -170,6 +170,10 @@ def test_redo_and_a_list_with_a_strength_for_a_kind() -> None:
         ("Hase=0.5", "error: strength: there is no kind 'Hase'. Did you mean 'Haze'?"),
         ("Haze=1.5", "error: strength of Haze is 1.5, expected a number from 0 (the photo) to 1"),
         ("Haze=much", "error: strength of Haze is much, expected"),
+        ("Haze=60", "to 1 (all of it). Did you mean 0.6?"),
+        ("60%", "Haze=0.6,Noise=1. Did you mean 0.6?"),
+        ("0,6", "Haze=0.6,Noise=1. Did you mean 0.6?"),
+        ("Haze=0,6", "error: strength is Haze=0,6, and '6' has no kind; expected KIND=NUMBER with a decimal point"),
         (
             "much",
             "error: strength is much, expected a number from 0 (the photo) to 1 (all of it), or one for each",

@@ -38,8 +38,8 @@ def redo(
     Args:
         out: the output folder.
         names: of the photos, as in the column 'name' of its results.csv; they follow the folder.
-        kind: a degradation (haze, low light, …; 'plugins list' shows all) or a config such as dehaze; 'folder' takes
-            the choice back.
+        kind: a degradation (haze, low light, …; 'plugins list' shows all), several ('Haze + Jpeg') or a config such as
+            dehaze; 'folder' takes the choice back.
         strength: share of the correction, from 0 (the photo as it is) to 1 (all of it); or one for each kind, such as
             'Haze=0.6,Noise=1'.
         mask: a mask that is white where to work, or a folder of masks by the photos' names.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -145,6 +146,8 @@ def restore(
             if value is not None:
                 raise ConfigError(f"--{name} {value}: 'auto' does not use it; add --config {config}.")
     built(method.fresh)
+    if mask is not None and upscale != round(upscale):
+        raise ConfigError(f"--upscale {upscale}: with --mask, expected a whole number, such as {math.ceil(upscale)}.")
     beside = Beside(at_home(missing) if missing else None, kernel and at_home(kernel), mask and at_home(mask)).checked()
     levels = sampling.prepared((sampling.sampler or NoiseMatchedSampler()).fresh(), prior)
     if rank.worker:

@@ -14,6 +14,7 @@ from typing import Any
 
 from zeroair_pl.config.calling import arguments, statement
 from zeroair_pl.config.files import as_yaml, find_config, read_config
+from zeroair_pl.config.words import chain
 from zeroair_pl.degradations import Degradation
 from zeroair_pl.errors import ConfigError, did_you_mean
 from zeroair_pl.jobs.outputs import Outputs
@@ -22,6 +23,9 @@ from zeroair_pl.method.settings import Method
 from zeroair_pl.method.shares import Strength, strength_in_words
 from zeroair_pl.photos.finding import Source
 from zeroair_pl.plugins import classes
+from zeroair_pl.ranges import nearest_share
+
+MIXED = " + "  # joins the kinds of a mixture
 
 
 @dataclass(frozen=True)
@@ -63,9 +67,11 @@ class Choice:
 
 
 def kind_of(degradation: Any) -> str:
-    """The class that a config's ``degradation`` names, without its module."""
+    """The class that a config's ``degradation`` names, without its module; of a chain ``Haze + Jpeg``."""
     path = degradation.get("class_path", "") if isinstance(degradation, dict) else degradation
-    return str(path or "").rpartition(".")[2]
+    name = str(path or "").rpartition(".")[2]
+    links = (degradation.get("init_args") or {}).get("links") if isinstance(degradation, dict) else None
+    return MIXED.join(map(kind_of, links)) if name == "Chain" and links else name
 
 
 def same_kind(one: str, other: str) -> bool:
@@ -77,12 +83,16 @@ def degradation_named(kind: str, where: str) -> dict[str, Any]:
     """The ``degradation`` that a word means, as a config states it.
 
     Args:
-        kind: the name of a degradation class, in any spelling, or of a config such as ``dehaze``.
+        kind: the name of a degradation class, in any spelling, or of a config such as ``dehaze``; or several of them
+            in the order in which they happened, as ``LowLight + Noise`` or ``[LowLight, Noise]``: a chain.
         where: the flag or the row of a list that has the word, for the error.
 
     Raises:
         ConfigError: no class and no config has this name.
     """
+    links = [part.strip() for part in kind.strip().removeprefix("[").removesuffix("]").replace("+", ",").split(",")]
+    if len(links) > 1 and all(links):
+        return chain([degradation_named(link, where) for link in links])
     families = {name: cls for name, cls in classes("family").items() if cls.forward is not Degradation.forward}  # type: ignore[attr-defined]
     for name in families:
         if same_kind(name, kind):
@@ -110,7 +120,13 @@ def checked_strength(value: Any, where: str) -> Strength:
     """
     begin = f"{where}: " if where else ""
     if isinstance(value, str) and "=" in value:
-        value = dict(part.strip().rpartition("=")[::2] for part in value.replace(";", ",").split(",") if part.strip())
+        parts = [part.strip() for part in value.replace(";", ",").split(",") if part.strip()]
+        if wrong := [part for part in parts if "=" not in part]:
+            raise ConfigError(
+                f"{begin}strength is {value}, and {wrong[0]!r} has no kind; expected KIND=NUMBER with a decimal point, "
+                f"as in Haze=0.6,Noise=1."
+            )
+        value = dict(part.rpartition("=")[::2] for part in parts)
     if isinstance(value, Mapping):
         if not value:
             raise ConfigError(f"{begin}strength is empty, expected a number for each kind, as in Haze=0.6,Noise=1.")
@@ -134,7 +150,9 @@ def _checked_number(value: Any, what: str, more: str = "") -> float:
     except (TypeError, ValueError):
         number = -1.0
     if not 0 <= number <= 1:
-        raise ConfigError(f"{what} is {value}, expected a number from 0 (the photo) to 1 (all of it){more}.")
+        raise ConfigError(
+            f"{what} is {value}, expected a number from 0 (the photo) to 1 (all of it){more}.{nearest_share(value)}"
+        )
     return number
 
 

@@ -46,7 +46,10 @@ class Beside:
         """
         for name, path in self._stated().items():
             if not (path.exists() or (name == "missing" and is_mark(path))):
-                raise ConfigError(f"{name}: {path} does not exist; expected a file, or a folder with one per photo.")
+                more = ", or a color such as '#ff00ff', or alpha" if name == "missing" else ""
+                raise ConfigError(
+                    f"{name}: {path} does not exist; expected a file, or a folder with one per photo{more}."
+                )
         return self
 
     def of(self, mask: str | None) -> Beside:
