@@ -126,7 +126,7 @@ def test_the_published_presets_are_those_of_the_paper(name: str, preset: Preset)
     modeling = config["modeling"]
     assert (modeling["lr"], modeling["steps"], modeling["penalty"]) == (1e-3, 1, 0)
     reconstruction, perceptual, gan = modeling["terms"]
-    vgg = {"trunk": "vgg16.tv_in1k", "layers": [0, 1]}  # up to relu2_2
+    vgg = {"trunk": "vgg16.tv_in1k", "layers": [0, 1], "weights": None}  # up to relu2_2
     assert reconstruction["loss"] == {"class_path": "Fidelity", "init_args": {"target": "x0"}}
     assert perceptual["loss"] == {"class_path": "Perceptual", "init_args": {**vgg, "target": "x0"}}
     assert gan["loss"] == {"class_path": "Adversarial", "init_args": {"objective": "bce", "lr": preset.d_lr}}

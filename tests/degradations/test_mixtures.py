@@ -94,6 +94,13 @@ def test_a_photo_with_noise_and_without_lights_is_dark() -> None:
     assert most(looked_at(stars), 6 / 255)[1] == 0
 
 
+def test_signs_of_darkness_add_up() -> None:
+    photo = looked_at(0.4 * clean("noise_blossom", 200))
+    alone, with_noise = most(photo, 0.0)[1], most(photo, 3 / 255)[1]
+    assert 0.2 < alone < 0.4
+    assert with_noise > alone + 0.1
+
+
 @pytest.mark.parametrize("name", ["dark_tulips", "noise_blossom"])
 def test_a_dark_photo_with_haze_is_both(name: str) -> None:
     x = clean(name, 200)

@@ -201,9 +201,12 @@ def most(small: Tensor, sigma: float) -> tuple[type[Degradation], float, str]:
     scene = ramp(values["range_25"] / max(values["luminance_99"], 0.01), *PLAIN)
     noisy = visible(sigma) * scene * ramp(values["bright_999"], *UNLIT)
     hazy = ramp(found[Haze], LEAST, VEILED) * ramp(values["bright_999"], *DIM)
-    dim, rival = max(noisy, hazy), share if best is LowLight else 0.99 * share  # between equals, it is dark
-    if dim > rival and found[Underwater] <= max(found[Haze], found[LowLight]):
-        return LowLight, dim, "darkness: no bright lights, but " + ("noise" if noisy > hazy else "haze")
+    own = share if best is LowLight else 0.0
+    dim = 1 - (1 - own) * (1 - noisy) * (1 - hazy)  # signs that do not depend on each other add up
+    if dim > 0.99 * share and found[Underwater] <= max(found[Haze], found[LowLight]):  # between equals, it is dark
+        if max(noisy, hazy) > own:
+            why = "darkness: nothing is bright, and there is " + ("noise" if noisy > hazy else "a veil")
+        return LowLight, dim, why
     return best, share, why
 
 
