@@ -197,5 +197,7 @@ def test_python_takes_a_strength_for_each_kind() -> None:
     assert np.array_equal(restored.image, restored.blend({"Haze": 0.5}).image)
     with pytest.raises(ConfigError, match="'Blur' is not one of the kinds of this photo: Haze, Jpeg, Noise"):
         restored.blend({"Blur": 0.5})
+    with pytest.raises(ConfigError, match=r"strength of Haze is 60, expected .* Did you mean 0\.6\?"):
+        restored.blend({"Haze": 60})
     restored.blend({"Haze": 0.5, "Noise": 0}).save("saved.png")
     assert (np.asarray(Image.open("saved.png")) != np.asarray(Image.open("in/a.png"))).any()

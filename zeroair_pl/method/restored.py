@@ -22,6 +22,7 @@ from zeroair_pl.photos.masking import weights
 from zeroair_pl.photos.original import original
 from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.writing import encode_photo, samples_of
+from zeroair_pl.ranges import nearest_share
 
 _ONLY_BYTES = ("JPEG", "WEBP", "BMP")  # formats that only have 8 bits a sample
 
@@ -99,7 +100,9 @@ class Restored:
                 raise ConfigError(f"strength: {name!r} is not one of the kinds of this photo: {', '.join(self.kinds)}.")
             if not 0 <= value <= 1:  # type: ignore[operator]
                 where = f"strength of {name}" if name else "strength"
-                raise ConfigError(f"{where} is {value}, expected a number from 0 (the photo) to 1 (all of it).")
+                raise ConfigError(
+                    f"{where} is {value}, expected a number from 0 (the photo) to 1 (all of it).{nearest_share(value)}"
+                )
         return replace(self, strength=by_kind if by_kind else float(strength))  # type: ignore[arg-type]
 
     def save(self, path: str | Path) -> Path:
