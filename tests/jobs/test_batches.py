@@ -220,7 +220,7 @@ def test_no_more_than_three_batches_are_in_memory(folder: Path, monkeypatch: pyt
 
     def counted(path: Path) -> Any:
         photo = load(path)
-        made.append(weakref.ref(photo))
+        made.append(weakref.ref(photo.pixels))
         count()
         return photo
 

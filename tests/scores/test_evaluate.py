@@ -136,7 +136,7 @@ def test_lpips_is_used_where_it_is_at_hand_and_missed_once_where_it_is_not(
     before = (folder / "out/scores.json").read_bytes()
     outcome = evaluate("--results", "theirs", *PAIRS)
     assert outcome.status == 2
-    assert f"{weights}: cannot be read" in outcome.error
+    assert f"{weights} cannot be read" in outcome.error
     assert (folder / "out/scores.json").read_bytes() == before
 
 

@@ -47,6 +47,7 @@ class Auto(Degradation):
     """
 
     pointwise = True  # all families that it chooses from are
+    facts = ("reason", "jpeg", "removed", "left", "_cleared", "_why")
 
     def __init__(self) -> None:
         super().__init__()

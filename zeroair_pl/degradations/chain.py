@@ -32,6 +32,8 @@ class Chain(Degradation):
         ConfigError: there are no links.
     """
 
+    facts = ("reason", "_explained")
+
     def __init__(self, links: list[Callable[[], Degradation]]) -> None:
         super().__init__()
         if not links:

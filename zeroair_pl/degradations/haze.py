@@ -19,6 +19,7 @@ from zeroair_pl.ranges import Range
 SEEN = 2**17  # pixels of the copy on which the start is computed, so that it hardly depends on the photo's size
 LOWEST, MOST = 2.0, 0.008  # correction of the dark channel for noise, in units of σ, and at most: texture looks like it
 CLEAR, VEILED = 0.46, 0.54  # darkest values, relative to A: the haze is not everywhere, or it is
+SCENE = 0.03  # range of the values, relative to A, below which nothing is seen in the haze
 # In haze that is dense everywhere, t has no jumps to follow, and texture hardly shows through: the window of the dark
 # channel is wider by this factor, and the strength larger.
 WIDER, STRONGER = 1.2, 0.08
@@ -163,10 +164,12 @@ def everywhere(y: Tensor, airlight: Tensor) -> float:
     """0 to 1: whether the haze is dense even where the photo ``y`` (1, 3, H, W) is clearest, as in an even veil.
 
     At the darkest percent of the values, y = A(1 − t) at least, so t is below ½ everywhere. What looks like open sky is
-    then fog.
+    then fog. A photo of one value shows no scene behind it, and stays as it is.
     """
-    darkest = float(quantiles(y.amin(dim=1), 0.01)) / float(airlight.mean())
-    return min(1.0, max(0.0, (darkest - CLEAR) / (VEILED - CLEAR)))
+    dark = y.amin(dim=1)
+    darkest, brightest = (float(quantiles(dark, q)) / float(airlight.mean()) for q in (0.01, 0.99))
+    scene = min(1.0, (brightest - darkest) / SCENE)
+    return scene * min(1.0, max(0.0, (darkest - CLEAR) / (VEILED - CLEAR)))
 
 
 def _box(x: Tensor, side: int) -> Tensor:

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state
 from torch.utils._pytree import tree_leaves, tree_map
 
-# Attributes that every module has; and words, which nothing is computed from.
-_OWN = {"training", "reason", *vars(nn.Module())}
+_OWN = {"training", *vars(nn.Module())}  # attributes that every module has
 
 
 class Stack(nn.Module):
@@ -142,7 +141,8 @@ def _shapes(module: nn.Module) -> dict[str, tuple[Any, ...]]:
 
 
 def _attributes(module: nn.Module) -> dict[str, Any]:
-    return {name: value for name, value in vars(module).items() if name not in _OWN}
+    facts = getattr(module, "facts", ())  # of one image, and no part of what is computed
+    return {name: value for name, value in vars(module).items() if name not in _OWN and name not in facts}
 
 
 def _agrees(together: Stack, apart: Sequence[Stack], y: Tensor, methods: Sequence[str]) -> bool:
