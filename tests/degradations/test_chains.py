@@ -72,6 +72,14 @@ def test_a_factor_that_is_not_whole_cuts_pixels() -> None:
     torch.testing.assert_close(phi(moved), small + 0.1, atol=2e-3, rtol=0)
 
 
+@pytest.mark.parametrize("links", [["Downscaled", "Haze"], ["Haze"]])
+def test_the_kind_of_an_enlarged_photo_is_enlarged_once(links: list[str]) -> None:
+    """A table that is a list again has ``Downscaled + Haze``, and its run has ``upscale``, too."""
+    phi = Method.from_config("auto", degradation=links, upscale=3).fresh()
+    assert phi.kind == "Downscaled + Haze"
+    assert phi.factor == 3
+
+
 @pytest.mark.parametrize("config, factor", [("denoise", 2), ("auto", 1.5), ("upscale", 3)])
 def test_any_config_makes_a_photo_larger(config: str, factor: float) -> None:
     y = crop("noise_blossom", 64)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated, Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -75,7 +76,7 @@ class Downscaled(Degradation):
 def enlarging(degradation: Callable[[], Degradation], factor: float) -> Callable[[], Degradation]:
     """A function that makes a chain of ``Downscaled(factor)`` and ``degradation``.
 
-    If ``degradation`` makes a ``Downscaled``, the result is one ``Downscaled`` with this ``factor`` instead.
+    If ``degradation`` makes a ``Downscaled``, or a chain that begins with one, ``Downscaled(factor)`` replaces that.
     """
 
     def made() -> Degradation:
@@ -83,9 +84,16 @@ def enlarging(degradation: Callable[[], Degradation], factor: float) -> Callable
         smaller = Downscaled(factor)
         if isinstance(phi, Downscaled):
             return smaller
+        if isinstance(phi, Chain) and isinstance(phi.links[0], Downscaled):  # the kind of an enlarged photo in a table
+            others = cast("list[Degradation]", list(phi.links)[1:])
+            return Chain([partial(_itself, link) for link in (smaller, *others)])
         return Chain([lambda: smaller, lambda: phi])
 
     return degradation if factor == 1 else made
+
+
+def _itself(link: Degradation) -> Degradation:
+    return link
 
 
 def _means(x: Tensor, factor: float, axis: int) -> Tensor:
