@@ -161,6 +161,15 @@ def test_several_kinds_as_the_table_has_them(folder: Path, kind: str) -> None:
     assert Path("other/in/trip/b.png").read_bytes() == Path("out/trip/b.png").read_bytes()
 
 
+def test_a_table_whose_results_have_the_names_of_their_photos_is_a_list_of_the_photos(folder: Path) -> None:
+    Path("list.csv").write_text("image\nin/a.png\nin/trip/b.png\n")
+    assert restore("--images", "list.csv", "--degradation", "Noise", out="new").status == 0
+    assert {path.as_posix() for path in Path("new/in").rglob("*.png")} == {"new/in/a.png", "new/in/trip/b.png"}
+    again = restore("--images", "new/results.csv", "--degradation", "Noise", out="new")
+    assert again.status == 0, again.err
+    assert rows("new") == {"in/a": ("Noise", "skipped"), "in/trip/b": ("Noise", "skipped")}
+
+
 def test_strength_0_is_the_photo(folder: Path) -> None:
     assert restore(*FOLDER, "--strength", "0").status == 0
     assert (np.asarray(Image.open("out/a.png")) == np.asarray(Image.open("in/a.png"))).all()

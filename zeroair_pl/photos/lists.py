@@ -64,6 +64,8 @@ def read_list(path: Path) -> list[Listed]:
     items = []
     for row in rows:
         file = _meant(path, row["image"])
+        if row.get("output") == row["image"] and os.path.lexists(row["image"]):  # a table of results: not the result
+            file = Path(row["image"])
         root = path.parent if path.parent in file.parents and ".." not in file.parts else file.parent
         reference = _meant(path, row["reference"]) if row.get("reference", "").strip() else None
         items.append(Listed(file, root, reference, row.get("kind", "").strip(), row.get("strength", "").strip()))
