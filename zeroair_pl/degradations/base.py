@@ -79,8 +79,8 @@ class Degradation(Ranged, nn.Module):
         factor: width and height of the clean image, without its border, divided by those of y.
         noise: the model of n.
         reason: why ``Auto`` chose this family, in words; empty for a family that was named by the user.
-        facts: names of attributes that say what was found in the photo, and that no method uses which runs during a fit.
-            Photos may be computed together although these differ.
+        facts: names of attributes that say what was found in the photo, and that no method of a fit uses. Photos may be
+            computed together although these differ.
         amount: a scalar from 0 to 1, the share of the correction that is applied, at the start and in learning. It is
             1 unless ``Auto`` sets it before ``initialize``. Near 0, φ is nearly the identity.
     """
