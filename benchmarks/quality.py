@@ -116,7 +116,7 @@ def plain(photos: PhotoSet) -> dict[str, list[Scored]]:
         made.setdefault("input", []).append(Scored("input", name, score(y, truth)))
         array = np.ascontiguousarray(y.permute(1, 2, 0).numpy())
         images = {}
-        for floor, function in floors.FLOORS[photos.kind].items():
+        for floor, function in floors.FLOORS.get(photos.kind, floors.FLOORS["other"]).items():
             found = function(array).clip(0, 1).transpose(2, 0, 1)
             images[f"floor: {floor}"] = torch.from_numpy(np.ascontiguousarray(found))
         if name in photos.published:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -171,6 +172,14 @@ def test_a_sheet_shows_what_was_restored(
     worst = measured(bench)["sets"]["noise-kodak256"]["rows"][config]
     first = next(i for i, line in enumerate(said) if "/noise-kodak256.jpg: 2 photos" in line)
     assert said[first + 1].split()[0] == min(worst["images"], key=lambda name: worst["images"][name]["gain"][0])
+
+
+@scripts("benchmarks/quality.py")
+def test_every_kind_of_set_has_a_row_of_its_input(script: ModuleType, bench: Path) -> None:
+    (noisy,) = script.sets.find(bench, ["noise-kodak256"])
+    for kind in (*script.sets.PRESETS, "other"):
+        rows = script.plain(replace(noisy, name=f"{kind}-1"))
+        assert [each.name for each in rows["input"]] == ["one", "two"]
 
 
 @scripts("benchmarks/floors.py")
