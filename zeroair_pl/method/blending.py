@@ -18,6 +18,8 @@ Both weights grow from 0 to 1 with s, so the mix changes steadily from the photo
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -66,16 +68,22 @@ def mixed(photo: Tensor, restored: Tensor, strength: float, weight: Tensor | Non
 
 def explained(change: Tensor, x: Tensor) -> Tensor:
     """b, (3, H, W): the part of ``change`` that is a linear function of ``x`` in each window, for each channel."""
+    guide, given = (np.ascontiguousarray(each.permute(1, 2, 0).numpy()) for each in (x, change))
+    mean = window_mean(x.shape[-2], x.shape[-1])
+    m, n = mean(guide), mean(given)
+    slope = (mean(guide * given) - m * n) / (mean(guide * guide) - m * m + EPS)
+    found = mean(slope) * guide + mean(n - slope * m)
+    return torch.from_numpy(found).permute(2, 0, 1)
+
+
+def window_mean(height: int, width: int) -> Callable[[Array], Array]:
+    """The mean over windows of ``RADIUS`` pixels, or of half the image, for arrays (h, ``width``, C) of its rows."""
     import cv2  # the time of its box filter does not depend on the radius
 
-    sides = [2 * min(RADIUS, (side - 1) // 2) + 1 for side in (x.shape[-1], x.shape[-2])]
+    sides = [2 * min(RADIUS, (side - 1) // 2) + 1 for side in (width, height)]
 
     def mean(values: Array) -> Array:
         found: Array = cv2.blur(values, sides, borderType=cv2.BORDER_REFLECT)
         return found
 
-    guide, given = (np.ascontiguousarray(each.permute(1, 2, 0).numpy()) for each in (x, change))
-    m, n = mean(guide), mean(given)
-    slope = (mean(guide * given) - m * n) / (mean(guide * guide) - m * m + EPS)
-    found = mean(slope) * guide + mean(n - slope * m)
-    return torch.from_numpy(found).permute(2, 0, 1)
+    return mean

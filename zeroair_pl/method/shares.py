@@ -25,9 +25,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zeroair_pl.degradations.base import Degradation
-from zeroair_pl.method.blending import BAND, RADIUS, explained, mixed
+from zeroair_pl.method.blending import BAND, RADIUS, explained, mixed, window_mean
 from zeroair_pl.photos.masking import view_of, weight_of_size, weights
-from zeroair_pl.photos.photo import Array, Photo
+from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.reading import decode_photo
 from zeroair_pl.photos.sizes import as_large_as
 from zeroair_pl.photos.writing import encode_photo
@@ -154,17 +154,10 @@ def mixed_for(
 
 def _slope(before: Tensor, after: Tensor) -> Tensor:
     """The local slope of ``before`` as a function of ``after``, (3, H, W) each, from 0 to ``STEEPEST``."""
-    import cv2
-
-    sides = [2 * min(RADIUS, (side - 1) // 2) + 1 for side in (after.shape[-1], after.shape[-2])]
-
-    def mean(values: Array) -> Array:
-        found: Array = cv2.blur(values, sides, borderType=cv2.BORDER_REFLECT)
-        return found
-
     b, a = (np.ascontiguousarray(each.permute(1, 2, 0).numpy()) for each in (before, after))
     everywhere = ((a - a.mean((0, 1))) * (b - b.mean((0, 1)))).mean((0, 1)) / (a.var((0, 1)) + FLAT)
     found = np.empty_like(a)
+    mean = window_mean(after.shape[-2], after.shape[-1])
     for top in range(0, len(a), BAND):
         first, bottom = max(0, top - RADIUS), min(top + BAND, len(a))
         near = slice(first, min(bottom + RADIUS, len(a)))

@@ -18,19 +18,8 @@ class GainTuning(Adaptation):
 
         W' = g·W,   b' = g·b,   g = 1 at first
 
-    Args:
-        steps: number of optimizer steps, each on a square of 96 pixels.
-        lr: learning rate at the first step.
-        objective: ``recorrupted``, ``sure`` or ``blind_spot``.
+    Its arguments are those of ``Adaptation``.
     """
-
-    def __init__(
-        self,
-        steps: Annotated[int, Range(1)] = 40,
-        lr: Annotated[float, Range(0, 1, above=True)] = 5e-3,
-        objective: Objective = "recorrupted",
-    ) -> None:
-        super().__init__(steps, lr, objective)
 
     def start(self, network: nn.Module, generator: torch.Generator) -> list[Tensor]:
         return [each.weight.new_ones(len(each.weight)) for _, each in convolutions(network)]

@@ -84,7 +84,11 @@ class Prior(Ranged, ABC):
         return self.calibration.error(sigma)
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """Multi-scale features of clean images ``x`` (B, 3, H, W) in [0, 1], differentiable in ``x``."""
+        """Multi-scale features of clean images ``x`` (B, 3, H, W) in [0, 1], differentiable in ``x``.
+
+        Raises:
+            NotImplementedError: this kind of prior has none. ``Perceptual`` needs them for its trunk ``prior``.
+        """
         raise NotImplementedError(f"the prior {self.name!r} offers no features")
 
     def adapted(self, z: Tensor, epsilon: Tensor, generator: torch.Generator) -> Prior:
