@@ -18,6 +18,7 @@ from zeroair_pl.degradations.noise_level import estimate_noise_level, look_at_no
 from zeroair_pl.degradations.picture import looked_at
 from zeroair_pl.degradations.recognition import look_for
 from zeroair_pl.degradations.statistics import statistics
+from zeroair_pl.degradations.steps import ramp
 from zeroair_pl.degradations.underwater import Underwater
 
 FAMILIES: tuple[type[Degradation], ...] = (LowLight, Haze, Underwater)
@@ -209,11 +210,6 @@ def most(small: Tensor, sigma: float) -> tuple[type[Degradation], float, str]:
             why = "darkness: nothing is bright, and there is " + ("noise" if noisy > hazy else "a veil")
         return LowLight, dim, why
     return best, share, why
-
-
-def ramp(value: float, zero: float, full: float) -> float:
-    """0 at ``zero``, 1 at ``full``, linear between them."""
-    return min(1.0, max(0.0, (value - zero) / (full - zero)))
 
 
 def _with_amount(family: type[Degradation], amount: float) -> Degradation:

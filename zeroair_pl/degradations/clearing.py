@@ -12,7 +12,8 @@ from zeroair_pl.degradations.base import Denoise, Side
 from zeroair_pl.degradations.jpeg import Jpeg
 from zeroair_pl.degradations.jpeg_tables import Tables, blockiness, found_in
 from zeroair_pl.degradations.maps import quantiles
-from zeroair_pl.degradations.noise_level import estimate_noise_level, rounding, signs, step
+from zeroair_pl.degradations.noise_level import estimate_noise_level, rounding, signs
+from zeroair_pl.degradations.steps import ramp, step
 from zeroair_pl.tensors.turns import turned, turned_back
 
 STRONG = 50.0  # highest quality whose artifacts are removed; those of a better one are hard to see
@@ -59,7 +60,7 @@ def unblocked(y: Tensor, tables: Tables, denoise: Denoise) -> Tensor:
 
 def visible(sigma: float) -> float:
     """How much noise of the standard deviation ``sigma`` shows, 0 to 1."""
-    return min(1.0, max(0.0, (sigma - FAINT) / (VISIBLE - FAINT)))
+    return ramp(sigma, FAINT, VISIBLE)
 
 
 def without_noise(y: Tensor, denoise: Denoise) -> tuple[Tensor, float, float]:

@@ -14,6 +14,7 @@ from zeroair_pl.degradations.noise_level import estimate_noise_level
 from zeroair_pl.degradations.noise_models import HOLD
 from zeroair_pl.degradations.picture import picture_window
 from zeroair_pl.degradations.recognition import look_for
+from zeroair_pl.degradations.steps import ramp
 from zeroair_pl.ranges import Range
 
 SEEN = 2**17  # pixels of the copy on which the start is computed, so that it hardly depends on the photo's size
@@ -168,8 +169,8 @@ def everywhere(y: Tensor, airlight: Tensor) -> float:
     """
     dark = y.amin(dim=1)
     darkest, brightest = (float(quantiles(dark, q)) / float(airlight.mean()) for q in (0.01, 0.99))
-    scene = min(1.0, (brightest - darkest) / SCENE)
-    return scene * min(1.0, max(0.0, (darkest - CLEAR) / (VEILED - CLEAR)))
+    scene = ramp(brightest - darkest, 0, SCENE)
+    return scene * ramp(darkest, CLEAR, VEILED)
 
 
 def _box(x: Tensor, side: int) -> Tensor:

@@ -20,6 +20,7 @@ from zeroair_pl.degradations.noise_level import (
     step,
 )
 from zeroair_pl.degradations.noise_models import STEEPEST, even, even_level
+from zeroair_pl.degradations.steps import ramp, step
 
 TILE = 16  # side of a tile, in blocks of 2×2 pixels
 BINS = 12  # of brightness
@@ -69,7 +70,7 @@ def kind_of_noise(y: Tensor, denoise: Denoise) -> NoiseKind:
         return NoiseKind(first.level, white * step((3.45 - moment) / 0.05))
     # If the prior's noise level is too low for common noise, the residual has more of its fine than of its coarse part,
     # which gives a negative correlation of neighbors. Texture gives a positive one.
-    found = step((-0.03 - neighbors) / 0.008) * _ramp(_share_in_common(residual), 0.6, 0.75)
+    found = step((-0.03 - neighbors) / 0.008) * ramp(_share_in_common(residual), 0.6, 0.75)
     if found > FAINT and (found := found * channel_correlation(y)) > FAINT:
         again = seen - denoise(seen, max(flat * (1 + 2 * found) ** 0.5, LOOK))
         return NoiseKind(matched_noise_level(again), found * step((3.45 - signs(again)[1]) / 0.05))
@@ -124,13 +125,9 @@ def variance_slope(residual: Tensor, clean: Tensor, seen: Tensor) -> float:
     misfit = (misfit - misfit.median(1, keepdim=True).values).abs().mean(1)
     best = int(misfit.argmin())
     worth = float(misfit[0] - misfit[best])
-    return float(slopes[best]) * _ramp(worth, WORTH, 2 * WORTH)
+    return float(slopes[best]) * ramp(worth, WORTH, 2 * WORTH)
 
 
 def _share_in_common(values: Tensor) -> float:
     """Power of the mean of the channels of (N, 3, …), divided by their mean power: 1/3 if independent, 1 if equal."""
     return float(values.mean(1).square().mean() / values.square().mean().clamp(min=1e-20))
-
-
-def _ramp(value: float, zero: float, full: float) -> float:
-    return min(1.0, max(0.0, (value - zero) / (full - zero)))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from zeroair_pl.degradations.steps import step
 
 # On pure white noise the lower quartile of the medians of 256 values lies low by this factor (20,000 simulated tiles).
 LOW_QUARTILE = 1.057
@@ -128,8 +129,3 @@ def parts(y: Tensor) -> Tensor:
     tops = {max(0, min(round(height * share) - h // 2, height - h)) for share in (0.3, 0.7)}
     lefts = {max(0, min(round(width * share) - w // 2, width - w)) for share in (0.3, 0.7)}
     return torch.cat([y[..., top : top + h, left : left + w] for top in sorted(tops) for left in sorted(lefts)])
-
-
-def step(x: float) -> float:
-    """The logistic function: a soft step from 0 to 1 around x = 0, about 4 wide."""
-    return 1 / (1 + math.exp(-max(-50.0, min(50.0, x))))

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from zeroair_pl.degradations.picture import looked_at
 from zeroair_pl.degradations.statistics import statistics
+from zeroair_pl.degradations.steps import ramp
 from zeroair_pl.degradations.words import in_words
 
 MOST = 3  # statistics that ``Finding.why`` names
@@ -92,7 +93,7 @@ def _meant_dark(values: dict[str, float]) -> float:
 
     This is a correct exposure of a dark object or of the night. In an underexposed photo, the lights are dark too.
     """
-    return _ramp(values["bright_95"], 0.30, 0.25) * _ramp(values["bright_999"], 0.55, 0.70)
+    return ramp(values["bright_95"], 0.30, 0.25) * ramp(values["bright_999"], 0.55, 0.70)
 
 
 def _high_key(values: dict[str, float]) -> float:
@@ -100,17 +101,17 @@ def _high_key(values: dict[str, float]) -> float:
 
     Such photos are of snow, of flowers or a product before white, of paper, or have an overexposed sky or wall.
     """
-    return max(_ramp(values["luminance_75"], 0.87, 0.93), _ramp(values["luminance_01"], 0.66, 0.76))
+    return max(ramp(values["luminance_75"], 0.87, 0.93), ramp(values["luminance_01"], 0.66, 0.76))
 
 
 def _blue_hour(values: dict[str, float]) -> float:
     """0 to 1: shades of one blue, such as snow in the shade or after sunset, and toned photos."""
-    return _ramp(values["tones"], 0.016, 0.008) * _ramp(values["blue"], 0.15, 0.3)
+    return ramp(values["tones"], 0.016, 0.008) * ramp(values["blue"], 0.15, 0.3)
 
 
 def _without_texture(values: dict[str, float]) -> float:
     """0 to 1: there is no texture at all, as in a gradient or a plain area. Nobody can see how dense haze is there."""
-    return _ramp(values["contrast_99"], 0.04, 0.02)
+    return ramp(values["contrast_99"], 0.04, 0.02)
 
 
 def _bright_sky(values: dict[str, float]) -> float:
@@ -118,7 +119,7 @@ def _bright_sky(values: dict[str, float]) -> float:
 
     The exposure is then correct for the sky, and the dark objects below it are silhouettes.
     """
-    return _ramp(values["dark_top"], 0.48, 0.57)
+    return ramp(values["dark_top"], 0.48, 0.57)
 
 
 def _underexposed(values: dict[str, float]) -> Finding:
@@ -127,12 +128,8 @@ def _underexposed(values: dict[str, float]) -> Finding:
     The models do not cover such photos, since they were fit to brighter ones.
     """
     light = values["luminance_99"]
-    share = _ramp(light, 0.27, 0.18) * _ramp(values["range_25"] / max(light, 0.01), 0.28, 0.4)
+    share = ramp(light, 0.27, 0.18) * ramp(values["range_25"] / max(light, 0.01), 0.28, 0.4)
     return Finding(share * share, "darkness: no bright lights" if share > 0 else "")
-
-
-def _ramp(value: float, zero: float, full: float) -> float:
-    return min(1.0, max(0.0, (value - zero) / (full - zero)))
 
 
 def _share(way: float, even: bool) -> float:
@@ -146,7 +143,7 @@ def _find(model: Model, values: dict[str, float]) -> Finding:
     z = model.bias + sum(parts.values())
     share = _share((z - model.zero) / (model.full - model.zero), model.even)
     if model.colored:
-        share *= _ramp(values["tones"], *model.colored)
+        share *= ramp(values["tones"], *model.colored)
     told = [name for name in sorted(parts, key=lambda name: -parts[name])[:MOST] if parts[name] > 0]
     words = in_words((name, values[name] > model.terms[name][0]) for name in told)
     return Finding(share, f"{model.what}: {words}" if share > 0 else "")

@@ -13,6 +13,7 @@ from zeroair_pl.degradations.base import Degradation, Denoise, Observation, Side
 from zeroair_pl.degradations.maps import thumbnail
 from zeroair_pl.degradations.noise_level import look_at_noise, rounding
 from zeroair_pl.degradations.noise_models import NoiseModel
+from zeroair_pl.degradations.steps import ramp
 
 LEVELS = 0.2, 0.03  # noise levels
 UNSURE = 1.5  # standard deviation of the error under a streak, in units of the streak's brightness S
@@ -98,7 +99,7 @@ class Streaks(Degradation):
     def severity(cls, y: Tensor) -> float:
         small = thumbnail(y, PIXELS)
         found = direction_of(small)
-        return _share(found.contrast, SURE) * share_of_rain(small, streaks_in(small, found), found)
+        return ramp(found.contrast, *SURE) * share_of_rain(small, streaks_in(small, found), found)
 
     @property
     def untouched(self) -> bool:
@@ -144,7 +145,7 @@ def streaks_in(y: Tensor, found: Direction) -> Tensor:
     bright, dark = (
         torch.stack([lines(part, angle, wide, length) for angle in fan]).amax(0) for part in _both(y)
     )  # fmt: skip
-    trust = _share(found.contrast, SURE)
+    trust = ramp(found.contrast, *SURE)
     return bright * torch.lerp(_likely(bright, dark), torch.ones_like(bright), trust)
 
 
@@ -157,7 +158,7 @@ def share_of_rain(y: Tensor, layer: Tensor, found: Direction) -> float:
     parts = F.adaptive_avg_pool2d(layer, 8)
     even = float(parts.sum().square() / (parts.numel() * parts.square().sum() + 1e-12))
     short, endless = (float(lines(_both(y)[0], found.angle, WIDE, length).mean()) for length in (LONG, LONGEST))
-    return _share(even, EVEN) * (1 - _share(endless / (short + 1e-6), ENDLESS))
+    return ramp(even, *EVEN) * (1 - ramp(endless / (short + 1e-6), *ENDLESS))
 
 
 def lines(image: Tensor, angle: float, wide: int, length: int) -> Tensor:
@@ -209,8 +210,3 @@ def _likely(bright: Tensor, dark: Tensor) -> Tensor:
     place = torch.bucketize(bright, heights).clamp(1, len(heights) - 1)
     low, high = heights[place - 1], heights[place]
     return torch.lerp(share[place - 1], share[place], ((bright - low) / (high - low)).clamp(0, 1))
-
-
-def _share(value: float, bounds: tuple[float, float]) -> float:
-    low, high = bounds
-    return min(1.0, max(0.0, (value - low) / (high - low)))

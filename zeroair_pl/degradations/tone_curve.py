@@ -8,6 +8,7 @@ from torch import Tensor
 
 from zeroair_pl.degradations.base import Degradation, Denoise, Side
 from zeroair_pl.degradations.maps import quantiles
+from zeroair_pl.degradations.steps import ramp
 from zeroair_pl.ranges import Range
 
 ENDS = 0.001  # share of the values of a channel that may be darker than its black, or brighter than its white
@@ -80,10 +81,6 @@ class ToneCurve(Degradation):
 def ends_of(y: Tensor) -> tuple[float, float]:
     """b and w of a photo (1, 3, H, W), in [0, 1]; 0 and 1 if it is not faded."""
     black, white = float(quantiles(y, ENDS).min()), float(quantiles(y, 1 - ENDS).max())
-    faded = _share(black, *FADED)
-    dull = max(faded, _share(white, *DULL))
+    faded = ramp(black, *FADED)
+    dull = max(faded, ramp(white, *DULL))
     return faded * max(0.0, black - USUAL[0]), 1 - dull * (1 - min(1.0, white / USUAL[1]))
-
-
-def _share(value: float, none: float, full: float) -> float:
-    return min(1.0, max(0.0, (value - none) / (full - none)))

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from zeroair_pl.degradations.base import Degradation, Denoise, Side
 from zeroair_pl.degradations.spectrum import LUMA
+from zeroair_pl.degradations.steps import ramp
 
 SIDE = 96  # pixels, the long side of the copy of the photo that is searched
 POWERS = (2.0, 3.0, 4.0)
@@ -94,7 +95,7 @@ def falloff_of(y: Tensor) -> Falloff:
     _, power = min((_searched(outwards, r, power, spread)[1], power) for power in POWERS)
     parts = [sector == k for k in range(SECTORS)]
     found = sorted(_searched(outwards[part], r[part], power, spread)[0] if part.sum() > FEW else 0.0 for part in parts)
-    sure = min(1.0, max(0.0, ((found[1] + found[2]) / 2 - DARKER[0]) / (DARKER[1] - DARKER[0])))
+    sure = ramp((found[1] + found[2]) / 2, *DARKER)
     return Falloff(sure * max(0.0, found[2] - USUAL) if found[2] < ODD else 0.0, power)
 
 
