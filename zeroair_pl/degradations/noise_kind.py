@@ -17,7 +17,6 @@ from zeroair_pl.degradations.noise_level import (
     parts,
     rounding,
     signs,
-    step,
 )
 from zeroair_pl.degradations.noise_models import STEEPEST, even, even_level
 from zeroair_pl.degradations.steps import ramp, step
