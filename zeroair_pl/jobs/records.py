@@ -87,8 +87,6 @@ class Row:
 
 
 COLUMNS = [f.name for f in fields(Row)]
-
-
 FINISHED: tuple[Status, ...] = ("restored", "unchanged")  # there is a result
 
 
@@ -121,13 +119,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a photo could not be restored.
-
-    Attributes:
-        photo: absolute path of the photo, links resolved.
-        run: a digest of the settings that it failed with.
-        row: as in the table.
-    """
+    """Why a photo could not be restored with the settings of which ``run`` is a digest; see ``Record``."""
 
     photo: str
     run: str
@@ -135,55 +127,31 @@ class Failure:
 
 
 class Sidecars:
-    """The records and failures in one output folder.
-
-    Args:
-        out: the output folder.
-    """
+    """The records and failures in the output folder ``out``."""
 
     def __init__(self, out: Path) -> None:
         self.folder = out / FOLDER
         self._dates: dict[str, int] = {}  # last change of each file that ``changed`` has read, in nanoseconds
 
-    def path(self, name: str) -> Path:
-        """Path of the record of the photo called ``name``."""
+    def path(self, name: str, suffix: str = ".json") -> Path:
+        """The file of the photo called ``name``: its record, or ``.failed``, ``.claim``, ``.ckpt`` and so on."""
         parent, slash, last = name.rpartition("/")
         if len(os.fsencode(last)) > _LONGEST:
             last = hashlib.sha256(os.fsencode(last)).hexdigest()
-        return self.folder / f"{parent}{slash}{last}.json"
-
-    def checkpoint(self, name: str) -> Path:
-        """Path of the checkpoint in the middle of a fit of the photo called ``name``."""
-        return self.path(name).with_suffix(".ckpt")
-
-    def claim(self, name: str) -> Path:
-        """Path of the claim of the process that works on the photo called ``name``."""
-        return self.path(name).with_suffix(".claim")
-
-    def failure(self, name: str) -> Path:
-        """Path of the file that says why the photo called ``name`` could not be restored."""
-        return self.path(name).with_suffix(".failed")
+        return self.folder / f"{parent}{slash}{last}{suffix}"
 
     def read(self, name: str) -> Record | None:
         """The record of the photo called ``name``; ``None`` if there is none, or none that can be read."""
         return _read(self.path(name))
 
     def write(self, record: Record) -> None:
-        """Replaces the record of this photo in one step.
-
-        Raises:
-            InputError: it cannot be written.
-        """
+        """Replaces the record of this photo in one step; raises InputError if it cannot be written."""
         text = json.dumps(asdict(record), indent=1, default=str)  # ASCII: a file's name need not be valid Unicode
         write_atomically(self.path(record.row.name), text.encode())
 
     def fail(self, failure: Failure) -> None:
-        """Writes why a photo could not be restored.
-
-        Raises:
-            InputError: it cannot be written.
-        """
-        write_atomically(self.failure(failure.row.name), json.dumps(asdict(failure), indent=1).encode())
+        """Writes why a photo could not be restored; raises InputError if it cannot be written."""
+        write_atomically(self.path(failure.row.name, ".failed"), json.dumps(asdict(failure), indent=1).encode())
 
     def changed(self) -> Iterator[Record | Failure]:
         """Reads all records and failures, sorted by path; later calls give only those written since the last call."""
@@ -235,8 +203,8 @@ def dependencies(settings: dict[str, Any], prior: str, objects: Iterable[object]
     Args:
         settings: those that can change a result.
         prior: ``Prior.fingerprint()``.
-        objects: the objects that take part in a fit. If a class comes from a plugin or from another package than this
-            one and its libraries, the bytes of its file are hashed, since its author may change it at any time.
+        objects: that take part in a fit. The file of a class that is not from this package and its libraries is hashed,
+            since its author may change it at any time.
     """
     code: dict[str, str] = {}
     parts = [part for each in objects for part in (each.modules() if isinstance(each, nn.Module) else [each])]

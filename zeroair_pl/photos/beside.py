@@ -19,7 +19,6 @@ from zeroair_pl.photos.marked import filled_in, is_mark, marked
 from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.reading import load_photo
 
-_WORDS = {"missing": "mask", "kernel": "kernel", "mask": "mask"}
 _NEAR = 0.02  # values this near to 0 or 1 count as 0 or 1, since a JPEG does not keep black and white exactly
 _KERNEL = 255  # px, the longest side of a kernel
 
@@ -93,7 +92,7 @@ class Beside:
             if file is None:
                 known = [each.stem for each in sorted(path.iterdir()) if each.is_file()]
                 raise InputError(
-                    f"{path}: has no {_WORDS[what]} for {source.name}; expected {source.path.stem}.png or the like."
+                    f"{path}: has no {'kernel' if what == 'kernel' else 'mask'} for {source.name}; expected {source.path.stem}.png or the like."
                     f"{did_you_mean(source.path.stem, known)}"
                 )
             if what == "kernel":
@@ -113,12 +112,11 @@ def with_side(photo: Photo, side: Mapping[str, Any]) -> Photo:
 
 
 def checked_side(side: Mapping[str, Any], photo: Photo) -> dict[str, Any]:
-    """Side information that a caller gave as arrays, in the form of ``Beside.read``.
+    """Side information that a caller gave, in the form of ``Beside.read``.
 
     Args:
-        side: ``missing`` (H, W) or what ``marked`` takes, ``kernel`` (h, w) and ``mask`` (see ``checked_mask``), as
-            arrays; entries with other names stay as they are.
-        photo: that it belongs to.
+        side: ``missing`` (H, W) or what ``marked`` takes, ``kernel`` (h, w) and ``mask`` (see ``checked_mask``); entries
+            with other names stay as they are.
 
     Raises:
         InputError: a mask does not have the photo's size, or a kernel is not valid.
@@ -157,7 +155,6 @@ def checked_mask(mask: Any, photo: Photo) -> Tensor:
     Args:
         mask: a path; a Pillow image; or an array or tensor (H, W), (1, H, W) or (1, 1, H, W) of booleans, uint8 or
             numbers in [0, 1].
-        photo: that it belongs to.
 
     Raises:
         InputError: the mask is none of these, has another size than the photo, or is black everywhere.
@@ -204,10 +201,10 @@ def checked_kernel(values: Any, what: str) -> Tensor:
 
     Args:
         values: an array or a tensor (h, w), of at most 255 pixels a side.
-        what: the name of the kernel in errors.
+        what: its name in errors.
 
     Raises:
-        InputError: the kernel is not two-dimensional, is too large, has negative values, or has the sum 0.
+        InputError: it is not two-dimensional, is too large, has negative values, or has the sum 0.
     """
     try:
         kernel = torch.as_tensor(np.asarray(values), dtype=torch.float32)

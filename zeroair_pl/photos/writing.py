@@ -32,14 +32,19 @@ def output_path(out_dir: str | Path, source: Source, photo: Photo) -> Path:
     """Where the restored file goes: ``out_dir / name`` with the input's own suffix where its format has that suffix.
 
     Every format can hold what was read from it, so none is exchanged; only a misnamed file (a PNG called .jpg) gets
-    its format's suffix. Raises ConfigError where this would be the input itself.
+    its format's suffix. Raises as ``keep_original``.
     """
     suffixes = SUFFIXES[photo.format]
     suffix = source.path.suffix if source.path.suffix.lower() in suffixes else suffixes[0]
     path = Path(out_dir) / f"{source.name}{suffix}"
+    keep_original(path, source)
+    return path
+
+
+def keep_original(path: Path, source: Source) -> None:
+    """Raises ConfigError if an output at ``path`` would replace the photo itself."""
     if os.path.realpath(path) == os.path.realpath(source.path):
         raise ConfigError(f"{path}: the output would replace the input; name another folder with --out.")
-    return path
 
 
 def save_photo(path: str | Path, pixels: Tensor, like: Photo) -> None:
