@@ -91,8 +91,9 @@ class Beside:
             file = _match(path, source)
             if file is None:
                 known = [each.stem for each in sorted(path.iterdir()) if each.is_file()]
+                kind = "kernel" if what == "kernel" else "mask"
                 raise InputError(
-                    f"{path}: has no {'kernel' if what == 'kernel' else 'mask'} for {source.name}; expected {source.path.stem}.png or the like."
+                    f"{path}: has no {kind} for {source.name}; expected {source.path.stem}.png or the like."
                     f"{did_you_mean(source.path.stem, known)}"
                 )
             if what == "kernel":
@@ -115,8 +116,8 @@ def checked_side(side: Mapping[str, Any], photo: Photo) -> dict[str, Any]:
     """Side information that a caller gave, in the form of ``Beside.read``.
 
     Args:
-        side: ``missing`` (H, W) or what ``marked`` takes, ``kernel`` (h, w) and ``mask`` (see ``checked_mask``); entries
-            with other names stay as they are.
+        side: ``missing`` (H, W) or what ``marked`` takes, ``kernel`` (h, w) and ``mask`` (see ``checked_mask``);
+            entries with other names stay as they are.
 
     Raises:
         InputError: a mask does not have the photo's size, or a kernel is not valid.
