@@ -108,7 +108,7 @@ def stated(value: Any) -> dict[str, Any]:
     if isinstance(value, type):
         return _lines(value, {})
     if inspect.isfunction(value) or isinstance(value, functools.partial) or inspect.ismethod(value):
-        return stated(_made(value))
+        return stated(made(value))
     accepted = inspect.signature(type(value)).parameters.values()
     names = [each.name for each in accepted if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
     known = {name: _argument(value, name) for name in names}
@@ -176,7 +176,12 @@ def _of_local_class(kind: type, arguments: dict[str, Any], where: str) -> Any:
         raise ConfigError(f"{where}: cannot be built, {describe(error)}") from error
 
 
-def _made(factory: Any) -> Any:
+def made(factory: Any) -> Any:
+    """A degradation from its factory. The random state of the process stays as it is.
+
+    Raises:
+        ConfigError: it cannot be built.
+    """
     import torch
 
     with torch.random.fork_rng(devices=[]):

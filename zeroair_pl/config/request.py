@@ -12,10 +12,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from zeroair_pl import console
-from zeroair_pl.config.files import Layer, find_config, read_config
+from zeroair_pl.config.files import Layer
 from zeroair_pl.config.messages import REPLACED, explain, replaced
 from zeroair_pl.config.objects import plain, usable
-from zeroair_pl.config.words import chain, chained, joined, underscored
+from zeroair_pl.config.words import chain, chained
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.plugins import PACKAGE, Broken, load_plugins, options
 from zeroair_pl.resources import diffusers
@@ -44,49 +44,6 @@ class Request:
     options: list[str]
     print_config: bool = False
     broken: list[Broken] = field(default_factory=list)
-
-    @classmethod
-    def of(
-        cls,
-        name: str,
-        words: Sequence[str],
-        environ: Mapping[str, str],
-        lists: Sequence[str] = (),
-        flags: Sequence[str] = (),
-        configs: bool = True,
-        free: str = "",
-    ) -> Request:
-        """Sorts the words of a command line.
-
-        Args:
-            name: of the command.
-            words: after the name.
-            environ: environment variables.
-            lists, flags, configs, free: as in ``commands.Command``.
-
-        Raises:
-            ConfigError: an option has no value, or a config cannot be read.
-        """
-        words = [underscored(word) for word in words]
-        if not configs:
-            return cls([], {}, joined(words, lists, flags, free))
-        prefix = f"ZEROAIR_{name.upper().replace(' ', '_')}__"
-        variables = {k: v for k, v in environ.items() if k.startswith(prefix)}
-        names = [variables.pop(f"{prefix}CONFIG")] if f"{prefix}CONFIG" in variables else []
-        rest: list[str] = []
-        queue = iter(words)
-        for word in queue:
-            if word == "--config" or word.startswith("--config="):
-                value = next(queue, "") if word == "--config" else word.partition("=")[2]
-                if not value or value.startswith("--"):
-                    raise ConfigError("--config: expected the name of a config after it, for example --config dehaze.")
-                names.append(value)
-            else:
-                rest.append(word)
-        shown = "--print_config" in rest
-        rest = [word for word in rest if word != "--print_config"]
-        layers = [read_config(find_config(name)) for name in names]
-        return cls(layers, variables, joined(rest, lists, flags, free), shown)
 
     def load_plugins(self) -> None:
         """Loads the plugins, so that the parser knows their classes, and warns about broken ones.

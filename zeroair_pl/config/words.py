@@ -20,12 +20,14 @@ def underscored(word: str) -> str:
     return f"--{option[2:].replace('-', '_')}{equals}{value}" if word.startswith("--") else word
 
 
-def joined(words: Sequence[str], lists: Sequence[str], flags: Sequence[str], free: str = "") -> list[str]:
+def joined(
+    words: Sequence[str], lists: Sequence[str], flags: Sequence[str], free: str = "", first: int = 0
+) -> list[str]:
     """The words in a form that jsonargparse understands.
 
     ``--images a b --images c`` becomes one option with a JSON list, so that shells may expand ``*.jpg``; and
     ``--overwrite`` becomes ``--overwrite=true``. Words that follow no option, or an option that has its value, are
-    values of the list ``free``.
+    values of the list ``free``; the ``first`` ones of them stay positional.
 
     Raises:
         ConfigError: ``--out`` or an option of a list has no value.
@@ -37,6 +39,8 @@ def joined(words: Sequence[str], lists: Sequence[str], flags: Sequence[str], fre
         option, equals, value = word.partition("=")
         if not word.startswith("--"):
             of_list = current or (free if complete and not word.startswith("-") else "")
+            if of_list and not current and first:
+                of_list, first = "", first - 1
             (gathered.setdefault(of_list, []) if of_list else rest).append(word)
             complete = True
             continue
