@@ -13,7 +13,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -64,16 +64,10 @@ class Entry:
     ranges: dict[str, Range]
 
 
-@dataclass
-class _Loaded:
-    """What this process has loaded so far. Python keeps a loaded module for good, and so does this."""
-
-    files: dict[Path, Broken | None] = field(default_factory=dict)
-    stems: dict[str, Path] = field(default_factory=dict)
-    entry_points: dict[str, Broken | None] = field(default_factory=dict)
-
-
-_loaded = _Loaded()
+# What this process has loaded so far. Python keeps a loaded module for good, and so does this.
+_files: dict[Path, Broken | None] = {}
+_stems: dict[str, Path] = {}
+_entry_points: dict[str, Broken | None] = {}
 
 
 def load_plugins(folders: Iterable[str | Path] = ()) -> list[Broken]:
@@ -183,10 +177,10 @@ def options(cls: type) -> dict[str, Any]:
 
 def _load_file(file: Path) -> Broken | None:
     path = file.resolve()
-    if path in _loaded.files:
-        return _loaded.files[path]
-    if file.stem in _loaded.stems:  # only where a program changes its working folder
-        return Broken(_short(file), 0, f"a plugin of this name was loaded before, {_short(_loaded.stems[file.stem])}")
+    if path in _files:
+        return _files[path]
+    if file.stem in _stems:  # only where a program changes its working folder
+        return Broken(_short(file), 0, f"a plugin of this name was loaded before, {_short(_stems[file.stem])}")
     if any(getattr(module, "__file__", None) == str(path) for module in sys.modules.copy().values()):
         return None  # imported by the program itself: a second copy would define each class twice
     name = f"{PACKAGE}.{file.stem}"
@@ -206,20 +200,20 @@ def _load_file(file: Path) -> Broken | None:
         sys.modules.pop(name, None)
         gc.collect()  # half-made classes would stay among the subclasses until the next collection
     else:
-        _loaded.stems[file.stem] = path
-    _loaded.files[path] = problem
+        _stems[file.stem] = path
+    _files[path] = problem
     return problem
 
 
 def _load_entry_point(point: Any) -> Broken | None:
-    if point.value not in _loaded.entry_points:
+    if point.value not in _entry_points:
         try:
             point.load()
             problem = None
         except (Exception, SystemExit) as error:
             problem = _diagnose(f"entry point {point.name} ({point.value})", None, error)
-        _loaded.entry_points[point.value] = problem
-    return _loaded.entry_points[point.value]
+        _entry_points[point.value] = problem
+    return _entry_points[point.value]
 
 
 def _clash(module: ModuleType, path: Path, before: set[str]) -> Broken | None:

@@ -19,6 +19,7 @@ from zeroair_pl import console
 from zeroair_pl.api import Method
 from zeroair_pl.commands.speaking import say_object
 from zeroair_pl.errors import describe
+from zeroair_pl.paths import existing
 from zeroair_pl.priors.hub.catalog import home
 from zeroair_pl.resources import version
 
@@ -65,7 +66,7 @@ def doctor(json: bool = False) -> Health:
         "devices": _devices(),
         "extras": _extras(),
         "memory_free_bytes": _free_memory(),
-        "disk_free_bytes": {str(place): shutil.disk_usage(_there(place)).free for place in (Path.cwd(), home())},
+        "disk_free_bytes": {str(place): shutil.disk_usage(existing(place)).free for place in (Path.cwd(), home())},
     }
     problems += [f"the library {name} is missing" for name, its in found["libraries"].items() if not its]
     found |= _restoration(problems)
@@ -130,11 +131,6 @@ def _free_memory() -> int | None:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, AttributeError):
         return None
-
-
-def _there(path: Path) -> Path:
-    """The path itself if it exists, else the nearest folder above it that does."""
-    return next(parent for parent in (path, *path.absolute().parents) if parent.exists())
 
 
 def _restoration(problems: list[str]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.jobs.names import check_folder
 from zeroair_pl.paths import at_home
 from zeroair_pl.photos.ownership import OwnFiles
-from zeroair_pl.photos.reading import load_photo
+from zeroair_pl.photos.reading import check_file, load_photo
 from zeroair_pl.ranges import Range, ranged
 from zeroair_pl.scores import metrics, tables
 from zeroair_pl.scores.matching import Case, Files, cases, result_sets
@@ -88,7 +88,7 @@ def evaluate(
         _look_for_lpips()
     job = Evaluation(out, errors=errors, gallery=Gallery(out, settings.get("report", True)))
     for error in errors:
-        _print_error(error)
+        console.tell(f"error: {error}")
     if restores:
         chosen = [case for case in chosen if job.is_there(case)]
         if not chosen:
@@ -139,12 +139,11 @@ class Evaluation:
     def is_there(self, case: Case) -> bool:
         """Whether the photo to restore is there; if not, prints an error and adds it to ``errors``."""
         assert case.image is not None
-        if not case.image.is_file():
-            try:
-                load_photo(case.image)
-            except InputError as error:
-                self._fail(str(error))
-                return False
+        try:
+            check_file(case.image)
+        except InputError as error:
+            self._fail(str(error))
+            return False
         return True
 
     def add(self, seed: int, results: Results) -> None:
@@ -200,7 +199,7 @@ class Evaluation:
     def _fail(self, line: str) -> None:
         if line not in self.errors:
             self.errors.append(line)
-            _print_error(line)
+            console.tell(f"error: {line}")
 
 
 def _settings_of_one(resolved: str, **own: Any) -> str:
@@ -235,7 +234,3 @@ def _watched(chosen: Sequence[Case]) -> Iterable[Case]:
     """Gives the cases, with a progress bar if standard error is a terminal."""
     stream = console.stream("stderr")
     return track(chosen, "scoring", console=Console(file=stream), transient=True, disable=not stream.isatty())
-
-
-def _print_error(line: str) -> None:
-    console.tell(f"error: {line}")

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from zeroair_pl.errors import ConfigError
+from zeroair_pl.paths import existing
 from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.formats import SUPPORTED
 
@@ -30,7 +31,7 @@ def check_folder(folder: Path) -> None:
 
 def check_writable(folder: Path) -> None:
     """Raises OSError if the folder could not be made or written. It checks permissions only, and writes nothing."""
-    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    there = existing(folder)
     if not there.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
     if not os.access(there, os.W_OK | os.X_OK):

@@ -57,11 +57,8 @@ class Workers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Waits until the workers have ended.
-
-        After a finished list they end by themselves. After an error, all are asked to end; and those that have not
-        begun yet are asked in any case.
-        """
+        """Waits until the workers have ended: by themselves after a finished list, or asked, as those that have not
+        begun and all after an error."""
         for process in self._processes:
             if process.poll() is None and (kind is not None or not self._takes_part(process.pid)):
                 process.send_signal(signal.SIGTERM)
