@@ -170,11 +170,6 @@ def test_a_table_whose_results_have_the_names_of_their_photos_is_a_list_of_the_p
     assert rows("new") == {"in/a": ("Noise", "skipped"), "in/trip/b": ("Noise", "skipped")}
 
 
-def test_strength_0_is_the_photo(folder: Path) -> None:
-    assert restore(*FOLDER, "--strength", "0").status == 0
-    assert (np.asarray(Image.open("out/a.png")) == np.asarray(Image.open("in/a.png"))).all()
-
-
 def test_a_choice_that_cannot_be_is_refused_and_changes_nothing(folder: Path) -> None:
     before = {path: path.read_bytes() for path in Path("out").rglob("*") if path.is_file()}
     for words, said in (

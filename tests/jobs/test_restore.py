@@ -114,15 +114,6 @@ def test_finished_photos_are_skipped_unless_file_settings_or_wish_have_changed(f
     assert column(folder, "status") == ["skipped", "restored", "restored"]
 
 
-def test_failures_are_tried_again(folder: Path) -> None:
-    content = (folder / "in/b.png").read_bytes()
-    (folder / "in/b.png").write_bytes(b"")
-    run("restore", "--images", "in", *WORDS)
-    (folder / "in/b.png").write_bytes(content)
-    assert run("restore", "--images", "in", *WORDS).status == 0
-    assert column(folder, "status") == ["skipped", "restored", "skipped"]
-
-
 @pytest.mark.parametrize("words", [(), ("--overwrite",)])
 def test_a_file_that_is_no_result_is_never_replaced(folder: Path, words: tuple[str, ...]) -> None:
     mine = save_toy(folder / "out/b.png", seed=7).read_bytes()
