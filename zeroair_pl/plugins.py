@@ -77,18 +77,16 @@ def load_plugins(folders: Iterable[str | Path] = ()) -> list[Broken]:
     entry-point group ``zeroair_pl.plugins`` (each entry names a module or a class). As on a search path, a file takes
     the place of all files of the same name in later folders. Files that begin with ``_`` are left alone.
 
-    Returns:
-        The plugins that failed; all others are loaded.
-
-    Raises:
-        ConfigError: one of ``folders`` does not exist.
+    Returns the plugins that failed; all others are loaded. Raises ConfigError if one of ``folders`` does not exist.
     """
     for kind in KINDS:
         base_of(kind)  # the built-in names are taken before any plugin's
-    for folder in folders:
-        if not at_home(folder).is_dir():
-            raise ConfigError(f"plugins: {str(folder)!r} is not a folder.{_near(Path(folder))}")
-    searched = [*(at_home(folder) for folder in folders), Path("plugins"), shipped("plugins")]
+    asked = [at_home(folder) for folder in folders]
+    for folder in asked:
+        if not folder.is_dir():
+            beside = [path.name for path in folder.parent.iterdir() if path.is_dir()] if folder.parent.is_dir() else []
+            raise ConfigError(f"plugins: {str(folder)!r} is not a folder.{did_you_mean(folder.name, beside)}")
+    searched = [*asked, Path("plugins"), shipped("plugins")]
     broken: list[Broken | None] = []
     seen: set[str] = set()
     for folder in searched:
@@ -156,14 +154,9 @@ def entries() -> list[Entry]:
 
 
 def _entry(cls: type, kind: Kind) -> Entry:
-    module = sys.modules.get(cls.__module__)
-    file = Path(getattr(module, "__file__", None) or cls.__module__)
-    if cls.__module__.startswith("zeroair_pl."):
-        origin = "built in"
-    elif cls.__module__.startswith(f"{PACKAGE}."):
-        origin = _short(file)
-    else:
-        origin = cls.__module__
+    origin = "built in" if cls.__module__.startswith("zeroair_pl.") else cls.__module__
+    if origin.startswith(f"{PACKAGE}."):
+        origin = _short(Path(str(sys.modules[origin].__file__)))
     first = inspect.cleandoc(cls.__doc__ or "").partition("\n\n")[0].replace("\n", " ")
     return Entry(cls.__name__, kind, origin, first.rstrip(".:"), options(cls), ranges_of(cls))
 
@@ -262,8 +255,3 @@ def _short(path: Path) -> str:
         return str(path.resolve().relative_to(Path.cwd()))
     except ValueError:
         return str(path)
-
-
-def _near(folder: Path) -> str:
-    parent = at_home(folder).parent
-    return did_you_mean(folder.name, [p.name for p in parent.iterdir() if p.is_dir()]) if parent.is_dir() else ""

@@ -118,11 +118,9 @@ class Evaluation:
     """What was scored.
 
     Attributes:
-        folder: where the tables are.
         scored: one entry for each image of each set of results and each seed.
         errors: one line for each file that could not be scored.
         restored: what was restored, by seed.
-        gallery: the page that shows them.
     """
 
     folder: Path
@@ -158,8 +156,7 @@ class Evaluation:
             truth = None if case.reference is None else load_photo(case.reference).pixels
             degraded = None if case.image is None else load_photo(case.image).pixels
             if case.image is not None and degraded is not None:
-                if case.reference is not None and truth is not None:
-                    _compare(case.image, degraded, "its reference", case.reference, truth)
+                _compare(case.image, degraded, "its reference", case.reference, truth)
                 self.scored.append(Scored(DEGRADED, case.name, score(degraded, truth)))
             self.gallery.add(case.name, DEGRADED, degraded, case.image)
             self.gallery.add(case.name, REFERENCE, truth, case.reference)
@@ -169,12 +166,8 @@ class Evaluation:
         for title, seed, path, facts in self._files(case, sets):
             try:
                 pixels = load_photo(path).pixels
-                for what, other, against in (
-                    ("its reference", case.reference, truth),
-                    ("the degraded photo", case.image, degraded),
-                ):
-                    if other is not None and against is not None:
-                        _compare(path, pixels, what, other, against)
+                _compare(path, pixels, "its reference", case.reference, truth)
+                _compare(path, pixels, "the degraded photo", case.image, degraded)
                 found = score(pixels, truth, degraded)
             except InputError as error:
                 self._fail(str(error))
@@ -210,9 +203,9 @@ def _settings_of_one(resolved: str, **own: Any) -> str:
     return as_yaml({**values, **own})
 
 
-def _compare(path: Path, pixels: Tensor, what: str, other: Path, against: Tensor) -> None:
+def _compare(path: Path, pixels: Tensor, what: str, other: Path | None, against: Tensor | None) -> None:
     """Raises an InputError that names both files if their sizes differ."""
-    if pixels.shape != against.shape:
+    if against is not None and pixels.shape != against.shape:
         (_, h, w), (_, height, width) = pixels.shape, against.shape
         raise InputError(f"{path}: is {w}x{h} px, but {what} {other} {width}x{height} px.")
 

@@ -46,11 +46,7 @@ class Request:
     broken: list[Broken] = field(default_factory=list)
 
     def load_plugins(self) -> None:
-        """Loads the plugins, so that the parser knows their classes, and warns about broken ones.
-
-        Raises:
-            ConfigError: ``plugins`` is not a list of folders.
-        """
+        """Loads the plugins, so that the parser knows their classes, and warns about broken ones."""
         folders: Any = []
         for layer in self.layers:
             folders = layer.values.get("plugins", folders)

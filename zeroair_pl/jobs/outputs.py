@@ -19,7 +19,7 @@ from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.inspection.pages import PICTURES
 from zeroair_pl.jobs import table
 from zeroair_pl.jobs.names import check_folder, check_writable
-from zeroair_pl.jobs.records import FINISHED, INTERRUPTED, Failure, Record, Row, Sidecars
+from zeroair_pl.jobs.records import FINISHED, INTERRUPTED, Record, Row, Sidecars
 from zeroair_pl.photos.atomic import clear_leftovers
 from zeroair_pl.photos.finding import Source, numbered
 from zeroair_pl.photos.ownership import FOLDER, OwnFiles, digest_of, why
@@ -85,7 +85,7 @@ class Outputs:
         """Reads the sidecars that this and other processes have written since the last time."""
         for found in self.sidecars.changed():
             self.earlier[found.row.name] = found.row
-            if isinstance(found, Record):
+            if "run" not in found.depends:  # not a failure
                 self._names_of[found.photo] = found.row.name
                 self._shown[found.row.name] = {**found.shown, "photo": found.photo}
 
@@ -194,7 +194,7 @@ class Outputs:
     def fail(self, row: Row, photo: Path, run: str) -> None:
         """Records why a photo failed, for other processes and later tables. An error of writing is ignored."""
         with contextlib.suppress(InputError):
-            self.sidecars.fail(Failure(os.path.realpath(photo), run, row))
+            self.sidecars.write(Record(os.path.realpath(photo), {"run": run}, row), ".failed")
 
     def add(self, row: Row) -> None:
         """Adds a row of this run. Writes the table if it is short, or was not written for a minute."""

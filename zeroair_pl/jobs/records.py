@@ -97,11 +97,12 @@ def in_words(kind: str) -> str:
 
 @dataclass(frozen=True)
 class Record:
-    """A sidecar of a photo that was restored, or whose files are being written.
+    """A sidecar of a photo that was restored, or whose files are being written; or why it could not be restored.
 
     Attributes:
         photo: absolute path of the photo, links resolved.
-        depends: all that the result depends on; see ``dependencies`` and ``of_photo``.
+        depends: all that the result depends on; see ``dependencies`` and ``of_photo``. Of a failure, ``run``: a digest
+            of the settings that it failed with.
         row: as in the table. While the files are being written, its status is ``failed``, as interrupted.
         files: SHA-256 digests of the files that this program wrote for the photo, by the file's name in the output
             folder. An announcement has the digests of the files that are there and of those that will be written.
@@ -115,15 +116,6 @@ class Record:
     files: dict[str, list[str]] = field(default_factory=dict)
     choice: dict[str, Any] = field(default_factory=dict)
     shown: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a photo could not be restored with the settings of which ``run`` is a digest; see ``Record``."""
-
-    photo: str
-    run: str
-    row: Row
 
 
 class Sidecars:
@@ -140,20 +132,16 @@ class Sidecars:
             last = hashlib.sha256(os.fsencode(last)).hexdigest()
         return self.folder / f"{parent}{slash}{last}{suffix}"
 
-    def read(self, name: str) -> Record | None:
+    def read(self, name: str, suffix: str = ".json") -> Record | None:
         """The record of the photo called ``name``; ``None`` if there is none, or none that can be read."""
-        return _read(self.path(name))
+        return _read(self.path(name, suffix))
 
-    def write(self, record: Record) -> None:
+    def write(self, record: Record, suffix: str = ".json") -> None:
         """Replaces the record of this photo in one step; raises InputError if it cannot be written."""
         text = json.dumps(asdict(record), indent=1, default=str)  # ASCII: a file's name need not be valid Unicode
-        write_atomically(self.path(record.row.name), text.encode())
+        write_atomically(self.path(record.row.name, suffix), text.encode())
 
-    def fail(self, failure: Failure) -> None:
-        """Writes why a photo could not be restored; raises InputError if it cannot be written."""
-        write_atomically(self.path(failure.row.name, ".failed"), json.dumps(asdict(failure), indent=1).encode())
-
-    def changed(self) -> Iterator[Record | Failure]:
+    def changed(self) -> Iterator[Record]:
         """Reads all records and failures, sorted by path; later calls give only those written since the last call."""
         for parent, folders, names in os.walk(self.folder):
             folders.sort()
@@ -162,8 +150,7 @@ class Sidecars:
                 if not name.endswith((".json", ".failed")) or (date := modified(path)) == self._dates.get(path):
                     continue
                 self._dates[path] = date
-                found = _read(Path(path)) if name.endswith(".json") else read_failure(Path(path))
-                if found is not None:
+                if (found := _read(Path(path))) is not None:
                     yield found
 
 
@@ -175,23 +162,11 @@ def modified(path: str | Path) -> int:
         return 0
 
 
-def read_failure(path: Path) -> Failure | None:
-    """A failure; ``None`` if there is none, or none that can be read."""
-    try:
-        content = json.loads(path.read_bytes())
-        return Failure(content["photo"], content["run"], _row(content["row"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-
-
-def _row(values: dict[str, Any]) -> Row:
-    return Row(**{key: value for key, value in values.items() if key in COLUMNS})
-
-
 def _read(path: Path) -> Record | None:
     try:
         content = json.loads(path.read_bytes())
-        row, own = _row(content["row"]), [content.get(key, {}) for key in ("files", "choice", "shown")]
+        row = Row(**{key: value for key, value in content["row"].items() if key in COLUMNS})
+        own = [content.get(key, {}) for key in ("files", "choice", "shown")]
         return Record(content["photo"], content["depends"], row, *own)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # missing, damaged or not ours: the photo counts as unfinished

@@ -22,7 +22,7 @@ from zeroair_pl.jobs.job import Job
 from zeroair_pl.jobs.peers import Peers
 from zeroair_pl.jobs.pipeline import restore_all
 from zeroair_pl.jobs.ranks import Rank
-from zeroair_pl.jobs.records import Row, digest, modified, read_failure
+from zeroair_pl.jobs.records import Row, digest, modified
 from zeroair_pl.jobs.task import Task
 from zeroair_pl.jobs.workers import Workers
 from zeroair_pl.photos.finding import Source
@@ -199,14 +199,11 @@ class Share:
 
     def _row(self, source: Source) -> Row | None:
         """The row of a photo that another process has done since this run began; ``None`` if none has."""
-        path, photo, began = (
-            self._sidecars.path(source.name, ".failed"),
-            os.path.realpath(source.path),
-            self.peers.began,
-        )
-        failure = read_failure(path) if modified(path) > began else None
-        if failure is not None and (failure.run, failure.photo) == (self._run, photo):
-            return failure.row
+        photo, began = os.path.realpath(source.path), self.peers.began
+        if modified(self._sidecars.path(source.name, ".failed")) > began:
+            failure = self._sidecars.read(source.name, ".failed")
+            if failure is not None and (failure.depends.get("run"), failure.photo) == (self._run, photo):
+                return failure.row
         if modified(self._sidecars.path(source.name)) <= began:
             return None
         record = self._sidecars.read(source.name)

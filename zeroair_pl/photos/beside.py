@@ -116,8 +116,8 @@ def checked_side(side: Mapping[str, Any], photo: Photo) -> dict[str, Any]:
     """Side information that a caller gave, in the form of ``Beside.read``.
 
     Args:
-        side: ``missing`` (H, W) or what ``marked`` takes, ``kernel`` (h, w) and ``mask`` (see ``checked_mask``);
-            entries with other names stay as they are.
+        side: ``missing`` (see ``checked_mask``; or what ``marked`` takes), ``kernel`` (h, w) and ``mask`` (see
+            ``checked_mask``); entries with other names stay as they are.
 
     Raises:
         InputError: a mask does not have the photo's size, or a kernel is not valid.
@@ -128,10 +128,7 @@ def checked_side(side: Mapping[str, Any], photo: Photo) -> dict[str, Any]:
     if isinstance(missing := found.get("missing"), str) and is_mark(missing):
         found["missing"] = marked(photo, missing)
     elif "missing" in found:
-        mask = torch.as_tensor(np.asarray(found["missing"], dtype=np.float32))
-        if tuple(mask.shape) != photo.size:
-            raise InputError(f"missing: a mask of shape {tuple(mask.shape)}; expected {photo.size}, that of the photo.")
-        found["missing"] = (mask > 0.5).float()[None, None]
+        found["missing"] = (_values(missing, photo, "missing") > 0.5).float()
     if "mask" in found:
         found["mask"] = checked_mask(found["mask"], photo)
     return found
@@ -160,18 +157,24 @@ def checked_mask(mask: Any, photo: Photo) -> Tensor:
     Raises:
         InputError: the mask is none of these, has another size than the photo, or is black everywhere.
     """
+    values = _values(mask, photo, "mask")
+    if not (float(values.min()) >= 0 and float(values.max()) <= 1):
+        raise InputError(f"mask: numbers from {float(values.min()):g} to {float(values.max()):g}; expected [0, 1].")
+    return _weight(values, str(mask) if isinstance(mask, str | Path) else "mask")
+
+
+def _values(mask: Any, photo: Photo, what: str) -> Tensor:
+    """A mask in any form that ``checked_mask`` takes, as (1, 1, H, W)."""
     if isinstance(mask, str | Path):
-        return _weight(_mask(Path(mask), photo), str(mask))
+        return _mask(Path(mask), photo)
     if isinstance(mask, Image.Image):
         mask = np.asarray(mask.convert("L"))
     values = np.asarray(mask.detach().cpu() if isinstance(mask, Tensor) else mask)
     values = values.reshape(values.shape[-2:]) if values.shape[:-2] in ((1,), (1, 1)) else values
     if values.shape != photo.size:
-        raise InputError(f"mask: of shape {values.shape}; expected {photo.size}, that of the photo.")
-    found = torch.from_numpy(np.ascontiguousarray(values, np.float32)) / (255 if values.dtype == np.uint8 else 1)
-    if not (float(found.min()) >= 0 and float(found.max()) <= 1):
-        raise InputError(f"mask: numbers from {float(found.min()):g} to {float(found.max()):g}; expected [0, 1].")
-    return _weight(found[None, None], "mask")
+        raise InputError(f"{what}: of shape {values.shape}; expected {photo.size}, that of the photo.")
+    scale = 255 if values.dtype == np.uint8 and what == "mask" else 1
+    return torch.from_numpy(np.ascontiguousarray(values, np.float32))[None, None] / scale
 
 
 def _weight(mask: Tensor, where: str) -> Tensor:
