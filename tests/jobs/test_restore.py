@@ -70,12 +70,7 @@ def test_the_resolved_config_gives_the_same_result_again(folder: Path) -> None:
 
 def test_a_photo_gives_the_same_result_alone_and_in_any_order(folder: Path) -> None:
     sampler = ("--sampling.sampler", "SchedulerSampler", "--sampling.sampler.scheduler", "DDPMScheduler")
-    words = (
-        *WORDS,
-        *sampler,
-        "--guidance.update",
-        "GradientUpdate",
-    )  # random numbers and the prior alone
+    words = (*WORDS, *sampler, "--guidance.update", "GradientUpdate")  # random numbers and the prior alone
     run("restore", "--images", "in/c.png", "in/a.png", *words)
     run("restore", "--images", "in/a.png", *words, "--out", "alone")
     assert (folder / "out/a.png").read_bytes() == (folder / "alone/a.png").read_bytes()

@@ -174,10 +174,7 @@ def test_redo_and_a_list_with_a_strength_for_a_kind() -> None:
         ("60%", "Haze=0.6,Noise=1. Did you mean 0.6?"),
         ("0,6", "Haze=0.6,Noise=1. Did you mean 0.6?"),
         ("Haze=0,6", "error: strength is Haze=0,6, and '6' has no kind; expected KIND=NUMBER with a decimal point"),
-        (
-            "much",
-            "error: strength is much, expected a number from 0 (the photo) to 1 (all of it), or one for each",
-        ),
+        ("much", "error: strength is much, expected a number from 0 (the photo) to 1 (all of it), or one for each"),
     ],
 )
 def test_mistakes_in_a_strength(strength: str, words: str) -> None:

@@ -9,16 +9,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from helpers.photo_files import (
-    HEIGHT,
-    SRGB,
-    WIDTH,
-    ink_profile,
-    noise,
-    round_trip,
-    smooth,
-    write_tiff,
-)
+from helpers.photo_files import HEIGHT, SRGB, WIDTH, ink_profile, noise, round_trip, smooth, write_tiff
 from zeroair_pl.photos.reading import load_photo
 
 

@@ -13,11 +13,7 @@ from zeroair_pl.priors.hub.catalog import CATALOG, Entry, fetched, fetched_names
 from zeroair_pl.priors.hub.locating import bundled_priors, locate
 
 
-def convert(
-    checkpoint: Path,
-    out: Path,
-    **settings: Any,
-) -> Path:
+def convert(checkpoint: Path, out: Path, **settings: Any) -> Path:
     """Turn an OpenAI guided-diffusion (ADM) checkpoint into a folder that ``restore --prior`` and diffusers load.
 
     The released 256x256_diffusion_uncond.pt, 256x256_diffusion.pt, 64x64_diffusion.pt and lsun_*.pt need no option. The
