@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import yaml
 from PIL import Image
 
 from helpers.command import TOY, Outcome, run, save_toy
+from helpers.outputs import table_of
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.jobs.choices import Choice, degradation_named, stated
 
@@ -33,8 +33,7 @@ def restore(*words: str, out: str = "out") -> Outcome:
 
 
 def rows(out: str = "out") -> dict[str, tuple[str, str]]:
-    with Path(out, "results.csv").open(newline="") as file:
-        return {row["name"]: (row["kind"], row["status"]) for row in csv.DictReader(file)}
+    return {row["name"]: (row["kind"], row["status"]) for row in table_of(out)}
 
 
 def settings() -> dict[str, object]:
