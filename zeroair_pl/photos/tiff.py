@@ -98,9 +98,9 @@ def write_tiff(photo: Photo, color: Array) -> bytes:
 def _colors(path: Path, page: tifffile.TiffPage) -> tuple[Space, Array, Array]:
     """The page as (space, color (H, W, 1 or 3), further channels (H, W, N)), in uint8, uint16 or float."""
     kind, samples, bits = int(page.photometric), page.samplesperpixel, page.bitspersample
-    if PHOTOMETRIC not in page.tags and page.compression not in JPEG:  # as libtiff guesses
+    if PHOTOMETRIC not in page.tags and page.compression != JPEG:  # as libtiff guesses
         kind = 2 if samples >= 3 else 1
-    if kind in (8, 9, 10) or (kind == 6 and page.compression not in JPEG):
+    if kind in (8, 9, 10) or (kind == 6 and page.compression != JPEG):
         what = "YCbCr" if kind == 6 else "LAB"
         raise InputError(f"{path}: pixels of the kind {what!r} are not supported; save it as RGB.")
     dtype = np.dtype(page.dtype or "V")

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-JPEG = (6, 7)  # old-style and new: their decoder also converts YCbCr to RGB
-_WHOLE_JPEG = 513  # the tag JPEGInterchangeFormat
+JPEG = 7  # its decoder also converts YCbCr to RGB
 # Only those that the tests check against the written pixels, and against a second decoder where there is one.
 COMPRESSIONS = {
     1: "none",
@@ -30,7 +29,6 @@ COMPRESSIONS = {
     3: "CCITT T.4",
     4: "CCITT T.6",
     5: "LZW",
-    6: "old-style JPEG",
     7: "JPEG",
     8: "Deflate",
     32773: "PackBits",
@@ -107,19 +105,9 @@ def _check_compression(path: Path, page: tifffile.TiffPage) -> None:
         what = f"TIFF predictor {predictor} with {bits}-bit samples"
         raise InputError(f"{path}: {what} is not supported; {_ADVICE}, without predictor.")
     planes_of_chroma = page.planarconfig == 2 and int(page.photometric) == 6
-    if code in JPEG and (page.extrasamples or planes_of_chroma or bits != 8):
+    if code == JPEG and (page.extrasamples or planes_of_chroma or bits != 8):
         what = f"{page.samplesperpixel} such channels of {bits} bits"
         raise InputError(f"{path}: {_name_of(page)} compression of {what} is not supported; {_ADVICE}.")
-    if code == 6 and _WHOLE_JPEG in page.tags:
-        _use_whole_jpeg(page)
-
-
-def _use_whole_jpeg(page: tifffile.TiffPage) -> None:
-    """Make one strip of the JPEG file that an old-style page holds; its own strips begin in the middle of that file."""
-    start, length = (int(np.ravel(page.tags.valueof(tag, 0))[0]) for tag in (_WHOLE_JPEG, _WHOLE_JPEG + 1))
-    ends = [at + count for at, count in zip(page.dataoffsets, page.databytecounts, strict=False)]
-    page.rowsperstrip = page.imagelength
-    page.dataoffsets, page.databytecounts = (start,), (max([start + length, *ends]) - start,)
 
 
 def _check_strips(path: Path, page: tifffile.TiffPage) -> None:
