@@ -190,31 +190,8 @@ class Job:
     def _write(self, task: Task, photo: Photo) -> None:
         """Writes the output, its pictures and its record. A picture that cannot be written becomes a note."""
         source, before = task.source, task.before
-        assert task.path is not None
-        strength = 1.0 if task.plan is None else strength_for(task.plan.strength, task.row.kind)
-        whole = self.prepare is None
-        own = original(source.path, task.depends["sha256"]) if whole and (task.unchanged or strength == 0) else None
-        full = task.full or (own if task.unchanged else None)
-        if full is None:
-            assert task.result is not None
-            full = encode_photo(task.path, task.result.restored[0], photo)
-        if isinstance(strength, dict) and task.result is not None:
-            steps = steps_of(task.result.phi[0], task.result.restored[0], photo)
-            task.steps = [encode_photo(task.path, step, photo) for step in steps]
-        output = task.path.relative_to(self.outputs.folder).as_posix()
-        made = full if task.unchanged else share_of(task.path, full, photo, strength, own, task.row.kind, task.steps)
-        files = {output: made}
-        others, notes = pictures_of(self.outputs, self.wanted, task, photo, files[output])
-        if task.unchanged and full != own and whole:
-            task.row = replace(task.row, note="; ".join(filter(None, [task.row.note, task.no_copy()])))
-        if strength != 1 and not task.unchanged:
-            others[name_of(self.outputs.sidecars, source.name)] = full
-            others |= zip(step_names(self.outputs.sidecars, source.name, task.row.kind), task.steps, strict=False)
-        for name, data in others.items():
-            if reason := self.outputs.foreign(name, source.name, before):
-                notes.append(f"{reason} It stays.")
-            else:
-                files[name] = data
+        files, notes = self._files(task, photo)
+        output = next(iter(files))
         digests = {name: [hashlib.sha256(data).hexdigest()] for name, data in files.items()}
         row = replace(task.row, output=output)
         record = Record(os.path.realpath(source.path), task.depends, row, digests, task.choice.kept(), task.shown)
@@ -228,17 +205,43 @@ class Job:
                 notes.append(str(error))
                 digests.pop(name, None)
         digests |= {name: each for name, each in kept(task).items() if name not in digests}
-        row = replace(
-            row,
-            status="unchanged" if task.unchanged else "restored",
-            note="; ".join(dict.fromkeys(filter(None, [row.note, *notes]))),
-        )
-        row = _scored(row, source, photo, task.path)
+        note = "; ".join(dict.fromkeys(filter(None, [row.note, *notes])))
+        row = replace(row, status="unchanged" if task.unchanged else "restored", note=note)
+        row = _scored(row, source, photo, self.outputs.folder / output)
         self.outputs.sidecars.write(replace(record, row=row, shown=present(task.shown, digests)))
-        self.outputs.sidecars.path(source.name, ".ckpt").unlink(missing_ok=True)
+        self._forget(task)
         if before is not None:
             forget(self.outputs.sidecars, before, files)
         task.row, task.notes = row, notes
+
+    def _files(self, task: Task, photo: Photo) -> tuple[dict[str, bytes], list[str]]:
+        """What is to be written for the photo, by name, its output first; and notes on what is not."""
+        source, path, sidecars = task.source, task.path, self.outputs.sidecars
+        assert path is not None
+        strength = 1.0 if task.plan is None else strength_for(task.plan.strength, task.row.kind)
+        whole = self.prepare is None
+        own = original(source.path, task.depends["sha256"]) if whole and (task.unchanged or strength == 0) else None
+        full = task.full or (own if task.unchanged else None)
+        if full is None:
+            assert task.result is not None
+            full = encode_photo(path, task.result.restored[0], photo)
+        if isinstance(strength, dict) and task.result is not None:
+            steps = steps_of(task.result.phi[0], task.result.restored[0], photo)
+            task.steps = [encode_photo(path, step, photo) for step in steps]
+        made = full if task.unchanged else share_of(path, full, photo, strength, own, task.row.kind, task.steps)
+        others, notes = pictures_of(self.outputs, self.wanted, task, photo, made)
+        if task.unchanged and full != own and whole:
+            task.row = replace(task.row, note="; ".join(filter(None, [task.row.note, task.no_copy()])))
+        if strength != 1 and not task.unchanged:
+            others[name_of(sidecars, source.name)] = full
+            others |= zip(step_names(sidecars, source.name, task.row.kind), task.steps, strict=False)
+        files = {path.relative_to(self.outputs.folder).as_posix(): made}
+        for name, data in others.items():
+            if reason := self.outputs.foreign(name, source.name, task.before):
+                notes.append(f"{reason} It stays.")
+            else:
+                files[name] = data
+        return files, notes
 
 
 def _scored(row: Row, source: Source, photo: Photo, output: Path) -> Row:

@@ -12,7 +12,18 @@ from PIL import Image
 from torch import Tensor
 
 from zeroair_pl.errors import InputError
-from zeroair_pl.photos.photo import Array, Photo, as_stored, build, check_size, of_size, planes, read_dpi, read_exif
+from zeroair_pl.photos.photo import (
+    Array,
+    Photo,
+    as_stored,
+    build,
+    check_size,
+    of_size,
+    planes,
+    read_dpi,
+    read_exif,
+    to_cmyk,
+)
 from zeroair_pl.photos.reading import load_photo
 from zeroair_pl.photos.writing import samples_of
 
@@ -125,8 +136,6 @@ def _of_pillow(image: Image.Image, name: str) -> tuple[Photo, Back]:
         samples = np.ascontiguousarray(as_stored(samples, orientation))
         restored = Image.fromarray(samples[..., 0] if samples.shape[2] == 1 else samples)
         if space == "cmyk":
-            from zeroair_pl.photos.cmyk import to_cmyk
-
             restored = to_cmyk(restored, profile)
         restored.info = dict(image.info)
         return restored

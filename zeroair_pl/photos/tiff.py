@@ -14,8 +14,7 @@ from PIL import Image
 
 from zeroair_pl.errors import InputError
 from zeroair_pl.photos import raw
-from zeroair_pl.photos.cmyk import to_rgb
-from zeroair_pl.photos.photo import ORIENTATION, Array, Photo, Space, build, check_size
+from zeroair_pl.photos.photo import ORIENTATION, Array, Photo, Space, build, check_size, to_rgb
 from zeroair_pl.photos.tiff_channels import channels_of, join_channels, split_alpha
 from zeroair_pl.photos.tiff_metadata import read_metadata, with_metadata
 from zeroair_pl.photos.tiff_samples import JPEG, read_samples

@@ -20,7 +20,7 @@ from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.formats import SUFFIXES
 from zeroair_pl.photos.metadata import Metadata, into_png, jpeg_segments
-from zeroair_pl.photos.photo import ORIENTATION, Array, Photo, as_stored, of_size
+from zeroair_pl.photos.photo import ORIENTATION, Array, Photo, as_stored, of_size, to_cmyk
 from zeroair_pl.photos.value_range import put_back
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's conversion to gray
@@ -124,8 +124,6 @@ def samples_of(
 def _encode(fmt: str, like: Photo, color: Array) -> bytes:
     alpha = None if like.alpha is None else as_stored(like.alpha, like.orientation)
     if like.space == "cmyk":
-        from zeroair_pl.photos.cmyk import to_cmyk
-
         image = to_cmyk(Image.fromarray(np.ascontiguousarray(color)), like.icc_profile)
         color = np.asarray(image)
     if fmt == "TIFF":
