@@ -186,11 +186,6 @@ def test_without_its_records_nobody_knows_whose_a_folder_is(folder: Path) -> Non
     assert {path: path.read_bytes() for path in Path("out").rglob("*.*")} == before
 
 
-def test_an_old_table_with_fewer_columns_is_read(folder: Path) -> None:
-    OwnFiles(Path("out")).write("results.csv", b"name,input,output,status\nold,in/old.png,old.png,restored\n")
-    assert again() == {"a": "restored", "b": "restored", "old": "restored"}
-
-
 # --- leftovers
 
 

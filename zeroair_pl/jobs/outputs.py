@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import os
 import shutil
 import tempfile
@@ -17,9 +16,8 @@ from zeroair_pl import console
 from zeroair_pl.config.files import read_config
 from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.inspection.pages import PICTURES
-from zeroair_pl.jobs import table
 from zeroair_pl.jobs.names import check_folder, check_writable
-from zeroair_pl.jobs.records import FINISHED, INTERRUPTED, Record, Row, Sidecars
+from zeroair_pl.jobs.records import FINISHED, INTERRUPTED, Record, Row, Sidecars, as_table
 from zeroair_pl.photos.atomic import clear_leftovers
 from zeroair_pl.photos.finding import Source, numbered
 from zeroair_pl.photos.ownership import FOLDER, OwnFiles, digest_of, why
@@ -74,7 +72,7 @@ class Outputs:
             raise ConfigError(f"--out {folder}: cannot be written ({error.strerror or error}).") from error
         self._names_of: dict[str, str] = {}
         self._shown: dict[str, dict[str, Any]] = {}
-        self.earlier = self._read()
+        self.earlier: dict[str, Row] = {}
         self._refresh()
         self.rows: dict[str, Row] = {}
         self.trouble = ""
@@ -236,24 +234,11 @@ class Outputs:
     def _write_table(self) -> None:
         try:
             self._keep_aside(TABLE)
-            self._own.write(TABLE, table.written(self._all_rows()))
+            self._own.write(TABLE, as_table(self._all_rows()))
             self.current, self.trouble = True, ""
         except InputError as error:  # such as a full disk: the other photos go on
             self.trouble = str(error)
         self._written = time.monotonic()
-
-    def _read(self) -> dict[str, Row]:
-        if not self.results.exists():
-            return {}
-        try:
-            return {row.name: row for row in table.read(self.results.read_bytes())}
-        except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-            if self._own.edited(TABLE):  # the next write keeps it under another name
-                return {}
-            raise ConfigError(
-                f"{self.results}: not a table of results ({type(error).__name__}: {error}); move it away or name "
-                "another folder with --out."
-            ) from error
 
     def _keep_aside(self, name: str) -> None:
         if aside := self._own.keep_aside(name):

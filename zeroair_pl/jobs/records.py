@@ -8,7 +8,9 @@ when an attempt succeeds.
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import os
 import re
@@ -87,12 +89,25 @@ class Row:
 
 
 COLUMNS = [f.name for f in fields(Row)]
+_DIGITS = {"amount": 3, "noise_level": 5, "seconds": 2, "psnr_input": 3, "psnr": 3, "ssim_input": 4, "ssim": 4}
 FINISHED: tuple[Status, ...] = ("restored", "unchanged")  # there is a result
 
 
 def in_words(kind: str) -> str:
     """``LowLight + Noise`` as ``low light + noise``; a word in capitals stays as it is."""
     return " ".join(word if word.isupper() else _APART.sub(" ", word).lower() for word in kind.split(" "))
+
+
+def as_table(rows: Iterable[Row]) -> bytes:
+    """The bytes of ``results.csv`` with these rows, in this order."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        cells = [(column, getattr(row, column)) for column in COLUMNS]
+        writer.writerow([f"{cell:.{_DIGITS[name]}f}" if isinstance(cell, float) else cell for name, cell in cells])
+    # A file's name may hold bytes that are no UTF-8. Python keeps them as surrogates, the table as \\udcff.
+    return text.getvalue().encode("utf-8", "backslashreplace")
 
 
 @dataclass(frozen=True)
