@@ -108,7 +108,7 @@ def test_mistakes_in_options(folder: Path, words: list[str], said: str) -> None:
 
 def test_dashes_in_the_name_of_an_option_are_as_good_as_underscores() -> None:
     request = read("restore", ["--checkpoint-every", "5", "--save-maps", "--print-config", "--out=a-b"], {})
-    assert request.options == ["--checkpoint_every", "5", "--save_maps=true", "--out=a-b"]
+    assert request.options == ["--checkpoint_every=5", "--save_maps=true", "--out=a-b"]
     assert request.print_config
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import re
 from argparse import ArgumentError
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from zeroair_pl import console
@@ -80,8 +78,9 @@ class Request:
             raise ConfigError(f"{self._place(word)}{sentence}{self._missing(word)}") from error
         self._check_groups(settings, parser)
         stated = {name: value for layer in self.layers for name, value in layer.values.items()}
-        for name, value in {**_hashed(stated), **_hashed(_options([*words, *self.options]))}.items():
-            if settings.get(name, "") is None:
+        stated |= {word[2:].partition("=")[0]: word.partition("=")[2] for word in (*words, *self.options)}
+        for name, value in stated.items():  # the parser takes a value that begins with "#" for a comment
+            if isinstance(value, str) and value.startswith("#") and settings.get(name, "") is None:
                 settings[name] = value
         return settings
 
@@ -165,19 +164,6 @@ class Request:
             library = diffusers()
             for name in names:
                 getattr(library, name, None)
-
-
-def _hashed(values: Mapping[str, Any]) -> dict[str, str]:
-    """The values that begin with ``#``, as that of ``missing`` may: the parser takes them for comments."""
-    return {name: value for name, value in values.items() if isinstance(value, str) and value.startswith("#")}
-
-
-def _options(words: Sequence[str]) -> dict[str, str]:
-    """The values of ``--name=value`` and ``--name value``, by name."""
-    found = {one[2:]: other for one, other in pairwise(words) if one.startswith("--")}
-    return found | {
-        word[2:].partition("=")[0]: word.partition("=")[2] for word in words if word.startswith("--") and "=" in word
-    }
 
 
 def resolved(settings: Namespace) -> dict[str, Any]:
