@@ -13,29 +13,19 @@ import argparse
 import itertools
 import statistics
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import machine
-
-from zeroair_pl.cli import process
+from machine import option
 
 PHOTO = Path(__file__).parents[1] / "examples" / "photos" / "haze_workshop.png"
 NOISE = 0.1  # standard deviation, in units of [0, 1]
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = machine.parser_of(__doc__)
-    parser.add_argument("--path", default="small", help="of the prior, as --prior.path")
-    parser.add_argument("--side", type=int, default=256, help="of the image, in pixels")
-    parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--precision", nargs="+", default=["float32", "bfloat16", "float16"])
-    parser.add_argument("--no_compile", action="store_true", help="leave torch.compile out, which takes minutes")
-    parser.add_argument("--name", default="prior_settings", help="of the JSON file")
-    options = parser.parse_args(argv)
-    process.prepare()  # before torch is loaded
-    rows = measure(options)
+def report(options: argparse.Namespace) -> int:
+    """Prints the table, and writes the JSON file."""
+    rows = measured(options)
     print(
         f"{'precision':>9} {'channels_last':>13} {'compile':>7} {'seconds':>8} {'ratio':>6} {'error':>8} {'first':>6}"
     )
@@ -47,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
+def measured(options: argparse.Namespace) -> list[dict[str, Any]]:
     """One row for each combination; ``ratio`` is its time relative to the first one, which has plain settings."""
     import torch
 
@@ -85,6 +75,17 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
         for (precision, channels_last, compiled), median, (x0, once) in zip(combinations, medians, first, strict=True)
     ]
 
+
+main = machine.Command(
+    report,
+    __doc__,
+    option("--path", default="small", help="of the prior, as --prior.path"),
+    option("--side", type=int, default=256, help="of the image, in pixels"),
+    option("--repeat", type=int, default=5),
+    option("--precision", nargs="+", default=["float32", "bfloat16", "float16"]),
+    option("--no_compile", action="store_true", help="leave torch.compile out, which takes minutes"),
+    name="prior_settings",
+)
 
 if __name__ == "__main__":
     raise SystemExit(main())
