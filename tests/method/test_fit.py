@@ -223,7 +223,7 @@ def test_steps_and_learning_rate_of_modeling() -> None:
 def test_a_start_below_pure_noise_begins_at_the_familys_first_estimate() -> None:
     """Unguided and from a low level, the result is near the first estimate and not near the photo."""
     y = hazy(1, 48, 48)
-    first = Watch(lambda m: m.first_estimate())
+    first = Watch(lambda m: m.phi.call("first_estimate", m.y).detach())
     levels = {"sigma_max": 0.055, "steps": 3}
     result = fit(y, names(1), method(Haze, modeling=[], update=GradientUpdate(), **levels), [first])  # type: ignore[arg-type]
     near, far = ((result.restored - x).square().mean() for x in (first.seen[0], y))

@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 
 from helpers.adm_reference import Reference
 from helpers.file_server import FileServer
+from helpers.networks import unet
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.priors import UNetPrior, bundled_priors
 from zeroair_pl.priors.hub.adm import convert_adm
@@ -181,21 +183,8 @@ HUB = Entry("ddpm-toy", "hub", "toys", "none", 16, 1, "someone/ddpm-toy")
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """A pipeline as the public ones of 2022 are: everything at the top, attention under its old names."""
-    from diffusers.models.unets.unet_2d import UNet2DModel
-    from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
-
-    torch.manual_seed(0)
-    unet = UNet2DModel(
-        sample_size=16,
-        block_out_channels=(8, 16),
-        norm_num_groups=4,
-        layers_per_block=1,
-        attention_head_dim=None,
-        down_block_types=("DownBlock2D", "AttnDownBlock2D"),
-        up_block_types=("AttnUpBlock2D", "UpBlock2D"),
-    )
     folder = tmp_path / "repository"
-    unet.save_pretrained(folder)
+    unet(16, attention=True, attention_head_dim=None).save_pretrained(folder)
     DDPMScheduler().save_pretrained(folder)
     (folder / "README.md").write_text("---\nlicense: none\n---\n# A toy\n")
     (folder / "sample.png").write_bytes(b"not wanted")

@@ -13,11 +13,12 @@ from torch import Tensor
 from zeroair_pl.degradations.base import Side
 from zeroair_pl.degradations.promises import check_once
 from zeroair_pl.method.adapting import prior_for
+from zeroair_pl.method.checkpoints import start
+from zeroair_pl.method.divergence import Watchdog, lost, unsound
 from zeroair_pl.method.first_look import FirstLook
 from zeroair_pl.method.restoration import Restoration
 from zeroair_pl.method.sampling import DiffusionSampling
 from zeroair_pl.method.settings import Method, Result
-from zeroair_pl.method.soundness import unsound
 from zeroair_pl.method.watching import Log, let_go, watchers
 from zeroair_pl.sampling.levels import Visits
 from zeroair_pl.tensors.per_image import image_generator
@@ -65,8 +66,6 @@ def _fit(
     trainer: dict[str, Any] | None,
     sides: Sequence[Side] | None,
 ) -> Result:
-    from zeroair_pl.method.checkpoints import start
-    from zeroair_pl.method.divergence import Watchdog, lost
 
     began = time.perf_counter()
     method.prior.to(device_of(trainer))

@@ -138,11 +138,6 @@ class Restoration(LightningModule):
         if len(self.lost) == len(self.names):
             raise DivergenceError(self.lost[min(self.lost)], self.lost)
 
-    def first_estimate(self) -> Tensor:
-        """The first clean images of the families, (B, 3, H, W) in [0, 1], from which sampling may start."""
-        with torch.no_grad():
-            return self.phi.call("first_estimate", self.y)
-
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["lost"] = self.lost
 
@@ -236,6 +231,3 @@ def discriminator_losses(real: Tensor, fake: Tensor, loss: Adversarial, images: 
     count = max(len(real), len(fake))
     real, fake = (maps if len(maps) == count else maps.repeat(count // images, 1, 1, 1) for maps in (real, fake))
     return discriminator_loss(real, fake, loss.objective).view(-1, images).mean(0)
-
-
-__all__ = ["Modeling", "PerImage", "Restoration"]

@@ -18,8 +18,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.stages import Boundaries, Term, acting
 from zeroair_pl.guidance.updates import GuidanceUpdate, Guided
+from zeroair_pl.method.divergence import lose_not_finite, only_finite
 from zeroair_pl.method.restoration import Restoration
-from zeroair_pl.method.soundness import lose_not_finite, only_finite
 from zeroair_pl.sampling.base import Sampler
 
 
