@@ -26,9 +26,9 @@ from zeroair_pl.guidance.discriminator import Objective
 from zeroair_pl.guidance.stages import StageWeights, Term
 from zeroair_pl.guidance.updates import GradientUpdate, ProximalUpdate
 from zeroair_pl.method.fit import fit
-from zeroair_pl.method.restoration import Modeling, Restoration
+from zeroair_pl.method.restoration import Restoration
 from zeroair_pl.method.sampling import DiffusionSampling
-from zeroair_pl.method.settings import Method, Sampling
+from zeroair_pl.method.settings import Method, Modeling, Sampling
 from zeroair_pl.priors import Prediction, UNetPrior
 from zeroair_pl.sampling import AnnealedSampler, NoiseMatchedSampler
 from zeroair_pl.sampling.matched import SHIFTS
@@ -270,7 +270,7 @@ def test_names_and_photos_must_match() -> None:
 
 
 def test_a_module_without_its_sampler_says_so() -> None:
-    module = Restoration(hazy(1), names(1), Affine, Modeling([Term(Fidelity())]))
+    module = Restoration(hazy(1), names(1), method(Affine))
     with pytest.raises(RuntimeError, match="run this module with the DiffusionSampling callback"):
         module.training_step(0.0, 0)
 

@@ -44,10 +44,8 @@ def is_large(y: Tensor, method: Method) -> bool:
     """Whether ``fit_large`` restores photos ``y`` (B, 3, H, W): they are large, and φ and the sampler allow it."""
     if y.shape[-2] * y.shape[-1] <= method.sampling.working_pixels:
         return False
-    with torch.random.fork_rng(devices=[]):
-        phi = method.fresh()
     sampler = method.sampling.sampler
-    return phi.scales and (sampler is None or sampler.scales) and method.guidance.update is None
+    return method.prototype().scales and (sampler is None or sampler.scales) and method.guidance.update is None
 
 
 def fit_large(
