@@ -201,6 +201,18 @@ def test_a_bright_photo_is_not_brightened_much() -> None:
     assert float(phi.first_estimate(photo).detach().mean()) < 1.2 * float(photo.mean())
 
 
+def test_of_a_strong_cast_in_the_dark_half_is_kept_and_a_mild_one_stays() -> None:
+    gray = clean(TEXTURED, 96).mean(1, keepdim=True).expand(1, 3, -1, -1)
+
+    def cast(light: tuple[float, float, float]) -> float:
+        y = 0.1 * gray * torch.tensor(light).view(1, 3, 1, 1)
+        restored = started(LowLight, y).invert(y).detach().clamp(0, 1)
+        return float((restored[:, 0].mean() / restored[:, 2].mean()).log())
+
+    assert 0.03 < cast((1.04, 1.0, 0.96)) < 0.06  # log(1.04/0.96) is 0.08, and 1/γ is 0.6
+    assert 0.3 < cast((1.0, 0.7, 0.4)) < 0.45  # 0.6·log(1/0.4) is 0.55
+
+
 def test_uneven_light_is_evened_out_in_part() -> None:
     photo = clean("dark_tulips")
     shade = torch.linspace(0.4, 0.1, photo.shape[-1]).expand_as(photo)

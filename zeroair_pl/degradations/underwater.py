@@ -26,10 +26,11 @@ class Underwater(Degradation):
 
     This is the image formation model of underwater photography (Schechner & Karpel, CVPR 2004) with one distance for
     the whole photo: g_c is the share of the light of channel c that reaches the camera, v_c the veil that the water
-    adds. The veil starts from the darkest pixels of each channel. g starts from three estimates of the color cast:
-    the edges (gray edge, van de Weijer, Gevers & Gijsenij, TIP 2007), the mean of the parts with detail (gray world,
+    adds. The veil starts from the darkest pixels of each channel. g starts from three estimates of the color cast: the
+    edges (gray edge, van de Weijer, Gevers & Gijsenij, TIP 2007), the mean of the parts with detail (gray world,
     Buchsbaum, 1980), and the brightest pixels (white patch). Each estimate has a weight below 1, since a reef is not
-    gray: where red light is left, as in shallow water, it is warmer. Test-time modeling then corrects g, v and, by a smooth grid, m.
+    gray: where red light is left, as in shallow water, it is warmer. Test-time modeling then corrects g, v and, by a
+    smooth grid, m.
 
     Args:
         veil: share of each channel's darkest value that counts as veil, 0 to 1.
