@@ -67,7 +67,7 @@ def test_noise_is_removed_before_the_dark_is_lit() -> None:
     assert "darkness" in phi.reason
     assert "noise of" in phi.reason
     assert psnr(seen, dark) > psnr(y, dark) + 4
-    assert phi.chosen.curve == pytest.approx(GENTLE)
+    assert phi.chosen.curve == pytest.approx(GENTLE, abs=0.01)
     assert phi.noise_level() < 3 / 255
     assert torch.equal(phi.explained(y), y), "the cleared photo is handed over once"
 
