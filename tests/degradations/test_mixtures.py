@@ -11,7 +11,7 @@ from torch import Tensor
 from helpers.scenes import PHOTOS, as_jpeg, bundled, clean, crop, noisy, psnr
 from zeroair_pl import Method
 from zeroair_pl.degradations import Auto, Haze, LowLight
-from zeroair_pl.degradations.auto import most
+from zeroair_pl.degradations.auto import GENTLE, most
 from zeroair_pl.degradations.clearing import strong_tables
 from zeroair_pl.degradations.picture import looked_at
 from zeroair_pl.method.first_look import FirstLook
@@ -58,6 +58,7 @@ def test_noise_is_removed_before_the_dark_is_lit() -> None:
     assert "darkness" in phi.reason
     assert "noise of" in phi.reason
     assert psnr(seen, dark) > psnr(y, dark) + 4
+    assert phi.chosen.curve == pytest.approx(GENTLE, abs=0.01)
     assert phi.noise_level() < 3 / 255
     assert torch.equal(phi.explained(y), y), "the cleared photo is handed over once"
 
