@@ -18,13 +18,17 @@ if TYPE_CHECKING:
     from lightning.pytorch import Callback, Trainer
     from lightning.pytorch.loggers import Logger
 
+_known: dict[str, torch.device] = {}  # by what was asked for
 _SHOWN = ("accelerator", "devices", "precision")  # of further arguments, in an error
 
 
 def device_of(trainer: dict[str, Any] | None = None) -> torch.device:
     """The device that a fit with these further arguments of ``lightning.Trainer`` is made on."""
-    with quiet_lightning():
-        return trainer_of([], trainer).strategy.root_device
+    asked = repr({name: (trainer or {}).get(name) for name in ("accelerator", "devices")})
+    if asked not in _known:  # a Trainer takes 0.05 s
+        with quiet_lightning():
+            _known[asked] = trainer_of([], trainer).strategy.root_device
+    return _known[asked]
 
 
 def trainer_of(callbacks: list[Callback], trainer: dict[str, Any] | None, loggers: Sequence[Logger] = ()) -> Trainer:
