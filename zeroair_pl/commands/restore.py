@@ -7,7 +7,7 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -174,17 +174,23 @@ def restore(
     wanted |= {"tensorboard": tensorboard, "overwrite": overwrite}
     prepare = preparation(small, kernel) if small else None
     job = Job(plans, outputs, wanted, options, len(levels), batch, device, checkpoint_every, chosen, beside, prepare)
-    began, speech = time.perf_counter(), Speech(quiet, json, verbose, explain)
+    speech = Speech(quiet, json, verbose, explain)
     if dry_run:
         return Results(forecast(job, sources, speech), out)
     if rank.worker:
         with open(os.devnull, "w", encoding="utf-8") as nowhere, ListProgress(len(sources), nowhere) as progress:
             restore_list(job, sources, rank, "", progress, lambda task: None, lambda row: None)
         return Results([], out)
-    refused = False
+    return _run(job, sources, rank, resolved, speech, page, _kept_choices(sources, outputs, chosen, settings))
+
+
+def _run(
+    job: Job, sources: list[Source], rank: Rank, resolved: str, speech: Speech, page: Report, notes: Iterable[str]
+) -> Results:
+    """Restores the list, and keeps the table, the page and the display current, whatever ends the run."""
+    outputs, began, refused, lock = job.outputs, time.perf_counter(), False, threading.Lock()
     try:
         with speech.progress(len(sources)) as progress:
-            lock = threading.Lock()
 
             def finish(row: Row, follow: Follow | None = None, **more: Any) -> None:
                 with lock:
@@ -199,8 +205,8 @@ def restore(
                     progress.print(f"note: {one_line(note)}")
                 finish(task.row, task.follow, **speech.details(task, job, progress.print))
 
-            for line in _kept_choices(sources, outputs, chosen, settings):
-                progress.print(line)
+            for note in notes:
+                progress.print(note)
             restore_list(job, sources, rank, resolved, progress, done, finish)
             for source in sources:
                 if source.name not in outputs.rows:  # only a bug here can cause this
@@ -215,10 +221,12 @@ def restore(
             if not outputs.current:
                 outputs.write_table()
             page.update(end=True)
-            if page.trouble and not quiet:
+            if page.trouble and not speech.quiet:
                 console.tell(f"note: {page.trouble}")
-            speech.summary(outputs, len(sources), time.perf_counter() - began, tensorboard, page.path)
-    return Results([outputs.rows[name] for name in outputs.names if name in outputs.rows], out, outputs.trouble)
+            seconds = time.perf_counter() - began
+            speech.summary(outputs, len(sources), seconds, job.wanted["tensorboard"], page.path)
+    rows = [outputs.rows[name] for name in outputs.names if name in outputs.rows]
+    return Results(rows, outputs.folder, outputs.trouble)
 
 
 @dataclass(frozen=True)
