@@ -99,11 +99,7 @@ def load_plugins(folders: Iterable[str | Path] = ()) -> list[Broken]:
 
 
 def classes_in(file: Path) -> dict[str, type]:
-    """The classes of any kind that a plugin file defines, by name; it is loaded if it is not yet.
-
-    Raises:
-        ConfigError: there is no such file, it cannot be loaded, or it defines none.
-    """
+    """The classes that a plugin file defines, by name; raises ConfigError if it cannot be loaded, or defines none."""
     if not file.is_file():
         raise ConfigError(f"{file}: there is no such file.")
     for kind in KINDS:

@@ -42,11 +42,7 @@ def named(sources: Sequence[Source], preview: Preview) -> list[Source]:
 
 
 def preparation(preview: Preview, kernel: object) -> Callable[[Photo], Photo]:
-    """The function that makes the photo of a preview from a photo.
-
-    Raises:
-        ConfigError: a smaller copy is to be made, and there is a ``kernel``, which describes the blur at full size.
-    """
+    """What makes the photo of a preview; raises ConfigError for a smaller copy with a ``kernel`` of full size."""
     if preview == "small" and kernel:
         raise ConfigError("--preview: a smaller copy has another blur than --kernel says; use --preview crop.")
     return smaller if preview == "small" else cropped

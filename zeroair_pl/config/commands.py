@@ -104,11 +104,7 @@ COMMANDS = {
 
 
 def read(name: str, words: Sequence[str], environ: Mapping[str, str]) -> Request:
-    """The request to the command ``name`` by the words after it and by environment variables.
-
-    Raises:
-        ConfigError: an option has no value, or a config cannot be read.
-    """
+    """The request to the command ``name`` by the words after it and by environment variables."""
     from zeroair_pl.config.files import find_config, read_config
     from zeroair_pl.config.request import Request
 
@@ -139,9 +135,7 @@ def read(name: str, words: Sequence[str], environ: Mapping[str, str]) -> Request
 def prepare(name: str, request: Request) -> tuple[Any, dict[str, Any]]:
     """The function of the command ``name`` and its arguments, ready to call.
 
-    Raises:
-        ConfigError: a setting is unknown, ill-typed or impossible.
-        SystemExit: help or the settings were asked for, and are printed.
+    Raises ConfigError if a setting is impossible, and SystemExit after help or the settings were printed.
     """
     from zeroair_pl.config.calling import values_of
     from zeroair_pl.config.files import as_yaml

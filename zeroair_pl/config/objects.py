@@ -18,11 +18,7 @@ _PLAIN = (bool, int, float, str, type(None))
 
 
 class Copies:
-    """A factory that copies a given degradation. A fit changes its degradation, so each photo needs its own copy.
-
-    Args:
-        model: the degradation, before any fit.
-    """
+    """A factory that copies a given degradation. A fit changes its degradation, so each photo needs its own copy."""
 
     def __init__(self, model: Any) -> None:
         self.model = model
@@ -177,11 +173,7 @@ def _of_local_class(kind: type, arguments: dict[str, Any], where: str) -> Any:
 
 
 def made(factory: Any) -> Any:
-    """A degradation from its factory. The random state of the process stays as it is.
-
-    Raises:
-        ConfigError: it cannot be built.
-    """
+    """A degradation from its factory, without a trace in the random state; raises ConfigError if it cannot be built."""
     import torch
 
     with torch.random.fork_rng(devices=[]):

@@ -61,11 +61,7 @@ class Request:
         self._import_schedulers()
 
     def parse(self, parser: ArgumentParser) -> Namespace:
-        """The settings as jsonargparse parses them; no object is built yet.
-
-        Raises:
-            ConfigError: a setting is unknown, has a wrong type, or is from an earlier version.
-        """
+        """The settings as jsonargparse parses them, no object built yet; raises ConfigError for one that is wrong."""
         self._refuse_replaced()
         words = [f"--{self._key(name)}={value}" for name, value in self.variables.items()]
         try:

@@ -16,11 +16,7 @@ LONGEST = 255  # bytes of a file's name
 
 
 def check_folder(folder: Path) -> None:
-    """Refuses an output folder that was meant for a file.
-
-    Raises:
-        ConfigError: it is a file, or has the name of a picture.
-    """
+    """Raises ConfigError if an output folder is a file, or has the name of a picture."""
     what = "is a file" if folder.is_file() else "is named like a picture" if folder.suffix.lower() in SUPPORTED else ""
     if what and not folder.is_dir():
         raise ConfigError(

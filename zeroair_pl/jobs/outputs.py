@@ -213,8 +213,7 @@ class Outputs:
     def write_page(self, name: str, page: Callable[[list[Row], Mapping[str, dict[str, Any]]], bytes]) -> None:
         """Writes a page about all photos: ``page(rows, shown)``, where ``shown`` has ``Record.shown`` by photo.
 
-        Raises:
-            InputError: a file of somebody else has that name, or it cannot be written.
+        Raises InputError if a file of somebody else has that name, or it cannot be written.
         """
         with self._own.turn():
             self._refresh()

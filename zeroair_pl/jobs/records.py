@@ -208,8 +208,7 @@ def dependencies(settings: dict[str, Any], prior: str, objects: Iterable[object]
 def of_photo(path: Path, dependencies: dict[str, Any]) -> dict[str, Any]:
     """All that the result of the photo at ``path`` depends on: its bytes, and its name, which seeds random numbers.
 
-    Raises:
-        InputError: it is missing, no regular file, empty, or unreadable.
+    Raises InputError if it is missing, no regular file, empty, or unreadable.
     """
     check_file(path)
     try:

@@ -38,11 +38,7 @@ class Beside:
     mask: Path | None = None
 
     def checked(self) -> Beside:
-        """This object, if all its files and folders exist.
-
-        Raises:
-            ConfigError: a file or folder does not exist.
-        """
+        """This object; raises ConfigError if a file or folder does not exist."""
         for name, path in self._stated().items():
             if not (path.exists() or (name == "missing" and is_mark(path))):
                 more = ", or a color such as '#ff00ff', or alpha" if name == "missing" else ""

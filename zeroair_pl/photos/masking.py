@@ -105,10 +105,8 @@ def weight_of_size(weight: Tensor, size: tuple[int, int]) -> Tensor:
 def view_of(photo: Photo) -> View | None:
     """The view of a photo; ``None`` if all of the photo is restored.
 
-    A photo that is fully transparent, without a mask, has a view of gray pixels.
-
-    Raises:
-        InputError: the mask leaves no pixel to work on.
+    A photo that is fully transparent, without a mask, has a view of gray pixels. Raises InputError if a mask leaves no
+    pixel to work on.
     """
     weight = weights(photo)
     if weight is None:

@@ -75,11 +75,7 @@ class OwnFiles:
         return aside
 
     def write(self, name: str, data: bytes) -> None:
-        """Writes the file in one step, and remembers it.
-
-        Raises:
-            InputError: a file of the user has that name, or it cannot be written.
-        """
+        """Writes the file in one step, and remembers it; raises InputError if it is the user's or cannot be written."""
         with self.turn():
             try:
                 self._remember(name, hashlib.sha256(data).hexdigest())

@@ -50,22 +50,14 @@ class Search:
 
 
 def in_folder(folder: Path, search: Search) -> list[Path]:
-    """The photos below ``folder``, sorted.
-
-    Raises:
-        ConfigError: there is none.
-    """
+    """The photos below ``folder``, sorted; raises ConfigError if there is none."""
     if not (files := list(_below(folder, folder, search))):
         raise ConfigError(f"{folder}: the folder holds no image ({_searched_for()}){_but(search)}.")
     return sorted(files)
 
 
 def in_glob(pattern: Path, search: Search) -> tuple[list[Path], Path]:
-    """The photos that ``pattern`` matches, sorted, and its folder without wildcards.
-
-    Raises:
-        ConfigError: there is none.
-    """
+    """The photos that ``pattern`` matches, sorted, and its folder without wildcards; raises ConfigError without any."""
     parts = pattern.parts
     fixed = next(i for i, part in enumerate(parts) if glob.has_magic(part))
     root, rest = Path(*parts[:fixed]), Path(*parts[fixed:], *(["*"] if parts[-1] == "**" else []))
