@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from argparse import ArgumentError
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+import yaml
 
 from zeroair_pl import console
 from zeroair_pl.config.files import Layer
@@ -51,7 +52,7 @@ class Request:
         for name, value in self.variables.items():
             folders = value if name.endswith("__PLUGINS") else folders
         for option in self.options:
-            folders = json.loads(option.partition("=")[2]) if option.startswith("--plugins=") else folders
+            folders = yaml.safe_load(option.partition("=")[2]) if option.startswith("--plugins=") else folders
         folders = [folders] if isinstance(folders, str) else folders or []
         if not isinstance(folders, list) or not all(isinstance(folder, str) for folder in folders):
             raise ConfigError(f"plugins: expected a list of folders, but got {folders!r}.")
