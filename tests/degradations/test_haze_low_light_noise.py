@@ -17,7 +17,7 @@ from helpers.moments import Affine, names
 from helpers.scenes import PHOTOS, bundled, clean, crop, noisy, psnr
 from helpers.toys import ToyPrior, toy_photo
 from zeroair_pl.checks.samples import blurred
-from zeroair_pl.degradations import Haze, LowLight, Noise
+from zeroair_pl.degradations import Haze, LowLight, Noise, Underwater
 from zeroair_pl.degradations.base import Degradation
 from zeroair_pl.degradations.noise_level import EIGHT_BITS, estimate_noise_level
 from zeroair_pl.method.fit import fit
@@ -36,6 +36,16 @@ def started(family: Any, y: Tensor) -> Any:
     phi: Degradation = family()
     phi.initialize(y, {}, blurred)
     return phi
+
+
+@pytest.mark.parametrize(("red", "low", "high"), [(0.7, 1.15, 1.4), (0.15, 0.4, 0.95)])
+def test_shallow_water_gets_warm_colors_and_deep_water_does_not(red: float, low: float, high: float) -> None:
+    gray = clean(TEXTURED, 96).mean(1, keepdim=True).expand(1, 3, -1, -1)
+    y = gray * torch.tensor([red, 1.0, 0.9]).view(1, 3, 1, 1)
+
+    restored = started(Underwater, y).invert(y).detach().clamp(0, 1)
+
+    assert low < float(restored[:, 0].mean() / restored[:, 1].mean()) < high
 
 
 # ---- learning: given the true clean image, the true parameters are found --------------------------------------------
@@ -189,6 +199,18 @@ def test_a_bright_photo_is_not_brightened_much() -> None:
     photo = 0.3 + 0.7 * toy_photo(64, 64)
     phi = started(LowLight, photo)
     assert float(phi.first_estimate(photo).detach().mean()) < 1.2 * float(photo.mean())
+
+
+def test_of_a_strong_cast_in_the_dark_half_is_kept_and_a_mild_one_stays() -> None:
+    gray = clean(TEXTURED, 96).mean(1, keepdim=True).expand(1, 3, -1, -1)
+
+    def cast(light: tuple[float, float, float]) -> float:
+        y = 0.1 * gray * torch.tensor(light).view(1, 3, 1, 1)
+        restored = started(LowLight, y).invert(y).detach().clamp(0, 1)
+        return float((restored[:, 0].mean() / restored[:, 2].mean()).log())
+
+    assert 0.03 < cast((1.04, 1.0, 0.96)) < 0.06  # log(1.04/0.96) is 0.08, and 1/γ is 0.6
+    assert 0.3 < cast((1.0, 0.7, 0.4)) < 0.45  # 0.6·log(1/0.4) is 0.55
 
 
 def test_uneven_light_is_evened_out_in_part() -> None:

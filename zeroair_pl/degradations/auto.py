@@ -29,6 +29,7 @@ LEAST = 0.03  # a severity up to this counts as 0
 UNSEEN = 2 / 255
 UNLIT = 0.42, 0.34  # brightest values of a photo that has light, and of one with noise that lacks it
 DIM = 0.60, 0.50  # the same of a photo with haze
+GENTLE = 0.75  # 1/γ of the start for a dark photo with visible noise: the noise hides what a stronger curve would show
 PLAIN = 0.26, 0.29  # lower quartile of the local range, relative to the lights, of a starry sky, and of other scenes
 VEILED = 0.25  # severity of haze from which on a photo without lights counts as one in haze
 HAZY = 2.0, 5.0  # severity of the haze in a photo that was lit: no correction, and a full one
@@ -109,6 +110,9 @@ class Auto(Degradation):
         if isinstance(self.chosen, Noise):
             return y
         clean, sigma, share = without_noise(y, denoise)
+        if isinstance(self.chosen, LowLight):
+            usual = LowLight().curve
+            self.chosen.curve = usual + share * (GENTLE - usual)
         if share > 0:
             self.removed, self.left, self._cleared = sigma, sigma * LEFT**share, clean
         return clean

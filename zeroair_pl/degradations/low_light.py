@@ -16,16 +16,19 @@ from zeroair_pl.degradations.recognition import look_for
 from zeroair_pl.ranges import Range
 
 PEAK, SHARP = 1.15, 16  # value at which the restored brightness levels off, and how abruptly
+MILD, KEPT = 0.1, 0.5  # a color cast, as a logarithm, that is left as it is, and the share of the rest that is kept
 STIFF = 0.3 * SLOW  # relative learning rate of L and γ: a photo says little about how bright its scene was
 
 
 class LowLight(Degradation):
-    """Retinex with a tone curve, y = (L ⊙ x)^γ + n, with a smooth illumination map L in (0, 1] and one exponent γ.
+    """Retinex with a tone curve, y = (c·L ⊙ x)^γ + n.
 
-    The start follows from the photo's statistics. L is the smoothed brightness to the power ``flatten``, so that
-    shadows are brightened more than lights. It is scaled so that the brighter parts of the restored photo come near
-    ``highlight``, and its mean near a target that is lower for a darker photo. Test-time modeling then corrects γ and,
-    by a smooth grid, L. A photo without large dark areas hardly changes.
+    L in (0, 1] is a smooth illumination map, c the color of the light, γ one exponent. The start follows from the
+    photo's statistics. L is the smoothed brightness to the power ``flatten``, so that shadows are brightened more than
+    lights. It is scaled so that the brighter parts of the restored photo come near ``highlight``, and its mean near a
+    target that is lower for a darker photo. c keeps a mild color cast, and takes half of what is stronger: scenes that
+    are lit by one colored lamp are rare, wrong white balances in the dark are not. Test-time modeling then corrects γ
+    and, by a smooth grid, L. A photo without large dark areas hardly changes.
 
     Args:
         curve: 1/γ at the start, the exponent that brightens the shadows.
@@ -37,6 +40,7 @@ class LowLight(Degradation):
 
     pointwise = True
     log_l: Tensor
+    log_color: Tensor
     log_gamma_start: Tensor
 
     def __init__(
@@ -70,7 +74,9 @@ class LowLight(Degradation):
         gain = _gain((y**curve / uneven)[window], float(y[window].mean()), self.highlight, self.mean)
         # A smooth maximum of L and of the L that brings the brightness to PEAK, so that bright parts do not saturate.
         light = (uneven / gain) * (1 + (smooth.clamp(min=0) ** curve * gain / uneven / PEAK) ** SHARP) ** (1 / SHARP)
-        self.register_buffer("log_l", self.amount * light.clamp(1 / self.max_gain, 1).log())
+        light = light.clamp(1 / self.max_gain, 1)
+        self.register_buffer("log_l", self.amount * light.log())
+        self.register_buffer("log_color", self.amount * darkness * _color((y**curve / light)[window]).log())
         self.correction = smooth_grid(y)
 
     @property
@@ -84,10 +90,10 @@ class LowLight(Degradation):
 
     def forward(self, x: Tensor) -> Tensor:
         # The floor keeps the derivative of the power finite at black.
-        return (self.illumination() * x).clamp(min=1e-4) ** self.gamma
+        return (self.log_color.exp() * self.illumination() * x).clamp(min=1e-4) ** self.gamma
 
     def invert(self, y: Tensor) -> Tensor:
-        return y.clamp(min=0) ** (1 / self.gamma) / self.illumination()
+        return y.clamp(min=0) ** (1 / self.gamma) / (self.log_color.exp() * self.illumination())
 
     def penalty(self) -> Tensor:
         moved = self.bend.square() + self.correction.square().mean()
@@ -97,7 +103,8 @@ class LowLight(Degradation):
         return noise_first(self, lr, STIFF)
 
     def diagnostics(self) -> dict[str, Tensor]:
-        return {"illumination": self.illumination(), "gamma": self.gamma.view(1, 1, 1, 1)}
+        color = self.log_color.exp()
+        return {"illumination": self.illumination(), "color": color, "gamma": self.gamma.view(1, 1, 1, 1)}
 
 
 def _gain(flat: Tensor, mean_in: float, highlight: float, mean: float) -> float:
@@ -115,3 +122,16 @@ def _gain(flat: Tensor, mean_in: float, highlight: float, mean: float) -> float:
         low, high = (middle, high) if float((flat * middle).clamp(0, 1).mean()) < target else (low, middle)
     by_mean = min((low * high) ** 0.5, 2 * by_highlight)
     return max(1.0, (by_highlight * by_mean) ** 0.5)
+
+
+def _color(x: Tensor) -> Tensor:
+    """c, (1, 3, 1, 1), the part of the color cast of ``x`` that is not of the scene; x/c is as bright as x.
+
+    The cast is the logarithm of the mean of each channel over that of all. Its largest value n becomes
+    MILD + KEPT·(n − MILD).
+    """
+    mean = x.clamp(0, 1).mean((2, 3), keepdim=True).clamp(min=0.02)
+    cast = mean.log() - mean.log().mean(1, keepdim=True)
+    most = float(cast.abs().amax())
+    color = (cast * (1 - min(1.0, (MILD + KEPT * (most - MILD)) / max(most, 1e-6)))).exp()
+    return color * (mean / color).mean() / mean.mean()

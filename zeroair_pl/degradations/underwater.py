@@ -12,10 +12,13 @@ from zeroair_pl.degradations.maps import quantiles, smooth_grid, thumbnail, upsa
 from zeroair_pl.degradations.noise_models import HOLD
 from zeroair_pl.degradations.picture import picture
 from zeroair_pl.degradations.recognition import look_for
+from zeroair_pl.degradations.steps import ramp
 from zeroair_pl.ranges import Range
 
 EDGES, WORLD, WHITE = 0.4, 0.4, 0.4  # weights of the three estimates of the light's color; they are alike
 LOST = 0.06  # share of the light that is lost in all colors
+WARM = (1.2, 0.92, 0.9)  # what lives in shallow water is warmer than gray: more red, less green and blue
+SHALLOW = (0.25, 0.45)  # mean red by mean green of the photo: below the first deep water, above the second shallow
 
 
 class Underwater(Degradation):
@@ -23,10 +26,11 @@ class Underwater(Degradation):
 
     This is the image formation model of underwater photography (Schechner & Karpel, CVPR 2004) with one distance for
     the whole photo: g_c is the share of the light of channel c that reaches the camera, v_c the veil that the water
-    adds. The veil starts from the darkest pixels of each channel. g starts from three estimates of the color cast:
-    the edges (gray edge, van de Weijer, Gevers & Gijsenij, TIP 2007), the mean of the parts with detail (gray world,
+    adds. The veil starts from the darkest pixels of each channel. g starts from three estimates of the color cast: the
+    edges (gray edge, van de Weijer, Gevers & Gijsenij, TIP 2007), the mean of the parts with detail (gray world,
     Buchsbaum, 1980), and the brightest pixels (white patch). Each estimate has a weight below 1, since a reef is not
-    gray. Test-time modeling then corrects g, v and, by a smooth grid, m.
+    gray: where red light is left, as in shallow water, it is warmer. Test-time modeling then corrects g, v and, by a
+    smooth grid, m.
 
     Args:
         veil: share of each channel's darkest value that counts as veil, 0 to 1.
@@ -56,9 +60,8 @@ class Underwater(Degradation):
         small = thumbnail(picture(y))
         veil = self.veil * quantiles(small, 0.01).view(1, 3, 1, 1)
         clear = (1 - veil).clamp(min=0.1)  # so that white stays white
-        light = ((1 - LOST) * clear * _light((small - veil).clamp(min=0) / clear, self.cast)).clamp(
-            min=1 / self.max_gain
-        )
+        gain = _light((small - veil).clamp(min=0) / clear, self.cast) / _warmth(small) ** self.cast
+        light = ((1 - LOST) * clear * gain).clamp(min=1 / self.max_gain)
         self.register_buffer("log_light_start", self.amount * light.log())
         self.register_buffer("veil_start", self.amount * veil)
         self.light, self.tint = nn.Parameter(torch.zeros_like(light)), nn.Parameter(torch.zeros_like(self.veil_start))
@@ -104,6 +107,12 @@ def _light(y: Tensor, cast: float) -> Tensor:
         factor = torch.cat([factor[:, :2], factor[:, 2:].clamp(max=1)], dim=1)
         looks, gain = looks * factor, gain * factor
     return 1 / gain
+
+
+def _warmth(y: Tensor) -> Tensor:
+    """(1, 3, 1, 1): factors of the colors of a scene whose cast is removed; 1 in deep water."""
+    red, green, _ = y.mean((0, 2, 3)).tolist()
+    return y.new_tensor(WARM).view(1, 3, 1, 1) ** ramp(red / max(green, 1e-3), *SHALLOW)
 
 
 def _edges(y: Tensor) -> Tensor:
