@@ -21,13 +21,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
 import machine
 import quality
 import sets
+from machine import option
 from quality import TASK
 from sets import PhotoSet, Preset
 
@@ -53,10 +54,6 @@ PAPER = {"haze": "paper/dehaze", "lowlight": "paper/low_light", "noise": "paper/
 PAPER_STEPS = 250  # the scale of a step grows as the number of steps falls; with far fewer steps, the fit diverges
 STAGES = ("I", "II", "III")
 Row = tuple[str, Preset]
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    return machine.run(measure, _parser(), argv)
 
 
 def measure(options: argparse.Namespace) -> int:
@@ -229,18 +226,18 @@ def _with_objective(term: dict[str, Any], objective: str) -> dict[str, Any]:
     return {**term, "loss": {**loss, "init_args": {**loss["init_args"], "objective": objective}}}
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = machine.parser_of(__doc__)
-    parser.add_argument("--sets", type=Path, required=True, help="folder of sets, as for quality.py")
-    parser.add_argument("--base", default=TASK, help="config to change, as for quality.py")
-    parser.add_argument("--groups", nargs="+", choices=GROUPS, default=["method", "steps"])
-    parser.add_argument("--only", nargs="+", help="names of sets; by default the paper's, or all")
-    parser.add_argument("--limit", type=int, help="only so many photos of each set")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--out", type=Path, default=Path("restored") / "ablations", help="where the photos go")
-    parser.add_argument("--name", default="ablations", help="of the JSON file")
-    return parser
-
+main = machine.Command(
+    measure,
+    __doc__,
+    option("--sets", type=Path, required=True, help="folder of sets, as for quality.py"),
+    option("--base", default=TASK, help="config to change, as for quality.py"),
+    option("--groups", nargs="+", choices=GROUPS, default=["method", "steps"]),
+    option("--only", nargs="+", help="names of sets; by default the paper's, or all"),
+    option("--limit", type=int, help="only so many photos of each set"),
+    option("--seeds", nargs="+", type=int, default=[0]),
+    option("--out", type=Path, default=Path("restored") / "ablations", help="where the photos go"),
+    name="ablations",
+)
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -18,13 +18,14 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import machine
 import numpy as np
 import unlike
+from machine import option
 from numpy.typing import NDArray
 
 Image = NDArray[Any]
@@ -36,10 +37,6 @@ ROWS: dict[str, Any] = {
     "GainTuning, sure": {"class_path": "GainTuning", "init_args": {"objective": "sure"}},
     "GainTuning, blind_spot": {"class_path": "GainTuning", "init_args": {"objective": "blind_spot"}},
 }
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    return machine.run(measure, _parser(), argv)
 
 
 def measure(options: argparse.Namespace) -> int:
@@ -109,16 +106,16 @@ def _middle(image: Image, size: int) -> Image:
     return image[max(0, top) :, max(0, left) :][:size, :size]
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = machine.parser_of(__doc__)
-    parser.add_argument("--photos", type=Path, help="folder of clean photographs")
-    parser.add_argument("--pairs", type=Path, help="folder with photos in 'degraded' and in 'clean'")
-    parser.add_argument("--rows", nargs="+", default=["none", "GainTuning", "LowRank"], help=f"of {', '.join(ROWS)}")
-    parser.add_argument("--count", type=int, default=3, help="pictures of each set")
-    parser.add_argument("--size", type=int, default=192, help="of the pictures' sides, in pixels")
-    parser.add_argument("--name", default="adaptation", help="of the JSON file")
-    return parser
-
+main = machine.Command(
+    measure,
+    __doc__,
+    option("--photos", type=Path, help="folder of clean photographs"),
+    option("--pairs", type=Path, help="folder with photos in 'degraded' and in 'clean'"),
+    option("--rows", nargs="+", default=["none", "GainTuning", "LowRank"], help=f"of {', '.join(ROWS)}"),
+    option("--count", type=int, default=3, help="pictures of each set"),
+    option("--size", type=int, default=192, help="of the pictures' sides, in pixels"),
+    name="adaptation",
+)
 
 if __name__ == "__main__":
     raise SystemExit(main())

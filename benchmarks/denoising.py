@@ -8,17 +8,16 @@ without learning. Writes benchmarks/results/NAME.json.
 
 from __future__ import annotations
 
+import argparse
 import math
-import sys
-from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 import machine
 import torch
+from machine import option
 from torch import Tensor
 
-from zeroair_pl.cli import process
 from zeroair_pl.photos.finding import find_images
 from zeroair_pl.photos.reading import load_photo
 from zeroair_pl.priors import UNetPrior
@@ -27,13 +26,8 @@ from zeroair_pl.priors.training.module import denoised
 SIGMAS = (5, 10, 15, 25, 50, 100, 200)  # in units of 1/255
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = machine.parser_of(__doc__)
-    parser.add_argument("--clean", type=Path, required=True, help="folder of clean images")
-    parser.add_argument("--priors", nargs="+", default=["small"], help="names or folders of priors")
-    parser.add_argument("--name", default="denoising", help="of the JSON file")
-    options = parser.parse_args(argv)
-    process.prepare()
+def measure(options: argparse.Namespace) -> int:
+    """Prints a line for each denoiser, and writes the JSON file."""
     clean = [load_photo(source.path).pixels[None] * 2 - 1 for source in find_images(options.clean)]
     rows = {path: by_prior(path, clean) for path in options.priors}
     if find_spec("skimage") is not None:
@@ -80,5 +74,13 @@ def mean_psnr(clean: list[Tensor], found: list[Tensor]) -> float:
     return sum(each) / len(each)
 
 
+main = machine.Command(
+    measure,
+    __doc__,
+    option("--clean", type=Path, required=True, help="folder of clean images"),
+    option("--priors", nargs="+", default=["small"], help="names or folders of priors"),
+    name="denoising",
+)
+
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

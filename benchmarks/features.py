@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import io
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 import unlike
+from machine import option
 from PIL import Image
 from torch import Tensor
 
@@ -89,10 +90,6 @@ AGAINST_BLUR: dict[str, Callable[[Tensor], Tensor]] = {
     "gamma of 1.15": lambda x: x**1.15,
     "noise of 12": lambda x: noise(x, 12),
 }
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    return machine.run(measure, _parser(), argv)
 
 
 def measure(options: argparse.Namespace) -> int:
@@ -169,16 +166,16 @@ def pictures(options: argparse.Namespace) -> list[Tensor]:
     return found
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = machine.parser_of(__doc__)
-    parser.add_argument("--photos", type=Path, help="folder of clean photographs")
-    parser.add_argument("--alex", help="file of AlexNet's weights, as torchvision publishes it")
-    parser.add_argument("--vgg", help="file of VGG16's weights, as torchvision or timm publish it")
-    parser.add_argument("--count", type=int, default=2, help="drawn pictures of each kind")
-    parser.add_argument("--size", type=int, default=128, help="of the drawn pictures, in pixels")
-    parser.add_argument("--name", default="features", help="of the JSON file")
-    return parser
-
+main = machine.Command(
+    measure,
+    __doc__,
+    option("--photos", type=Path, help="folder of clean photographs"),
+    option("--alex", help="file of AlexNet's weights, as torchvision publishes it"),
+    option("--vgg", help="file of VGG16's weights, as torchvision or timm publish it"),
+    option("--count", type=int, default=2, help="drawn pictures of each kind"),
+    option("--size", type=int, default=128, help="of the drawn pictures, in pixels"),
+    name="features",
+)
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -10,10 +10,11 @@ terms, and for each folder how many of its photos have z above 0 in a fit withou
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
+import machine
 import numpy as np
+from machine import option
 from numpy.typing import NDArray
 
 from zeroair_pl.degradations import recognition
@@ -26,12 +27,8 @@ RIDGE = 3.0
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", choices=["FOG", "VEIL", "DARK", "WATER"])
-    parser.add_argument("--with", dest="shown", nargs="+", required=True, metavar="FOLDER[:WEIGHT]")
-    parser.add_argument("--without", dest="plain", nargs="+", required=True, metavar="FOLDER[:WEIGHT]")
-    options = parser.parse_args(argv)
+def report(options: argparse.Namespace) -> int:
+    """Fits the model and prints it."""
     names = list(getattr(recognition, options.model).terms)
     values, label, weight, folder = [], [], [], []
     for shown, folders in ((1.0, options.shown), (0.0, options.plain)):
@@ -76,6 +73,14 @@ def logistic(x: Array, y: Array, w: Array, rounds: int = 25) -> tuple[Array, flo
     factors = b[:-1] / scale
     return factors, float(b[-1] - factors @ mean)
 
+
+main = machine.Command(
+    report,
+    __doc__,
+    option("model", choices=["FOG", "VEIL", "DARK", "WATER"]),
+    option("--with", dest="shown", nargs="+", required=True, metavar="FOLDER[:WEIGHT]"),
+    option("--without", dest="plain", nargs="+", required=True, metavar="FOLDER[:WEIGHT]"),
+)
 
 if __name__ == "__main__":
     raise SystemExit(main())

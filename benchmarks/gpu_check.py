@@ -20,39 +20,40 @@ from __future__ import annotations
 
 import argparse
 import io
+import math
 import os
 import tempfile
 import time
-from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import clocks
+import gpu_fits
 import machine
-import throughput_gpu
 from clocks import crops, goal
+from machine import option
 
 from zeroair_pl.errors import ConfigError
 
 if TYPE_CHECKING:
     from zeroair_pl.priors.hub.adm_layout import Architecture, Settings
 
+OUT = Path(os.environ.get("OUT") or Path("restored") / "gpu-check")
+NETWORK = ((64, 128, 192, 256), (2, 2, 2, 2), 2)  # of the prior that is trained on
 PACKED = 50_000_000  # bytes of packed photos
 SHORT_SIDE, QUALITY = 384, 88
+FASTER = 6.0  # goal: photos per minute of ``AT_ONCE`` at once, relative to one at a time
+AT_ONCE = 16
+ADM_MOST = 4  # photos at once with the network of ADM's size
 APART = 0.5  # largest mean difference, in 1/255, between a photo alone and in a batch: half a step of 8 bits
 LEAST = 90.0  # seconds; with less time, there is no training: to measure the time of a step takes most of them
 TRIED = 30  # steps for measuring the time of a step
 RECIPE: dict[str, Any] = {"steps": 1, "lr": 3e-4, "warmup": 100, "decay": 0.7, "average": 0.999}
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    began = time.monotonic()
-    return machine.run(partial(measure, began), _parser(), argv)
-
-
-def measure(began: float, options: argparse.Namespace) -> int:
+def measure(options: argparse.Namespace) -> int:
     """Packs photos, or runs all parts on the GPU."""
+    began = time.monotonic()
     if options.pack:
         return pack(options.pack, options.photos)
     import torch
@@ -102,24 +103,24 @@ def equality(options: argparse.Namespace, device: str, folder: Path, adm: Any) -
 def speed(options: argparse.Namespace, device: str, folder: Path, adm: Any) -> dict[str, Any]:
     """Photos per minute, by the number of photos that are fitted at once."""
     method, y = clocks.method_of("dehaze"), _photos(options, folder, max(options.batches))
-    rows = [throughput_gpu.fits(method, y[:batch], device, 1) for batch in options.batches]
+    rows = [gpu_fits.fits(method, y[:batch], device, 1) for batch in options.batches]
     by_batch = {row["batch"]: row["fit_per_minute"] for row in rows}
     for row in rows:
         print(f"speed: {row['batch']:3d} at once: {row['fit_per_minute']:.1f} photos a minute")
-    most = throughput_gpu.AT_ONCE
+    most = AT_ONCE
     if not {1, most} <= set(by_batch):
         return {"rows": rows}
     ratio = round(by_batch[most] / by_batch[1], 2)
-    return {"rows": rows, "goals": [goal(f"{most} at once over one at a time", ratio, throughput_gpu.FASTER)]}
+    return {"rows": rows, "goals": [goal(f"{most} at once over one at a time", ratio, FASTER)]}
 
 
 def large(options: argparse.Namespace, device: str, folder: Path, adm: tuple[Architecture, Settings]) -> dict[str, Any]:
     """The time of a fit with a network of ADM's size, relative to that of its passes."""
-    prior = throughput_gpu.random_network(folder / "adm", *adm)
-    method = throughput_gpu.with_prior(clocks.method_of("dehaze"), prior)
+    prior = gpu_fits.random_network(folder / "adm", *adm)
+    method = gpu_fits.with_prior(clocks.method_of("dehaze"), prior)
     parameters = sum(each.numel() for each in prior.unet.parameters())
-    y = _photos(options, folder, throughput_gpu.ADM_MOST)
-    rows = [throughput_gpu.fits(method, y[:n], device, 1) for n in options.batches if n <= throughput_gpu.ADM_MOST]
+    y = _photos(options, folder, ADM_MOST)
+    rows = [gpu_fits.fits(method, y[:n], device, 1) for n in options.batches if n <= ADM_MOST]
     for row in rows:
         print(f"adm: {row['batch']} at once: {row['fit_s']} s, of which its own passes {row['forward_s']} s")
     return {"parameters": parameters, "rows": rows}
@@ -138,7 +139,7 @@ def train(options: argparse.Namespace, device: str, end: float) -> dict[str, Any
     data = Data(str(options.photos), crop=options.crop, batch=options.batch, short_side=SHORT_SIDE,
                 held_out=options.held_out, workers=0 if device == "cpu" else 8)  # fmt: skip
     settings: dict[str, Any] = {
-        "data": data, "network": Network(*options.network), "start": options.start, "trainer": _trainer(device),
+        "data": data, "network": Network(*NETWORK), "start": options.start, "trainer": _trainer(device),
     }  # fmt: skip
 
     def seconds(steps: int, out: Path, every: int) -> float:
@@ -168,7 +169,7 @@ def pack(folder: Path, out: Path) -> int:
 
     sources, size, count = find_images(folder), 0, 0
     out.mkdir(parents=True, exist_ok=True)
-    step = next(k for k in range(len(sources) * 5 // 8 | 1, 2 * len(sources) + 2) if _coprime(k, len(sources)))
+    step = next(k for k in range(len(sources) * 5 // 8 | 1, 2 * len(sources) + 2) if math.gcd(k, len(sources)) == 1)
     for k in range(len(sources)):
         try:
             with Image.open(sources[k * step % len(sources)].path) as file:
@@ -189,12 +190,6 @@ def pack(folder: Path, out: Path) -> int:
     return 0 if count else 1
 
 
-def _coprime(a: int, b: int) -> bool:
-    while b:
-        a, b = b, a % b
-    return a == 1
-
-
 def _photos(options: argparse.Namespace, folder: Path, count: int) -> Any:
     import torch
 
@@ -208,23 +203,21 @@ def _trainer(device: str) -> dict[str, Any]:
     return {"accelerator": {"cuda": "gpu"}.get(device, device)}
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = machine.parser_of(__doc__)
-    out = Path(os.environ.get("OUT") or Path("restored") / "gpu-check")
-    parser.add_argument("--minutes", type=float, default=9, help="for everything")
-    parser.add_argument("--photos", type=Path, default=Path("gpu-photos"), help="photographs to train on")
-    parser.add_argument("--pack", type=Path, help="only write the photos of this folder, small, into --photos")
-    parser.add_argument("--out", type=Path, default=out, help="folder of the numbers and of the trained prior")
-    parser.add_argument("--side", type=int, default=256, help="of the photos that are fitted, in pixels")
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 4, 16, 64], help="photos at once")
-    parser.add_argument("--start", default="small", help="prior whose weights are trained on")
-    parser.add_argument("--crop", type=int, default=128, help="of the training, in pixels")
-    parser.add_argument("--batch", type=int, default=32, help="of the training")
-    parser.add_argument("--most", type=int, default=200_000, help="steps of the training")
-    parser.add_argument("--held_out", type=int, default=8, help="photographs to measure the training with")
-    parser.set_defaults(network=((64, 128, 192, 256), (2, 2, 2, 2), 2))
-    return parser
-
+main = machine.Command(
+    measure,
+    __doc__,
+    option("--minutes", type=float, default=9, help="for everything"),
+    option("--photos", type=Path, default=Path("gpu-photos"), help="photographs to train on"),
+    option("--pack", type=Path, help="only write the photos of this folder, small, into --photos"),
+    option("--out", type=Path, default=OUT, help="folder of the numbers and of the trained prior"),
+    option("--side", type=int, default=256, help="of the photos that are fitted, in pixels"),
+    option("--batches", type=int, nargs="+", default=[1, 4, 16, 64], help="photos at once"),
+    option("--start", default="small", help="prior whose weights are trained on"),
+    option("--crop", type=int, default=128, help="of the training, in pixels"),
+    option("--batch", type=int, default=32, help="of the training"),
+    option("--most", type=int, default=200_000, help="steps of the training"),
+    option("--held_out", type=int, default=8, help="photographs to measure the training with"),
+)
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import argparse
 import io
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import machine
 import numpy as np
+from machine import option
 from PIL import Image
 
 from zeroair_pl import Method
@@ -26,8 +26,8 @@ ALIKE = 32.0  # dB
 Values = np.ndarray  # (H, W, 3), 8 bits
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(argv)
+def measure(options: argparse.Namespace) -> int:
+    """Prints a line for each photo, and writes the JSON file."""
     method = Method.from_config(options.config)
     rows = []
     print("  ".join(f"{name:>8}" for name in ("photo", *COPIES)))
@@ -39,9 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in COPIES:
         alike = sum(float(row[name]) >= ALIKE for row in rows)
         print(f"{name}: {alike} of {len(rows)} at {ALIKE:.0f} dB or more")
-    print(
-        f"all numbers: {machine.write(options.name, {'config': options.config, **machine.described(), 'photos': rows})}"
-    )
+    about = {"config": options.config, **machine.described(), "photos": rows}
+    print(f"all numbers: {machine.write(options.name, about)}")
     return 0
 
 
@@ -85,13 +84,13 @@ def psnr(a: Values, b: Values) -> float:
     return float(min(99.0, 10 * np.log10(255**2 / max(error, 1e-9))))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
-    parser.add_argument("--config", nargs="+", default=["auto"])
-    parser.add_argument("--name", default="invariance", help="of the file of results")
-    return parser
-
+main = machine.Command(
+    measure,
+    __doc__,
+    option("photos", nargs="+", type=Path, metavar="PHOTO"),
+    option("--config", nargs="+", default=["auto"]),
+    name="invariance",
+)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -22,22 +22,44 @@ RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("torch", "lightning", "diffusers", "kornia", "torchmetrics", "numpy", "pillow")
 
 
-def parser_of(text: str | None) -> argparse.ArgumentParser:
-    """A parser whose help page is the docstring ``text`` of a benchmark, line by line."""
-    return argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+def option(*names: str, **settings: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """An option of a ``Command``; the arguments are those of ``ArgumentParser.add_argument``."""
+    return names, settings
 
 
-def run(
-    measure: Callable[[argparse.Namespace], int], parser: argparse.ArgumentParser, argv: Sequence[str] | None = None
-) -> int:
-    """Calls ``measure`` with the options; returns its exit status, or 2 after the message of a ``ZeroAIRError``."""
-    process.prepare()  # before torch is loaded
-    options = parser.parse_args(argv)
-    try:
-        return measure(options)
-    except ZeroAIRError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+class Command:
+    """The command line of a benchmark.
+
+    Args:
+        measure: gets the options and returns the exit status.
+        text: the help page, line by line: the docstring of the benchmark.
+        options: what the benchmark takes.
+        name: default of the option ``--name``, the name of the JSON file; without it there is no such option.
+    """
+
+    def __init__(
+        self,
+        measure: Callable[[argparse.Namespace], int],
+        text: str | None,
+        *options: tuple[tuple[str, ...], dict[str, Any]],
+        name: str = "",
+    ) -> None:
+        self.measure = measure
+        self.parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+        for names, settings in options:
+            self.parser.add_argument(*names, **settings)
+        if name:
+            self.parser.add_argument("--name", default=name, help="of the JSON file")
+
+    def __call__(self, argv: Sequence[str] | None = None) -> int:
+        """Runs the benchmark; returns its exit status, or 2 after the message of a ``ZeroAIRError``."""
+        process.prepare()  # before torch is loaded
+        options = self.parser.parse_args(argv)
+        try:
+            return self.measure(options)
+        except ZeroAIRError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
 
 
 def described() -> dict[str, Any]:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +21,7 @@ from typing import Any, NamedTuple
 import machine
 import numpy as np
 import torch
+from machine import option
 from PIL import Image
 from torch import Tensor
 
@@ -58,15 +58,6 @@ KINDS = {
     "mixed-dark-noise": Kind("low_light"),
     "mixed-haze-noise-jpeg": Kind("dehaze", {"degradation": ["Haze", "Jpeg"]}, of_file=True),
 }
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = machine.parser_of(__doc__)
-    parser.add_argument("--sets", type=Path, required=True, help="folder of the kinds")
-    parser.add_argument("--only", nargs="+", default=[], help="of the kinds")
-    parser.add_argument("--limit", type=int, default=None, help="photos of each kind")
-    parser.add_argument("--ways", nargs="+", default=WAYS, choices=WAYS, help="of restoring them")
-    return machine.run(measure, parser, argv)
 
 
 def measure(options: argparse.Namespace) -> int:
@@ -150,5 +141,14 @@ def psnr(image: Tensor, clean: Tensor) -> float:
     return float(10 * torch.log10(255**2 / difference.square().mean().clamp(min=1e-9)))
 
 
+main = machine.Command(
+    measure,
+    __doc__,
+    option("--sets", type=Path, required=True, help="folder of the kinds"),
+    option("--only", nargs="+", default=[], help="of the kinds"),
+    option("--limit", type=int, default=None, help="photos of each kind"),
+    option("--ways", nargs="+", default=WAYS, choices=WAYS, help="of restoring them"),
+)
+
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -13,15 +13,15 @@ of the kinds.
 from __future__ import annotations
 
 import argparse
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import machine
 import numpy as np
 import torch
+from machine import option
 from operators import KINDS, Kind, psnr, side_of
 from torch import Tensor
 
@@ -36,15 +36,6 @@ from zeroair_pl.scores.metrics import ssim
 
 LINEAR = ("blur", "down", "holes")
 Peer = Callable[[Tensor, Any, Any], Tensor]  # y, physics, denoiser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = machine.parser_of(__doc__)
-    parser.add_argument("--sets", type=Path, required=True, help="folder of the kinds")
-    parser.add_argument("--only", nargs="+", default=[], help="of the kinds")
-    parser.add_argument("--limit", type=int, default=None, help="photos of each kind")
-    parser.add_argument("--side", type=int, default=128, help="pixels of the middle of each clean photo")
-    return machine.run(measure, parser, argv)
 
 
 def measure(options: argparse.Namespace) -> int:
@@ -192,5 +183,14 @@ def peers(kind: Kind) -> dict[str, Peer]:
     return {**found, "DDRM 20": ddrm(20), "DDRM 100": ddrm(100)} if kind.side == "missing" else found
 
 
+main = machine.Command(
+    measure,
+    __doc__,
+    option("--sets", type=Path, required=True, help="folder of the kinds"),
+    option("--only", nargs="+", default=[], help="of the kinds"),
+    option("--limit", type=int, default=None, help="photos of each kind"),
+    option("--side", type=int, default=128, help="pixels of the middle of each clean photo"),
+)
+
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 import machine
 import sets
 import yaml
+from machine import option
 from sets import PhotoSet
 
 import zeroair_pl
@@ -46,10 +47,6 @@ OUT = Path("restored") / "quality"
 TASK = "task"
 METHOD = ("degradation", "prior", "modeling", "guidance", "sampling")
 COLUMNS = {"psnr": 2, "ssim": 3, "gain": 2, "spread": 2, "worst": 2, "seconds": 1, "nfe": 0}  # with their digits
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    return machine.run(measure, _parser(), argv)
 
 
 def measure(options: argparse.Namespace) -> int:
@@ -231,16 +228,16 @@ def code() -> str:
     return digest.hexdigest()[:16]
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = machine.parser_of(__doc__)
-    parser.add_argument("--sets", type=Path, help="folder of sets; the example photos alone if not given")
-    parser.add_argument("--config", nargs="+", default=[TASK, "auto"], help="names or paths; + joins layers")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--only", nargs="+", default=[], help="names of sets")
-    parser.add_argument("--limit", type=int, help="only so many photos of each set")
-    parser.add_argument("--out", type=Path, default=OUT, help="where the restored photos go")
-    return parser
-
+main = machine.Command(
+    measure,
+    __doc__,
+    option("--sets", type=Path, help="folder of sets; the example photos alone if not given"),
+    option("--config", nargs="+", default=[TASK, "auto"], help="names or paths; + joins layers"),
+    option("--seeds", nargs="+", type=int, default=[0, 1, 2]),
+    option("--only", nargs="+", default=[], help="names of sets"),
+    option("--limit", type=int, help="only so many photos of each set"),
+    option("--out", type=Path, default=OUT, help="where the restored photos go"),
+)
 
 if __name__ == "__main__":
     raise SystemExit(main())

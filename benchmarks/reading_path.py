@@ -16,13 +16,14 @@ import io
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import machine
+from machine import option
 
 import zeroair_pl
 
@@ -59,14 +60,6 @@ PHOTO_PATH = (
     "photos/writing.py",
 )
 EQUATIONS = ("degradations/", "guidance/", "sampling/", "method/restoration.py", "method/sampling.py")
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = machine.parser_of(__doc__)
-    parser.add_argument("photo", type=Path, nargs="?", default=PHOTO)
-    parser.add_argument("--config", default="dehaze")
-    parser.add_argument("--steps", type=int, default=4, help="noise levels of a fit")
-    return machine.run(measure, parser, argv)
 
 
 def measure(options: argparse.Namespace) -> int:
@@ -127,6 +120,14 @@ def _imported(frame: FrameType | None) -> bool:
         frame = frame.f_back
     return False
 
+
+main = machine.Command(
+    measure,
+    __doc__,
+    option("photo", type=Path, nargs="?", default=PHOTO),
+    option("--config", default="dehaze"),
+    option("--steps", type=int, default=4, help="noise levels of a fit"),
+)
 
 if __name__ == "__main__":
     raise SystemExit(main())

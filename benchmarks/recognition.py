@@ -16,8 +16,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ import fit_recognition
 import machine
 import numpy as np
 import torch
+from machine import option
 from torch import Tensor
 
 from zeroair_pl.degradations.auto import FAMILIES, Auto
@@ -38,14 +37,6 @@ from zeroair_pl.photos.reading import load_photo
 KINDS = ("Noise", *(family.__name__ for family in FAMILIES))
 FOUND, ALIKE = 0.05, 32.0  # least share that counts as recognized; dB from which a photo counts as left alone
 Shown = list[tuple[str, Path]]  # kind and folder
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = machine.parser_of(__doc__)
-    parser.add_argument("sets", nargs="+", metavar="KIND=FOLDER")
-    parser.add_argument("--refit", action="store_true", help="fit the models anew without each folder")
-    parser.add_argument("--name", default="recognition", help="of the file of results")
-    return machine.run(measure, parser, argv)
 
 
 def measure(options: argparse.Namespace) -> int:
@@ -142,5 +133,13 @@ def _shown(text: str) -> tuple[str, Path]:
     return kind, Path(folder)
 
 
+main = machine.Command(
+    measure,
+    __doc__,
+    option("sets", nargs="+", metavar="KIND=FOLDER"),
+    option("--refit", action="store_true", help="fit the models anew without each folder"),
+    name="recognition",
+)
+
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import argparse
 import statistics
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import machine
 import yaml
+from machine import option
 
 from zeroair_pl import evaluate
 from zeroair_pl.errors import ZeroAIRError
@@ -28,10 +28,6 @@ if TYPE_CHECKING:
 
 METHOD = ("seed", "degradation", "prior", "modeling", "guidance", "sampling")
 SCORES = {"psnr": 3, "ssim": 4, "seconds": 2, "nfe": 1}  # with their digits
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    return machine.run(report, _parser(), argv)
 
 
 def report(options: argparse.Namespace) -> int:
@@ -48,6 +44,8 @@ def measure(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """The content of the JSON file, and the exit status."""
     from zeroair_pl.scores.matching import Files
 
+    if bool(options.config) == bool(options.restored):
+        raise ZeroAIRError("expected either --config or --restored.")
     degraded, clean, published = (options.pairs / name for name in ("degraded", "clean", "published"))
     if not degraded.is_dir() or not clean.is_dir():
         raise ZeroAIRError(f"{options.pairs}: expected degraded/ and clean/ with photos of the same names.")
@@ -97,18 +95,17 @@ def _title(options: argparse.Namespace) -> str:
     return f"{options.pairs.resolve().name}_{what}"
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = machine.parser_of(__doc__)
-    parser.add_argument("--pairs", type=Path, required=True, help="folder with degraded/ and clean/")
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--config", nargs="+", help="names or paths of configs; later ones override earlier ones")
-    what.add_argument("--restored", type=Path, help="folder of restored photos")
-    parser.add_argument("--out", type=Path, help="where the restored photos go; restored/benchmarks/NAME if not given")
-    parser.add_argument("--seed", type=int)
-    parser.add_argument("--limit", type=int, help="only so many pairs")
-    parser.add_argument("--name", help="of the JSON file; SET_CONFIG if not given")
-    return parser
-
+main = machine.Command(
+    report,
+    __doc__,
+    option("--pairs", type=Path, required=True, help="folder with degraded/ and clean/"),
+    option("--config", nargs="+", help="names or paths of configs; later ones override earlier ones"),
+    option("--restored", type=Path, help="folder of restored photos, in the place of --config"),
+    option("--out", type=Path, help="where the restored photos go; restored/benchmarks/NAME if not given"),
+    option("--seed", type=int),
+    option("--limit", type=int, help="only so many pairs"),
+    option("--name", help="of the JSON file; SET_CONFIG if not given"),
+)
 
 if __name__ == "__main__":
     raise SystemExit(main())

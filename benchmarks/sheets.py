@@ -10,13 +10,13 @@ printed. Photos of research sets must not be published, and neither must their s
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import machine
 import quality
 import sets
+from machine import option
 from sets import PhotoSet
 
 from zeroair_pl.errors import ConfigError
@@ -27,10 +27,6 @@ if TYPE_CHECKING:
     from zeroair_pl.scores.scoring import Scored
 
 WORST = 3  # photos to name
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    return machine.run(draw_all, _parser(), argv)
 
 
 def draw_all(options: argparse.Namespace) -> int:
@@ -99,18 +95,18 @@ def _restored(photos: PhotoSet, title: str, options: argparse.Namespace) -> dict
     return {name: path for name, path in files.items() if name in photos.degraded}
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = machine.parser_of(__doc__)
-    parser.add_argument("folder", type=Path, help="where the sheets go")
-    parser.add_argument("--sets", type=Path, help="as for quality.py")
-    parser.add_argument("--results", type=Path, default=quality.OUT, help="--out of quality.py")
-    parser.add_argument("--config", nargs="+", default=[quality.TASK, "auto"], help="those of quality.py to show")
-    parser.add_argument("--only", nargs="+", default=[], help="names of sets")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--cell", type=int, default=320, help="longest side of a picture, in pixels")
-    parser.add_argument("--format", choices=[".jpg", ".png"], default=".jpg")
-    return parser
-
+main = machine.Command(
+    draw_all,
+    __doc__,
+    option("folder", type=Path, help="where the sheets go"),
+    option("--sets", type=Path, help="as for quality.py"),
+    option("--results", type=Path, default=quality.OUT, help="--out of quality.py"),
+    option("--config", nargs="+", default=[quality.TASK, "auto"], help="those of quality.py to show"),
+    option("--only", nargs="+", default=[], help="names of sets"),
+    option("--seed", type=int, default=0),
+    option("--cell", type=int, default=320, help="longest side of a picture, in pixels"),
+    option("--format", choices=[".jpg", ".png"], default=".jpg"),
+)
 
 if __name__ == "__main__":
     raise SystemExit(main())

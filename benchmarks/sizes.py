@@ -14,16 +14,16 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import clocks
 import machine
+from machine import option
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(argv)
+def measure(options: argparse.Namespace) -> int:
+    """Prints a line for each size, and writes the JSON file."""
     if options.restore:
         print(json.dumps(restored(options.restore, options.config)))
         return 0
@@ -67,9 +67,7 @@ def mosaic(source: Path, megapixels: float, path: Path) -> tuple[int, int]:
 def restored(photo: Path, config: list[str]) -> dict[str, Any]:
     """Seconds, peak and starting memory in MiB, and forward passes of one restoration in this process."""
     from zeroair_pl import Method, restore
-    from zeroair_pl.cli import process
 
-    process.prepare()  # before torch is loaded
     Method.from_config(config)
     before = _peak()
     results = restore(photo, config, out=photo.parent / "restored", overwrite=True, tensorboard=False, strips=False)
@@ -87,15 +85,15 @@ def _peak() -> float:
     return round(kilobytes / 1024, 1)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = machine.parser_of(__doc__)
-    parser.add_argument("--sizes", nargs="+", type=float, default=[0.25, 1, 4, 12], help="in megapixels")
-    parser.add_argument("--config", nargs="+", default=["dehaze"], help="names or paths; later ones override earlier")
-    parser.add_argument("--photo", type=Path, help="to enlarge; one that has what the config removes if not given")
-    parser.add_argument("--name", default="sizes", help="of the JSON file")
-    parser.add_argument("--restore", type=Path, help=argparse.SUPPRESS)  # for the process of one size
-    return parser
-
+main = machine.Command(
+    measure,
+    __doc__,
+    option("--sizes", nargs="+", type=float, default=[0.25, 1, 4, 12], help="in megapixels"),
+    option("--config", nargs="+", default=["dehaze"], help="names or paths; later ones override earlier"),
+    option("--photo", type=Path, help="to enlarge; one that has what the config removes if not given"),
+    option("--restore", type=Path, help=argparse.SUPPRESS),  # for the process of one size
+    name="sizes",
+)
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -13,35 +13,25 @@ example. After a fit to warm up, ``--repeat`` fits are timed, and the one with t
 
 from __future__ import annotations
 
+import argparse
 import statistics
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import machine
 from clocks import PHOTOS, clock, example, method_of
-
-from zeroair_pl.cli import process
+from machine import option
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from zeroair_pl.method.settings import Method
 
-SIDE = 256
 
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = machine.parser_of(__doc__)
-    parser.add_argument("--config", nargs="+", default=list(PHOTOS), help="names or paths of configs")
-    parser.add_argument("--steps", type=int, default=50)
-    parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--side", type=int, default=SIDE, help="of the photo, in pixels")
-    parser.add_argument("--name", default="split", help="of the JSON file")
-    options = parser.parse_args(argv)
-    process.prepare()  # before torch is loaded
+def measure(options: argparse.Namespace) -> int:
+    """Prints a line for each fit, and writes the JSON file."""
     fits = []
     print(f"{'config':>10} {'steps':>5} {'total':>7} {'prior':>7} {'TDM':>7} {'TDG':>7} {'rest':>7}   seconds")
     for config in options.config:
@@ -86,6 +76,16 @@ def _photo(config: str, side: int) -> Tensor:
     top, left = (max(0, (length - side) // 2) for length in photo.shape[-2:])
     return photo[None, :, top : top + side, left : left + side].contiguous()
 
+
+main = machine.Command(
+    measure,
+    __doc__,
+    option("--config", nargs="+", default=list(PHOTOS), help="names or paths of configs"),
+    option("--steps", type=int, default=50),
+    option("--repeat", type=int, default=3),
+    option("--side", type=int, default=256, help="of the photo, in pixels"),
+    name="split",
+)
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import machine
 import sets
+from machine import option
 
 from zeroair_pl.errors import ConfigError
 
@@ -67,10 +68,6 @@ GOALS: dict[str, dict[str, Goal]] = {
         "distance to ceiling": Goal(0.5, False, "φ is known here; what is missing was made up"),
     },
 }
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    return machine.run(measure, _parser(), argv)
 
 
 def measure(options: argparse.Namespace) -> int:
@@ -198,16 +195,16 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = machine.parser_of(__doc__)
-    parser.add_argument("--photos", type=Path, default=sets.EXAMPLES / "clean", help="folder of clean photos")
-    parser.add_argument("--limit", type=int, help="only so many photos")
-    parser.add_argument("--side", type=int, default=256, help="longest side of a photo, in pixels")
-    parser.add_argument("--config", help="for all kinds, in the place of the preset of each")
-    parser.add_argument("--seed", type=int, default=0, help="of the made-up maps")
-    parser.add_argument("--name", default="tdm", help="of the JSON file")
-    return parser
-
+main = machine.Command(
+    measure,
+    __doc__,
+    option("--photos", type=Path, default=sets.EXAMPLES / "clean", help="folder of clean photos"),
+    option("--limit", type=int, help="only so many photos"),
+    option("--side", type=int, default=256, help="longest side of a photo, in pixels"),
+    option("--config", help="for all kinds, in the place of the preset of each"),
+    option("--seed", type=int, default=0, help="of the made-up maps"),
+    name="tdm",
+)
 
 if __name__ == "__main__":
     raise SystemExit(main())

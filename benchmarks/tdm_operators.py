@@ -13,8 +13,7 @@ from __future__ import annotations
 import argparse
 import io
 import math
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
@@ -24,6 +23,7 @@ import numpy as np
 import sets
 import torch
 import torch.nn.functional as F
+from machine import option
 from operators import psnr
 from PIL import Image
 from torch import Tensor
@@ -118,15 +118,6 @@ CASES = {
 }
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = machine.parser_of(__doc__)
-    parser.add_argument("--photos", type=Path, default=sets.EXAMPLES / "clean", help="folder of clean photos")
-    parser.add_argument("--limit", type=int, help="only so many photos")
-    parser.add_argument("--side", type=int, default=192, help="pixels of the middle of each photo")
-    parser.add_argument("--folder", type=Path, help="of the JSON file")
-    return machine.run(measure, parser, argv)
-
-
 def measure(options: argparse.Namespace) -> int:
     """Prints a line for each operator, and writes the JSON file."""
     photos = [middle(load_photo(each.path).pixels[None], options.side) for each in find_images(options.photos)]
@@ -170,5 +161,14 @@ def middle(image: Tensor, side: int) -> Tensor:
     return image[..., top : top + side, left : left + side]
 
 
+main = machine.Command(
+    measure,
+    __doc__,
+    option("--photos", type=Path, default=sets.EXAMPLES / "clean", help="folder of clean photos"),
+    option("--limit", type=int, help="only so many photos"),
+    option("--side", type=int, default=192, help="pixels of the middle of each photo"),
+    option("--folder", type=Path, help="of the JSON file"),
+)
+
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

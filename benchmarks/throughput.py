@@ -1,19 +1,16 @@
 """Photos per minute, the parts of the time, the memory of a long list, and the time of a start.
 
-    python benchmarks/throughput.py [--parts lists processes share memory start gpu] [--config dehaze]
+    python benchmarks/throughput.py [--parts lists processes share memory start] [--config dehaze]
 
     lists      photos per minute of whole restorations of a list on the CPU, by side
     processes  the command line on one list: one process with all threads, or as many processes with one thread each
-    share      the prior's share of the time of the fits and of the whole list, on the CPU; and the functions of the
-               package that take most of the other time (costs.py)
+    share      the prior's share of the time of the fits and of the whole list, on the CPU
     memory     resident memory after each photo of a long list of small ones, in a separate process (Linux)
     start      seconds of --help, of restore --help, and of a run of one photo
-    gpu        photos per minute by batch size, and with a network of the size of ADM with random weights; both relative
-               to their forward passes alone
 
 A config may be several names joined by +; later ones override earlier ones. The photos are crops of the examples.
-Without a GPU, the part gpu is left out. Writes benchmarks/results/NAME.json with a section for each part; a run of
-some parts keeps the sections of the others.
+Writes benchmarks/results/NAME.json with a section for each part; a run of some parts keeps the sections of the others.
+A GPU has its own command, gpu_check.py.
 """
 
 from __future__ import annotations
@@ -26,22 +23,16 @@ from typing import Any
 
 import machine
 import throughput_commands
-import throughput_gpu
 import throughput_lists
+from machine import option
 
-Part = Callable[[argparse.Namespace], "dict[str, Any] | None"]
-PARTS: dict[str, Part] = {
+PARTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "lists": throughput_lists.lists,
     "processes": throughput_commands.processes,
     "share": throughput_lists.share,
     "memory": throughput_lists.memory,
     "start": throughput_commands.start,
-    "gpu": throughput_gpu.gpu,
 }
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    return machine.run(measure, _parser(), argv)
 
 
 def measure(options: argparse.Namespace) -> int:
@@ -51,14 +42,10 @@ def measure(options: argparse.Namespace) -> int:
         return 0
     for part in options.parts:
         section = PARTS[part](options)
-        print(f"\n{part}" if section else f"\n{part}: there is none on this machine, so nothing is measured")
-        sections = _before(options.name)
-        if section:
-            for line in lines(section):
-                print(line, flush=True)
-            sections[part] = {**machine.described(), **section}
-        else:
-            sections.setdefault(part, None)  # keeps the measurement of another machine
+        print(f"\n{part}")
+        for line in lines(section):
+            print(line, flush=True)
+        sections = {**_before(options.name), part: {**machine.described(), **section}}
         path = machine.write(options.name, {name: sections[name] for name in PARTS if name in sections})
     print(f"\nall numbers: {path}")
     return 0
@@ -67,9 +54,6 @@ def measure(options: argparse.Namespace) -> int:
 def lines(section: dict[str, Any]) -> Iterator[str]:
     """A section as text: its tables and its goals."""
     yield from table(section["rows"])
-    for preset, costs in section.get("costs", {}).items():
-        yield f"{preset}: beside the prior, for each photo"
-        yield from table(costs)
     for goal in section.get("goals", ()):
         sign, met = "≥" if goal["at_least"] else "≤", "pass" if goal["met"] else "FAIL"
         yield f"{goal['what']}: {goal['value']:g}, goal {sign} {goal['limit']:g}: {met}"
@@ -91,21 +75,20 @@ def _before(name: str) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = machine.parser_of(__doc__)
-    parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS), metavar="PART")
-    parser.add_argument("--config", default="dehaze", help="of all parts but share")
-    parser.add_argument("--presets", nargs="+", default=["dehaze", "low_light", "denoise", "auto"], help="of share")
-    parser.add_argument("--side", type=int, default=256, help="of the photos, where it is not the part's own")
-    parser.add_argument("--sides", nargs="+", type=int, default=[64, 128, 256], help="of lists")
-    parser.add_argument("--gpu_batch", nargs="+", type=int, default=[1, 4, 16, 64])
-    parser.add_argument("--repeat", type=int, default=3, help="rounds; medians count")
-    parser.add_argument("--photos", type=int, help="in a list, in the place of each part's own number")
-    parser.add_argument("--name", default="throughput", help="of the JSON file")
+main = machine.Command(
+    measure,
+    __doc__,
+    option("--parts", nargs="+", choices=list(PARTS), default=list(PARTS), metavar="PART"),
+    option("--config", default="dehaze", help="of all parts but share"),
+    option("--presets", nargs="+", default=["dehaze", "low_light", "denoise", "auto"], help="of share"),
+    option("--side", type=int, default=256, help="of the photos, where it is not the part's own"),
+    option("--sides", nargs="+", type=int, default=[64, 128, 256], help="of lists"),
+    option("--repeat", type=int, default=3, help="rounds; medians count"),
+    option("--photos", type=int, help="in a list, in the place of each part's own number"),
     # For the process of the part memory: it restores these photos.
-    parser.add_argument("--resident", type=Path, help=argparse.SUPPRESS)
-    return parser
-
+    option("--resident", type=Path, help=argparse.SUPPRESS),
+    name="throughput",
+)
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -15,7 +15,6 @@ from typing import Any
 import clocks
 import machine
 from clocks import clock, crops, goal, layers, restored
-from costs import Costs
 
 CPU = {"accelerator": "cpu"}
 PLAIN = {"tensorboard": False, "strips": False}
@@ -23,7 +22,6 @@ SHARE = 0.75  # goal: the prior's share of the time
 GROWTH = 20.0  # MiB of growth that are allowed, or
 GROWTH_SHARE = 0.05  # this share of the first value
 SMALL = 64  # px, side of the photos in the part memory
-MOST = 12  # number of functions in the list of costs
 
 
 def lists(options: argparse.Namespace) -> dict[str, Any]:
@@ -52,8 +50,8 @@ def lists(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def share(options: argparse.Namespace) -> dict[str, Any]:
-    """The prior's share by preset, with and without pictures, and the largest other costs, with pictures."""
-    photos, rows, costs = options.photos or 4, [], {}
+    """The prior's share by preset, with and without pictures."""
+    photos, rows = options.photos or 4, []
     for preset in options.presets:
         title = machine.title_of(preset)
         with tempfile.TemporaryDirectory() as name:
@@ -73,17 +71,12 @@ def share(options: argparse.Namespace) -> dict[str, Any]:
                     shares = [spent["prior"] / spent[whole] for spent in each]
                     row[f"of_{whole}"] = round(statistics.median(shares), 3)
                 rows.append(row)
-            watched = Costs(type(clocks.method_of(*layers(preset)).prior).denoise)
-            _spent(files, preset, folder / "watched", watched=watched)
-            costs[title] = watched.rows(photos, MOST)
     goals = [goal(f"prior's share of the list, {r['preset']}", r["of_list"], SHARE) for r in rows if r["pictures"]]
     about = {"photos": photos, "side": options.side, "repeat": options.repeat}
-    return {**about, "rows": rows, "costs": costs, "goals": goals}
+    return {**about, "rows": rows, "goals": goals}
 
 
-def _spent(
-    files: list[Path], preset: str, out: Path, pictures: bool = True, watched: Costs | None = None
-) -> dict[str, float]:
+def _spent(files: list[Path], preset: str, out: Path, pictures: bool) -> dict[str, float]:
     """Seconds of a list, its fits, the prior in them, and reading and writing, which other threads do at the same time.
 
     They do not include loading the prior and reading the settings.
@@ -93,17 +86,7 @@ def _spent(
 
     prior = type(clocks.method_of(*layers(preset)).prior)
     spent: dict[str, float] = defaultdict(float)
-    inner = sharing.restore_all
-
-    def whole(*args: Any, **kwargs: Any) -> None:
-        with ExitStack() as stack:
-            if watched is not None:
-                stack.enter_context(watched.watching())
-            inner(*args, **kwargs)
-
     with ExitStack() as stack:
-        sharing.restore_all = whole
-        stack.callback(setattr, sharing, "restore_all", inner)
         for owner, method, name in ((sharing, "restore_all", "list"), (prior, "denoise", "prior")):
             stack.enter_context(clock(owner, method, spent, name))
         for method in ("read", "write"):

@@ -6,11 +6,12 @@ python benchmarks/unlike.py FOLDER [--count 3] [--size 192]
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
+import machine
 import numpy as np
+from machine import option
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
@@ -45,9 +46,8 @@ def drawing(random: Random, size: int) -> Image.Image:
         x, y, w, h = (int(v) for v in random.uniform(0.05, 0.5, 4) * side)
         x, y = 2 * x - side // 10, 2 * y - side // 10
         shape = draw.ellipse if random.random() < 0.5 else draw.rectangle
-        shape(
-            (x, y, x + w, y + h), fill=_color(random.uniform(0.2, 1, 3)), outline=ink, width=int(random.integers(2, 6))
-        )
+        fill, width = _color(random.uniform(0.2, 1, 3)), int(random.integers(2, 6))
+        shape((x, y, x + w, y + h), fill=fill, outline=ink, width=width)
         if random.random() < 0.4:
             for k in range(0, w, int(random.integers(6, 14))):
                 draw.line((x + k, y, x + k - h // 3, y + h), fill=ink, width=2)
@@ -69,9 +69,8 @@ def night(random: Random, size: int) -> Image.Image:
         for x in range(left + 4, left + width - 6, 9):
             for y in range(top + 5, size - 12, 12):
                 if random.random() < 0.3:
-                    draw.rectangle(
-                        (x, y, x + 4, y + 6), fill=_color(random.uniform(0.3, 1) * np.array([1, 0.85, 0.55]))
-                    )
+                    lit = _color(random.uniform(0.3, 1) * np.array([1, 0.85, 0.55]))
+                    draw.rectangle((x, y, x + 4, y + 6), fill=lit)
         left += width + int(random.integers(0, 8))
     glow = Image.new("RGB", image.size)
     for _ in range(4):
@@ -123,9 +122,8 @@ def composed(kind: str, number: int, size: int) -> NDArray[np.float64]:
 
 def _smooth(random: Random, size: int, radius: float) -> NDArray[np.float64]:
     """Smooth noise of about unit variance, (size, size)."""
-    kernel = np.exp(
-        -0.5 * (np.fft.fftfreq(size)[:, None] ** 2 + np.fft.fftfreq(size)[None] ** 2) * (2 * np.pi * radius) ** 2
-    )
+    rows, columns = np.fft.fftfreq(size)[:, None], np.fft.fftfreq(size)[None]
+    kernel = np.exp(-0.5 * (rows**2 + columns**2) * (2 * np.pi * radius) ** 2)
     found = np.fft.ifft2(np.fft.fft2(random.normal(size=(size, size))) * kernel).real
     return found / found.std()
 
@@ -139,12 +137,8 @@ def _image(values: NDArray[np.float64]) -> Image.Image:
     return Image.fromarray((255 * np.clip(values, 0, 1)).round().astype(np.uint8))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--count", type=int, default=3, help="pictures of each kind")
-    parser.add_argument("--size", type=int, default=192, help="of their sides, in pixels")
-    options = parser.parse_args(argv)
+def draw(options: argparse.Namespace) -> int:
+    """Writes the pictures as PNG files."""
     options.folder.mkdir(parents=True, exist_ok=True)
     for kind in KINDS:
         for number in range(options.count):
@@ -153,5 +147,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+main = machine.Command(
+    draw,
+    __doc__,
+    option("folder", type=Path),
+    option("--count", type=int, default=3, help="pictures of each kind"),
+    option("--size", type=int, default=192, help="of their sides, in pixels"),
+)
+
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

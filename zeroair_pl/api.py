@@ -18,10 +18,8 @@ from zeroair_pl.jobs.ranks import Rank, alone
 from zeroair_pl.jobs.records import Row
 from zeroair_pl.jobs.task import Task
 from zeroair_pl.method import settings
-from zeroair_pl.method.restoration import Modeling
 from zeroair_pl.method.restored import Restored
-from zeroair_pl.method.sampling import Guidance
-from zeroair_pl.method.settings import Sampling
+from zeroair_pl.method.settings import Guidance, Modeling, Sampling
 from zeroair_pl.method.shares import steps_of
 from zeroair_pl.method.watching import checked_options
 from zeroair_pl.photos.beside import with_side

@@ -22,6 +22,7 @@ from PIL import Image
 sys.path.insert(1, str(Path(__file__).parents[1]))  # the other benchmarks
 
 import machine
+from machine import option
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 WATCHED = (
@@ -34,12 +35,8 @@ WATCHED = (
 SCALE = 3  # enlargement of the scenes in the sheet
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--name", default="small_world", help="of the JSON file")
-    parser.add_argument("--prior", help="folder of the prior of this world")
-    parser.add_argument("--out", type=Path, default=IMAGES)
-    options = parser.parse_args(argv)
+def draw_all(options: argparse.Namespace) -> int:
+    """Prints the table and writes the pictures."""
     about = json.loads((machine.RESULTS / f"{options.name}.json").read_text())
     options.out.mkdir(parents=True, exist_ok=True)
     print(table(about))
@@ -147,6 +144,14 @@ def save(image: Image.Image, path: Path) -> None:
     image.quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
     print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
 
+
+main = machine.Command(
+    draw_all,
+    __doc__,
+    option("--prior", help="folder of the prior of this world"),
+    option("--out", type=Path, default=IMAGES),
+    name="small_world",
+)
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -7,7 +7,6 @@ room with boxes and balls under a lamp. A scene only depends on its number.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -217,15 +216,10 @@ def _unit(vector: Array) -> Array:
     return vector / np.linalg.norm(vector)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Writes scenes as PNG files, for a prior to be trained on.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--count", type=int, default=2500)
     parser.add_argument("--size", type=int, default=32, help="in pixels; divides 128")
-    options = parser.parse_args(argv)
-    write_photos(options.folder, options.count, size=options.size)
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    chosen = parser.parse_args()
+    write_photos(chosen.folder, chosen.count, size=chosen.size)

@@ -22,6 +22,7 @@ sys.path.insert(1, str(Path(__file__).parents[1]))  # the other benchmarks
 
 import machine
 from lightning.pytorch import Callback, LightningModule, Trainer
+from machine import option
 
 from zeroair_pl.errors import ConfigError
 
@@ -31,11 +32,8 @@ if TYPE_CHECKING:
 
     from zeroair_pl.degradations import Degradation
 
+OWN = str(Path(__file__).parent / "prior")
 MOMENTS = 12  # number of timesteps at which φ is compared with the truth
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    return machine.run(measure, _parser(), argv)
 
 
 def measure(options: argparse.Namespace) -> int:
@@ -153,19 +151,18 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = machine.parser_of(__doc__)
-    own = str(Path(__file__).parent / "prior")
-    parser.add_argument("--prior", default=own, help="folder of the prior of this world; by default the one beside")
-    parser.add_argument("--groups", nargs="+", default=["parts", "gan", "physics", "nfe"])
-    parser.add_argument("--rows", nargs="+", help="only those of these titles")
-    parser.add_argument("--kinds", nargs="+", default=["haze", "low light", "noise", "blur"])
-    parser.add_argument("--scenes", type=int, default=3, help="held-out scenes of each kind")
-    parser.add_argument("--size", type=int, default=32, help="of the scenes, in pixels")
-    parser.add_argument("--steps", type=int, default=100, help="of the paper's preset, which has 1000")
-    parser.add_argument("--name", default="small_world", help="of the JSON file")
-    return parser
-
+main = machine.Command(
+    measure,
+    __doc__,
+    option("--prior", default=OWN, help="folder of the prior of this world; by default the one beside"),
+    option("--groups", nargs="+", default=["parts", "gan", "physics", "nfe"]),
+    option("--rows", nargs="+", help="only those of these titles"),
+    option("--kinds", nargs="+", default=["haze", "low light", "noise", "blur"]),
+    option("--scenes", type=int, default=3, help="held-out scenes of each kind"),
+    option("--size", type=int, default=32, help="of the scenes, in pixels"),
+    option("--steps", type=int, default=100, help="of the paper's preset, which has 1000"),
+    name="small_world",
+)
 
 if __name__ == "__main__":
     raise SystemExit(main())

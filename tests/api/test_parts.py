@@ -22,9 +22,7 @@ from zeroair_pl.errors import ConfigError
 from zeroair_pl.guidance import Likelihood, TotalVariation
 from zeroair_pl.guidance.stages import Term
 from zeroair_pl.guidance.updates import GradientUpdate
-from zeroair_pl.method.restoration import Modeling
-from zeroair_pl.method.sampling import Guidance
-from zeroair_pl.method.settings import Sampling
+from zeroair_pl.method.settings import Guidance, Modeling, Sampling
 from zeroair_pl.sampling import SchedulerSampler
 
 TOY: dict[str, Any] = {"prior": "helpers.toys.ToyPrior", "sampling": {"steps": 2}}

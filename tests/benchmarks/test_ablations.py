@@ -18,9 +18,7 @@ from zeroair_pl.degradations import Haze
 from zeroair_pl.guidance import Likelihood
 from zeroair_pl.guidance.stages import Term
 from zeroair_pl.method.fit import fit
-from zeroair_pl.method.restoration import Modeling
-from zeroair_pl.method.sampling import Guidance
-from zeroair_pl.method.settings import Method, Sampling
+from zeroair_pl.method.settings import Guidance, Method, Modeling, Sampling
 from zeroair_pl.plugins import classes
 
 

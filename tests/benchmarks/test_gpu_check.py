@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from helpers.command import save_toy, scripts
+from zeroair_pl import Method
 from zeroair_pl.priors.hub.adm_layout import Architecture, Settings
 
 ADM = (Architecture(32, (32, 64), 1, (False, True), 3, 6, None), Settings(32, 16))
@@ -20,7 +21,7 @@ ADM = (Architecture(32, (32, 64), 1, (False, True), 3, 6, None), Settings(32, 16
 
 def asked(script: ModuleType, tmp_path: Path, *words: str) -> argparse.Namespace:
     given = ["--photos", str(tmp_path / "photos"), "--out", str(tmp_path / "out"), "--side", "32", *words]
-    options: argparse.Namespace = script._parser().parse_args(given)
+    options: argparse.Namespace = script.main.parser.parse_args(given)
     return options
 
 
@@ -40,10 +41,12 @@ def test_all_parts_run_and_the_weights_come_back(
     train(data=data, out=tmp_path / "begun", network=toy, optimization=once)
     monkeypatch.setattr(script, "TRIED", 1)
     monkeypatch.setattr(script, "SHORT_SIDE", 32)
-    monkeypatch.setattr(script.throughput_gpu, "ADM_STEPS", 2)
+    monkeypatch.setattr(script.gpu_fits, "ADM_STEPS", 2)
+    monkeypatch.setattr(script, "NETWORK", ((8, 8), (1, 1), 2))
+    quick = {"prior": {"class_path": "helpers.toys.ToyPrior"}, "sampling": {"steps": 2}}
+    monkeypatch.setattr(script.clocks, "method_of", lambda *configs: Method.from_config(configs, **quick))
     words = ("--batches", "1", "2", "--crop", "16", "--batch", "2", "--held_out", "1", "--most", "2")
     options = asked(script, tmp_path, *words, "--start", str(tmp_path / "begun"))
-    options.network = ((8, 8), (1, 1), 2)
     assert script.check(options, "cpu", ADM, time.monotonic() + 1000) in (0, 1)
     found = json.loads((tmp_path / "out" / "gpu_check.json").read_text())
     assert all(value < script.APART for value in found["equality"]["difference"].values())

@@ -12,12 +12,12 @@ import torch
 from PIL import Image
 
 from helpers.command import scripts
-from helpers.scenes import crop
+from helpers.scenes import crop, image_of
 
 
 def write(path: Path, x: torch.Tensor) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray((x[0].permute(1, 2, 0) * 255).round().byte().numpy()).save(path, quality=20)
+    image_of(x).save(path, quality=20)
 
 
 @scripts("benchmarks/operators.py")

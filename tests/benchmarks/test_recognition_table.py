@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 from torch import Tensor
 
 from helpers.command import scripts
-from helpers.scenes import PHOTOS, clean
+from helpers.scenes import PHOTOS, clean, image_of
 
 pytestmark = scripts("benchmarks/recognition.py")
 
@@ -19,7 +18,7 @@ pytestmark = scripts("benchmarks/recognition.py")
 def saved(folder: Path, photos: dict[str, Tensor]) -> Path:
     folder.mkdir(parents=True)
     for name, x in photos.items():
-        Image.fromarray((x[0].permute(1, 2, 0) * 255).round().byte().numpy()).save(folder / f"{name}.png")
+        image_of(x).save(folder / f"{name}.png")
     return folder
 
 

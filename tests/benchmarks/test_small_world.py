@@ -77,14 +77,14 @@ def test_the_comparison_runs_in_little(
     assert done.status == 0, done.err
     monkeypatch.setattr(script.machine, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(rows, "WIDTHS", [4, 4, 4])
+    identity = "no TDM: φ is the identity"
     words = ["--prior", str(tmp_path / "world"), "--scenes", "1", "--size", "16", "--steps", "6"]
-    assert script.main([*words, "--groups", "parts", "--kinds", "noise"]) == 0
+    words += ["--groups", "parts", "--kinds", "noise", "--rows", rows.BASE, identity]
+    assert script.main(words) == 0
     found = json.loads((tmp_path / "results" / "small_world.json").read_text())
     entry = found["kinds"]["noise"]
-    titles = list(entry["rows"])
-    assert titles[0] == rows.BASE
-    assert {"no TDG", "no stages", "without stage I", "one noise map", "global_content at 0.8"} <= set(titles)
-    row = entry["rows"]["no TDM: φ is the identity"]
+    assert list(entry["rows"]) == [rows.BASE, identity]
+    row = entry["rows"][identity]
     (truth,) = script_pairs("noise", 16)
     if "distance" in row:  # the identity is the true degradation of noise
         assert row["distance"] == [100.0]
@@ -92,7 +92,7 @@ def test_the_comparison_runs_in_little(
     assert all(len(each["fractions"]) == len(each["distances"]) for each in entry["rows"].values() if "psnr" in each)
     assert str(tmp_path) not in json.dumps(found)
     capsys.readouterr()
-    assert script.main([*words, "--groups", "parts", "--kinds", "noise"]) == 0
+    assert script.main(words) == 0
     assert capsys.readouterr().out.splitlines()[:-1] == [], "nothing is measured twice"
     assert script.main(["--prior", str(tmp_path / "world"), "--scenes", "2"]) == 2
 
@@ -103,7 +103,7 @@ def script_pairs(kind: str, size: int) -> list[Any]:
     return [pair(kind, 0, size)]
 
 
-@pytest.mark.parametrize("group", ["gan", "physics", "nfe"])
+@pytest.mark.parametrize("group", ["parts", "gan", "physics", "nfe"])
 def test_every_row_is_a_method(group: str) -> None:
     import rows
 
@@ -111,7 +111,9 @@ def test_every_row_is_a_method(group: str) -> None:
 
     found = dict(rows.rows_of("haze", "small", [group], 250))
     assert len(found) >= 4
-    for preset in found.values():
+    if group == "parts":
+        assert {"no TDG", "no stages", "without stage I", "one noise map", "global_content at 0.8"} <= set(found)
+    for preset in list(found.values())[-5:]:  # to resolve all of "parts" takes long
         assert settings_of(preset.configs, **preset.settings)["sampling"]["steps"] > 0
 
 

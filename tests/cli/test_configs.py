@@ -11,8 +11,7 @@ import yaml
 from helpers.command import run, save_toy
 from zeroair_pl.api import DEFAULTS
 from zeroair_pl.config.files import read_config
-from zeroair_pl.method.restoration import Modeling
-from zeroair_pl.method.settings import Sampling
+from zeroair_pl.method.settings import Modeling, Sampling
 from zeroair_pl.photos.finding import find_images
 
 ROOT = Path(__file__).parents[2]

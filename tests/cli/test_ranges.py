@@ -24,8 +24,7 @@ from zeroair_pl.errors import ConfigError
 from zeroair_pl.guidance import TotalVariation
 from zeroair_pl.guidance.stages import StageWeights, Term
 from zeroair_pl.guidance.updates import GradientUpdate, ProximalUpdate
-from zeroair_pl.method.restoration import Modeling
-from zeroair_pl.method.settings import Sampling
+from zeroair_pl.method.settings import Modeling, Sampling
 from zeroair_pl.priors import UNetPrior
 from zeroair_pl.priors.training.module import Optimization
 from zeroair_pl.priors.training.photos import Data

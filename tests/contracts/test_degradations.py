@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 import torch
 
+from helpers.fitting import method as method_of
 from helpers.registry import BROKEN, concrete
 from helpers.toys import toy_photo
 from zeroair_pl.checks import CHECKS, Check
 from zeroair_pl.checks.samples import blurred, degraded
 from zeroair_pl.degradations import Chain, Degradation, Haze, Noise
-from zeroair_pl.method.restoration import Modeling, Restoration
+from zeroair_pl.method.restoration import Restoration
 from zeroair_pl.tensors.per_image import build_per_image
 
 
@@ -50,7 +51,7 @@ def test_members_can_be_computed_as_one(family: Any) -> None:
     y = torch.cat([degraded(33, 48), 0.9 * degraded(33, 48).flip(-1), degraded(33, 48).flip(-2) ** 1.2])
     x = torch.cat([toy_photo(33, 48, seed).clamp(0.1, 0.9) for seed in range(3)])
     if family.learn is not Degradation.learn:  # it learns by itself, each photo's own: it is computed one by one
-        module = Restoration(y, ["a.png", "b.png", "c.png"], family, Modeling([]), looks=[blurred] * 3)
+        module = Restoration(y, ["a.png", "b.png", "c.png"], method_of(family))
         module.stack()
         assert not module.phi.stacked
         return

@@ -10,7 +10,6 @@ import lpips
 import pytest
 import timm
 import torch
-from torch import Tensor
 
 from helpers.moments import Affine, ToyBlur, moment, photos
 from helpers.registry import concrete
@@ -72,22 +71,6 @@ def test_an_image_does_not_depend_on_its_batch(kind: Any, auxiliary: bool) -> No
     assert torch.equal(loss(changed)[0], wanted)
     alone = moment(y[:1], x0[:1], Affine, x0[:1].flip(-1) if auxiliary else None, losses=(loss,))
     torch.testing.assert_close(loss(alone)[0], wanted)  # kernels may round differently by the size of a batch
-
-
-@every_loss
-def test_the_value_is_free_of_image_size(kind: Any) -> None:
-    """An image mirrored into 2×2 tiles has the same loss but for effects of the border."""
-    loss = kind()
-    state = state_for(loss, size=64)
-
-    def tiled(x: Tensor) -> Tensor:
-        x = torch.cat([x, x.flip(-1)], dim=-1)
-        return torch.cat([x, x.flip(-2)], dim=-2)
-
-    large = moment(tiled(state.y), tiled(state.x0), losses=(loss,))
-    for i, phi in enumerate(large.degradation):
-        phi.load_state_dict(list(state.degradation)[i].state_dict())
-    torch.testing.assert_close(loss(large.at(large.x0)), loss(state), rtol=0.15, atol=1e-3)
 
 
 @every_loss

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from helpers.moments import SixChannelPrior, photos
+from helpers.networks import prior_folder
 from helpers.registry import concrete
 from helpers.toys import ToyPrior
 from zeroair_pl.checks import CHECKS, Check
@@ -32,7 +33,7 @@ def shrunken(x: Tensor, sigma: Tensor) -> Tensor:
 PRIORS: dict[str, Callable[[], Prior]] = {"toy": ToyPrior, "six channels": SixChannelPrior}
 PRIORS |= {cls.__name__: cls for cls in concrete(Prior, "priors") if not cls.__module__.startswith("zeroair_pl.")}  # type: ignore[type-abstract]
 PRIORS |= {name: lambda name=name: UNetPrior(name) for name in bundled_priors()}  # type: ignore[misc]
-PRIORS["float32"] = lambda: UNetPrior(bundled_priors()[0], precision="float32", channels_last=False)
+PRIORS["float32"] = lambda: UNetPrior(bundled_priors()[0], precision="float32")
 PRIORS["function"] = lambda: DenoiserPrior(shrunken)
 PRIORS["function on a schedule"] = lambda: LinearVP(DenoiserPrior(shrunken))
 ON_SCHEDULES = [name for name, make in PRIORS.items() if isinstance(make(), VPPrior)]
@@ -129,32 +130,8 @@ def test_calibration_interpolates_in_log_log_and_extends() -> None:
 # ---- folders ---------------------------------------------------------------------------------------------------------
 
 
-def folder(path: Path, prediction: str = "epsilon", out: int = 3, stem: int = 1, seed: int = 0, **facts: Any) -> Path:
-    """A tiny UNet with random weights as a diffusers folder."""
-    from diffusers.models.unets.unet_2d import UNet2DModel
-    from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
-
-    torch.manual_seed(seed)
-    unet = UNet2DModel(
-        in_channels=3 * stem**2,
-        out_channels=out * stem**2,
-        block_out_channels=(8, 16),
-        layers_per_block=1,
-        norm_num_groups=4,
-        down_block_types=("DownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "UpBlock2D"),
-        add_attention=False,
-    )
-    unet.save_pretrained(path / "unet")
-    DDPMScheduler(prediction_type=prediction, rescale_betas_zero_snr=facts.pop("zero_snr", False)).save_pretrained(
-        path / "scheduler"
-    )
-    (path / "prior.json").write_text(json.dumps({"name": "tiny", "space_to_depth": stem, **facts}))
-    return path
-
-
 def tiny(path: Path, **settings: Any) -> UNetPrior:
-    return UNetPrior(str(folder(path, **settings)), precision="float32")
+    return UNetPrior(str(prior_folder(path, **settings)), precision="float32")
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
@@ -193,7 +170,7 @@ def test_a_schedule_that_ends_without_signal_gives_finite_levels(tmp_path: Path)
 
 
 def test_a_folder_may_be_as_plain_as_diffusers_writes_it(tmp_path: Path) -> None:
-    (folder(tmp_path) / "prior.json").unlink()
+    (prior_folder(tmp_path) / "prior.json").unlink()
     prior = UNetPrior(str(tmp_path), precision="float32")
     assert prior.calibration == Calibration()
     assert prior.predict(torch.zeros(1, 3, 16, 16), torch.zeros(1)).x0.shape == (1, 3, 16, 16)
@@ -230,7 +207,7 @@ def break_stem(path: Path) -> None:
     ],
 )
 def test_a_damaged_folder_is_named(tmp_path: Path, damage: Callable[[Path], None], message: str) -> None:
-    damage(folder(tmp_path))
+    damage(prior_folder(tmp_path))
     with pytest.raises(ConfigError, match=rf"prior.path: .*{message}"):
         UNetPrior(str(tmp_path))
 

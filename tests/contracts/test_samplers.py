@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import pytest
@@ -77,11 +76,3 @@ def test_a_promise_that_is_broken_is_named() -> None:
         "gives the same bits for the same seed, also when one sampler is used again",
     }
     assert broken(Shared) == {"keeps all that changes in a fit in its own copy"}
-
-
-def test_fits_do_not_share_what_they_change() -> None:
-    for cls in SAMPLERS:
-        sampler = cls()
-        fresh = sampler.fresh()
-        assert fresh is not sampler
-        assert vars(fresh).keys() == vars(copy.copy(sampler)).keys()

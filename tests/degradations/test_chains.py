@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,9 +11,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from torch import Tensor
 
-from helpers.scenes import crop, noisy, psnr
+from helpers.scenes import as_jpeg, crop, noisy, psnr
 from zeroair_pl import Method
 from zeroair_pl.degradations import Blur, Chain, Degradation, Downscaled, Haze, Jpeg, Noise
 from zeroair_pl.degradations.blur import kernel_of
@@ -22,20 +20,12 @@ from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.method import solve
 
 
-def as_jpeg(x: Tensor, quality: int) -> Tensor:
-    data = io.BytesIO()
-    Image.fromarray((x[0].permute(1, 2, 0) * 255).round().byte().numpy()).save(
-        data, "JPEG", quality=quality, subsampling=0
-    )
-    return torch.from_numpy(np.asarray(Image.open(data)).copy()).permute(2, 0, 1)[None].float() / 255
-
-
 def test_blur_and_jpeg_are_undone_together() -> None:
     x = crop("haze_workshop", 200)
     weight = kernel_of("gaussian", 1.4)[None, None].repeat(3, 1, 1, 1)
     reach = weight.shape[-1] // 2
     clean = x[..., reach:-reach, reach:-reach]
-    y = as_jpeg(noisy(F.conv2d(x, weight, groups=3), 0.01), 60)
+    y = as_jpeg(noisy(F.conv2d(x, weight, groups=3), 0.01), 60, subsampling=0)[1]
     links: list[Callable[[], Degradation]] = [partial(Blur, "gaussian"), Jpeg]
     found = Method.from_config("deblur", degradation=lambda: Chain(links)).restore(y)
     assert found.kind == "Blur + Jpeg"
@@ -120,7 +110,7 @@ def test_an_enlarged_photo_is_restored_again_where_the_factor_changes(tmp_path: 
 
 
 def test_haze_before_jpeg_keeps_the_photo_in_range() -> None:
-    y = as_jpeg(crop("haze_workshop", 96), 40)
+    y = as_jpeg(crop("haze_workshop", 96), 40, subsampling=0)[1]
     found = Method.from_config("dehaze", degradation=lambda: Chain([Haze, Jpeg]), sampling={"steps": 4}).restore(y)
     assert found.image.isfinite().all()
     assert psnr(found.image, y) > 10

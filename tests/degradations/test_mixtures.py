@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import Tensor
 
-from helpers.scenes import PHOTOS, bundled, clean, crop, noisy, psnr
+from helpers.scenes import PHOTOS, as_jpeg, bundled, clean, crop, noisy, psnr
 from zeroair_pl import Method
 from zeroair_pl.degradations import Auto, Haze, LowLight
 from zeroair_pl.degradations.auto import GENTLE, most
 from zeroair_pl.degradations.clearing import strong_tables
 from zeroair_pl.degradations.picture import looked_at
 from zeroair_pl.method.first_look import FirstLook
-
-
-def as_jpeg(x: Tensor, quality: int) -> Tensor:
-    data = io.BytesIO()
-    Image.fromarray((x[0].permute(1, 2, 0) * 255).round().byte().numpy()).save(data, "JPEG", quality=quality)
-    return torch.from_numpy(np.asarray(Image.open(data)).copy()).permute(2, 0, 1)[None].float() / 255
 
 
 def restored(y: Tensor, **settings: Any) -> Any:
@@ -39,7 +30,7 @@ def started(y: Tensor) -> tuple[Auto, Tensor]:
 @pytest.mark.parametrize("working_pixels", [10**6, 80 * 80])
 def test_strong_jpeg_is_unblocked(working_pixels: int) -> None:
     x = crop("haze_workshop", 128)
-    y = as_jpeg(x, 12)
+    y = as_jpeg(x, 12)[1]
     found = restored(y, working_pixels=working_pixels)
     assert found.kind.endswith("Jpeg")
     assert found.reason == "JPEG of quality 12"
@@ -49,11 +40,11 @@ def test_strong_jpeg_is_unblocked(working_pixels: int) -> None:
 @pytest.mark.parametrize("quality", [70, 90])
 @pytest.mark.parametrize("name", PHOTOS)
 def test_a_good_jpeg_is_left_as_it_is(name: str, quality: int) -> None:
-    assert strong_tables(as_jpeg(crop(name, 128), quality), {}) is None
+    assert strong_tables(as_jpeg(crop(name, 128), quality)[1], {}) is None
 
 
 def test_blocks_are_found_wherever_they_begin() -> None:
-    y = as_jpeg(clean("noise_blossom", 400), 20)[..., 3:, 5:]
+    y = as_jpeg(clean("noise_blossom", 400), 20)[1][..., 3:, 5:]
     tables = strong_tables(y, {})
     assert tables is not None
     assert tables.quality() == 20

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from helpers.scenes import PHOTOS, bundled, crop, noisy, psnr
+from helpers.scenes import PHOTOS, as_jpeg, bundled, crop, noisy, psnr
 from zeroair_pl import Method
 from zeroair_pl.checks.samples import blurred, fitted_to
 from zeroair_pl.degradations import Blur, Downscaled, Jpeg, Missing, Streaks
@@ -29,17 +29,6 @@ from zeroair_pl.photos.reading import decode_photo
 
 def restored(config: str, y: Tensor, **side: Any) -> Any:
     return Method.from_config(config).restore(y, side=side)
-
-
-def image_of(x: Tensor) -> Image.Image:
-    return Image.fromarray((x[0].permute(1, 2, 0) * 255).round().byte().numpy())
-
-
-def jpeg(x: Tensor, quality: int, subsampling: int = 0) -> tuple[bytes, Tensor]:
-    data = io.BytesIO()
-    image_of(x).save(data, "JPEG", quality=quality, subsampling=subsampling)
-    decoded = np.asarray(Image.open(data).convert("RGB"))
-    return data.getvalue(), torch.from_numpy(decoded.copy()).permute(2, 0, 1)[None].float() / 255
 
 
 def convolved(x: Tensor, kernel: Tensor) -> Tensor:
@@ -141,7 +130,7 @@ def test_the_mean_of_a_cut_normal_distribution(d: float, low: float, high: float
 @pytest.mark.parametrize("quality", [12, 30])
 def test_a_jpeg_is_unblocked_from_its_file_and_from_its_pixels(quality: int, subsampling: int) -> None:
     clean = crop("dark_tulips", 128)
-    data, y = jpeg(clean, quality, subsampling)
+    data, y = as_jpeg(clean, quality, subsampling=subsampling)
     photo = decode_photo(data, Path("photo.jpg"))
     of_file = Method.from_config("dejpeg").restore(photo)
     assert psnr(of_file.image[None], clean) > psnr(y, clean) + 0.5
@@ -155,7 +144,7 @@ def test_the_blocks_of_a_turned_photo_are_where_they_are(orientation: int) -> No
     from zeroair_pl.photos.photo import upright
 
     clean = 0.2 + 0.6 * crop("haze_workshop", 61)[..., :54]  # away from where a decoder clips
-    data, _ = jpeg(clean, 30, 2)
+    data, _ = as_jpeg(clean, 30, subsampling=2)
     file = jpeg_file(Image.open(io.BytesIO(data)), orientation)
     assert file is not None
     stored = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
@@ -171,7 +160,7 @@ def test_the_blocks_of_a_turned_photo_are_where_they_are(orientation: int) -> No
 
 @pytest.mark.parametrize("offset", [(0, 0), (3, 5)])
 def test_tables_are_found_where_blocks_begin_anywhere(offset: tuple[int, int]) -> None:
-    _, y = jpeg(crop("haze_workshop", 200), 25)
+    _, y = as_jpeg(crop("haze_workshop", 200), 25, subsampling=0)
     found = found_in(y[..., offset[0] :, offset[1] :])
     assert found is not None
     assert (found.quality(), found.top, found.left) == (25.0, *offset)
@@ -179,7 +168,7 @@ def test_tables_are_found_where_blocks_begin_anywhere(offset: tuple[int, int]) -
 
 @pytest.mark.parametrize("offset", [(0, 0), (3, 5), (11, 5), (3, 13), (8, 8)])
 def test_blocks_of_chroma_that_is_stored_once_begin_at_every_other(offset: tuple[int, int]) -> None:
-    _, y = jpeg(0.2 + 0.6 * crop("haze_workshop", 200), 25, 2)
+    _, y = as_jpeg(0.2 + 0.6 * crop("haze_workshop", 200), 25, subsampling=2)
     found = found_in(y[..., offset[0] :, offset[1] :])
     assert found is not None
     assert (found.pool, found.top, found.left) == ((2, 2), *offset)
@@ -192,7 +181,7 @@ def test_a_photo_that_was_never_compressed_shows_no_tables(name: str) -> None:
 
 
 def test_the_result_is_a_photo_that_the_file_could_have_been_made_of() -> None:
-    data, _ = jpeg(crop("dark_tulips", 96), 20)
+    data, _ = as_jpeg(crop("dark_tulips", 96), 20, subsampling=0)
     photo = decode_photo(data, Path("photo.jpg"))
     image = Method.from_config("dejpeg").restore(photo).image[None]
     tables = Tables.of_quality(20)

@@ -100,21 +100,6 @@ def test_extreme_scores_stay_finite(objective: Any) -> None:
     assert bool(torch.isfinite(gradient).all())
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
-def test_a_discriminator_learns_to_tell_noise_from_none(objective: Any) -> None:
-    torch.manual_seed(0)
-    net = PatchDiscriminator((8, 16, 16))
-    optimizer = torch.optim.Adam(net.parameters(), lr=5e-3)
-    smooth = torch.full((1, 3, 32, 32), 0.5)
-    for _ in range(40):
-        on_real, on_fake = net(smooth + 0.3 * torch.randn(1, 3, 32, 32)), net(smooth)
-        optimizer.zero_grad()
-        discriminator_loss(on_real, on_fake, objective).sum().backward()
-        optimizer.step()
-    with torch.no_grad():
-        assert float((net(smooth + 0.3 * torch.randn(1, 3, 32, 32)) - net(smooth)).mean()) > 0.1
-
-
 def test_accuracy_counts_patches() -> None:
     real, fake = logits(1.0, 1.0, -1.0), logits(-1.0, 1.0, 1.0)
     assert accuracy(real, fake).tolist() == [1.0, 0.5, 0.0]

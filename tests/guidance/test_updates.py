@@ -87,15 +87,6 @@ def test_the_papers_scales_are_the_papers_steps_at_every_size(scale: float, shar
     assert float((got * residual).sum() / (0.6 * residual.square().sum())) == pytest.approx(share, rel=0.005)
 
 
-def test_stage_one_averages_over_both_maps() -> None:
-    y, x0 = scene(32)
-    other = x0.flip(-1)
-    guided = GradientUpdate(25000, on="mean")(moment(y, x0, auxiliary=other), only(Fidelity()), steps=1000)
-    alone = [move(GradientUpdate(25000, on="mean")(moment(y, x), only(Fidelity()), steps=1000)) for x in (x0, other)]
-    torch.testing.assert_close(guided.shift, alone[0] / 2)
-    torch.testing.assert_close(guided.shift_auxiliary, alone[1] / 2)
-
-
 def test_fewer_steps_take_larger_ones_on_the_mean_and_the_estimate_moves_by_the_same() -> None:
     y, x0 = scene()
     state = moment(y, x0)

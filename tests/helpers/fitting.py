@@ -17,9 +17,8 @@ from zeroair_pl.degradations.base import Degradation
 from zeroair_pl.guidance import Adversarial, Fidelity, Likelihood, Perceptual, ResidualAdversarial, TotalVariation
 from zeroair_pl.guidance.stages import StageWeights, Term
 from zeroair_pl.guidance.updates import GradientUpdate, GuidanceUpdate
-from zeroair_pl.method.restoration import Modeling, Restoration
-from zeroair_pl.method.sampling import Guidance
-from zeroair_pl.method.settings import Method, Sampling
+from zeroair_pl.method.restoration import Restoration
+from zeroair_pl.method.settings import Guidance, Method, Modeling, Sampling
 from zeroair_pl.priors import UNetPrior
 from zeroair_pl.priors.base import Prior
 from zeroair_pl.sampling import NoiseMatchedSampler, Sampler, SchedulerSampler

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from functools import cache
 from pathlib import Path
 
@@ -40,6 +41,19 @@ def crop(name: str, side: int = 128) -> Tensor:
 
 def noisy(x: Tensor, sigma: float, seed: int = 1) -> Tensor:
     return (x + sigma * torch.randn(x.shape, generator=torch.Generator().manual_seed(seed))).clamp(0, 1)
+
+
+def image_of(x: Tensor) -> Image.Image:
+    """(1, 3, H, W) in [0, 1], rounded to 8 bits."""
+    return Image.fromarray((x[0].permute(1, 2, 0) * 255).round().byte().numpy())
+
+
+def as_jpeg(x: Tensor, quality: int, **options: int) -> tuple[bytes, Tensor]:
+    """The bytes of the photo as a JPEG, and what a decoder makes of them, (1, 3, H, W)."""
+    data = io.BytesIO()
+    image_of(x).save(data, "JPEG", quality=quality, **options)
+    decoded = torch.from_numpy(np.asarray(Image.open(data).convert("RGB")).copy())
+    return data.getvalue(), decoded.permute(2, 0, 1)[None].float() / 255
 
 
 def psnr(a: Tensor, b: Tensor) -> float:

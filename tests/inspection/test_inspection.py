@@ -29,9 +29,8 @@ from zeroair_pl.inspection import pictures, progress
 from zeroair_pl.inspection.progress import ListProgress
 from zeroair_pl.inspection.tensorboard import TensorBoard, run_folder
 from zeroair_pl.method.fit import fit
-from zeroair_pl.method.restoration import Modeling, Restoration
-from zeroair_pl.method.sampling import Guidance
-from zeroair_pl.method.settings import Method, Result, Sampling
+from zeroair_pl.method.restoration import Restoration
+from zeroair_pl.method.settings import Guidance, Method, Modeling, Result, Sampling
 from zeroair_pl.sampling import SchedulerSampler
 
 NAMES = ["holiday 1/größe φ", "second"]

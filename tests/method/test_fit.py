@@ -26,9 +26,9 @@ from zeroair_pl.guidance.discriminator import Objective
 from zeroair_pl.guidance.stages import StageWeights, Term
 from zeroair_pl.guidance.updates import GradientUpdate, ProximalUpdate
 from zeroair_pl.method.fit import fit
-from zeroair_pl.method.restoration import Modeling, Restoration
+from zeroair_pl.method.restoration import Restoration
 from zeroair_pl.method.sampling import DiffusionSampling
-from zeroair_pl.method.settings import Method, Sampling
+from zeroair_pl.method.settings import Method, Modeling, Sampling
 from zeroair_pl.priors import Prediction, UNetPrior
 from zeroair_pl.sampling import AnnealedSampler, NoiseMatchedSampler
 from zeroair_pl.sampling.matched import SHIFTS
@@ -223,7 +223,7 @@ def test_steps_and_learning_rate_of_modeling() -> None:
 def test_a_start_below_pure_noise_begins_at_the_familys_first_estimate() -> None:
     """Unguided and from a low level, the result is near the first estimate and not near the photo."""
     y = hazy(1, 48, 48)
-    first = Watch(lambda m: m.first_estimate())
+    first = Watch(lambda m: m.phi.call("first_estimate", m.y).detach())
     levels = {"sigma_max": 0.055, "steps": 3}
     result = fit(y, names(1), method(Haze, modeling=[], update=GradientUpdate(), **levels), [first])  # type: ignore[arg-type]
     near, far = ((result.restored - x).square().mean() for x in (first.seen[0], y))
@@ -270,7 +270,7 @@ def test_names_and_photos_must_match() -> None:
 
 
 def test_a_module_without_its_sampler_says_so() -> None:
-    module = Restoration(hazy(1), names(1), Affine, Modeling([Term(Fidelity())]))
+    module = Restoration(hazy(1), names(1), method(Affine))
     with pytest.raises(RuntimeError, match="run this module with the DiffusionSampling callback"):
         module.training_step(0.0, 0)
 

@@ -12,7 +12,7 @@ import torch
 from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
 from lightning.pytorch import Callback, Trainer
-from torch import Tensor, nn
+from torch import Tensor
 
 from helpers.fitting import CASES, Watch, hazy, matched, method, paper
 from helpers.moments import ToyBlur, names
@@ -83,10 +83,7 @@ class Save(Callback):
 
 def train(settings: Method, callbacks: list[Callback], checkpoint: Path | None = None) -> Sampler:
     """What ``fit`` does, with a checkpoint to start from."""
-    losses: list[nn.Module] = [term.loss for term in settings.guidance.terms]
-    module = Restoration(
-        hazy(2, 24, 24), names(2), settings.degradation, settings.modeling, losses, settings.guidance.boundaries
-    )
+    module = Restoration(hazy(2, 24, 24), names(2), settings)
     generators = [image_generator(0, name, "sampling") for name in names(2)]
     own = settings.sampling.sampler_for(module.phi.each[0], module.y[:1])
     visits = Visits(settings.sampling.prepared(own, settings.prior))

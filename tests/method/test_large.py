@@ -16,9 +16,7 @@ from zeroair_pl.checks.samples import blurred
 from zeroair_pl.degradations import Degradation, Haze, LowLight, Noise
 from zeroair_pl.guidance.updates import ProximalUpdate
 from zeroair_pl.method.large import carried, is_large, working_size
-from zeroair_pl.method.restoration import Modeling
-from zeroair_pl.method.sampling import Guidance
-from zeroair_pl.method.settings import Method, Sampling
+from zeroair_pl.method.settings import Guidance, Method, Modeling, Sampling
 from zeroair_pl.method.solve import solve
 from zeroair_pl.sampling import NoiseMatchedSampler, SchedulerSampler
 

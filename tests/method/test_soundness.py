@@ -20,8 +20,8 @@ from zeroair_pl.errors import DivergenceError
 from zeroair_pl.guidance import GuidanceLoss, GuidanceState
 from zeroair_pl.guidance.stages import Term
 from zeroair_pl.guidance.updates import GuidanceUpdate, Guided
+from zeroair_pl.method.divergence import unsound
 from zeroair_pl.method.fit import fit
-from zeroair_pl.method.soundness import unsound
 from zeroair_pl.sampling import AnnealedSampler
 
 BAD = [float("nan"), float("inf"), -float("inf")]

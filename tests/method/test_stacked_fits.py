@@ -80,14 +80,6 @@ def test_a_stacked_fit_ends_where_one_of_single_networks_does(double: None, stac
     close(together, apart, 1e-10)
 
 
-def test_the_bundled_prior_restores_stacked_photos_as_single_ones(stack: Any) -> None:
-    """The tolerance is far below one step of 8 bits, which is 4e-3."""
-    y, called = hazy(3, 21, 27), names(3)
-    apart = fit(y, called, CASES["bundled prior"]())
-    stack()
-    close(fit(y, called, CASES["bundled prior"]()), apart, 2e-4)
-
-
 def test_families_that_auto_chose_share_a_fit(double: None, stack: Any) -> None:
     """Different families are trained one by one, but the prior still takes all photos at once."""
     y, watch = mixed(), Watch(all_stacked)

@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,11 +15,14 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 
 from helpers.adm_reference import Reference
 from helpers.file_server import FileServer
+from helpers.networks import unet
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.priors import UNetPrior, bundled_priors
+from zeroair_pl.priors.hub import fetching
 from zeroair_pl.priors.hub.adm import convert_adm
 from zeroair_pl.priors.hub.catalog import CATALOG, UNUSABLE, Entry, fetched_names, find, home
 from zeroair_pl.priors.hub.download import DownloadError
@@ -32,6 +35,7 @@ convert_tiny = partial(convert_adm, num_head_channels=16, image_size=32)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ZEROAIR_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr(fetching, "convert_adm", convert_tiny)
     return tmp_path / "home" / "priors"
 
 
@@ -99,7 +103,7 @@ def test_a_checkpoint_becomes_a_prior_that_is_found_by_name(
 ) -> None:
     checksum = hashlib.sha256(server.content).hexdigest()
     entry = entry_for(server, size=len(server.content), sha256=checksum)
-    folder = fetch(entry, convert=convert_tiny)
+    folder = fetch(entry)
     assert folder == home() / "adm-toy" == own_home / "adm-toy"
     assert names(own_home) == ["adm-toy"], "the checkpoint is not needed any more"
     assert json.loads((folder / "prior.json").read_text())["source"] == {"file": "net.pt", "sha256": checksum}
@@ -107,34 +111,38 @@ def test_a_checkpoint_becomes_a_prior_that_is_found_by_name(
     assert fetched_names() == ["adm-toy"]
     prior = UNetPrior("adm-toy", precision="float32")
     assert prior.predict(torch.zeros(1, 3, 16, 16), torch.zeros(1)).x0.shape == (1, 3, 16, 16)
-    assert fetch(entry, convert=convert_tiny) == folder
+    assert fetch(entry) == folder
     assert "is here already" in capsys.readouterr().out
     assert server.requests == [None], "fetched once"
 
 
 def test_checkpoints_are_kept_when_asked_for_and_when_they_were_there(server: FileServer, tmp_path: Path) -> None:
     entry = entry_for(server)
-    fetch(entry, tmp_path / "a" / "prior", keep=True, convert=convert_tiny)
+    fetch(entry, tmp_path / "a" / "prior", keep=True)
     assert (tmp_path / "a" / "net.pt").read_bytes() == server.content
     shutil.rmtree(tmp_path / "a" / "prior")
-    fetch(entry, tmp_path / "a" / "prior", convert=convert_tiny)
+    fetch(entry, tmp_path / "a" / "prior")
     assert names(tmp_path / "a") == ["net.pt", "prior"]
     assert server.requests == [None], "what is there is not downloaded again"
 
 
-def test_a_conversion_that_fails_leaves_the_download_for_the_next_call(server: FileServer, own_home: Path) -> None:
+def test_a_conversion_that_fails_leaves_the_download_for_the_next_call(
+    server: FileServer, own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     entry = entry_for(server)
-    with pytest.raises(ConfigError, match="do not tell --num_head_channels"):
-        fetch(entry)
+    with monkeypatch.context() as patch:
+        patch.setattr(fetching, "convert_adm", convert_adm)
+        with pytest.raises(ConfigError, match="do not tell --num_head_channels"):
+            fetch(entry)
     assert names(own_home) == ["net.pt"]
-    fetch(entry, convert=convert_tiny)
+    fetch(entry)
     assert server.requests == [None]
 
 
 def test_what_is_no_checkpoint_is_not_kept(server: FileServer, own_home: Path) -> None:
     server.content = b"<html>You are not logged in to this network</html>"
     with pytest.raises(DownloadError, match=r"gave no checkpoint, and it is deleted: .*On a machine with a network"):
-        fetch(entry_for(server), convert=convert_tiny)
+        fetch(entry_for(server))
     assert names(own_home) == []
 
 
@@ -149,7 +157,7 @@ def test_a_class_conditional_network_needs_a_class(tmp_path: Path, own_home: Pat
         with pytest.raises(ConfigError, match="expected none: adm-toy is not class-conditional"):
             fetch(replace(entry, classes=None), class_label=5)
         assert server.requests == [], "refused before the download"
-        fetch(entry, class_label=3, convert=convert_tiny)
+        fetch(entry, class_label=3)
     assert names(own_home) == ["adm-toy-class3"]
     assert UNetPrior("adm-toy-class3").num_timesteps == 1000
 
@@ -158,7 +166,7 @@ def test_a_folder_that_is_something_else_is_left_alone(server: FileServer, tmp_p
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep")
     with pytest.raises(ConfigError, match="mine exists and is not a prior"):
-        fetch(entry_for(server), tmp_path / "mine", convert=convert_tiny)
+        fetch(entry_for(server), tmp_path / "mine")
     assert server.requests == []
     assert names(tmp_path / "mine") == ["notes.txt"]
 
@@ -181,29 +189,17 @@ HUB = Entry("ddpm-toy", "hub", "toys", "none", 16, 1, "someone/ddpm-toy")
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """A pipeline as the public ones of 2022 are: everything at the top, attention under its old names."""
-    from diffusers.models.unets.unet_2d import UNet2DModel
-    from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
-
-    torch.manual_seed(0)
-    unet = UNet2DModel(
-        sample_size=16,
-        block_out_channels=(8, 16),
-        norm_num_groups=4,
-        layers_per_block=1,
-        attention_head_dim=None,
-        down_block_types=("DownBlock2D", "AttnDownBlock2D"),
-        up_block_types=("AttnUpBlock2D", "UpBlock2D"),
-    )
     folder = tmp_path / "repository"
-    unet.save_pretrained(folder)
+    unet(16, attention=True, attention_head_dim=None).save_pretrained(folder)
     DDPMScheduler().save_pretrained(folder)
     (folder / "README.md").write_text("---\nlicense: none\n---\n# A toy\n")
     (folder / "sample.png").write_bytes(b"not wanted")
     return folder
 
 
-def snapshot_of(repository: Path) -> Callable[..., str]:
-    """What ``huggingface_hub.snapshot_download`` does, from a folder."""
+@pytest.fixture
+def hub(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``huggingface_hub.snapshot_download`` from a folder."""
 
     def snapshot(repo_id: str, *, local_dir: Path, allow_patterns: list[str]) -> str:
         assert repo_id == HUB.source
@@ -214,7 +210,7 @@ def snapshot_of(repository: Path) -> Callable[..., str]:
         (local_dir / ".cache" / "huggingface").mkdir(parents=True, exist_ok=True)
         return str(local_dir)
 
-    return snapshot
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot)
 
 
 def old_names(repository: Path) -> None:
@@ -233,11 +229,13 @@ def old_names(repository: Path) -> None:
 
 
 @pytest.mark.parametrize("pickled", [False, True])
-def test_a_pipeline_becomes_a_prior_with_its_own_schedule(repository: Path, own_home: Path, pickled: bool) -> None:
+def test_a_pipeline_becomes_a_prior_with_its_own_schedule(
+    repository: Path, own_home: Path, pickled: bool, hub: None
+) -> None:
     reference = UNetPrior(str(repository), precision="float32")
     if pickled:
         old_names(repository)
-    folder = fetch(HUB, snapshot=snapshot_of(repository))
+    folder = fetch(HUB)
     assert names(own_home) == ["ddpm-toy"]
     wanted = ["README.md", "config.json", "diffusion_pytorch_model.safetensors", "scheduler_config.json"]
     assert names(folder) == wanted
@@ -246,24 +244,25 @@ def test_a_pipeline_becomes_a_prior_with_its_own_schedule(repository: Path, own_
     assert torch.equal(prior.predict(x, t).x0, reference.predict(x, t).x0)
 
 
-def test_a_pipeline_that_is_not_complete_is_no_prior(repository: Path, own_home: Path) -> None:
+def test_a_pipeline_that_is_not_complete_is_no_prior(repository: Path, own_home: Path, hub: None) -> None:
     weights = repository / "diffusion_pytorch_model.safetensors"
     kept = weights.read_bytes()
     weights.unlink()
     with pytest.raises(DownloadError, match=r"completely; what came is README.md, config.json, scheduler_config.json"):
-        fetch(HUB, snapshot=snapshot_of(repository))
+        fetch(HUB)
     assert fetched_names() == []
     weights.write_bytes(kept)
-    fetch(HUB, snapshot=snapshot_of(repository))
+    fetch(HUB)
     assert names(own_home) == ["ddpm-toy"], "with nothing left of the first call"
 
 
-def test_a_pipeline_without_a_network_is_described(own_home: Path) -> None:
+def test_a_pipeline_without_a_network_is_described(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def offline(*args: object, **options: object) -> str:
         raise OSError("no route to host\nand more")
 
+    monkeypatch.setattr("huggingface_hub.snapshot_download", offline)
     with pytest.raises(DownloadError) as raised:
-        fetch(HUB, snapshot=offline)
+        fetch(HUB)
     assert "someone/ddpm-toy cannot be downloaded: no route to host. On a machine" in str(raised.value)
     assert "https://huggingface.co/someone/ddpm-toy/tree/main" in str(raised.value)
     assert str(own_home / "ddpm-toy") in str(raised.value)

@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from PIL import Image
 from torch import Tensor
 
 from helpers.command import run
+from helpers.networks import unet
 from helpers.toys import ToyPrior
 from zeroair_pl.priors import Prediction, UNetPrior
 from zeroair_pl.priors.hub.catalog import CATALOG
@@ -26,19 +28,7 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def fixed_size(tmp_path: Path) -> Path:
     """A tiny diffusers folder with attention and a learned variance, as a converted ADM checkpoint."""
-    from diffusers.models.unets.unet_2d import UNet2DModel
-    from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
-
-    unet = UNet2DModel(
-        sample_size=16,
-        out_channels=6,
-        block_out_channels=(8, 16),
-        norm_num_groups=4,
-        layers_per_block=1,
-        down_block_types=("DownBlock2D", "AttnDownBlock2D"),
-        up_block_types=("AttnUpBlock2D", "UpBlock2D"),
-    )
-    unet.half().save_pretrained(tmp_path / "toy" / "unet")
+    unet(16, out=6, attention=True).half().save_pretrained(tmp_path / "toy" / "unet")
     DDPMScheduler(num_train_timesteps=500).save_pretrained(tmp_path / "toy" / "scheduler")
     (tmp_path / "toy" / "README.md").write_text(
         "---\nlicense: mit\n---\n# Toy\n\nA toy.\n\nMore.\n\n| a | b |\n|---|---|\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from helpers.fitting import hazy, matched
 from helpers.moments import names, photos
+from helpers.networks import prior_folder
 from zeroair_pl.degradations import Haze
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.method.fit import fit
@@ -196,27 +196,7 @@ def test_tiles_begin_where_the_strides_of_the_network_do(tmp_path: Path) -> None
 
 
 def folder(path: Path, attention: bool, size: int | None = 32, stem: int = 1) -> str:
-    """A tiny UNet with random weights, which was "trained" on images of ``stem * size``."""
-    from diffusers.models.unets.unet_2d import UNet2DModel
-    from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
-
-    torch.manual_seed(0)
-    unet = UNet2DModel(
-        sample_size=size,
-        in_channels=3 * stem**2,
-        out_channels=3 * stem**2,
-        block_out_channels=(8, 16),
-        layers_per_block=1,
-        norm_num_groups=4,
-        attention_head_dim=8,
-        down_block_types=("DownBlock2D", "AttnDownBlock2D" if attention else "DownBlock2D"),
-        up_block_types=("AttnUpBlock2D" if attention else "UpBlock2D", "UpBlock2D"),
-        add_attention=attention,
-    )
-    unet.save_pretrained(path / "unet")
-    DDPMScheduler().save_pretrained(path / "scheduler")
-    (path / "prior.json").write_text(json.dumps({"space_to_depth": stem}))
-    return str(path)
+    return str(prior_folder(path, attention=attention, size=size, stem=stem))
 
 
 def sizes_seen(prior: UNetPrior, height: int, width: int, images: int = 1) -> set[tuple[int, ...]]:
@@ -306,45 +286,3 @@ def test_a_lower_precision_gives_nearly_the_same(precision: Any, tolerance: floa
     x = photos(1, 24, 32) * 2 - 1
     exact, rough = (UNetPrior(precision=p).predict(x, T).x0 for p in ("float32", precision))
     assert 0 < float((rough - exact).abs().mean()) < tolerance
-
-
-def test_the_memory_layout_changes_nothing_but_rounding() -> None:
-    x = photos(1, 24, 32) * 2 - 1
-    last, first = (UNetPrior(precision="float32", channels_last=c).predict(x, T).x0 for c in (True, False))
-    torch.testing.assert_close(last, first, atol=1e-4, rtol=0)
-
-
-@pytest.fixture
-def compiled(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """``torch.compile`` replaced: what it was given, and called with."""
-    calls: list[Any] = []
-
-    def stand_in(network: Callable[..., Any], **options: Any) -> Callable[..., Any]:
-        def run(x: Tensor, t: Tensor) -> Any:
-            calls.append(tuple(x.shape))
-            return network(x, t)
-
-        assert options == {"dynamic": True}
-        return run
-
-    monkeypatch.setattr(torch, "compile", stand_in)
-    return calls
-
-
-def test_compiling_waits_for_the_first_use(compiled: list[Any]) -> None:
-    prior, x = UNetPrior(compile=True), photos(1, 16, 24) * 2 - 1
-    assert not compiled
-    assert torch.equal(prior.predict(x, T).x0, UNetPrior().predict(x, T).x0)
-    assert compiled == [(1, 3, 16, 32)]
-
-
-def test_without_a_compiler_the_network_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: Any) -> Any:
-        raise RuntimeError("No working C++ compiler found\nand more")
-
-    monkeypatch.setattr(torch, "compile", lambda network, **_: broken)
-    prior, x = UNetPrior(compile=True), photos(2, 16, 24) * 2 - 1
-    with pytest.warns(UserWarning, match="without torch.compile, which failed: No working C.. compiler found$") as said:
-        together = prior.predict(x, T.repeat(2)).x0
-    assert len(said) == 1
-    assert torch.equal(together, UNetPrior().predict(x, T.repeat(2)).x0)

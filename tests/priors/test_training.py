@@ -20,7 +20,7 @@ from zeroair_pl.priors import UNetPrior
 from zeroair_pl.priors.network import DenoisingUNet
 from zeroair_pl.priors.training.export import schedule
 from zeroair_pl.priors.training.module import LEVELS, Optimization, PriorTraining, denoised
-from zeroair_pl.priors.training.photos import Crops, Data, Photos, center, gather, held_out
+from zeroair_pl.priors.training.photos import Crops, Data, center, gather, held_out
 
 ROOT = Path(__file__).parents[2]
 SHORT: tuple[str, ...] = ("--config", "prior/tiny", "--optimization.steps", "8", "--optimization.validate_every", "4")
@@ -251,9 +251,3 @@ def test_the_network_tells_levels_apart_and_takes_any_multiple() -> None:
     assert not torch.allclose(low, high, atol=1e-3)
     with pytest.raises(ValueError, match="2 and 1"):
         DenoisingUNet((8, 16), (1,))
-
-
-def test_photographs_of_the_cache_are_whole(tmp_path: Path, folder: Path) -> None:
-    photos = gather(Data(str(folder), crop=16, held_out=2), tmp_path)
-    assert sum(h * w * 3 for h, w in Photos(tmp_path).shapes) == (tmp_path / "photos.bin").stat().st_size
-    assert photos.megapixels == pytest.approx(sum(h * w for h, w in photos.shapes) / 1e6)

@@ -10,7 +10,6 @@ from torch import nn
 
 from helpers.stacking import METHODS, OPEN, adam, equal, images, members, mixed, together, train, weights
 from zeroair_pl.degradations import Auto, Haze
-from zeroair_pl.guidance.discriminator import PatchDiscriminator
 from zeroair_pl.tensors.per_image import PerImage, build_per_image
 
 NAMES = ["a.png", "b/c.png", "b/d.jpg"]
@@ -41,62 +40,6 @@ def test_training_a_stack_is_training_each(kind: Any) -> None:
         assert not equal(before, weights(one))
         for mine, own in zip(stack.each[i].parameters(), one.parameters(), strict=True):
             torch.testing.assert_close(mine, own, atol=2e-6, rtol=0)
-
-
-def test_what_one_image_shows_moves_no_other_images_network() -> None:
-    x, other = images(), images()
-    other[1] = 1 - other[1] ** 2
-    learned = []
-    for shown in (x, other):
-        group = together(build_per_image(PatchDiscriminator, NAMES, 7, "net"), x)
-        optimizer = adam(group)
-        for _ in range(5):
-            optimizer.zero_grad()
-            group(shown).flatten(1).square().mean(1).sum().backward()
-            optimizer.step()
-        learned.append([weights(each) for each in group])
-    assert equal(learned[0][0], learned[1][0])
-    assert not equal(learned[0][1], learned[1][1])
-    assert equal(learned[0][2], learned[1][2])
-
-
-def test_a_finished_image_keeps_its_network_while_momentum_would_move_it() -> None:
-    x = images()
-    group, alone = together(build_per_image(net, NAMES, 7, "net"), x), build_per_image(net, NAMES[:1], 7, "net")
-    optimizer, own = adam(group), adam(alone)
-    train(group, x, optimizer, 5)
-    before = weights(group.each[1])
-    finished = torch.tensor([False, True, False])
-    train(group, x, optimizer, 5, finished)
-    assert equal(weights(group.each[1]), before)
-    train(alone, x[:1], own, 10, OPEN[:1])
-    for mine, expected in zip(weights(group.each[0]), weights(alone.each[0]), strict=True):
-        torch.testing.assert_close(mine, expected, atol=2e-6, rtol=0)
-    # Without a hand on it, it would have moved: or this tests nothing.
-    optimizer.zero_grad()
-    (group(x).flatten(1).mean(1) * torch.tensor([1.0, 0.0, 1.0])).sum().backward()
-    optimizer.step()
-    assert not equal(weights(group.each[1]), before)
-
-
-def test_a_stack_that_is_finished_has_nothing_to_train() -> None:
-    y = images()
-    group, done = together(members(y, Haze), y, METHODS), OPEN.clone()
-    every = len(list(group.parameters()))
-    for i in range(3):
-        assert len(group.trained(done)) == every
-        done[i] = True
-    assert group.trained(done) == []
-
-
-def test_a_lost_image_with_nan_is_held_and_harms_no_other() -> None:
-    x = images()
-    good, bad = (together(build_per_image(net, NAMES, 7, "net"), x) for _ in range(2))
-    finished = torch.tensor([False, True, False])
-    for group, shown in ((good, x), (bad, x.clone().index_fill_(0, torch.tensor([1]), torch.nan))):
-        train(group, shown, adam(group), 5, finished)
-    for i in range(3):
-        assert equal(weights(good.each[i]), weights(bad.each[i]))
 
 
 # ---- order, and what modules get back --------------------------------------------------------------------------------

@@ -9,12 +9,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from helpers.fitting import method as method_of
 from helpers.moments import Affine
 from helpers.stacking import METHODS, adam, images, members, together, train
 from zeroair_pl.checks.samples import blurred
 from zeroair_pl.degradations import Denoise, LowLight, Side
 from zeroair_pl.degradations.base import Degradation
-from zeroair_pl.method.restoration import Modeling, Restoration
+from zeroair_pl.method.restoration import Restoration
 from zeroair_pl.tensors.per_image import PerImage
 from zeroair_pl.tensors.stacks import Stack, alike, stacked
 
@@ -181,10 +182,10 @@ class Odd(Affine):
 def test_whatever_a_fit_may_ask_for_is_tried(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise the fit would fail in its middle, and each photo would be fitted alone."""
     monkeypatch.setattr(Odd, "looks", method)
-    module = Restoration(images(), NAMES, Odd, Modeling([]))
+    module = Restoration(images(), NAMES, method_of(Odd))
     module.stack()
     assert not module.phi.stacked
-    module = Restoration(images(), NAMES, Affine, Modeling([]))
+    module = Restoration(images(), NAMES, method_of(Affine))
     module.stack()
     assert module.phi.stacked
 

@@ -16,9 +16,7 @@ from zeroair_pl.errors import ConfigError
 from zeroair_pl.guidance.fidelity import Fidelity
 from zeroair_pl.guidance.stages import Term
 from zeroair_pl.method.fit import fit
-from zeroair_pl.method.restoration import Modeling
-from zeroair_pl.method.sampling import Guidance
-from zeroair_pl.method.settings import Method, Result, Sampling
+from zeroair_pl.method.settings import Guidance, Method, Modeling, Result, Sampling
 from zeroair_pl.priors import DenoiserPrior
 
 _TERMS = [Term(Fidelity())]

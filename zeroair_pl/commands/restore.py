@@ -37,9 +37,7 @@ from zeroair_pl.jobs.showing import Report
 from zeroair_pl.jobs.task import Task
 from zeroair_pl.jobs.workers import end_with_parent
 from zeroair_pl.method.display import table_html
-from zeroair_pl.method.restoration import Modeling
-from zeroair_pl.method.sampling import Guidance
-from zeroair_pl.method.settings import Sampling
+from zeroair_pl.method.settings import Guidance, Modeling, Sampling
 from zeroair_pl.method.watching import checked_options
 from zeroair_pl.paths import at_home
 from zeroair_pl.photos.beside import Beside

@@ -13,11 +13,11 @@ from torch import Tensor
 from zeroair_pl.degradations.base import Side
 from zeroair_pl.degradations.promises import check_once
 from zeroair_pl.method.adapting import prior_for
-from zeroair_pl.method.first_look import FirstLook
+from zeroair_pl.method.checkpoints import start
+from zeroair_pl.method.divergence import Watchdog, lost, unsound
 from zeroair_pl.method.restoration import Restoration
 from zeroair_pl.method.sampling import DiffusionSampling
 from zeroair_pl.method.settings import Method, Result
-from zeroair_pl.method.soundness import unsound
 from zeroair_pl.method.watching import Log, let_go, watchers
 from zeroair_pl.sampling.levels import Visits
 from zeroair_pl.tensors.per_image import image_generator
@@ -65,23 +65,10 @@ def _fit(
     trainer: dict[str, Any] | None,
     sides: Sequence[Side] | None,
 ) -> Result:
-    from zeroair_pl.method.checkpoints import start
-    from zeroair_pl.method.divergence import Watchdog, lost
 
     began = time.perf_counter()
     method.prior.to(device_of(trainer))
-    looks = [FirstLook(method.prior) for _ in names]
-    module = Restoration(
-        y,
-        names,
-        method.fresh,
-        method.modeling,
-        [term.loss for term in method.guidance.terms],
-        method.guidance.boundaries,
-        method.seed,
-        sides,
-        looks,
-    )
+    module = Restoration(y, names, method, sides)
     sampler = method.sampling.sampler_for(module.phi.each[0], y[:1])
     prior = prior_for(module.phi.each[0], y, method, names[0]) if len(names) == 1 else method.prior
     visits = Visits(method.sampling.prepared(sampler, prior))
@@ -120,7 +107,7 @@ def _fit(
         restored,
         found,
         sigma,
-        [look.nfe + count for look, count in zip(looks, sampler.nfe.tolist(), strict=True)],
+        [look.nfe + count for look, count in zip(module.looks, sampler.nfe.tolist(), strict=True)],
         time.perf_counter() - began,
         phi,
         dict(module.lost),

@@ -24,11 +24,10 @@ from zeroair_pl.degradations.maps import refine
 from zeroair_pl.errors import DivergenceError
 from zeroair_pl.guidance.matched import combined, observed
 from zeroair_pl.method.adapting import prior_for
-from zeroair_pl.method.divergence import lost
+from zeroair_pl.method.divergence import lost, unsound
 from zeroair_pl.method.first_look import FirstLook
 from zeroair_pl.method.fit import fit
 from zeroair_pl.method.settings import Method, Result
-from zeroair_pl.method.soundness import unsound
 from zeroair_pl.sampling.levels import geometric
 from zeroair_pl.sampling.matched import ROUNDING, SHIFTS, added, cycle_spin, highest
 from zeroair_pl.tensors.per_image import PerImage, image_generator
@@ -45,10 +44,8 @@ def is_large(y: Tensor, method: Method) -> bool:
     """Whether ``fit_large`` restores photos ``y`` (B, 3, H, W): they are large, and φ and the sampler allow it."""
     if y.shape[-2] * y.shape[-1] <= method.sampling.working_pixels:
         return False
-    with torch.random.fork_rng(devices=[]):
-        phi = method.fresh()
     sampler = method.sampling.sampler
-    return phi.scales and (sampler is None or sampler.scales) and method.guidance.update is None
+    return method.prototype().scales and (sampler is None or sampler.scales) and method.guidance.update is None
 
 
 def fit_large(

@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
-from zeroair_pl.degradations.base import Degradation, Denoise, Moment, Side
+from zeroair_pl.degradations.base import Degradation, Moment, Side
 from zeroair_pl.errors import DivergenceError
 from zeroair_pl.guidance.adversarial import Adversarial
 from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.discriminator import PatchDiscriminator, accuracy, discriminator_loss
-from zeroair_pl.guidance.fidelity import Likelihood
-from zeroair_pl.guidance.stages import Boundaries, Term, acting
-from zeroair_pl.ranges import Range, ranged
+from zeroair_pl.guidance.stages import Term, acting
+from zeroair_pl.method.first_look import FirstLook
+from zeroair_pl.method.settings import Method
 from zeroair_pl.tensors.per_image import PerImage, build_per_image
-
-
-@ranged("modeling")
-@dataclass
-class Modeling:
-    """How the degradation model learns from the clean estimates.
-
-    Args:
-        terms: the losses that φ minimizes, and their weights in each stage.
-        lr: learning rate of Adam for the noise level; the rates of other parameters are multiples that a family states.
-        steps: optimizer steps on φ at each timestep. In a fit, a parameter moves by about lr·steps·levels at most.
-        penalty: weight of the family's own penalty.
-    """
-
-    terms: list[Term] = field(default_factory=lambda: [Term(Likelihood(), 1.0)])
-    lr: Annotated[float, Range(0)] = 0.005
-    steps: Annotated[int, Range(0)] = 1
-    penalty: Annotated[float, Range(0)] = 1.0
 
 
 class Restoration(LightningModule):
@@ -50,13 +31,8 @@ class Restoration(LightningModule):
     Args:
         y: the photos, (B, 3, H, W) in [0, 1].
         names: one name for each photo; the seed and the name decide all random numbers of the photo.
-        degradation: makes a new degradation model that has not seen a photo.
-        modeling: the losses and the learning rate of φ.
-        guidance_losses: the losses of guidance; the module makes a discriminator for each adversarial one.
-        boundaries: where the stages end.
-        seed: the run's seed.
+        method: the settings. There is a discriminator for each adversarial loss of modeling or guidance.
         sides: the side information of each photo.
-        looks: for each photo the prior as a denoiser, for ``Degradation.initialize``.
 
     Raises:
         ValueError: the shape of ``y`` is wrong, or the number of names.
@@ -64,6 +40,7 @@ class Restoration(LightningModule):
 
     Attributes:
         phi: the B degradation models.
+        looks: for each photo the prior as it was used in ``Degradation.initialize``.
         discriminators: the B discriminators of each adversarial loss, by the loss's name.
         finished: (B,), whether the result of each photo is final, or its fit has diverged. The networks of a finished
             photo no longer change, so that the reported maps are those of the result.
@@ -78,36 +55,29 @@ class Restoration(LightningModule):
         self,
         y: Tensor,
         names: list[str],
-        degradation: Callable[[], Degradation],
-        modeling: Modeling,
-        guidance_losses: list[nn.Module] | None = None,
-        boundaries: Boundaries | None = None,
-        seed: int = 0,
+        method: Method,
         sides: Sequence[Side] | None = None,
-        looks: Sequence[Denoise] | None = None,
     ) -> None:
         super().__init__()
         if y.ndim != 4 or y.shape[1] != 3 or len(y) != len(names):
             raise ValueError(f"expected y of shape ({len(names)}, 3, H, W), got {tuple(y.shape)}")
         self.automatic_optimization = False
-        self.names, self.modeling = names, modeling
-        self.boundaries = boundaries or Boundaries()
+        self.names, self.modeling, self.boundaries = names, method.modeling, method.guidance.boundaries
         explained = list(y.split(1))
-        self.phi = build_per_image(degradation, names, seed, "degradation")
+        self.phi = build_per_image(method.fresh, names, method.seed, "degradation")
+        self.looks = [FirstLook(method.prior) for _ in names]
         lost: dict[int, str] = {}
         for i, phi in enumerate(self.phi):
             try:
-                phi.initialize(y[i : i + 1], sides[i] if sides else {}, looks[i] if looks else _no_prior)
+                phi.initialize(y[i : i + 1], sides[i] if sides else {}, self.looks[i])
                 explained[i] = phi.explained(y[i : i + 1])
             except DivergenceError as error:
                 lost[i] = str(error)
         self.register_buffer("y", torch.cat(explained), persistent=False)
-        losses = [term.loss for term in modeling.terms] + list(guidance_losses or [])
-        self._adversarial: dict[str, Adversarial] = {
-            loss.name: loss for loss in losses if isinstance(loss, Adversarial)
-        }
+        losses = [term.loss for term in (*method.modeling.terms, *method.guidance.terms)]
+        self._adversarial = {loss.name: loss for loss in losses if isinstance(loss, Adversarial)}
         self.discriminators = nn.ModuleDict(
-            {name: build_per_image(PatchDiscriminator, names, seed, name) for name in self._adversarial}
+            {name: build_per_image(PatchDiscriminator, names, method.seed, name) for name in self._adversarial}
         )
         self._nothing = torch.zeros((), requires_grad=True)  # for the optimizer if Adam learns nothing of φ
         self.state: GuidanceState | None = None
@@ -137,11 +107,6 @@ class Restoration(LightningModule):
         self.finished[i] = True
         if len(self.lost) == len(self.names):
             raise DivergenceError(self.lost[min(self.lost)], self.lost)
-
-    def first_estimate(self) -> Tensor:
-        """The first clean images of the families, (B, 3, H, W) in [0, 1], from which sampling may start."""
-        with torch.no_grad():
-            return self.phi.call("first_estimate", self.y)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["lost"] = self.lost
@@ -227,15 +192,8 @@ class Restoration(LightningModule):
             optimizer.step()
 
 
-def _no_prior(y: Tensor, sigma: float) -> Tensor:
-    raise RuntimeError("the degradation looks at its photo through the prior, and none was given")
-
-
 def discriminator_losses(real: Tensor, fake: Tensor, loss: Adversarial, images: int) -> Tensor:
     """The discriminators' loss for B photos, (B,), from their maps (K·B, …) on one or two real or fake images each."""
     count = max(len(real), len(fake))
     real, fake = (maps if len(maps) == count else maps.repeat(count // images, 1, 1, 1) for maps in (real, fake))
     return discriminator_loss(real, fake, loss.objective).view(-1, images).mean(0)
-
-
-__all__ = ["Modeling", "PerImage", "Restoration"]

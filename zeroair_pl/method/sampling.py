@@ -9,33 +9,19 @@ Nothing else changes x.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from zeroair_pl.guidance.base import GuidanceState
-from zeroair_pl.guidance.stages import Boundaries, Term, acting
-from zeroair_pl.guidance.updates import GuidanceUpdate, Guided
+from zeroair_pl.guidance.stages import acting
+from zeroair_pl.guidance.updates import Guided
+from zeroair_pl.method.divergence import lose_not_finite, only_finite
 from zeroair_pl.method.restoration import Restoration
-from zeroair_pl.method.soundness import lose_not_finite, only_finite
+from zeroair_pl.method.settings import Guidance
 from zeroair_pl.sampling.base import Sampler
-
-
-@dataclass
-class Guidance:
-    """How the clean estimate is guided.
-
-    Args:
-        terms: the losses and their weights in the three stages.
-        update: the form of the step; by default the one that the sampler needs.
-        boundaries: where the stages end.
-    """
-
-    terms: list[Term] = field(default_factory=list)
-    update: GuidanceUpdate | None = None
-    boundaries: Boundaries = field(default_factory=Boundaries)
 
 
 class DiffusionSampling(Callback):

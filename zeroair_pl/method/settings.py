@@ -11,11 +11,45 @@ from torch import Tensor
 
 from zeroair_pl.degradations.base import Degradation
 from zeroair_pl.degradations.downscaled import MOST, enlarging
-from zeroair_pl.method.restoration import Modeling
-from zeroair_pl.method.sampling import Guidance
+from zeroair_pl.guidance.fidelity import Likelihood
+from zeroair_pl.guidance.stages import Boundaries, Term
+from zeroair_pl.guidance.updates import GuidanceUpdate
 from zeroair_pl.priors.base import Prior
 from zeroair_pl.ranges import Range, ranged
 from zeroair_pl.sampling import AnnealedSampler, NoiseMatchedSampler, Sampler
+
+
+@ranged("modeling")
+@dataclass
+class Modeling:
+    """How the degradation model learns from the clean estimates.
+
+    Args:
+        terms: the losses that φ minimizes, and their weights in each stage.
+        lr: learning rate of Adam for the noise level; the rates of other parameters are multiples that a family states.
+        steps: optimizer steps on φ at each timestep. In a fit, a parameter moves by about lr·steps·levels at most.
+        penalty: weight of the family's own penalty.
+    """
+
+    terms: list[Term] = field(default_factory=lambda: [Term(Likelihood(), 1.0)])
+    lr: Annotated[float, Range(0)] = 0.005
+    steps: Annotated[int, Range(0)] = 1
+    penalty: Annotated[float, Range(0)] = 1.0
+
+
+@dataclass
+class Guidance:
+    """How the clean estimate is guided.
+
+    Args:
+        terms: the losses and their weights in the three stages.
+        update: the form of the step; by default the one that the sampler needs.
+        boundaries: where the stages end.
+    """
+
+    terms: list[Term] = field(default_factory=list)
+    update: GuidanceUpdate | None = None
+    boundaries: Boundaries = field(default_factory=Boundaries)
 
 
 @ranged("sampling")
@@ -83,6 +117,12 @@ class Method:
     def fresh(self) -> Degradation:
         """A new degradation model for one photo, not initialized; with ``upscale``, it includes ``Downscaled``."""
         return enlarging(self.degradation, self.upscale)()
+
+    def prototype(self) -> Degradation:
+        """A degradation model for its properties that hold for any photo, such as ``factor``; draws no random number of
+        the caller's."""
+        with torch.random.fork_rng(devices=[]):
+            return self.fresh()
 
 
 @dataclass

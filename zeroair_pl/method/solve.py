@@ -44,7 +44,8 @@ def solve(
     check_enlarged(y, names[0], method)
     large = is_large(y, method)
     one = fit_large if large else fit
-    if len(names) == 1 or not (large or device_of(trainer).type == "cpu" or not _batched(method)):
+    batched = method.prior.adapt is None and method.prototype().batched  # an adapted prior is that of one photo
+    if len(names) == 1 or (batched and not large and device_of(trainer).type != "cpu"):
         return one(y, names, method, callbacks, trainer, sides)
     if callbacks:
         raise ValueError(f"callbacks watch one fit, but {len(names)} photos are computed one by one; give one photo")
@@ -79,9 +80,7 @@ def check_enlarged(y: Tensor, name: str, method: Method) -> None:
     Raises:
         InputError: a restored photo would have more pixels than the limit, or need more memory than is free.
     """
-    with torch.random.fork_rng(devices=[]):
-        factor = method.fresh().factor
-    if factor == 1:
+    if (factor := method.prototype().factor) == 1:
         return
     height, width = (round(factor * side) for side in y.shape[-2:])
     what = f"{name}: {factor:g} times as large it has {width}x{height} px"
@@ -92,10 +91,3 @@ def check_enlarged(y: Tensor, name: str, method: Method) -> None:
         raise InputError(
             f"{what}, for which {needed / 2**30:.1f} GiB of memory are needed; {free / 2**30:.1f} are free."
         )
-
-
-def _batched(method: Method) -> bool:
-    if method.prior.adapt is not None:  # each photo has another prior
-        return False
-    with torch.random.fork_rng(devices=[]):
-        return method.fresh().batched

@@ -5,17 +5,16 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer, loggers
+from lightning.pytorch import callbacks as lightning_callbacks
+from lightning.pytorch.loggers import Logger
 
 from zeroair_pl.errors import ConfigError, describe, did_you_mean
 from zeroair_pl.method.restoration import Restoration
 
-if TYPE_CHECKING:
-    from lightning.pytorch.loggers import Logger
-
-Kind = Literal["callbacks", "logger"]
+KINDS: dict[str, tuple[type, Any]] = {"callbacks": (Callback, lightning_callbacks), "logger": (Logger, loggers)}
 
 # Arguments that the fit itself sets, or that would stop it before its last noise level.
 _TRAINER_OWN = {"enable_checkpointing", "accumulate_grad_batches", "gradient_clip_val"} | {
@@ -92,15 +91,12 @@ def check_watchers(trainer: Mapping[str, Any] | None) -> None:
     Raises:
         ConfigError: a class cannot be found.
     """
-    for kind in _KINDS:
+    for kind, (base, _) in KINDS.items():
         for each in _listed((trainer or {}).get(kind)):
             if isinstance(each, str | Mapping):
                 _class_of(each, kind)
-            elif each is not True and not callable(each) and not isinstance(each, _base(kind)):
+            elif each is not True and not callable(each) and not isinstance(each, base):
                 raise ConfigError(f"trainer.{kind}: expected the name of a class, but got a {type(each).__name__}.")
-
-
-_KINDS: tuple[Kind, ...] = ("callbacks", "logger")
 
 
 def _listed(value: Any) -> list[Any]:
@@ -109,14 +105,8 @@ def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
-def _base(kind: Kind) -> type:
-    from lightning.pytorch.loggers import Logger
-
-    return Callback if kind == "callbacks" else Logger
-
-
-def _built(spec: Any, kind: Kind, given: dict[str, Any]) -> Any:
-    if isinstance(spec, _base(kind)):
+def _built(spec: Any, kind: str, given: dict[str, Any]) -> Any:
+    if isinstance(spec, KINDS[kind][0]):
         return spec
     if spec is True:  # Lightning's own default
         spec = "TensorBoardLogger"
@@ -129,14 +119,12 @@ def _built(spec: Any, kind: Kind, given: dict[str, Any]) -> Any:
         raise ConfigError(f"trainer.{kind}: {getattr(make, '__name__', make)}: {describe(error)}") from error
 
 
-def _class_of(spec: str | Mapping[str, Any], kind: Kind) -> Any:
+def _class_of(spec: str | Mapping[str, Any], kind: str) -> Any:
     path = str(spec if isinstance(spec, str) else spec.get("class_path", ""))
     module, _, name = path.rpartition(".")
-    base = _base(kind)
-    own = importlib.import_module(f"lightning.pytorch.{'callbacks' if kind == 'callbacks' else 'loggers'}")
-    known = {each: getattr(own, each) for each in dir(own) if isinstance(getattr(own, each), type)}
-    known |= {each.__name__: each for each in _below(base)}
-    known = {each: cls for each, cls in known.items() if issubclass(cls, base) and cls is not base}
+    base, own = KINDS[kind]
+    below = {each.__name__: each for each in _below(base)}
+    known = {each: getattr(own, each) for each in own.__all__ if getattr(own, each) is not base} | below
     if not module and name in known:
         return known[name]
     try:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import AbstractContextManager, nullcontext
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.priors.base import Prior
-from zeroair_pl.priors.compiled import Compiled
 from zeroair_pl.priors.denoisers.calibrating import calibrated
 from zeroair_pl.priors.denoisers.finding import find_denoiser, is_denoiser
+from zeroair_pl.priors.folder import Precision, autocast
 from zeroair_pl.priors.tiling import LEAST_PIXELS, Tiling, padded, within_memory
 from zeroair_pl.ranges import Range
-
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class DenoiserNetwork(Prior):
@@ -32,8 +29,6 @@ class DenoiserNetwork(Prior):
             file with its convention in ``NAME.json`` beside it; a folder of diffusers with a flow-matching or an EDM
             scheduler; or a function ``function(x, sigma)`` as ``package.module:name`` or ``file.py:name``.
         precision: arithmetic of a torch network; ONNX and functions have their own.
-        channels_last: memory layout of the convolutions; faster on nearly all devices.
-        compile: use ``torch.compile`` for a torch network, at its first use.
         tile: largest side in pixels of the tiles of large images.
         overlap: of neighboring tiles, in pixels; by default a quarter of the tile, at most 96.
         pixels_at_once: number of pixels that the network computes at once, which limits its memory.
@@ -46,23 +41,19 @@ class DenoiserNetwork(Prior):
     def __init__(
         self,
         path: str,
-        precision: Literal["float32", "bfloat16", "float16"] = "bfloat16",
-        channels_last: bool = True,
-        compile: bool = False,
+        precision: Precision = "bfloat16",
         tile: Annotated[int | None, Range(1)] = None,
         overlap: Annotated[int | None, Range(0)] = None,
         pixels_at_once: Annotated[int, Range(LEAST_PIXELS)] = 2**20,
         photos: str | None = None,
     ) -> None:
         self._settings: dict[str, Any] = {
-            "path": path, "channels_last": channels_last, "compile": compile, "tile": tile, "overlap": overlap,
-            "pixels_at_once": pixels_at_once, "photos": photos,
+            "path": path, "tile": tile, "overlap": overlap, "pixels_at_once": pixels_at_once, "photos": photos
         }  # fmt: skip
         self.found = found = find_denoiser(path)
-        self.name, self.path, self.precision = found.name, path, DTYPES[precision]
-        if found.network is not None and channels_last:
+        self.name, self.path, self.precision = found.name, path, getattr(torch, precision)
+        if found.network is not None:
             found.network.to(memory_format=torch.channels_last)
-        self.run = Compiled(found.function) if compile and found.network is not None else found.function
         self.tiling: Tiling = Tiling(tile, overlap, pixels_at_once, found.multiple, found.size)
         decides = f"{found.digest} {self.precision}" if found.digest else ""
         self.calibration = calibrated(self.denoise, self.name, decides, photos)
@@ -87,17 +78,12 @@ class DenoiserNetwork(Prior):
     def _estimate(self, x: Tensor, sigma: Tensor) -> list[Tensor]:
         height, width = x.shape[-2:]
         shown = padded(x, self.found.multiple, self.tiling.least)
-        with self._autocast(x):
-            found = self.run(shown, sigma.to(x))
+        with autocast(x, self.precision if self.found.network is not None else torch.float32):
+            found = self.found.function(shown, sigma.to(x))
         if not isinstance(found, Tensor) or found.shape != shown.shape:
             got = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
             raise ConfigError(f"prior.path: {self.path} made {got} of {tuple(shown.shape)}; expected the same shape")
         return [found.float()[..., :height, :width].clamp(0, 1)]
-
-    def _autocast(self, x: Tensor) -> AbstractContextManager[Any]:
-        if self.precision is torch.float32 or self.found.network is None:
-            return nullcontext()
-        return torch.autocast(x.device.type, dtype=self.precision)
 
 
 class OrDenoiser:

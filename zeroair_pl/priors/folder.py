@@ -1,11 +1,12 @@
-"""Reads a prior's folder: its network, its noise schedule, and its measured errors."""
+"""Reads a prior's folder: its network, its noise schedule, and its measured errors. And the network's precision."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,11 +15,18 @@ from zeroair_pl.errors import ConfigError
 from zeroair_pl.priors.base import Calibration
 from zeroair_pl.resources import diffusers
 
+Precision = Literal["float32", "bfloat16", "float16"]
+
+
+def autocast(x: Tensor, precision: torch.dtype) -> AbstractContextManager[Any]:
+    """Within it, networks compute in this precision on the device of ``x``."""
+    return nullcontext() if precision is torch.float32 else torch.autocast(x.device.type, dtype=precision)
+
 
 def read_schedule(folder: Path) -> tuple[Tensor, str]:
     """ᾱ of each timestep, (T,), and what the network predicts, from the scheduler's config."""
-    library, where = diffusers(), folder / "scheduler" / "scheduler_config.json"
-    config = read_json(where if where.is_file() else folder / "scheduler_config.json")
+    library, where = diffusers(), scheduler_file(folder)
+    config = read_json(where)
     kind = getattr(library, str(config.get("_class_name", "DDPMScheduler")), library.DDPMScheduler)
     scheduler = kind.from_config(config)
     if not hasattr(scheduler, "alphas_cumprod"):
@@ -30,6 +38,17 @@ def read_schedule(folder: Path) -> tuple[Tensor, str]:
         )
     # A terminal SNR of zero has no logarithm. 2^-24 of the signal's power is equivalent.
     return scheduler.alphas_cumprod.double().cpu().clamp(2**-24, 1 - 2**-24), prediction
+
+
+def scheduler_file(folder: Path) -> Path:
+    """The config of the scheduler, in ``scheduler/`` or in the folder itself, whether it is there or not."""
+    where = folder / "scheduler" / "scheduler_config.json"
+    return where if where.is_file() else folder / where.name
+
+
+def network_folder(folder: Path) -> Path:
+    """Where the network is: ``unet/``, or the folder itself."""
+    return folder / "unet" if (folder / "unet").is_dir() else folder
 
 
 def read_calibration(facts: dict[str, Any], folder: Path) -> Calibration:
@@ -61,7 +80,7 @@ def load_network(folder: Path) -> Any:
     Raises:
         ConfigError: the network cannot be loaded.
     """
-    where = folder / "unet" if (folder / "unet").is_dir() else folder
+    where = network_folder(folder)
     kind: Any
     if read_json(where / "config.json").get("_class_name") == "DenoisingUNet":
         from zeroair_pl.priors.network import DenoisingUNet as kind

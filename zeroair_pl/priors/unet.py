@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from contextlib import AbstractContextManager, nullcontext
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -15,9 +14,16 @@ from torch.func import functional_call
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.priors.adapting import Adaptation, Weights, adapted
 from zeroair_pl.priors.base import Prior
-from zeroair_pl.priors.compiled import Compiled
-from zeroair_pl.priors.denoiser import DTYPES, OrDenoiser
-from zeroair_pl.priors.folder import load_network, read_calibration, read_json, read_schedule, weights_digest
+from zeroair_pl.priors.denoiser import OrDenoiser
+from zeroair_pl.priors.folder import (
+    Precision,
+    autocast,
+    load_network,
+    read_calibration,
+    read_json,
+    read_schedule,
+    weights_digest,
+)
 from zeroair_pl.priors.hub.locating import locate
 from zeroair_pl.priors.objectives import Estimate
 from zeroair_pl.priors.tiling import LEAST_PIXELS, Tiling, padded, trained_size, within_memory
@@ -40,9 +46,6 @@ class UNetPrior(OrDenoiser, VPPrior):
             a ``DenoiserNetwork`` is made instead.
         precision: arithmetic of the network. ``bfloat16`` halves its time on recent CPUs and GPUs; ``float16`` is for
             GPUs, and much slower than either on most CPUs.
-        channels_last: memory layout of the convolutions; faster on nearly all devices.
-        compile: use ``torch.compile`` for the network at its first use, which takes a minute. Without a compiler, there
-            is a warning, and the network is not compiled.
         tile: largest side in pixels of the tiles of large images. By default, a network with attention has tiles of its
             training size; any other network gets images of up to ``pixels_at_once`` whole, and larger ones in tiles of
             at most 768.
@@ -58,24 +61,21 @@ class UNetPrior(OrDenoiser, VPPrior):
     def __init__(
         self,
         path: str = "small",
-        precision: Literal["float32", "bfloat16", "float16"] = "bfloat16",
-        channels_last: bool = True,
-        compile: bool = False,
+        precision: Precision = "bfloat16",
         tile: Annotated[int | None, Range(1)] = None,
         overlap: Annotated[int | None, Range(0)] = None,
         pixels_at_once: Annotated[int, Range(LEAST_PIXELS)] = 2**20,
         adapt: Adaptation | None = None,
     ) -> None:
         self._settings: dict[str, Any] = {
-            "path": path, "channels_last": channels_last, "compile": compile, "tile": tile, "overlap": overlap,
-            "pixels_at_once": pixels_at_once, "adapt": adapt,
+            "path": path, "tile": tile, "overlap": overlap, "pixels_at_once": pixels_at_once, "adapt": adapt
         }  # fmt: skip
         self.adapt = adapt
         folder = locate(path)
         facts = read_json(folder / "prior.json") if (folder / "prior.json").is_file() else {}
         self.name = str(facts.get("name", path))
         self.stem = int(facts.get("space_to_depth", 1))
-        self.precision = DTYPES[precision]
+        self.precision = getattr(torch, precision)
         self.alphas_cumprod, self.prediction_type = read_schedule(folder)
         self.calibration = read_calibration(facts, folder)
         unet = load_network(folder)
@@ -92,10 +92,8 @@ class UNetPrior(OrDenoiser, VPPrior):
             )
         self.learned_variance = unet.config.out_channels == 2 * channels
         unet.requires_grad_(False).eval()
-        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self._weights = weights_digest(unet)
-        self.unet = _cast(unet.to(memory_format=self.memory_format), self.precision)
-        self.run = Compiled(self.unet) if compile else self.unet
+        self.run = self.unet = _cast(unet.to(memory_format=torch.channels_last), self.precision)
         own = getattr(unet, "multiple", None)
         self.multiple = own or self.stem * 2 ** (len(unet.config.down_block_types) - 1)
         self.tiling: Tiling = Tiling(tile, overlap, pixels_at_once, self.multiple, trained_size(unet, self.stem))
@@ -132,8 +130,8 @@ class UNetPrior(OrDenoiser, VPPrior):
         if weights is None:
             return self
         network.load_state_dict(weights, strict=False)
-        own.unet, own.precision = _cast(network, self.precision), self.precision
-        own.run = Compiled(own.unet) if isinstance(self.run, Compiled) else own.unet
+        own.run = own.unet = _cast(network, self.precision)
+        own.precision = self.precision
         return own
 
     def predict(self, x_t: Tensor, t: Tensor) -> Prediction:
@@ -155,45 +153,31 @@ class UNetPrior(OrDenoiser, VPPrior):
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Outputs of the network's encoder stages at its lowest noise level; (B, C_k, H_k, W_k) each."""
-        x = 2 * x - 1
-        found: list[Tensor] = []
-        t = torch.zeros(len(x), device=x.device)
-        if hasattr(self.unet, "features"):
-            with self._autocast(x):
-                return [each.float() for each in self.unet.features(self._pad(x), t)]
-        h, emb = self._stem_and_time(x, t)
-        with self._autocast(x):
+        x, t = self._packed(2 * x - 1), torch.zeros(len(x), device=x.device)
+        with autocast(x, self.precision):
+            if hasattr(self.unet, "features"):
+                return [each.float() for each in self.unet.features(x, t)]
+            h, embedding = self.unet.conv_in(x), self.unet.time_embedding(self.unet.time_proj(t))
+            found: list[Tensor] = []
             for block in self.unet.down_blocks:
-                h, skips = block(hidden_states=h, temb=emb)
+                h, skips = block(hidden_states=h, temb=embedding)
                 found.append(skips[0].float())
         return found
 
     def _network(self, x_t: Tensor, t: Tensor) -> list[Tensor]:
         height, width = x_t.shape[-2:]
-        x = self._pad(x_t, self.tiling.least)
-        if self.stem > 1:
-            x = F.pixel_unshuffle(x, self.stem)
-        with self._autocast(x_t):
-            out = self.run(x.contiguous(memory_format=self.memory_format), t.to(x_t.device).float()).sample.float()
+        x = self._packed(x_t, self.tiling.least)
+        with autocast(x_t, self.precision):
+            out = self.run(x.contiguous(memory_format=torch.channels_last), t.to(x_t.device).float()).sample.float()
         outputs = out.split(x.shape[1], dim=1)  # the second, if there is one, is the learned variance
         if self.stem > 1:
             outputs = tuple(F.pixel_shuffle(o, self.stem) for o in outputs)
         return [o[..., :height, :width] for o in outputs]
 
-    def _stem_and_time(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        x = self._pad(x)
-        if self.stem > 1:
-            x = F.pixel_unshuffle(x, self.stem)
-        with self._autocast(x):
-            return self.unet.conv_in(x), self.unet.time_embedding(self.unet.time_proj(t))
-
-    def _pad(self, x: Tensor, least: int = 1) -> Tensor:
-        return padded(x, self.multiple, least)
-
-    def _autocast(self, x: Tensor) -> AbstractContextManager[Any]:
-        if self.precision is torch.float32:
-            return nullcontext()
-        return torch.autocast(x.device.type, dtype=self.precision)
+    def _packed(self, x: Tensor, least: int = 1) -> Tensor:
+        """``x``, padded to a size that the network takes, in the blocks that it takes as channels."""
+        x = padded(x, self.multiple, least)
+        return F.pixel_unshuffle(x, self.stem) if self.stem > 1 else x
 
 
 def _cast(network: Any, precision: torch.dtype) -> Any:

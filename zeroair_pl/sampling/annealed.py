@@ -7,7 +7,6 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from zeroair_pl.errors import ConfigError
 from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.updates import GuidanceUpdate, Guided, ProximalUpdate
 from zeroair_pl.priors.base import Prior
@@ -47,9 +46,8 @@ class AnnealedSampler(Sampler):
         self.trust, self.momentum, self.noise = trust, momentum, noise
 
     def prepare(self, prior: Prior, steps: int, sigma_max: float | None, sigma_min: float) -> list[float]:
-        check_levels(steps, sigma_max, sigma_min)
-        if sigma_max is None or sigma_min == 0:
-            raise ConfigError("sampling: AnnealedSampler needs a finite sigma_max and a sigma_min above 0")
+        check_levels(steps, sigma_max, sigma_min, "AnnealedSampler")
+        assert sigma_max is not None
         self.prior, self.steps, self.range = prior, steps, (sigma_max, sigma_min)
         return [float(i) for i in range(steps)]
 

@@ -38,8 +38,11 @@ class Visits:
         self.position = state["position"]
 
 
-def check_levels(steps: int, sigma_max: float | None, sigma_min: float) -> None:
+def check_levels(steps: int, sigma_max: float | None, sigma_min: float, finite: str = "") -> None:
     """Refuses an impossible range of noise levels.
+
+    Args:
+        finite: the name of a sampler that needs a finite ``sigma_max`` and a ``sigma_min`` above 0.
 
     Raises:
         ConfigError: naming the setting.
@@ -52,6 +55,8 @@ def check_levels(steps: int, sigma_max: float | None, sigma_min: float) -> None:
         raise ConfigError(
             f"sampling: {steps} steps need sigma_max > sigma_min, got sigma_max={sigma_max} and sigma_min={sigma_min}"
         )
+    if finite and (sigma_max is None or sigma_min == 0):
+        raise ConfigError(f"sampling: {finite} needs a finite sigma_max and a sigma_min above 0")
 
 
 def geometric(high: Tensor, low: Tensor, steps: int) -> Tensor:

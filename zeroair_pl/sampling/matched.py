@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from zeroair_pl.degradations.base import Observation
-from zeroair_pl.errors import ConfigError
 from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.matched import MatchedUpdate, observed
 from zeroair_pl.guidance.updates import GuidanceUpdate, Guided
@@ -47,9 +46,8 @@ class NoiseMatchedSampler(Sampler):
         self.posterior_mean = self.scales = posterior_mean
 
     def prepare(self, prior: Prior, steps: int, sigma_max: float | None, sigma_min: float) -> list[float]:
-        check_levels(steps, sigma_max, sigma_min)
-        if sigma_max is None or sigma_min == 0:
-            raise ConfigError("sampling: NoiseMatchedSampler needs a finite sigma_max and a sigma_min above 0")
+        check_levels(steps, sigma_max, sigma_min, "NoiseMatchedSampler")
+        assert sigma_max is not None
         self.prior, self.steps, self.sigma_max, self.sigma_min = prior, steps, sigma_max, sigma_min
         return [float(i) for i in range(steps)]
 

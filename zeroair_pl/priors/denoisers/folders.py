@@ -18,14 +18,13 @@ from torch import Tensor
 
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.priors.denoisers.base import Denoiser
-from zeroair_pl.priors.folder import load_network, read_json, weights_digest
+from zeroair_pl.priors.folder import load_network, read_json, scheduler_file, weights_digest
 from zeroair_pl.priors.tiling import trained_size
 
 
 def kind_of(folder: Path) -> str:
     """``"flow"`` or ``"edm"``, by the folder's scheduler; empty if it is neither."""
-    where = folder / "scheduler" / "scheduler_config.json"
-    where = where if where.is_file() else folder / "scheduler_config.json"
+    where = scheduler_file(folder)
     name = str(read_json(where).get("_class_name", "")) if where.is_file() else ""
     return "flow" if name.startswith("FlowMatch") else "edm" if name.startswith("EDM") else ""
 
@@ -36,9 +35,7 @@ def from_folder(folder: Path) -> Denoiser:
     Raises:
         ConfigError: the network cannot be loaded, or does not map 3 channels to 3.
     """
-    place = folder / "scheduler" / "scheduler_config.json"
-    config = read_json(place if place.is_file() else folder / "scheduler_config.json")
-    kind, network = kind_of(folder), load_network(folder)
+    config, kind, network = read_json(scheduler_file(folder)), kind_of(folder), load_network(folder)
     channels = network.config.in_channels, network.config.out_channels
     if channels != (3, 3) or network.config.get("num_class_embeds") is not None:
         more = " and classes" if network.config.get("num_class_embeds") is not None else ""

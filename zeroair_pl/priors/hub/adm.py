@@ -1,7 +1,7 @@
 """Conversion of an OpenAI ADM checkpoint into a prior folder that diffusers' ``UNet2DModel`` loads.
 
-This is the only place in the project that opens a pickled weights file, with ``weights_only=True``. Weights are mapped
-from the file and written one by one, so the conversion needs memory for the largest tensor, not for the network.
+The pickled file is opened with ``weights_only=True``. Weights are mapped from the file and written one by one, so the
+conversion needs memory for the largest tensor, not for the network.
 
 Source: Dhariwal and Nichol, "Diffusion Models Beat GANs on Image Synthesis", 2021, arXiv 2105.05233.
 """
@@ -15,6 +15,7 @@ import shutil
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,6 @@ from zeroair_pl.priors.hub.adm_layout import (
     QKV_PART,
     RELEASED,
     Architecture,
-    NoiseSchedule,
     Settings,
     Shape,
     infer_architecture,
@@ -43,21 +43,11 @@ KNOWN_FILES = {  # name: size in bytes, sha256
 
 
 def convert_adm(
-    source: Path,
-    out: Path,
-    *,
-    checksum: str | None = None,
-    class_label: int | None = None,
-    num_head_channels: int | None = None,
-    image_size: int | None = None,
-    use_new_attention_order: bool | None = None,
-    noise_schedule: NoiseSchedule | None = None,
+    source: Path, out: Path, checksum: str | None = None, class_label: int | None = None, **flags: Any
 ) -> Path:
     """Writes ``out/unet``, ``out/scheduler`` and ``out/prior.json`` from an ADM checkpoint; all of them or nothing.
 
-    The converted network computes the same as the original, up to rounding. The shapes show the architecture. The other
-    properties are known for the released checkpoints. For other networks, give the last four arguments: the values of
-    the training flags with the same names.
+    The converted network computes the same as the original, up to rounding.
 
     Args:
         source: the checkpoint: a plain dict of tensors saved by ``torch.save``.
@@ -65,10 +55,7 @@ def convert_adm(
         checksum: expected sha256 of ``source``; by default that of the released file of the same name, if known.
         class_label: for a class-conditional network, the class to fix. Its embedding is added to the bias of the time
             embedding, and the result is an unconditional network. By default it stays class-conditional.
-        num_head_channels: channels of an attention head.
-        image_size: side of the training images, in pixels.
-        use_new_attention_order: rows of ``qkv`` are [q,k,v][head][channel] instead of [head][q,k,v][channel].
-        noise_schedule: schedule of the noise, over 1000 steps.
+        flags: fields of ``Settings``, which are known for the released checkpoints; ``None`` for what is known.
 
     Returns:
         ``out``.
@@ -84,7 +71,7 @@ def convert_adm(
     shapes = {key: tuple(tensor.shape) for key, tensor in weights.items()}
     try:
         arch = infer_architecture(shapes)
-        settings = _settings(arch, num_head_channels, image_size, use_new_attention_order, noise_schedule)
+        settings = _settings(arch, {name: value for name, value in flags.items() if value is not None})
         if class_label is not None and not 0 <= class_label < (arch.classes or 0):
             expected = f"0 to {arch.classes - 1}" if arch.classes else "none: the network is not class-conditional"
             raise ConfigError(f"--class_label is {class_label}, expected {expected}")
@@ -168,33 +155,18 @@ def load_weights(source: Path) -> dict[str, Tensor]:
     return weights
 
 
-def _settings(
-    arch: Architecture,
-    num_head_channels: int | None,
-    image_size: int | None,
-    use_new_attention_order: bool | None,
-    noise_schedule: NoiseSchedule | None,
-) -> Settings:
-    known = RELEASED.get(arch)
-    given = {"num_head_channels": num_head_channels, "image_size": image_size}
-    for flag, value in given.items():
-        if value is not None and value < 1:
-            raise ConfigError(f"--{flag} is {value}, expected a positive number")
-    missing = [f"--{flag}" for flag, value in given.items() if value is None]
-    if known is None and missing:
+def _settings(arch: Architecture, flags: dict[str, Any]) -> Settings:
+    needed = ("num_head_channels", "image_size")
+    for flag in needed:
+        if flags.get(flag, 1) < 1:
+            raise ConfigError(f"--{flag} is {flags[flag]}, expected a positive number")
+    missing = [f"--{flag}" for flag in needed if flag not in flags]
+    if arch not in RELEASED and missing:
         raise ConfigError(
             f"it is none of the released networks, and its shapes do not tell {' and '.join(missing)}; "
             "give the values it was trained with"
         )
-    known = known or Settings(image_size or 0, num_head_channels or 0)
-    return Settings(
-        image_size=image_size or known.image_size,
-        num_head_channels=num_head_channels or known.num_head_channels,
-        use_new_attention_order=(
-            known.use_new_attention_order if use_new_attention_order is None else use_new_attention_order
-        ),
-        noise_schedule=noise_schedule or known.noise_schedule,
-    )
+    return replace(RELEASED[arch], **flags) if arch in RELEASED else Settings(**flags)
 
 
 def _meta_unet(config: dict[str, Any]) -> Any:

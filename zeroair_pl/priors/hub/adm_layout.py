@@ -58,7 +58,14 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Settings:
-    """The properties that shapes do not show, with the names of the original code's command-line flags."""
+    """The properties that shapes do not show, with the names of the original code's command-line flags.
+
+    Attributes:
+        image_size: side of the training images, in pixels.
+        num_head_channels: channels of an attention head.
+        use_new_attention_order: rows of ``qkv`` are [q,k,v][head][channel] instead of [head][q,k,v][channel].
+        noise_schedule: schedule of the noise, over 1000 steps.
+    """
 
     image_size: int
     num_head_channels: int

@@ -188,8 +188,5 @@ def is_prior(folder: Path) -> bool:
     """Whether a folder has the files of a prior: the network's configuration, its weights and a schedule."""
     network = folder / "unet" if (folder / "unet").is_dir() else folder
     schedules = (folder / "scheduler" / "scheduler_config.json", folder / "scheduler_config.json")
-    return (
-        (network / "config.json").is_file()
-        and any(network.glob("*.safetensors"))
-        and any(schedule.is_file() for schedule in schedules)
-    )
+    weights = any(network.glob("*.safetensors"))
+    return weights and (network / "config.json").is_file() and any(each.is_file() for each in schedules)

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.priors.base import Calibration
-from zeroair_pl.priors.folder import read_calibration, read_json, read_schedule
+from zeroair_pl.priors.folder import network_folder, read_calibration, read_json, read_schedule
 
 DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 SIGMAS = (5, 10, 15, 25, 50, 100, 200)  # standard deviations of white noise, in units of 1/255
@@ -25,7 +25,7 @@ def facts(folder: Path) -> dict[str, str]:
     Raises:
         ConfigError: a file of the folder is missing or damaged.
     """
-    where = folder / "unet" if (folder / "unet").is_dir() else folder
+    where = network_folder(folder)
     network = read_json(where / "config.json")
     own = read_json(folder / "prior.json") if (folder / "prior.json").is_file() else {}
     alphas_cumprod, prediction = read_schedule(folder)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from zeroair_pl import console
 from zeroair_pl.errors import ConfigError, typed
 from zeroair_pl.paths import at_home
 from zeroair_pl.photos.atomic import write_atomically
+from zeroair_pl.priors.folder import network_folder
 from zeroair_pl.priors.hub.adm import convert_adm, load_weights
 from zeroair_pl.priors.hub.catalog import Entry, home, is_prior
 from zeroair_pl.priors.hub.download import DownloadError, download
@@ -25,9 +25,6 @@ def fetch(
     *,
     class_label: int | None = None,
     keep: bool = False,
-    convert: Callable[..., Path] = convert_adm,
-    snapshot: Callable[..., Any] | None = None,
-    say: Callable[[str], None] = print,
 ) -> Path:
     """Makes the folder of a known prior, completely or not at all. The next call continues an interrupted one.
 
@@ -38,36 +35,30 @@ def fetch(
         out: the folder to make; by default the one that ``--prior.path`` finds by the prior's name.
         class_label: the fixed class, for a class-conditional network.
         keep: keep the checkpoint.
-        convert: makes the folder from a checkpoint, as ``convert_adm``.
-        snapshot: downloads a hub repository, as ``huggingface_hub.snapshot_download``, the default.
-        say: receives lines of text about the progress.
-
-    Returns:
-        The folder.
 
     Raises:
         ConfigError: it cannot be fetched; the message explains how to do it by hand.
     """
     if entry.kind == "bundled":
-        say(f"{entry.name} is inside the package; use it with: --prior.path {entry.name}")
+        console.show(f"{entry.name} is inside the package; use it with: --prior.path {entry.name}")
         return locate(entry.name)
     _check_class(entry, class_label)
     name = entry.folder_name(class_label)
     folder = (home() / name) if out is None else at_home(out)
     path = name if out is None else str(out)
     if is_prior(folder):
-        say(f"{entry.name} is here already, in {folder}; use it with: --prior.path {path}")
+        console.show(f"{entry.name} is here already, in {folder}; use it with: --prior.path {path}")
         return folder
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"{folder} exists and is not a prior; name another folder with --out, or delete it")
     try:
         if entry.kind == "hub":
-            _fetch_pipeline(entry, folder, snapshot)
+            _fetch_pipeline(entry, folder)
         else:
-            _fetch_adm(entry, folder, class_label, keep, convert, say)
+            _fetch_adm(entry, folder, class_label, keep)
     except DownloadError as error:
         raise DownloadError(f"{error}. {by_hand(entry, folder, class_label)}") from error
-    say(f"{entry.name} is in {folder}; use it with: --prior.path {path}")
+    console.show(f"{entry.name} is in {folder}; use it with: --prior.path {path}")
     return folder
 
 
@@ -98,14 +89,7 @@ def _check_class(entry: Entry, class_label: int | None) -> None:
         raise ConfigError(f"--class_label is {class_label}, expected {expected}")
 
 
-def _fetch_adm(
-    entry: Entry,
-    folder: Path,
-    class_label: int | None,
-    keep: bool,
-    convert: Callable[..., Path],
-    say: Callable[[str], None],
-) -> None:
+def _fetch_adm(entry: Entry, folder: Path, class_label: int | None, keep: bool) -> None:
     checkpoint = folder.parent / entry.file
     own = not checkpoint.exists()  # a checkpoint that existed before is not deleted
     if own:
@@ -115,21 +99,21 @@ def _fetch_adm(
         except ConfigError as error:  # such as the error page of a proxy
             checkpoint.unlink()
             raise DownloadError(f"{entry.source} gave no checkpoint, and it is deleted: {error}") from error
-    say(f"converting {checkpoint}")
-    convert(checkpoint, folder, checksum=entry.sha256, class_label=class_label)
+    console.show(f"converting {checkpoint}")
+    convert_adm(checkpoint, folder, checksum=entry.sha256, class_label=class_label)
     if own and not keep:
         checkpoint.unlink()
     else:
-        say(f"{checkpoint} is kept")
+        console.show(f"{checkpoint} is kept")
 
 
-def _fetch_pipeline(entry: Entry, folder: Path, snapshot: Callable[..., Any] | None) -> None:
+def _fetch_pipeline(entry: Entry, folder: Path) -> None:
     # The name is fixed, unlike other temporary names, so that the next call finds the partial download.
     partial = folder.with_name(folder.name + ".part")
-    _snapshot(entry, partial, [*PIPELINE_FILES, f"**{WEIGHTS}.safetensors"], snapshot)
-    network = partial / "unet" if (partial / "unet").is_dir() else partial
+    _snapshot(entry, partial, [*PIPELINE_FILES, f"**{WEIGHTS}.safetensors"])
+    network = network_folder(partial)
     if not (network / f"{WEIGHTS}.safetensors").is_file():  # older repositories only have pickled weights
-        _snapshot(entry, partial, [f"**{WEIGHTS}.bin"], snapshot)
+        _snapshot(entry, partial, [f"**{WEIGHTS}.bin"])
         pickled = network / f"{WEIGHTS}.bin"
         if pickled.is_file():
             from safetensors.torch import save
@@ -148,11 +132,11 @@ def _fetch_pipeline(entry: Entry, folder: Path, snapshot: Callable[..., Any] | N
         raise ConfigError(f"{folder} cannot be written: {error}") from error
 
 
-def _snapshot(entry: Entry, folder: Path, files: list[str], snapshot: Callable[..., Any] | None) -> None:
+def _snapshot(entry: Entry, folder: Path, files: list[str]) -> None:
     from huggingface_hub import snapshot_download
 
     try:
-        (snapshot or snapshot_download)(entry.source, local_dir=folder, allow_patterns=files)
+        snapshot_download(entry.source, local_dir=folder, allow_patterns=files)
     except Exception as error:  # the client may raise any exception: no network, no such repository, a full disk
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DownloadError(f"{entry.source} cannot be downloaded: {reason.rstrip('.')}") from error
