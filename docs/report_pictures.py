@@ -5,6 +5,7 @@ Run it with: python docs/report_pictures.py [FOLDER]     (FOLDER: an output fold
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 import tempfile
@@ -23,7 +24,8 @@ def restored() -> Path:
     work = Path(tempfile.mkdtemp())
     photos = Path(shutil.copytree(ROOT / "examples" / "photos", work / "photos"))
     (photos / "torn.jpg").write_bytes((photos / "haze_mountain.jpg").read_bytes()[:20_000])
-    return zeroair_pl.restore(photos, "auto", out=work / "example_photos").folder
+    with contextlib.chdir(work):  # so that the page shows short names
+        return zeroair_pl.restore("photos", "auto", out="example_photos").folder.absolute()
 
 
 def main(folder: Path | None = None) -> None:

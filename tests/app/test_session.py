@@ -74,7 +74,7 @@ def test_a_list_is_restored_as_the_command_line_does(session: Session, tmp_path:
     outcome = run("restore", "--config", "dehaze", *where, *TOY, "--degradation.strength", "0.5")
     assert outcome.status == 0, outcome.err
     for shot in session.shots.values():
-        assert session.save(shot).read_bytes() == (tmp_path / "out" / shot.name).read_bytes()
+        assert shot.save(session.folder / "out").read_bytes() == (tmp_path / "out" / shot.name).read_bytes()
 
 
 def test_strength_acts_after_the_fit(session: Session, tmp_path: Path) -> None:
@@ -82,13 +82,13 @@ def test_strength_acts_after_the_fit(session: Session, tmp_path: Path) -> None:
     session.add([(save_toy(tmp_path / "copy" / name), name)])
     list(session.run(Wish(KINDS["denoise"])))
     (shot,) = session.shots.values()
-    full = session.save(shot).read_bytes()
+    full = shot.save(session.folder / "out").read_bytes()
     shot.strength = 0.4
     outcome = run(
         "restore", "--config", "denoise", "--images", path, "--out", tmp_path / "out", "--strength", "0.4", *TOY
     )
     assert outcome.status == 0, outcome.err
-    assert session.save(shot).read_bytes() == (tmp_path / "out" / name).read_bytes() != full
+    assert shot.save(session.folder / "out").read_bytes() == (tmp_path / "out" / name).read_bytes() != full
 
 
 def test_a_stopped_run_goes_on_where_it_was(session: Session, tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_only_what_is_painted_is_restored(session: Session, tmp_path: Path) -> N
     where = ("--images", path, "--out", tmp_path / "out", "--mask", tmp_path / "mask.png")
     outcome = run("restore", "--config", "dehaze", *where, *TOY)
     assert outcome.status == 0, outcome.err
-    done = session.save(shot)
+    done = shot.save(session.folder / "out")
     assert done.read_bytes() == (tmp_path / "out" / name).read_bytes()
     one, other = (np.asarray(Image.open(file)) for file in (path, done))
     assert (one[:, :16] == other[:, :16]).all()

@@ -98,7 +98,7 @@ def test_what_auto_goes_by_is_explained(folder: Path) -> None:
     outcome = run(*RESTORE, "in/a.png", "--dry-run", "--explain", "--json")
     photo, _ = objects(outcome.out)
     heard = {each["family"]: each for each in photo["evidence"]}
-    assert {"Haze", "LowLight", "Underwater"} <= set(heard)
+    assert {"Haze", "LowLight", "Streaks", "Underwater"} <= set(heard)
     for each in heard.values():
         assert all(spoken["weight"] > 0 for spoken in each["speaks_for"])
         assert all(spoken["weight"] < 0 for spoken in each["speaks_against"])

@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from helpers.scenes import crop, psnr
+from helpers.scenes import bundled, crop, psnr
 from zeroair_pl import Method
-from zeroair_pl.degradations import Streaks
+from zeroair_pl.degradations import Auto, Streaks
 from zeroair_pl.degradations.streaks import direction_of, lines
+from zeroair_pl.method.first_look import FirstLook
 
 
 def rain(height: int, width: int, degrees: float, count: int) -> Tensor:
@@ -41,6 +42,22 @@ def test_a_photo_without_rain_is_left_alone() -> None:
     clean = crop("noise_blossom", 160)
     assert Streaks.severity(clean) < 0.2
     assert psnr(Method.from_config("derain").restore(clean).image, clean) > 36
+
+
+def test_auto_removes_rain_before_it_looks_for_anything_else() -> None:
+    dark = 0.3 * crop("haze_workshop", 160) ** 1.2
+    y = (dark + rain(160, 160, 80, 60)).clamp(0, 1)
+    phi = Auto()
+    phi.initialize(y, {}, FirstLook(bundled()))
+    assert phi.kind == "LowLight + Streaks"
+    assert "rain or snow" in phi.reason
+    assert psnr(phi.explained(y), dark) > psnr(y, dark) + 3
+
+
+def test_flat_lines_may_be_waves_and_steep_ones_are_rain() -> None:
+    clean = crop("noise_blossom", 160)
+    found = [Streaks.severity((clean + rain(160, 160, angle, 40)).clamp(0, 1)) for angle in (0, 80)]
+    assert found[0] < 0.5 < found[1]
 
 
 def test_lines_without_end_are_no_rain() -> None:

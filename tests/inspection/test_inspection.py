@@ -132,10 +132,10 @@ def test_each_image_has_a_run_with_its_own_values_at_every_timestep(board: tuple
     assert spy.rows[-1]["gain"][0] != spy.rows[-1]["gain"][1]
 
 
-def test_strips_show_eight_moments_to_the_last_at_a_common_height(board: tuple[Path, Spy], photos: Tensor) -> None:
+def test_strips_show_four_moments_to_the_last_at_a_common_height(board: tuple[Path, Spy], photos: Tensor) -> None:
     run = events(board[0] / "second")
     strips = run.Images("strip")
-    assert [e.step for e in strips] == [0, 2, 3, 5, 6, 8, 9, 11]
+    assert [e.step for e in strips] == [0, 4, 7, 11]
     picture = image_of(strips[-1])
     assert picture.size == (strips[-1].width, strips[-1].height)
     # 24 rows are enlarged six times, to 144; the three photos are 192 wide, and below them are the maps.
@@ -147,13 +147,6 @@ def test_strips_show_eight_moments_to_the_last_at_a_common_height(board: tuple[P
     assert b"sampling" in run.Tensors("config/text_summary")[0].tensor_proto.string_val[0]
 
 
-def test_every_sets_the_moments(photos: Tensor, tmp_path: Path) -> None:
-    restore(photos, [TensorBoard(tmp_path, NAMES, every=5)])
-    assert [e.step for e in events(tmp_path / "second").Images("strip")] == [0, 5, 10, 11]
-    with pytest.raises(ConfigError, match="at least 1, got 0"):
-        TensorBoard(tmp_path, NAMES, every=0)
-
-
 def test_the_board_changes_nothing(photos: Tensor, tmp_path: Path) -> None:
     def outcome(callbacks: list[Callback]) -> tuple[Result, Tensor, Any, Any]:
         np.random.seed(1)  # noqa: NPY002 - the global state is what must be left alone
@@ -161,7 +154,7 @@ def test_the_board_changes_nothing(photos: Tensor, tmp_path: Path) -> None:
         result = restore(photos, callbacks)
         return result, torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"], random.getstate()  # noqa: NPY002
 
-    alone, watched = outcome([]), outcome([TensorBoard(tmp_path, NAMES, every=1)])
+    alone, watched = outcome([]), outcome([TensorBoard(tmp_path, NAMES)])
     assert torch.equal(alone[0].restored, watched[0].restored)
     assert torch.equal(alone[0].noise_level, watched[0].noise_level)
     assert all(

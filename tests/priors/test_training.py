@@ -20,6 +20,7 @@ from zeroair_pl.priors import UNetPrior
 from zeroair_pl.priors.network import DenoisingUNet
 from zeroair_pl.priors.training.export import schedule
 from zeroair_pl.priors.training.module import LEVELS, Optimization, PriorTraining, denoised
+from zeroair_pl.priors.training.muon import Muon, orthogonalized
 from zeroair_pl.priors.training.photos import Crops, Data, center, gather, held_out
 
 ROOT = Path(__file__).parents[2]
@@ -76,11 +77,12 @@ def test_weights_are_stored_in_half_precision_and_nothing_is_left_behind(trained
     )
 
 
-def test_an_interrupted_training_ends_with_the_same_bits(trained: Path, folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_an_interrupted_training_ends_with_the_same_bits(optimizer: str, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "toy"
     words: list[str | Path] = ["prior", "train", *SHORT, "--data.photos", folder, "--out", out]
     # As if it had been stopped after the first measurement: the learning rate does not depend on the steps yet.
-    decay = ("--optimization.decay", "0.25")
+    decay = ("--optimization.decay", "0.25", "--optimization.optimizer", optimizer)
     straight = tmp_path / "straight"
     assert run(*words[:-1], straight, *decay).status == 0
     assert run(*words, *decay, "--optimization.steps", "4").status == 0
@@ -236,6 +238,29 @@ def test_the_learning_rate_rises_stays_and_falls() -> None:
     assert factors[9:50] == [1.0] * 41
     assert factors[75] == pytest.approx(0.5)
     assert factors[100] == 0
+
+
+@pytest.mark.parametrize("shape", [(5, 12, 40), (5, 40, 12)])
+def test_orthogonal_updates_have_singular_values_near_one(shape: tuple[int, int, int]) -> None:
+    u, _, vt = torch.linalg.svd(torch.randn(shape), full_matrices=False)
+    spread = torch.linspace(1, 0.02, 12)
+    found = orthogonalized(1e-3 * (u * spread) @ vt)
+    values = (u.mT @ found @ vt.mT).diagonal(dim1=-2, dim2=-1)
+    assert float(values.min()) > 0.65
+    assert float(values.max()) < 1.25
+    assert bool(torch.isfinite(orthogonalized(torch.zeros(shape))).all())
+
+
+def test_an_orthogonal_step_is_as_large_as_one_of_adamw() -> None:
+    network = DenoisingUNet((8, 16), (1, 1))
+    before = {name: p.detach().clone() for name, p in network.named_parameters()}
+    for p in network.parameters():
+        p.grad = torch.randn_like(p) * 1e-3
+    Muon(network, lr=0.01).step()
+    moved = {name: float((p.detach() - before[name]).square().mean().sqrt()) for name, p in network.named_parameters()}
+    inner = [name for name, p in before.items() if p.ndim == 4 and not name.startswith("conv_")]
+    assert all(0.001 < moved[name] < 0.003 for name in inner), "0.2 of the learning rate"
+    assert all(value == pytest.approx(0.01, rel=0.01) for name, value in moved.items() if name not in inner)
 
 
 def test_the_network_tells_levels_apart_and_takes_any_multiple() -> None:

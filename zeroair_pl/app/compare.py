@@ -71,13 +71,11 @@ def compare(restored: Restored, name: str, note: str = "", zoom: Zoom | None = N
     images = [restored.full, as_large_as(restored.photo.pixels, size)]
     images += [as_large_as(each, size) for each in restored.steps]
     if zoom is not None:
-        rows, columns = zoom.slices(size)
-        after, was = _part(images, restored, rows, columns)
+        after, was = _part(images, restored, *zoom.slices(size))
     else:
         if h * w > SIDE * SIDE:  # the page shows no more pixels, and a smaller picture is mixed faster
             images = [working_size(each[None], SIDE * SIDE)[0] for each in images]
-        was = images[1]
-        after = _mixed(images, restored)
+        after, was = _mixed(images, restored), images[1]
     said = f'<figcaption class="zr-note">{escape(note)}</figcaption>' if note else ""
     one = f"--ratio:{after.shape[-1] / after.shape[-2]:.5f}"
     figure = (
@@ -114,24 +112,15 @@ def _zooming(whole: Tensor, zoom: Zoom | None, size: tuple[int, int]) -> str:
     )
     small = ""
     if zoom is not None:
-        rows, columns = zoom.slices(size)
-        if rows.stop - rows.start < size[0] or columns.stop - columns.start < size[1]:
-            box = "".join(
-                f"{edge}:{100 * share:.2f}%;"
-                for edge, share in (
-                    ("left", columns.start / size[1]),
-                    ("top", rows.start / size[0]),
-                    ("width", (columns.stop - columns.start) / size[1]),
-                    ("height", (rows.stop - rows.start) / size[0]),
-                )
-            )
-            middle = (columns.start + columns.stop) / 2 / size[1], (rows.start + rows.stop) / 2 / size[0]
+        (y, h), (x, w) = (
+            ((part.start + part.stop) / 2 / length, (part.stop - part.start) / length)
+            for part, length in zip(zoom.slices(size), size, strict=True)
+        )
+        if h < 1 or w < 1:
             small = (
-                f'<button type="button" class="zr-map" data-x="{middle[0]:.4f}" data-y="{middle[1]:.4f}" '
-                f'data-w="{(columns.stop - columns.start) / size[1]:.4f}" '
-                f'data-h="{(rows.stop - rows.start) / size[0]:.4f}" '
+                f'<button type="button" class="zr-map" style="--x:{x:.4f};--y:{y:.4f};--w:{w:.4f};--h:{h:.4f}" '
                 'aria-label="The part that is shown; the arrow keys move it">'
-                f'<img alt="" src="{picture(whole, 120, 80)}"><i style="{box}"></i></button>'
+                f'<img alt="" src="{picture(whole, 120, 80)}"><i></i></button>'
             )
     return f'<div class="zr-tools zr-zooming" role="group" aria-label="Size">{buttons}{small}</div>'
 
@@ -172,9 +161,10 @@ element.addEventListener('keydown', (event) => {
   const step = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]}[event.key];
   if (!small || !step) return;
   event.preventDefault();
-  const {x, y, w, h} = small.dataset, inside = (value) => Math.min(1, Math.max(0, value));
+  const [x, y, w, h] = ['--x', '--y', '--w', '--h'].map((name) => +small.style.getPropertyValue(name));
+  const inside = (value) => Math.min(1, Math.max(0, value));
   map = true;
-  show(inside(+x + step[0] * w / 2), inside(+y + step[1] * h / 2));
+  show(inside(x + step[0] * w / 2), inside(y + step[1] * h / 2));
 });
 watch('value', place);
 place();

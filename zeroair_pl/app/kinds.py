@@ -57,12 +57,12 @@ class Kind:
         """
         own = {each.name: each for each in self.controls}
         changed = {name: value for name, value in values.items() if name in own and value != own[name].default}
-        family = family_of(self.name)
+        family, stated = _degradation(self.name)
         if not changed and _config(self.name):
             return {}
         # Sliders give floats; an argument such as a factor needs a whole number.
         numbers = {name: int(value) if isinstance(own[name].default, int) else value for name, value in changed.items()}
-        return {"degradation": {"class_path": family, "init_args": {**_stated(self.name), **numbers}}}
+        return {"degradation": {"class_path": family, "init_args": {**stated, **numbers}}}
 
 
 # For each family the arguments with a slider: name, label, and the end of the slider if it is not that of the range.
@@ -85,7 +85,7 @@ _SHOWN: dict[str, list[tuple[str, str, float | None]]] = {
 }
 
 _KINDS: tuple[tuple[str, str, str], ...] = (
-    ("auto", "Find out by itself", "Haze, little light, water, noise, JPEG. Where it is not sure, it changes little."),
+    ("auto", "Find out by itself", "Haze, little light, water, noise, rain, JPEG. If unsure, it changes little."),
     ("dehaze", "Haze, fog or smoke", "Takes away the veil that grows with the distance."),
     ("low_light", "Too little light", "Opens the shadows and calms the noise that comes with the dark."),
     ("denoise", "Noise", "Grain of a sensor or of a camera; its strength is found."),
@@ -110,28 +110,21 @@ def kinds() -> list[Kind]:
     load_plugins()
     found, known = [], [name for name, _, _ in _KINDS]
     others = [path.stem for path in sorted(shipped("configs").glob("*.yaml")) if path.stem not in known]
-    unnamed = [(name, name.replace("_", " ").capitalize(), _first_line(name)) for name in others if _of_one(name)]
+    # A layer names no degradation, and a chain several.
+    others = [name for name in others if isinstance(_config(name).get("degradation"), str | dict)]
+    unnamed = [(name, name.replace("_", " ").capitalize(), _first_line(name)) for name in others]
     for name, title, hint in [*_KINDS, *unnamed]:
         if _config(name) or name in classes("family"):
             found.append(Kind(name, title, hint, _controls(name), name == "inpaint"))
     return found
 
 
-def family_of(name: str) -> str:
-    """The class of degradations that a kind's config names, or the kind itself."""
+def _degradation(name: str) -> tuple[str, dict[str, Any]]:
+    """The class of degradations that a kind's config names, or the kind itself, and the arguments that it states."""
     stated = _config(name).get("degradation", name)
-    return str(stated["class_path"] if isinstance(stated, dict) else stated).rpartition(".")[2]
-
-
-def _stated(name: str) -> dict[str, Any]:
-    """The arguments of its family that a config states."""
-    stated = _config(name).get("degradation")
-    return dict(stated.get("init_args") or {}) if isinstance(stated, dict) else {}
-
-
-def _of_one(name: str) -> bool:
-    """Whether a config names one degradation; a layer names none, a chain several."""
-    return isinstance(_config(name).get("degradation"), str | dict)
+    if isinstance(stated, dict):
+        return str(stated["class_path"]).rpartition(".")[2], dict(stated.get("init_args") or {})
+    return str(stated).rpartition(".")[2], {}
 
 
 def _first_line(name: str) -> str:
@@ -148,12 +141,13 @@ def _config(name: str) -> dict[str, Any]:
 def _controls(name: str) -> tuple[Control, ...]:
     if name == "deblur_free":  # its kernel has no width
         return ()
-    cls = classes("family").get(family_of(name))
+    family, stated = _degradation(name)
+    cls = classes("family").get(family)
     found = []
-    for argument, words, end in _SHOWN.get(family_of(name), []):
+    for argument, words, end in _SHOWN.get(family, []):
         if cls is None or argument not in (ranges := ranges_of(cls)):
             continue
-        default = _stated(name).get(argument, options(cls)[argument])
+        default = stated.get(argument, options(cls)[argument])
         low, high = ranges[argument].low, ranges[argument].high if end is None else end
         whole = isinstance(default, int)
         step = 1 if whole else 0.5 if high > 10 else 0.01

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html import escape
 from itertools import zip_longest
 from pathlib import Path, PurePosixPath
@@ -155,19 +155,10 @@ class Page:
         self._session(request).paint(painted(data.mask))
 
     def _save(self, request: gr.Request) -> str:
-        session = self._session(request)
-        if session.current is None or session.current.restored is None:
-            raise gr.Error("There is no restored photo to download.", print_exception=False)
-        try:
-            return str(session.save(session.current))
-        except InputError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+        return _written(self._session(request).save)
 
     def _save_all(self, request: gr.Request) -> str:
-        try:
-            return str(self._session(request).save_all())
-        except InputError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+        return _written(self._session(request).save_all)
 
     def _gone(self, request: gr.Request) -> None:
         if session := self.sessions.pop(str(request.session_hash), None):
@@ -234,6 +225,14 @@ class Page:
         session.drawn = drawn
         photo = session.photo(shot) if shot is not None else None
         return brush(shot, photo.pixels if photo is not None else None, _FILL if session.fills else _WORK)
+
+
+def _written(save: Callable[[], Path]) -> str:
+    """The file that ``save`` writes; the page shows why it cannot."""
+    try:
+        return str(save())
+    except InputError as error:
+        raise gr.Error(str(error), print_exception=False) from error
 
 
 def _zoom_of(data: gr.EventData) -> Zoom | None:

@@ -19,7 +19,7 @@ from zeroair_pl.app.compare import Zoom
 from zeroair_pl.app.pictures import thumbnail
 from zeroair_pl.app.shots import Shot
 from zeroair_pl.app.studio import News, Stopped, Studio, Wish
-from zeroair_pl.errors import ZeroAIRError, describe
+from zeroair_pl.errors import InputError, ZeroAIRError, describe
 from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.searching import searched
 from zeroair_pl.tensors.memory import is_out_of_memory
@@ -180,13 +180,15 @@ class Session:
         """Ends the run."""
         self._stop.set()
 
-    def save(self, shot: Shot) -> Path:
-        """The result of one photo, as a file to download.
+    def save(self) -> Path:
+        """The result of the photo that is shown, as a file to download.
 
         Raises:
-            InputError: it cannot be written.
+            InputError: there is none, or it cannot be written.
         """
-        return shot.save(self.folder / "out")
+        if self.current is None or self.current.restored is None:
+            raise InputError("There is no restored photo to download.")
+        return self.current.save(self.folder / "out")
 
     def save_all(self) -> Path:
         """All results in one zip file; photos of the same name get a number.
@@ -206,7 +208,7 @@ class Session:
                     count += 1
                     name = Path(f"{Path(shot.output()).stem} ({count}){name.suffix}")
                 used.add(str(name).casefold())
-                file = self.save(shot)
+                file = shot.save(self.folder / "out")
                 archive.write(file, str(name))
                 file.unlink()
         return path

@@ -96,7 +96,8 @@ def found(shot: Shot | None) -> str:
     elif result.kind == "Noise":
         title, why = "Noise", ""
     noise = f"noise of {255 * result.noise_level:.1f} of 255"
-    parts = [noise, f"{result.nfe} passes of the model", f"{result.seconds:.1f} s"]
+    left = f"{noise} left after that" if "noise of" in why else noise  # that was removed first
+    parts = [left, f"{result.nfe} passes of the model", f"{result.seconds:.1f} s"]
     notes = [f"<p>{escape(text)}</p>" for text in (why, result.note) if text and text != noise]
     return (
         f'<div class="zr-found" role="status"><h3>{escape(title)}{share}</h3>{"".join(notes)}'
@@ -109,14 +110,15 @@ def learned(shot: Shot | None) -> str:
     result = (shot.restored or shot.preview) if shot is not None else None
     if result is None:
         return '<p class="zr-quiet">What was learned from a photo is shown here when it is restored.</p>'
-    maps = {name: torch.from_numpy(values) for name, values in result.diagnostics.items() if values.ndim >= 2}
+    named = {in_words(name): values for name, values in result.diagnostics.items()}
+    maps = {name: torch.from_numpy(values) for name, values in named.items() if values.ndim >= 2}
     maps = {name: (each[None] if each.ndim == 2 else each.permute(2, 0, 1))[None] for name, each in maps.items()}
     figures = (
         f'<figure><img alt="{escape(caption)}" src="{data_uri(image, "PNG")}"><figcaption>{escape(caption)}'
         "</figcaption></figure>"
         for caption, image in map_panels(maps, MAPS, 3 * MAPS)
     )
-    numbers = {name: values.ravel().tolist() for name, values in result.diagnostics.items() if values.ndim < 2}
+    numbers = {name: values.ravel().tolist() for name, values in named.items() if values.ndim < 2}
     rows = (
         f"<dt>{escape(name)}</dt><dd>{_chip(values)}{', '.join(map(short, values[:8]))}</dd>"
         for name, values in {**numbers, "noise, of 255": [255 * result.noise_level]}.items()

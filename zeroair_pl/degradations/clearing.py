@@ -1,4 +1,4 @@
-"""What ``Auto`` removes from a photo before its families look at it: the blocks of strong JPEG, and visible noise."""
+"""What ``Auto`` removes from a photo before its families look at it: strong JPEG, rain, and visible noise."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from zeroair_pl.degradations.base import Denoise, Side
+from zeroair_pl.degradations.base import Degradation, Denoise, Side
 from zeroair_pl.degradations.jpeg import Jpeg
 from zeroair_pl.degradations.jpeg_tables import Tables, blockiness, found_in
 from zeroair_pl.degradations.maps import quantiles
 from zeroair_pl.degradations.noise_level import estimate_noise_level, rounding, signs
 from zeroair_pl.degradations.steps import ramp, step
+from zeroair_pl.degradations.streaks import Streaks
 from zeroair_pl.tensors.turns import turned, turned_back
 
 STRONG = 50.0  # highest quality whose artifacts are removed; those of a better one are hard to see
 BLOCKY = 0.06  # blockiness below which the steps are not searched, which takes time
-PASSES, MOMENTUM, TRUST = 8, 0.5, 0.35  # as in the config for JPEG alone
+PASSES, MOMENTUM, TRUST = 8, 0.5, 0.35  # as in the configs for JPEG or rain alone
 PART = 512  # pixels: side of the part in the middle in which the steps are searched
 
 FAINT, VISIBLE = 2 / 255, 4 / 255  # σ: noise up to the first is not removed first, noise above the second completely
@@ -44,17 +45,38 @@ def strong_tables(y: Tensor, side: Side) -> Tables | None:
 
 
 def unblocked(y: Tensor, tables: Tables, denoise: Denoise) -> Tensor:
-    """The photo ``y`` (1, 3, H, W) without the artifacts of JPEG, by the steps of ``AnnealedSampler`` for ``Jpeg``."""
+    """The photo ``y`` (1, 3, H, W) without the artifacts of JPEG."""
     jpeg = Jpeg()
     jpeg.take(y, tables)
-    first, last = jpeg.levels()
-    z = before = y
+    return _annealed(jpeg, y, y, denoise)
+
+
+def rain_on(y: Tensor, denoise: Denoise) -> Streaks | None:
+    """The streaks on a photo (1, 3, H, W), if they are surely rain or snow."""
+    share = Streaks.severity(y)
+    if share < LEAST:
+        return None
+    rain = Streaks()
+    rain.amount.fill_(share)
+    rain.initialize(y, {}, denoise)
+    return rain
+
+
+def dried(y: Tensor, rain: Streaks, denoise: Denoise) -> Tensor:
+    """The photo ``y`` (1, 3, H, W) without the streaks ``rain``."""
+    return _annealed(rain, rain.first_estimate(y), y, denoise)
+
+
+def _annealed(phi: Degradation, z: Tensor, y: Tensor, denoise: Denoise) -> Tensor:
+    """The photo ``y`` without φ by the steps of ``AnnealedSampler``, from the first image ``z``."""
+    first, last = phi.levels() or (0.0, 0.0)
+    before = z
     with torch.no_grad():
         for k in range(PASSES):
             s = first * (last / first) ** (k / (PASSES - 1))
             x0 = turned_back(denoise(turned(z, k), s), k)
             center = x0 + MOMENTUM * (x0 - before) if k else x0
-            z, before = jpeg.proximal(center, y, y.new_tensor([s / TRUST**0.5])), x0
+            z, before = phi.proximal(center, y, y.new_tensor([s / TRUST**0.5])), x0
     return z.clamp(0, 1)
 
 

@@ -27,6 +27,9 @@ EVEN = 0.5, 0.65  # evenness over the photo from which on streaks may be rain, a
 ENDLESS = 0.32, 0.45  # share of streaks longer than LONGEST up to which they are rain, and above which they are not
 LONGEST = 61  # px
 SURE = 1.0, 3.0  # contrasts from which on the streaks of a photo are trusted, and wholly trusted
+STEEP = math.radians(60)  # from the vertical; flatter lines may be waves or stairs
+# Contrasts from which on a photo shows rain, and surely does.
+STEEP_RAIN, FLAT_RAIN = (2.0, 4.0), (9.0, 14.0)
 
 
 class StreakNoise(NoiseModel):
@@ -99,7 +102,9 @@ class Streaks(Degradation):
     def severity(cls, y: Tensor) -> float:
         small = thumbnail(y, PIXELS)
         found = direction_of(small)
-        return ramp(found.contrast, *SURE) * share_of_rain(small, streaks_in(small, found), found)
+        steep = abs(found.angle - math.pi / 2) < STEEP
+        sure = ramp(found.contrast, *(STEEP_RAIN if steep else FLAT_RAIN))
+        return sure * share_of_rain(small, streaks_in(small, found), found) if sure > 0 else 0.0
 
     @property
     def untouched(self) -> bool:

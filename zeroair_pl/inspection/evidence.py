@@ -10,6 +10,7 @@ from zeroair_pl.degradations.auto import FAMILIES
 from zeroair_pl.degradations.picture import looked_at
 from zeroair_pl.degradations.recognition import MODELS
 from zeroair_pl.degradations.statistics import statistics
+from zeroair_pl.degradations.streaks import Streaks
 
 MOST = 4  # the most statistics that are named for a family, and against it
 _LEAST = 0.05  # a statistic that changes the log-odds by less is not named
@@ -56,7 +57,7 @@ class Evidence:
 
 
 def evidence(y: Tensor) -> list[Evidence]:
-    """The evidence for each family of ``auto`` in a photo (1, 3, H, W) in [0, 1], the largest severity first.
+    """The evidence for each family of ``auto``, and for rain, in a photo (1, 3, H, W) in [0, 1]; the most severe first.
 
     If a family has several models, the evidence is that of the model with the highest log-odds.
     """
@@ -75,4 +76,5 @@ def evidence(y: Tensor) -> list[Evidence]:
         for_it = [each for each in spoken if each.weight > _LEAST][:MOST]
         against = [each for each in spoken if each.weight < -_LEAST][:MOST]
         found.append(Evidence(family.__name__, float(family.severity(small)), for_it, against))
+    found.append(Evidence(Streaks.__name__, Streaks.severity(y), [], []))
     return sorted(found, key=lambda each: -each.severity)

@@ -40,7 +40,7 @@ class ListProgress:
         self.total, self.done, self.workers = total, 0, workers
         self.stream = stream if stream is not None else streams.stream("stderr")
         self._lock = threading.RLock()
-        self._fit: _Fit | None = None
+        self._fit: Follow | None = None
         self._past_seconds, self._past_images = 0.0, 0
         console = Console(file=self.stream)
         # rich also shows bars if FORCE_COLOR is set. Build servers set it, and a bar in a log is thousands of lines.
@@ -81,13 +81,13 @@ class ListProgress:
             images: how many images the fit restores at once; each of them ends with an ``advance``.
         """
         with self._lock:
-            self._fit = fit = _Fit(one_line(name), images)
+            self._fit = fit = Follow(self, one_line(name), steps, images)
             if self._bars is not None:
                 if self._image_bar is not None:
                     self._bars.remove_task(self._image_bar)
                 self._image_bar = self._bars.add_task(_ends(fit.name), total=steps, note="")
                 self._show_list()
-        return Follow(self, steps, fit)
+        return fit
 
     def advance(
         self,
@@ -105,15 +105,15 @@ class ListProgress:
             what: a few words on what was found in the image.
         """
         with self._lock:
-            ended = self._fit if fit == "last" else fit.fit if isinstance(fit, Follow) else None
+            ended = self._fit if fit == "last" else fit
             self.done += 1
             words = [f"[{self.done}/{self.total}]", one_line(name) if name else ended.name if ended else "", status]
             if ended is not None:
-                seconds = ended.ended()
-                words.append(f"in {seconds / ended.images:.1f} s")
+                ended.end()
+                words.append(f"in {ended.seconds() / ended.images:.1f} s")
                 ended.pending -= 1
                 if not ended.pending:
-                    self._past_seconds += seconds
+                    self._past_seconds += ended.seconds()
                     self._past_images += ended.images
                     if ended is self._fit:
                         self._fit = None
@@ -166,36 +166,31 @@ class ListProgress:
         self._bars.update(self._list_bar, completed=self.done, note=note)
 
 
-class _Fit:
-    """A fit of one image or of a group: its name, its images, how many are not done, and its share that is done."""
+class Follow(Callback):
+    """Follows the fit of one image or of a group, and reports its steps to the list's progress.
 
-    def __init__(self, name: str, images: int) -> None:
-        self.name, self.images, self.pending, self.share = name, images, images, 0.0
+    Attributes:
+        images, pending: how many images it fits, and how many of them are not reported yet.
+        share: of its steps that is done.
+    """
+
+    def __init__(self, progress: ListProgress, name: str, steps: int, images: int) -> None:
+        self.progress, self.name, self.steps = progress, name, steps
+        self.images, self.pending, self.share = images, images, 0.0
         self._began, self._took = time.perf_counter(), 0.0
 
     def seconds(self) -> float:
-        return time.perf_counter() - self._began
-
-    def ended(self) -> float:
-        """Its seconds, measured at the first call: the images of a group are reported later, one by one."""
-        self._took = self._took or self.seconds()
-        return self._took
-
-
-class Follow(Callback):
-    """Reports the steps of a fit to the list's progress."""
-
-    def __init__(self, progress: ListProgress, steps: int, fit: _Fit) -> None:
-        self.progress, self.steps, self.fit = progress, steps, fit
+        """How long the fit has taken so far, or until ``end``."""
+        return self._took or time.perf_counter() - self._began
 
     def end(self) -> None:
-        """Stops the clock of the fit."""
-        self.fit.ended()
+        """Stops the clock: the images of a group are reported later, one by one."""
+        self._took = self.seconds()
 
     def leave(self) -> None:
         """Takes one image out of this fit, since it is fitted again and ends with that other fit."""
-        self.fit.images -= 1
-        self.fit.pending -= 1
+        self.images -= 1
+        self.pending -= 1
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import io
-import time
 import warnings
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
@@ -25,7 +24,7 @@ from zeroair_pl.method.restoration import Restoration
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-MOMENTS = 8  # timesteps of a fit that get a picture
+MOMENTS = 4  # timesteps of a fit that get a picture, which takes as long as TDM does in two timesteps
 STRIP_HEIGHT = 320
 COLORS = ("red", "green", "blue")
 SUFFIX = ".zeroair"  # of our event files; other event files in the same folder are never removed
@@ -42,7 +41,7 @@ class TensorBoard(Callback):
         <loss or step>/<term>                              everything in the module's ``record``
         schedule/sigma, /stage                             noise of x, in units of [0, 1]; 1, 2 or 3
 
-    and eight of them, with the first and the last, have:
+    and four of them, with the first and the last, have:
 
         strip                      y | x0 | φ(x0), and below them the degradation's maps, at most 320 pixels high
         degradation/residual_rms   √mean (y − φ(x0))², which should decrease to the noise level
@@ -54,28 +53,20 @@ class TensorBoard(Callback):
     Args:
         folder: where the runs go.
         names: of the images, in the order of the group; ``/`` in a name makes folders.
-        every: timesteps between strips, counted from the first; the last is always shown. ``None`` shows eight.
         config: the resolved settings, shown under Text.
 
-    Attributes:
-        seconds: time that this callback has taken so far.
-
     Raises:
-        ConfigError: ``every`` is below 1, or the folder cannot be written when the fit starts.
+        ConfigError: the folder cannot be written when the fit starts.
     """
 
-    def __init__(self, folder: Path, names: Sequence[str], every: int | None = None, config: str | None = None) -> None:
-        if every is not None and every < 1:
-            raise ConfigError(f"tensorboard: every is the number of timesteps between strips, at least 1, got {every}")
-        self.folder, self.names, self.every, self.config = Path(folder), list(names), every, config
-        self.seconds = 0.0
+    def __init__(self, folder: Path, names: Sequence[str], config: str | None = None) -> None:
+        self.folder, self.names, self.config = Path(folder), list(names), config
         self.position = 0
         self._writers: list[SummaryWriter] = []
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        began = time.perf_counter()
         for name in self.names:
             run = run_folder(self.folder, name)
             try:
@@ -93,12 +84,10 @@ class TensorBoard(Callback):
             if self.config:
                 indented = "\n".join("    " + line for line in self.config.splitlines())
                 self._writers[-1].add_text("config", indented)  # Markdown: four spaces make it verbatim
-        self.seconds += time.perf_counter() - began
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        began = time.perf_counter()
         assert isinstance(pl_module, Restoration)
         state = pl_module.state
         assert state is not None
@@ -109,7 +98,8 @@ class TensorBoard(Callback):
             maps = state.degradation.dicts("diagnostics")
             scalars = _scalars(state, maps, pl_module.record)
             strips: list[Image.Image] = []
-            if self._pictured(step, int(trainer.num_training_batches)):
+            last = int(trainer.num_training_batches) - 1
+            if step in {round(i * last / (MOMENTS - 1)) for i in range(MOMENTS)}:
                 y_hat = state.degradation(state.x0).float()
                 scalars["degradation/residual_rms"] = (state.y - y_hat).square().flatten(1).mean(1).sqrt()
                 strips = [_strip(state, y_hat, maps, i) for i in range(len(self._writers)) if i not in pl_module.lost]
@@ -117,7 +107,6 @@ class TensorBoard(Callback):
         values = torch.stack([v.detach().float() for v in scalars.values()]).tolist()
         known = [i for i in range(len(self._writers)) if i not in pl_module.lost]
         self._attempt(lambda: self._write(step, dict(zip(scalars, values, strict=True)), strips, known))
-        self.seconds += time.perf_counter() - began
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._attempt(self._close)
@@ -130,11 +119,6 @@ class TensorBoard(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.position = state_dict["position"]
-
-    def _pictured(self, step: int, steps: int) -> bool:
-        if self.every is not None:
-            return step % self.every == 0 or step == steps - 1
-        return step in {round(i * (steps - 1) / (MOMENTS - 1)) for i in range(MOMENTS)}
 
     def _write(self, step: int, scalars: dict[str, list[float]], strips: list[Image.Image], known: list[int]) -> None:
         from tensorboard.compat.proto.summary_pb2 import Summary

@@ -84,8 +84,8 @@ def describe(data: Data, photos: Photos, training: PriorTraining, settings: dict
         "Data": f"{len(photos)} photographs, {photos.megapixels:.0f} megapixels; {data.held_out} of them held out for "
         "measuring. What they are, and under which license, is for whoever trained this prior to state.",
         "Crops": f"{data.crop}×{data.crop} px{late}, at scales {scales}, {laid}",
-        "Recipe": ", ".join(f"{k} {v:g}" for k, v in o.items())
-        + f"; batch {data.batch} × {settings['devices']}; AdamW; precision {settings['precision']}",
+        "Recipe": ", ".join(f"{k} {v}" if isinstance(v, str) else f"{k} {v:g}" for k, v in o.items())
+        + f"; batch {data.batch} × {settings['devices']}; precision {settings['precision']}",
     }
 
 
