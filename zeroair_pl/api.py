@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -42,26 +42,8 @@ DEFAULTS: dict[str, Any] = {
 
 # Settings of a run over files, which a config may state and a method does not know.
 OF_A_RUN = (
-    "images",
-    "out",
-    "overwrite",
-    "batch",
-    "save_maps",
-    "strips",
-    "tensorboard",
-    "checkpoint_every",
-    "missing",
-    "kernel",
-    "mask",
-    "quiet",
-    "json",
-    "verbose",
-    "explain",
-    "dry_run",
-    "preview",
-    "report",
-    "resolved",
-    "choices",
+    *("images", "out", "overwrite", "batch", "save_maps", "strips", "tensorboard", "checkpoint_every", "missing"),
+    *("kernel", "mask", "quiet", "json", "verbose", "explain", "dry_run", "preview", "report", "resolved", "choices"),
 )
 
 
@@ -179,14 +161,9 @@ class Method(settings.Method):
         Raises:
             ConfigError: ``trainer`` asks for several devices, or for one that is not there.
         """
-
-        @contextmanager
-        def watch(tasks: Sequence[Task], again: bool) -> Iterator[Sequence[Callback]]:
-            yield callbacks
-
         with alone():
             options = Rank.of(self.trainer or {}, {}).one_device(dict(self.trainer or {}))
-        return Fitting(options, watch, strict=strict)
+        return Fitting(options, lambda tasks, again: nullcontext(callbacks), strict=strict)
 
     def parts(self) -> list[object]:
         """What takes part in a fit beside the degradation."""
@@ -211,11 +188,7 @@ def settings_of(config: Configs = "auto", **settings: Any) -> dict[str, Any]:
 
 
 def _of_a_method(config: Configs, settings: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The layers of configs without what they say of files.
-
-    Raises:
-        ConfigError: ``settings`` is about files.
-    """
+    """The layers of configs without what they say of files; raises ConfigError if ``settings`` is about files."""
     if misplaced := [name for name in OF_A_RUN if name in settings]:
         raise ConfigError(f"{', '.join(misplaced)}: not a setting of a method; pass it to zeroair_pl.restore(files).")
     layers = layers_of(config)

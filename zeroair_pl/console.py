@@ -17,10 +17,7 @@ _LOST: list[OSError] = []
 
 def show(text: str, end: str = "\n", flush: bool = False) -> None:
     """A line on standard output, for results; with ``flush`` it appears at once. If it cannot be written, as on a full
-    disk, ``lost`` returns the error: the work itself is done.
-
-    Raises:
-        BrokenPipeError: whoever read it is gone.
+    disk, ``lost`` returns the error: the work itself is done. Raises BrokenPipeError if whoever read it is gone.
     """
     if error := _print(stream("stdout"), text, end, flush):
         _LOST.append(error)
@@ -39,11 +36,7 @@ def tell(text: str) -> None:
 
 
 def write(file: TextIO, text: str) -> None:
-    """A line on a stream of news, which may be lost where the stream cannot take it, as on a disk that is full.
-
-    Raises:
-        BrokenPipeError: whoever read it is gone.
-    """
+    """A line on a stream of news, which may be lost, as on a disk that is full; raises as ``show``."""
     _print(file, text, flush=True)
 
 
@@ -76,29 +69,9 @@ class _Nowhere(io.StringIO):
 
 @contextmanager
 def bar(label: str, total: int | None, unit: Literal["bytes", "steps"]) -> Iterator[Callable[..., None]]:
-    """Shows on standard error how far a job is, so that standard output is free for results.
-
-        with bar("sampling", 50, "steps") as show:
-            for i in range(50):
-                ...
-                show(i + 1)
-
-    Args:
-        label: what is done.
-        total: where it ends; ``None`` if that shows later, in ``show(done, end)``.
-        unit: what is counted.
-    """
+    """Shows on standard error how far a job is; gives ``show(done)``, or ``show(done, end)`` without a ``total``."""
+    from rich import progress as rich
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        MofNCompleteColumn,
-        Progress,
-        ProgressColumn,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
 
     out = stream("stderr")
     console = Console(file=out)
@@ -107,10 +80,9 @@ def bar(label: str, total: int | None, unit: Literal["bytes", "steps"]) -> Itera
         tell(label)
         yield lambda done, end=None: None
         return
-    counts: list[ProgressColumn] = (
-        [DownloadColumn(), TransferSpeedColumn()] if unit == "bytes" else [MofNCompleteColumn()]
-    )
-    columns = [TextColumn("{task.description}", markup=False), BarColumn(), *counts, TimeRemainingColumn()]
-    with Progress(*columns, console=console, transient=True) as progress:
+    counts = [rich.DownloadColumn(), rich.TransferSpeedColumn()] if unit == "bytes" else [rich.MofNCompleteColumn()]
+    title = rich.TextColumn("{task.description}", markup=False)
+    columns = [title, rich.BarColumn(), *counts, rich.TimeRemainingColumn()]
+    with rich.Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(label, total=total)
         yield lambda done, end=None: progress.update(task, completed=done, total=end or total)

@@ -21,6 +21,11 @@ def at_home(name: str | Path) -> Path:
         return path
 
 
+def existing(path: Path) -> Path:
+    """The path itself if it exists, else the nearest folder above it that does."""
+    return next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+
+
 def _exists(path: Path) -> bool:
     try:
         return os.path.lexists(path)

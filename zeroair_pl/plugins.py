@@ -13,7 +13,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -64,16 +64,10 @@ class Entry:
     ranges: dict[str, Range]
 
 
-@dataclass
-class _Loaded:
-    """What this process has loaded so far. Python keeps a loaded module for good, and so does this."""
-
-    files: dict[Path, Broken | None] = field(default_factory=dict)
-    stems: dict[str, Path] = field(default_factory=dict)
-    entry_points: dict[str, Broken | None] = field(default_factory=dict)
-
-
-_loaded = _Loaded()
+# What this process has loaded so far. Python keeps a loaded module for good, and so does this.
+_files: dict[Path, Broken | None] = {}
+_stems: dict[str, Path] = {}
+_entry_points: dict[str, Broken | None] = {}
 
 
 def load_plugins(folders: Iterable[str | Path] = ()) -> list[Broken]:
@@ -83,18 +77,16 @@ def load_plugins(folders: Iterable[str | Path] = ()) -> list[Broken]:
     entry-point group ``zeroair_pl.plugins`` (each entry names a module or a class). As on a search path, a file takes
     the place of all files of the same name in later folders. Files that begin with ``_`` are left alone.
 
-    Returns:
-        The plugins that failed; all others are loaded.
-
-    Raises:
-        ConfigError: one of ``folders`` does not exist.
+    Returns the plugins that failed; all others are loaded. Raises ConfigError if one of ``folders`` does not exist.
     """
     for kind in KINDS:
         base_of(kind)  # the built-in names are taken before any plugin's
-    for folder in folders:
-        if not at_home(folder).is_dir():
-            raise ConfigError(f"plugins: {str(folder)!r} is not a folder.{_near(Path(folder))}")
-    searched = [*(at_home(folder) for folder in folders), Path("plugins"), shipped("plugins")]
+    asked = [at_home(folder) for folder in folders]
+    for folder in asked:
+        if not folder.is_dir():
+            beside = [path.name for path in folder.parent.iterdir() if path.is_dir()] if folder.parent.is_dir() else []
+            raise ConfigError(f"plugins: {str(folder)!r} is not a folder.{did_you_mean(folder.name, beside)}")
+    searched = [*asked, Path("plugins"), shipped("plugins")]
     broken: list[Broken | None] = []
     seen: set[str] = set()
     for folder in searched:
@@ -107,11 +99,7 @@ def load_plugins(folders: Iterable[str | Path] = ()) -> list[Broken]:
 
 
 def classes_in(file: Path) -> dict[str, type]:
-    """The classes of any kind that a plugin file defines, by name; it is loaded if it is not yet.
-
-    Raises:
-        ConfigError: there is no such file, it cannot be loaded, or it defines none.
-    """
+    """The classes that a plugin file defines, by name; raises ConfigError if it cannot be loaded, or defines none."""
     if not file.is_file():
         raise ConfigError(f"{file}: there is no such file.")
     for kind in KINDS:
@@ -162,14 +150,9 @@ def entries() -> list[Entry]:
 
 
 def _entry(cls: type, kind: Kind) -> Entry:
-    module = sys.modules.get(cls.__module__)
-    file = Path(getattr(module, "__file__", None) or cls.__module__)
-    if cls.__module__.startswith("zeroair_pl."):
-        origin = "built in"
-    elif cls.__module__.startswith(f"{PACKAGE}."):
-        origin = _short(file)
-    else:
-        origin = cls.__module__
+    origin = "built in" if cls.__module__.startswith("zeroair_pl.") else cls.__module__
+    if origin.startswith(f"{PACKAGE}."):
+        origin = _short(Path(str(sys.modules[origin].__file__)))
     first = inspect.cleandoc(cls.__doc__ or "").partition("\n\n")[0].replace("\n", " ")
     return Entry(cls.__name__, kind, origin, first.rstrip(".:"), options(cls), ranges_of(cls))
 
@@ -183,10 +166,10 @@ def options(cls: type) -> dict[str, Any]:
 
 def _load_file(file: Path) -> Broken | None:
     path = file.resolve()
-    if path in _loaded.files:
-        return _loaded.files[path]
-    if file.stem in _loaded.stems:  # only where a program changes its working folder
-        return Broken(_short(file), 0, f"a plugin of this name was loaded before, {_short(_loaded.stems[file.stem])}")
+    if path in _files:
+        return _files[path]
+    if file.stem in _stems:  # only where a program changes its working folder
+        return Broken(_short(file), 0, f"a plugin of this name was loaded before, {_short(_stems[file.stem])}")
     if any(getattr(module, "__file__", None) == str(path) for module in sys.modules.copy().values()):
         return None  # imported by the program itself: a second copy would define each class twice
     name = f"{PACKAGE}.{file.stem}"
@@ -206,20 +189,20 @@ def _load_file(file: Path) -> Broken | None:
         sys.modules.pop(name, None)
         gc.collect()  # half-made classes would stay among the subclasses until the next collection
     else:
-        _loaded.stems[file.stem] = path
-    _loaded.files[path] = problem
+        _stems[file.stem] = path
+    _files[path] = problem
     return problem
 
 
 def _load_entry_point(point: Any) -> Broken | None:
-    if point.value not in _loaded.entry_points:
+    if point.value not in _entry_points:
         try:
             point.load()
             problem = None
         except (Exception, SystemExit) as error:
             problem = _diagnose(f"entry point {point.name} ({point.value})", None, error)
-        _loaded.entry_points[point.value] = problem
-    return _loaded.entry_points[point.value]
+        _entry_points[point.value] = problem
+    return _entry_points[point.value]
 
 
 def _clash(module: ModuleType, path: Path, before: set[str]) -> Broken | None:
@@ -268,8 +251,3 @@ def _short(path: Path) -> str:
         return str(path.resolve().relative_to(Path.cwd()))
     except ValueError:
         return str(path)
-
-
-def _near(folder: Path) -> str:
-    parent = at_home(folder).parent
-    return did_you_mean(folder.name, [p.name for p in parent.iterdir() if p.is_dir()]) if parent.is_dir() else ""

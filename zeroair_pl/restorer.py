@@ -21,8 +21,7 @@ from zeroair_pl.method.large import is_large
 from zeroair_pl.method.shares import Strength, share_of, steps_of
 from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.formats import SUFFIXES
-from zeroair_pl.photos.original import writable
-from zeroair_pl.photos.reading import decode_photo
+from zeroair_pl.photos.reading import decode_photo, writable
 from zeroair_pl.photos.writing import encode_photo
 from zeroair_pl.tensors.trainer import device_of
 

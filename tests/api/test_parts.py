@@ -153,10 +153,7 @@ def test_two_objects_that_differ_in_what_no_argument_says_are_not_taken_for_one(
         ({"sampling": {"stesp": 3}}, "'stesp'. Did you mean 'steps'"),
         ({"sead": 3}, "no setting 'sead'"),
         ({"images": "a.png"}, r"images: not a setting of a method; pass it to zeroair_pl\.restore"),
-        (
-            {"prior": np.zeros((64, 64, 3))},
-            r"prior: a numpy array of shape \(64, 64, 3\).* is not a setting",
-        ),
+        ({"prior": np.zeros((64, 64, 3))}, r"prior: a numpy array of shape \(64, 64, 3\).* is not a setting"),
         ({"sampling": {"steps": torch.zeros(9, 9)}}, r"sampling\.steps: a tensor of shape \(9, 9\)"),
         ({"prior": Haze()}, r"prior: expected a Prior, but got Haze\(\)"),
         ({"degradation": "Hase"}, "Did you mean 'Haze'"),

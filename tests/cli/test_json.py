@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 
 import zeroair_pl
 from helpers.command import TOY, run, save_toy
+from helpers.outputs import table_of
 from zeroair_pl.config.files import read_config
 from zeroair_pl.jobs.records import COLUMNS
 
@@ -49,8 +49,7 @@ def test_json_is_all_that_is_on_standard_output(folder: Path) -> None:
 
 def test_json_has_the_values_of_the_table_as_numbers(folder: Path) -> None:
     *photos, summary = objects(run(*RESTORE, "in/a.png", "--json").out)
-    with Path(summary["table"]).open(newline="") as file:
-        (row,) = csv.DictReader(file)
+    (row,) = table_of(Path(summary["table"]).parent)
     assert (photos[0]["width"], photos[0]["height"], photos[0]["nfe"]) == (32, 32, int(row["nfe"]))
     assert f"{photos[0]['noise_level']:.5f}" == row["noise_level"]
     assert photos[0]["psnr"] is None

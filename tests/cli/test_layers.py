@@ -87,13 +87,7 @@ def test_print_config_can_be_read_again(folder: Path, name: str) -> None:
 def test_yaml_is_read_as_version_1_2(folder: Path) -> None:
     (folder / "a.yaml").write_text("on: no\nrate: 1e-3\nyes: [007, 0x1, .5, -3]\nnothing:\nflag: true\n")
     values = read_config(Path("a.yaml")).values
-    assert values == {
-        "on": "no",
-        "rate": 1e-3,
-        "yes": ["007", "0x1", 0.5, -3],
-        "nothing": None,
-        "flag": True,
-    }
+    assert values == {"on": "no", "rate": 1e-3, "yes": ["007", "0x1", 0.5, -3], "nothing": None, "flag": True}
 
 
 @pytest.mark.parametrize(

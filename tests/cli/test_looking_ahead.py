@@ -126,8 +126,8 @@ def test_a_verbose_run_says_which_way_and_how_long(folder: Path) -> None:
     photo = objects(outcome.out)[0]
     assert photo["plan"]["degradation"] == {"class_path": "Auto"}
     assert (photo["plan"]["steps"], photo["plan"]["seed"]) == (2, 7)
-    assert set(photo["phases"]) == {"read", "fit", "prior", "write"}
-    assert 0 < photo["phases"]["prior"] < photo["phases"]["fit"]
+    assert set(photo["phases"]) == {"read", "fit", "write"}
+    assert all(seconds > 0 for seconds in photo["phases"].values())
     assert "plan: a: Auto; prior" in outcome.err
     assert "seconds: a: read" in outcome.err
     assert "plan" not in objects(outcome.out)[1], "of the broken photo"

@@ -28,10 +28,7 @@ from zeroair_pl.config.files import read_config
             "sampling: {sampler: {class_path: SchedulerSampler, init_args: {foo: 1}}}",
             ["SchedulerSampler has no", "'foo'"],
         ),
-        (
-            "sampling:\n  start: 0.2",
-            ["a.yaml:2: sampling.start is sampling.sigma_max now", "0.15 of the"],
-        ),
+        ("sampling:\n  start: 0.2", ["a.yaml:2: sampling.start is sampling.sigma_max now", "0.15 of the"]),
         ("sampling: {end: 0}", ["sampling.end is sampling.sigma_min now"]),
         ("sampling:\n  scheduler: DDIMScheduler", ["sampling.scheduler is an option of SchedulerSampler now"]),
         ("seed: 1\nmodelling:\n  lr: 0.1", ["a.yaml:2: modelling is modeling now"]),
@@ -111,7 +108,7 @@ def test_mistakes_in_options(folder: Path, words: list[str], said: str) -> None:
 
 def test_dashes_in_the_name_of_an_option_are_as_good_as_underscores() -> None:
     request = read("restore", ["--checkpoint-every", "5", "--save-maps", "--print-config", "--out=a-b"], {})
-    assert request.options == ["--checkpoint_every", "5", "--save_maps=true", "--out=a-b"]
+    assert request.options == ["--checkpoint_every=5", "--save_maps=true", "--out=a-b"]
     assert request.print_config
 
 

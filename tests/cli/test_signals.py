@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from zeroair_pl.cli.signals import Stopped, clean_stop
+from zeroair_pl.cli.process import Stopped, clean_stop
 
 
 @pytest.fixture(autouse=True)

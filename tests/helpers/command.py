@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import io
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +10,7 @@ from typing import NamedTuple
 import pytest
 from PIL import Image
 
+from helpers.outputs import table_of
 from helpers.toys import toy_photo
 from zeroair_pl.cli import main
 
@@ -58,8 +58,7 @@ def with_toys(folder: Path, names: str, rising: bool = False, height: int = 32, 
 
 def table(folder: Path) -> list[dict[str, str]]:
     """The rows of the table in ``folder/out``."""
-    with (folder / "out/results.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
+    return table_of(folder / "out")
 
 
 def column(folder: Path, name: str) -> list[str]:

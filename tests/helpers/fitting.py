@@ -64,11 +64,7 @@ def paper(family: Callable[[], Degradation], objective: Any = "bce", **settings:
     """The paper's arrangement: reconstruction, perceptual and GAN for φ, three stages, two maps, the gradient form."""
     return method(
         family,
-        modeling=[
-            Term(Fidelity("x0"), 0.2),
-            Term(Perceptual(target="x0"), 0.5),
-            Term(Adversarial(objective), 0.3),
-        ],
+        modeling=[Term(Fidelity("x0"), 0.2), Term(Perceptual(target="x0"), 0.5), Term(Adversarial(objective), 0.3)],
         guidance=[
             Term(Fidelity(), StageWeights(2, 1, 1), ramp=True),
             Term(Perceptual(), StageWeights(II=1e-3, III=1e-3)),

@@ -126,7 +126,7 @@ EXIF_LOOP = b"Exif\0\0II*\0" + struct.pack("<IHHHIII", 8, 1, 0x8769, 4, 1, 8, 8)
 SIDE_BY_SIDE = {"save_all": True, "append_images": [Image.fromarray(PIXELS[::-1])]}
 INKS = Image.fromarray(PIXELS).convert("CMYK")
 WEBP_BOMB = b"RIFF\x16\0\0\0WEBPVP8L\x0a\0\0\0/" + struct.pack("<I", 16383 | 16383 << 14) + bytes(5)
-NAN, INF = (np.where(FLOAT > 0.8, value, FLOAT).astype(np.float32) for value in (np.nan, np.inf))
+NAN, INF, NEG = (np.where(FLOAT > 0.8, value, FLOAT).astype(np.float32) for value in (np.nan, np.inf, -np.inf))
 PALETTE = Image.fromarray(PIXELS).quantize(32)
 KINDS = {
     "png": PNG,
@@ -137,6 +137,8 @@ KINDS = {
     "lossless.webp": encoded("WEBP", lossless=True),
     "tif": tiff(PIXELS),
     "deflated.tif": tiff(DEEP, compression="zlib"),
+    "lzw.tif": encoded("TIFF", compression="tiff_lzw"),
+    "float.tif": tiff(FLOAT),
     "bmp": encoded("BMP"),
 }
 NONE = "not a PNG, JPEG, WebP, TIFF or BMP image"
@@ -171,6 +173,7 @@ CASES = [
     # Sizes that are claimed, and sizes that are
     Case("bomb.png", png(60_000, 60_000), "megapixels"),
     Case("largest.png", png(2**31 - 1, 2**31 - 1), "megapixels"),
+    Case("bomb.tif", tag_value(tiff(DEEP), 60_000, 256, 257), "megapixels"),
     Case("bomb.jpg", patched(JPEG, jpeg_frame(JPEG), b"\xff\xdc\xff\xdc"), "megapixels"),
     Case("bomb.bmp", patched(encoded("BMP"), 18, struct.pack("<ii", 2**30, 2**30)), f"megapixels|{NONE}"),
     Case("bomb.webp", WEBP_BOMB, f"megapixels|damaged|{NONE}"),
@@ -186,6 +189,7 @@ CASES = [
     Case("16x900.webp", encoded("WEBP", np.tile(PIXELS[:, :16], (45, 1, 1))), GOOD),
     # Damage inside
     Case("damaged.png", patched(PNG, len(PNG) // 2, bytes(20)), DAMAGED),
+    Case("damaged.tif", patched(KINDS["deflated.tif"], len(KINDS["deflated.tif"]) // 2, bytes(40)), DAMAGED),
     Case("fewer_pixels.tif", tag_value(tiff(DEEP[:-9], compression="zlib"), HEIGHT, 257, 278), DAMAGED),
     Case("fewer_pixels_of_8_bits.tif", tag_value(tiff(PIXELS[:-9], compression="zlib"), HEIGHT, 257, 278), DAMAGED),
     Case("ends_early.jpg", JPEG[: -len(JPEG) // 3] + b"\xff\xd9", EITHER),  # its decoder fills in, and does not say so
@@ -235,9 +239,11 @@ CASES = [
     Case("negative_float.tif", tiff(FLOAT - 2), EITHER),
     Case("nan.tif", tiff(NAN), "NaN or infinite"),
     Case("infinite.tif", tiff(INF), "NaN or infinite"),
+    Case("minus_infinite.tif", tiff(NEG), "NaN or infinite"),
     Case("signed.tif", tiff(DEEP[..., 0].astype(np.int16)), "signed"),
     Case("whole_32.tif", tiff(DEEP[..., 0].astype(np.uint32)), "32-bit"),
     Case("complex.tif", tiff(FLOAT[..., 0].astype(np.complex64)), "not supported"),
+    Case("deep_inks.tif", tiff(np.dstack([DEEP, DEEP[..., 0]]), photometric="separated"), "save it as RGB"),
     Case("lab.tif", tiff(PIXELS, photometric="cielab"), "'LAB' are not supported"),
     Case("six_channels.tif", tiff(np.dstack([DEEP, DEEP]), photometric="rgb", planarconfig="contig"), GOOD),
     # Metadata

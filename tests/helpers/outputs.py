@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 
-def table_of(out: str = "out") -> list[dict[str, str]]:
+def table_of(out: str | Path = "out") -> list[dict[str, str]]:
     """The rows of the table in ``out``."""
     with Path(out, "results.csv").open(newline="") as file:
         return list(csv.DictReader(file))
 
 
-def rows(out: str = "out") -> dict[str, dict[str, str]]:
+def rows(out: str | Path = "out") -> dict[str, dict[str, str]]:
     """The rows by the photo's name."""
     return {row["name"]: row for row in table_of(out)}
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from zeroair_pl.checks.samples import toy_photo
-from zeroair_pl.checks.stand_in import _Blurring
+from zeroair_pl.checks.samples import _Blurring, toy_photo
 from zeroair_pl.priors import UNetPrior
 from zeroair_pl.priors.vp import Prediction
 

@@ -3,7 +3,6 @@ written file."""
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from helpers.command import run
+from helpers.outputs import rows
 from helpers.scenes import crop, noisy, psnr
 from zeroair_pl import Method
 from zeroair_pl.photos.photo import build
@@ -73,7 +73,7 @@ def test_from_a_config_to_a_written_file(case: str, tmp_path: Path) -> None:
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(config))
     outcome = run("restore", "--config", tmp_path / "run.yaml")
     assert outcome.status == 0, outcome.err
-    (row,) = csv.DictReader((tmp_path / "out" / "results.csv").open())
+    (row,) = rows(tmp_path / "out").values()
     assert row["kind"] == ("Haze + KnownBlur" if case == "chain" else case)
     restored = load_photo(tmp_path / "out" / row["output"]).pixels[None]
     assert restored.shape == clean.shape
@@ -116,9 +116,9 @@ def test_a_photo_without_a_mask_in_the_folder_fails_and_the_others_go_on(tmp_pat
                   "--plugins", FAMILIES, "--missing", tmp_path / "masks", "--sampling.steps", "2", "--strips", "false",
                   "--tensorboard", "false")  # fmt: skip
     assert outcome.status == 1
-    rows = {row["name"]: row for row in csv.DictReader((tmp_path / "out" / "results.csv").open())}
-    assert rows["one"]["status"] == "restored"
-    assert "no mask for two" in rows["two"]["reason"]
+    found = rows(tmp_path / "out")
+    assert found["one"]["status"] == "restored"
+    assert "no mask for two" in found["two"]["reason"]
 
 
 @pytest.mark.parametrize("kernel", [np.zeros((3, 3)), np.ones(3), -np.ones((3, 3)), np.full((3, 3), np.nan)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -74,18 +73,6 @@ def test_any_batch_makes_the_same_files(folder: Path, count: int, words: tuple[s
     assert content("reversed") == expected
     assert f"{count} skipped" in restore("one", "--batch", "4", *words).out, "--batch is none of a result's business"
     assert content("one") == expected
-
-
-def test_what_one_photo_shows_changes_no_other_output(folder: Path) -> None:
-    photos(folder)
-    words = (*DRAWS, *WORDS, *QUIET)
-    restore("before", *words)
-    save_toy(folder / "in/sub/2.png", 99, 16, 16)
-    restore("after", *words)
-    before, after = content("before"), content("after")
-    changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
-    assert {"sub/2.png", "strips/sub/2.png", "results.csv: sub/2"} <= changed
-    assert all("sub/2" in name for name in changed)
 
 
 # ---- photos that share a fit -----------------------------------------------------------------------------------------
@@ -216,28 +203,3 @@ def test_a_checkpoint_of_other_company_is_no_place_to_start(
     assert seen == (16 if change == "--batch" else 8)
     assert checkpoints("out") == []
     assert len(list(Path("out").glob("[012].png"))) == 3
-
-
-# ---- several processes -----------------------------------------------------------------------------------------------
-
-
-def test_processes_and_batches_make_the_files_of_one_of_each(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each process has begun a fit before any process continues; see ``Company``."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    photos(folder)
-    words = [
-        *DRAWS,
-        "--prior",
-        "helpers.company.Company",
-        *QUIET,
-        "--save_maps",
-        "--trainer.accelerator",
-        "cpu",
-    ]
-    restore("one", "--batch", "1", *words)
-    for devices in ("2", "3"):
-        shutil.rmtree("met")
-        monkeypatch.setenv("COMPANY", devices)
-        restore(devices, "--batch", "2", *words, "--trainer.devices", devices, "--trainer.strategy", "ddp")
-        assert len(list(Path("met").iterdir())) == int(devices)
-        assert content(devices) == content("one")

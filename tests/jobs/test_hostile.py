@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import gc
 import os
 import re
@@ -19,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 
 from helpers.command import TOY, run
 from helpers.hostile import CASES, EITHER, GOOD, write
+from helpers.outputs import table_of
 from zeroair_pl.photos.reading import load_photo
 
 HANGS = 600  # seconds; the corpus takes some ten
@@ -50,8 +50,7 @@ def test_the_hostile_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, inherited)
-    with Path("out/results.csv").open(newline="") as file:
-        rows = {Path(row["input"]).name: row for row in csv.DictReader(file)}
+    rows = {Path(row["input"]).name: row for row in table_of()}
     wrong = []
     lines = [f"{'file':30} {'expected':10} became"]
     for case in CASES:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import gc
 import threading
 import weakref
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from helpers.command import TOY, Outcome, run, save_toy, with_toys
+from helpers.outputs import table_of
 from zeroair_pl.config.commands import prepare, read
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.jobs import fitting, job, pipeline
@@ -33,8 +33,7 @@ def restore(out: str = "out") -> Outcome:
 
 
 def rows(out: str = "out") -> list[tuple[str, str]]:
-    with (Path(out) / "results.csv").open(newline="") as file:
-        return [(row["name"], row["status"]) for row in csv.DictReader(file)]
+    return [(row["name"], row["status"]) for row in table_of(out)]
 
 
 class Noted:

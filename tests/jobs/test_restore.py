@@ -70,12 +70,7 @@ def test_the_resolved_config_gives_the_same_result_again(folder: Path) -> None:
 
 def test_a_photo_gives_the_same_result_alone_and_in_any_order(folder: Path) -> None:
     sampler = ("--sampling.sampler", "SchedulerSampler", "--sampling.sampler.scheduler", "DDPMScheduler")
-    words = (
-        *WORDS,
-        *sampler,
-        "--guidance.update",
-        "GradientUpdate",
-    )  # random numbers and the prior alone
+    words = (*WORDS, *sampler, "--guidance.update", "GradientUpdate")  # random numbers and the prior alone
     run("restore", "--images", "in/c.png", "in/a.png", *words)
     run("restore", "--images", "in/a.png", *words, "--out", "alone")
     assert (folder / "out/a.png").read_bytes() == (folder / "alone/a.png").read_bytes()
@@ -112,15 +107,6 @@ def test_finished_photos_are_skipped_unless_file_settings_or_wish_have_changed(f
     (folder / "out/c.png").unlink()
     run("restore", "--images", "in", *WORDS, "--seed", "1")
     assert column(folder, "status") == ["skipped", "restored", "restored"]
-
-
-def test_failures_are_tried_again(folder: Path) -> None:
-    content = (folder / "in/b.png").read_bytes()
-    (folder / "in/b.png").write_bytes(b"")
-    run("restore", "--images", "in", *WORDS)
-    (folder / "in/b.png").write_bytes(content)
-    assert run("restore", "--images", "in", *WORDS).status == 0
-    assert column(folder, "status") == ["skipped", "restored", "skipped"]
 
 
 @pytest.mark.parametrize("words", [(), ("--overwrite",)])

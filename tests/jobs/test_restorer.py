@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import pickle
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -212,7 +211,3 @@ def test_settings_are_of_a_method_or_of_a_run() -> None:
 
 def restored_with(config: Path, file: Path) -> bytes:
     return bytes(Restorer(config)(batch_of([file]))["bytes"][0])
-
-
-def test_the_class_can_be_sent_to_other_processes() -> None:
-    assert pickle.loads(pickle.dumps(Restorer)) is Restorer

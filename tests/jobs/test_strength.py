@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from torch import Tensor
 
 import zeroair_pl
 from helpers.command import run, save_toy
+from helpers.outputs import table_of
 from helpers.toys import ToyPrior
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.priors.vp import Prediction
@@ -66,10 +66,8 @@ def test_another_strength_needs_no_pass_and_gives_the_same_bytes() -> None:
             assert restore(fresh, strength, "--save_maps", "true") > 0
         assert restore("out", strength, "--save_maps", "true") == 0
         assert files("out") == files(fresh), f"strength {strength}: outputs, strips and maps"
-        with Path("out/results.csv").open() as table:
-            rows = list(csv.DictReader(table))
-        assert [row["status"] for row in rows] == ["restored"] * 3
-        assert all(row["nfe"] and row["kind"] == "Haze" and row["noise_level"] for row in rows)
+        assert [row["status"] for row in table_of()] == ["restored"] * 3
+        assert all(row["nfe"] and row["kind"] == "Haze" and row["noise_level"] for row in table_of())
     assert len({files(f"fresh-{strength}")["a.png"] for strength in (0.6, 0.25, 0)}) == 3
     assert restore("out", 0.6) == 0, "and finished"
     assert {path.name for path in Path("out/.zeroair").glob("*.full")} == {"a.full", "b.full", "c.full"}
@@ -174,10 +172,7 @@ def test_redo_and_a_list_with_a_strength_for_a_kind() -> None:
         ("60%", "Haze=0.6,Noise=1. Did you mean 0.6?"),
         ("0,6", "Haze=0.6,Noise=1. Did you mean 0.6?"),
         ("Haze=0,6", "error: strength is Haze=0,6, and '6' has no kind; expected KIND=NUMBER with a decimal point"),
-        (
-            "much",
-            "error: strength is much, expected a number from 0 (the photo) to 1 (all of it), or one for each",
-        ),
+        ("much", "error: strength is much, expected a number from 0 (the photo) to 1 (all of it), or one for each"),
     ],
 )
 def test_mistakes_in_a_strength(strength: str, words: str) -> None:

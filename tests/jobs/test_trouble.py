@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import errno
 import shutil
 import threading
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from helpers.command import TOY, Outcome, run, save_toy, with_toys
+from helpers.outputs import rows
 from zeroair_pl.errors import did_you_mean
 from zeroair_pl.jobs import fitting
 from zeroair_pl.jobs.outputs import Outputs
@@ -32,9 +32,7 @@ def folder(folder: Path) -> Path:
 
 
 def restore(*words: str, images: str = "in") -> tuple[Outcome, dict[str, dict[str, str]]]:
-    outcome = run("restore", "--images", images, *WORDS, *words)
-    with Path("out/results.csv").open(newline="") as file:
-        return outcome, {row["name"]: row for row in csv.DictReader(file)}
+    return run("restore", "--images", images, *WORDS, *words), rows()
 
 
 def statuses(rows: dict[str, dict[str, str]]) -> list[str]:

@@ -14,7 +14,7 @@ from helpers.command import TOY, run
 from helpers.outputs import rows
 from zeroair_pl.degradations import Auto, Haze
 from zeroair_pl.degradations.auto import UNSEEN
-from zeroair_pl.photos.original import original
+from zeroair_pl.photos.reading import original
 
 
 def soft(height: int = 96, width: int = 128) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from zeroair_pl.errors import ConfigError
-from zeroair_pl.photos import extras, searching
+from zeroair_pl.photos import formats
 from zeroair_pl.photos.finding import find_images
 
 
@@ -25,8 +25,8 @@ def phone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def have(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-    monkeypatch.setattr(extras, "installed", lambda extra: extra in names)
-    searching.searched.cache_clear()
+    monkeypatch.setattr(formats, "installed", lambda extra: extra in names)
+    formats.searched.cache_clear()
 
 
 def found(*specs: str) -> tuple[list[str], list[str]]:
@@ -79,4 +79,4 @@ def test_the_output_folder_is_not_counted(phone: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def _fresh() -> None:
-    searching.searched.cache_clear()
+    formats.searched.cache_clear()

@@ -10,7 +10,6 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
 
 from helpers import tiff_files
 from helpers.tiff_content import DEPTHS, HEIGHT, WIDTH, close, content, pixels, shown, smooth, write
@@ -65,37 +64,6 @@ def test_cmyk(tmp_path: Path, codec: str, planar: bool) -> None:
     write(tmp_path / "x.tif", content(4, 8, "u1"), photometric=5, tags={332: ("H", 2)})  # inks with names of their own
     with pytest.raises(InputError, match="photometric 5 are not supported"):
         load_photo(tmp_path / "x.tif")
-
-
-def ycbcr_units(image: np.ndarray, across: int, down: int) -> bytes:
-    """Blocks of Y with one Cb and one Cr (TIFF 6.0, section 21), of an image (H, W, 3)."""
-    y, x = -image.shape[0] % down, -image.shape[1] % across
-    whole = np.pad(image, [(0, y), (0, x), (0, 0)], mode="edge")
-    blocks = whole.reshape(whole.shape[0] // down, down, -1, across, 3).swapaxes(1, 2)
-    luma = blocks[..., 0].reshape(*blocks.shape[:2], -1)
-    return np.concatenate([luma, blocks[:, :, 0, 0, 1:]], -1).astype(np.uint8).tobytes()
-
-
-@pytest.mark.parametrize("codec", ["none", "lzw", "deflate", "packbits"])
-@pytest.mark.parametrize("across, down", [(1, 1), (2, 1), (2, 2), (4, 2), (1, 2)])
-def test_ycbcr_without_jpeg(tmp_path: Path, codec: str, across: int, down: int) -> None:
-    path, rows = tmp_path / "x.tif", 8
-    image = np.asarray(Image.fromarray(smooth(3)).convert("YCbCr"))
-    code, compress = CODECS[codec]
-    tags: dict[int, tuple[str, Any]] = {256: ("H", WIDTH), 257: ("H", HEIGHT), 258: ("H", [8, 8, 8]), 259: ("H", code)}
-    tags |= {262: ("H", 6), 277: ("H", 3), 278: ("H", rows), 284: ("H", 1), 530: ("H", [across, down])}
-    tags |= {532: ("R", [0, 1, 255, 1, 128, 1, 255, 1, 128, 1, 255, 1])}
-    strips = [compress(ycbcr_units(image[top : top + rows], across, down)) for top in range(0, HEIGHT, rows)]
-    path.write_bytes(tiff_files.assemble(tags, strips, "<", tiled=False, big=False))
-    np.testing.assert_allclose(pixels(path), smooth(3), atol=3 if (across, down) == (1, 1) else 45)
-    chroma = image[::down, ::across, 1:].repeat(down, 0).repeat(across, 1)[:HEIGHT, :WIDTH]
-    expected = Image.fromarray(np.dstack([image[..., :1], chroma]), "YCbCr").convert("RGB")
-    np.testing.assert_allclose(pixels(path), np.asarray(expected, float), atol=2)
-    if codec in ("lzw", "deflate"):
-        np.testing.assert_allclose(pixels(path), shown(path), atol=3)  # by libtiff
-    path.write_bytes(tiff_files.assemble(tags, strips[:-1], "<", tiled=False, big=False))
-    with pytest.raises(InputError, match="2 of 3 strips"):
-        load_photo(path)
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -168,8 +136,7 @@ def test_strips_that_are_not_listed_or_empty_are_refused(tmp_path: Path) -> None
         (content(3, 8, "u1"), {"codec": "lzw", "tags": {317: ("H", 3)}}, "predictor 3 with 8-bit samples"),
         (content(3, 8, "u1"), {"codec": "lzw", "tags": {317: ("H", 9)}}, "predictor 9 with 8-bit samples"),
         (content(3, 8, "u1"), {"tags": {258: ("H", [5, 6, 5])}}, "-bit samples are not supported"),
-        (content(3, 8, "u1"), {"tags": {530: ("H", [2, 2])}, "photometric": 6, "planar": True}, "subsampling 2x2"),
-        (content(4, 8, "u1"), {"photometric": 6, "extra": (2,)}, "YCbCr with 4 channels of 8 bits"),
+        (content(3, 8, "u1"), {"codec": "lzw", "photometric": 6}, "pixels of the kind 'YCbCr' are not supported"),
         (content(1, 8, "u1"), {"photometric": 32844}, "photometric 32844 are not supported"),
     ],
 )

@@ -6,8 +6,6 @@ the same file where they can, so that the writer cannot be wrong in the same way
 
 from __future__ import annotations
 
-import io
-import struct
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -125,28 +123,6 @@ def test_jpeg_in_tiff_as_libtiff_writes_it(tmp_path: Path, mode: str) -> None:
     image.save(tmp_path / "x.tif", compression="jpeg", quality=95)
     np.testing.assert_allclose(pixels(tmp_path / "x.tif"), shown(tmp_path / "x.tif"), atol=6)
     np.testing.assert_allclose(pixels(tmp_path / "x.tif"), np.asarray(image.convert("RGB"), float), atol=30)
-
-
-@pytest.mark.parametrize("where", ["the file", "its scan"])
-def test_old_style_jpeg(tmp_path: Path, where: str) -> None:
-    """A JPEG file inside; the strip is all of it, or what follows its headers."""
-    out = io.BytesIO()
-    Image.fromarray(smooth(3)).save(out, "JPEG", quality=95, subsampling=0)
-    inside, first = out.getvalue(), 8
-    scan = inside.index(b"\xff\xda")
-    scan += 2 + int.from_bytes(inside[scan + 2 : scan + 4], "big")
-    fields = {256: WIDTH, 257: HEIGHT, 259: 6, 262: 6, 277: 3, 278: HEIGHT, 512: 1, 513: first, 514: len(inside)}
-    tags: dict[int, tuple[str, Any]] = {tag: ("I", value) for tag, value in fields.items()}
-    tags |= {258: ("H", [8] * 3), 530: ("H", [1, 1])}
-    tags[532] = ("R", [0, 1, 255, 1, 128, 1, 255, 1, 128, 1, 255, 1])
-    data = bytearray(tiff_files.assemble(tags, [inside], "<", tiled=False, big=False))
-    if where == "its scan":
-        for tag, old, new in ((273, first, first + scan), (279, len(inside), len(inside) - scan)):
-            at = data.index(struct.pack("<HHII", tag, 4, 1, old))
-            struct.pack_into("<I", data, at + 8, new)
-    (tmp_path / "x.tif").write_bytes(data)
-    np.testing.assert_allclose(pixels(tmp_path / "x.tif"), shown(tmp_path / "x.tif"), atol=2)
-    np.testing.assert_allclose(pixels(tmp_path / "x.tif"), smooth(3), atol=8)
 
 
 @pytest.mark.parametrize("fill", [1, 2])

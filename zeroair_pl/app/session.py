@@ -20,8 +20,8 @@ from zeroair_pl.app.pictures import thumbnail
 from zeroair_pl.app.shots import Shot
 from zeroair_pl.app.studio import News, Stopped, Studio, Wish
 from zeroair_pl.errors import InputError, ZeroAIRError, describe
+from zeroair_pl.photos.formats import searched
 from zeroair_pl.photos.photo import Photo
-from zeroair_pl.photos.searching import searched
 from zeroair_pl.tensors.memory import is_out_of_memory
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from zeroair_pl.checks import adaptations, degradations, losses, priors, samplers, updates
+from zeroair_pl.checks import adaptations, degradations, guidance, priors, samplers
 from zeroair_pl.errors import describe
 from zeroair_pl.plugins import Kind
 
@@ -25,8 +25,8 @@ def described(cls: Any) -> None:
 
 CHECKS: dict[Kind, list[Check]] = {
     "family": [described, *degradations.CHECKS],
-    "loss": [described, *losses.CHECKS],
-    "update": [described, *updates.CHECKS],
+    "loss": [described, *guidance.LOSS],
+    "update": [described, *guidance.UPDATE],
     "sampler": [described, *samplers.CHECKS],
     "prior": priors.CHECKS,
     "adaptation": [described, *adaptations.CHECKS],

@@ -1,4 +1,4 @@
-"""Photos without files, for checks."""
+"""Photos without files and a prior without weights, for checks; and what an image must be."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from zeroair_pl.priors.vp import Prediction, VPPrior
 from zeroair_pl.tensors.per_image import build_per_image
 
 
@@ -56,3 +57,35 @@ EXTREMES = {
     "checkerboard": ((torch.arange(24)[:, None] + torch.arange(24)) % 2).float().expand(1, 3, 24, 24),
     "pure noise": torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(0)),
 }
+
+
+def expect_image(image: Tensor, shape: tuple[int, ...] | None = None, what: str = "", unit: bool = True) -> None:
+    """Asserts that values are finite, of that shape, and in [0, 1] if ``unit``; ``what`` begins the messages."""
+    what = f"{what} " if what else ""
+    assert shape is None or tuple(image.shape) == tuple(shape), f"{what}makes {tuple(image.shape)} of {tuple(shape)}"
+    assert bool(torch.isfinite(image).all()), f"{what}is not finite"
+    if unit:
+        assert float(image.min()) >= 0, f"{what}falls below 0"
+        assert float(image.max()) <= 1, f"{what}exceeds 1"
+
+
+class _Blurring(VPPrior):
+    """A stand-in without weights: a blur that widens with the noise, shrunk as a posterior mean would be."""
+
+    def __init__(self) -> None:
+        self.name = "blurring"
+        self.alphas_cumprod = torch.cumprod(1 - torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64), 0)
+
+    def predict(self, x_t: Tensor, t: Tensor) -> Prediction:
+        with torch.no_grad():
+            alpha_bar = self.alpha_bar(t).to(x_t)[:, None, None, None]
+            noise = ((1 - alpha_bar) / alpha_bar).sqrt()
+            x = x_t / alpha_bar.sqrt()
+            blurred = F.avg_pool2d(F.pad(x, [2] * 4, mode="replicate"), 5, stride=1)
+            mixed = torch.lerp(x, blurred, (noise / 0.5).clamp(max=1))
+            return Prediction((mixed / (1 + noise.square() / 25)).clamp(-1, 1))
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        x = 2 * x - 1
+        edges = torch.cat([x[..., 1:, 1:] - x[..., 1:, :-1], x[..., 1:, 1:] - x[..., :-1, 1:]], dim=1)
+        return [edges, F.avg_pool2d(x, 4, ceil_mode=True)]

@@ -1,4 +1,4 @@
-"""Settings of the process: its streams, and what must be set before torch is loaded.
+"""Settings of the process: its streams, what must be set before torch is loaded, and signals that ask it to end.
 
 Only the command line changes them; the package as a library does not.
 """
@@ -8,7 +8,13 @@ from __future__ import annotations
 import ctypes
 import io
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h of glibc
 _INT_MAX = 2**31 - 1
@@ -57,3 +63,47 @@ def prepare() -> bool:
         return all(libc.mallopt(option, min(value, _INT_MAX)) == 1 for option, value in _MALLOC.items())
     except (AttributeError, OSError):
         return False
+
+
+# SIGTERM comes from schedulers and `kill`, SIGHUP from a terminal that is closed.
+_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+class Stopped(KeyboardInterrupt):
+    """The process was asked to end. It is a ``KeyboardInterrupt``, so libraries treat it like Ctrl-C.
+
+    Attributes:
+        status: the exit status, 128 + the number of the signal.
+    """
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signal.Signals(signum).name)
+        self.status = 128 + signum  # as a shell reports a process that a signal has ended
+
+
+@contextmanager
+def clean_stop() -> Iterator[None]:
+    """Raises ``Stopped`` in the main thread at the first SIGTERM or SIGHUP; further ones change nothing.
+
+    Only for the program that owns the process. A signal that is ignored, as under ``nohup``, stays ignored, and a
+    handler that somebody else has set stays too.
+    """
+
+    asked = False
+
+    def stop(signum: int, _: FrameType | None) -> None:
+        nonlocal asked
+        if not asked:
+            asked = True
+            raise Stopped(signum)
+
+    ours: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        ours = {each: signal.SIG_DFL for each in _SIGNALS if signal.getsignal(each) == signal.SIG_DFL}
+    try:
+        for each in ours:
+            signal.signal(each, stop)
+        yield
+    finally:
+        for each, before in ours.items():
+            signal.signal(each, before)

@@ -12,7 +12,6 @@ from contextlib import nullcontext
 
 from zeroair_pl import console
 from zeroair_pl.cli import everyday, process
-from zeroair_pl.cli.signals import clean_stop
 from zeroair_pl.config.commands import COMMANDS, prepare, read
 from zeroair_pl.errors import ConfigError, ZeroAIRError, debug, did_you_mean, show, typed
 from zeroair_pl.ranges import RangeError
@@ -77,7 +76,7 @@ def _run(words: list[str]) -> int:
         words = ["--help" if word in ("--help-all", "--help_all") else word for word in words]
         request = read(name, words, os.environ)
         function, values = prepare(name, request)
-        with clean_stop():
+        with process.clean_stop():
             outcome = function(**values)
         return int(getattr(outcome, "exit_status", 0))
     except ZeroAIRError as error:

@@ -53,16 +53,13 @@ def completion(shell: Literal["bash", "zsh", "fish"]) -> str:
 
     Args:
         shell: bash, zsh or fish.
-
-    Returns:
-        The script.
     """
     text = _fish() if shell == "fish" else (_ZSH if shell == "zsh" else "") + _bash()
     console.show(text, end="")
     return text
 
 
-def options() -> dict[str, list[str]]:
+def _options() -> dict[str, list[str]]:
     """The long options of each command, with dashes between their words."""
     found = {}
     for name in COMMANDS:
@@ -73,24 +70,16 @@ def options() -> dict[str, list[str]]:
     return found
 
 
-def kinds() -> list[str]:
-    """The names of all degradations, sorted."""
-    return sorted(classes("family"))
-
-
 def _words() -> dict[str, list[str]]:
     """The first word of each command, with its possible second words."""
-    found: dict[str, list[str]] = {}
-    for name in COMMANDS:
-        first, _, second = name.partition(" ")
-        found.setdefault(first, []).extend([second] if second else [])
-    return found
+    pairs = [name.partition(" ")[::2] for name in COMMANDS]
+    return {first: [second for one, second in pairs if one == first and second] for first, _ in pairs}
 
 
 def _bash() -> str:
     words = _words()
     parts = {
-        "options": "\n".join(f'    "{name}") echo "{" ".join(found)}";;' for name, found in options().items()),
+        "options": "\n".join(f'    "{name}") echo "{" ".join(found)}";;' for name, found in _options().items()),
         "first": " ".join([*words, *_ALSO]),
         "second": "\n".join(
             f'      {first}) COMPREPLY=($(compgen -W "{" ".join(after)}" -- "$now")); return;;'
@@ -98,7 +87,7 @@ def _bash() -> str:
             if after
         ),
         "configs": " ".join(known_configs()),
-        "kinds": " ".join(kinds()),
+        "kinds": " ".join(sorted(classes("family"))),
     }
     text = _BASH
     for name, part in parts.items():
@@ -108,15 +97,15 @@ def _bash() -> str:
 
 def _fish() -> str:
     words = _words()
-    lines = ["# zeroair completion fish > ~/.config/fish/completions/zeroair.fish"]
+    kinds, lines = sorted(classes("family")), ["# zeroair completion fish > ~/.config/fish/completions/zeroair.fish"]
     lines.append(f"complete -c zeroair -f -n __fish_use_subcommand -a '{' '.join([*words, *_ALSO])}'")
     for first, after in words.items():
         if after:
             lines.append(f"complete -c zeroair -f -n '__fish_seen_subcommand_from {first}' -a '{' '.join(after)}'")
-    for name, found in options().items():
+    for name, found in _options().items():
         seen = " and ".join(f"__fish_seen_subcommand_from {word}" for word in name.split())
         for option in found:
-            given = {"--config": known_configs(), "--degradation": kinds(), "--kind": kinds()}.get(option)
+            given = {"--config": known_configs(), "--degradation": kinds, "--kind": kinds}.get(option)
             values = f" -ra '{' '.join(given)}'" if given else ""
             lines.append(f"complete -c zeroair -n '{seen}' -l {option[2:]}{values}")
     return "\n".join(lines) + "\n"

@@ -19,6 +19,7 @@ from zeroair_pl import console
 from zeroair_pl.api import Method
 from zeroair_pl.commands.speaking import say_object
 from zeroair_pl.errors import describe
+from zeroair_pl.paths import existing
 from zeroair_pl.priors.hub.catalog import home
 from zeroair_pl.resources import version
 
@@ -29,13 +30,7 @@ LITTLE = 2e9  # bytes of free memory or disk below which there is a hint
 
 @dataclass(frozen=True)
 class Health:
-    """What was found.
-
-    Attributes:
-        found: versions, devices, extras, free bytes of memory and disk, and the test restoration, by name.
-        problems: what keeps the program from restoring photos; empty if it works.
-        hints: what a user may want to change, such as a disk that is nearly full.
-    """
+    """What was found by name, what keeps the program from working, and what a user may want to change."""
 
     found: dict[str, Any]
     problems: list[str]
@@ -65,7 +60,7 @@ def doctor(json: bool = False) -> Health:
         "devices": _devices(),
         "extras": _extras(),
         "memory_free_bytes": _free_memory(),
-        "disk_free_bytes": {str(place): shutil.disk_usage(_there(place)).free for place in (Path.cwd(), home())},
+        "disk_free_bytes": {str(place): shutil.disk_usage(existing(place)).free for place in (Path.cwd(), home())},
     }
     problems += [f"the library {name} is missing" for name, its in found["libraries"].items() if not its]
     found |= _restoration(problems)
@@ -112,12 +107,14 @@ def _extras() -> dict[str, str]:
         return {}
     found = {}
     for extra in names:
-        wanted = [each for each in stated if each.marker is not None and each.marker.evaluate({"extra": extra})]
-        wanted = [each for each in wanted if not each.marker or not each.marker.evaluate({"extra": ""})]
-        versions = {each.name: _version_of(each.name) for each in wanted if each.name != "zeroair-pl"}
-        complete = all(versions.values())
+        wanted = [
+            each.name
+            for each in stated
+            if each.marker and each.marker.evaluate({"extra": extra}) and not each.marker.evaluate({"extra": ""})
+        ]
+        versions = {name: _version_of(name) for name in wanted if name != "zeroair-pl"}
         installed = ", ".join(f"{name} {its}" for name, its in versions.items())
-        found[extra] = installed if complete else f"pip install 'zeroair-pl[{extra}]'"
+        found[extra] = installed if all(versions.values()) else f"pip install 'zeroair-pl[{extra}]'"
     return found
 
 
@@ -132,28 +129,20 @@ def _free_memory() -> int | None:
         return None
 
 
-def _there(path: Path) -> Path:
-    """The path itself if it exists, else the nearest folder above it that does."""
-    return next(parent for parent in (path, *path.absolute().parents) if parent.exists())
-
-
 def _restoration(problems: list[str]) -> dict[str, Any]:
     """Loads the prior and restores a small noisy picture with it; adds what fails to ``problems``."""
-    began = time.perf_counter()
-    try:
-        method = Method.from_config("denoise", sampling={"steps": 4})
-    except Exception as error:
-        problems.append(f"the prior cannot be loaded: {describe(error)}")
-        return {"prior": "", "prior_seconds": None, "restoration_seconds": None, "noise_left": None}
-    loaded = time.perf_counter()
-    found = {"prior": method.prior.name, "prior_seconds": round(loaded - began, 3)}
+    found: dict[str, Any] = {"prior": "", "prior_seconds": None, "restoration_seconds": None, "noise_left": None}
+    began, what = time.perf_counter(), "the prior cannot be loaded"
     clean = np.linspace(0.3, 0.7, SIDE, dtype=np.float32)[None, :, None].repeat(SIDE, 0).repeat(3, 2)
     noise = np.random.default_rng(0).normal(0, NOISE, clean.shape).astype(np.float32)
     try:
+        method = Method.from_config("denoise", sampling={"steps": 4})
+        loaded, what = time.perf_counter(), "a photo cannot be restored"
+        found |= {"prior": method.prior.name, "prior_seconds": round(loaded - began, 3)}
         image = method.restore((clean + noise).clip(0, 1), "doctor").image
     except Exception as error:
-        problems.append(f"a photo cannot be restored: {describe(error)}")
-        return {**found, "restoration_seconds": None, "noise_left": None}
+        problems.append(f"{what}: {describe(error)}")
+        return found
     left = float(np.sqrt(np.mean((image - clean) ** 2))) / NOISE
     if not left < 0.5:
         problems.append(f"a noisy picture kept {left:.0%} of its noise; less than half was expected")
@@ -162,16 +151,13 @@ def _restoration(problems: list[str]) -> dict[str, Any]:
 
 def _show(health: Health) -> None:
     found = health.found
-    libraries = ", ".join(f"{name} {its or 'missing'}" for name, its in found["libraries"].items())
-    devices = "; ".join(
-        " ".join([each["name"], *(f"{key} {value}" for key, value in each.items() if key != "name")])
-        for each in found["devices"]
-    )
+    devices = [[each["name"], *(f"{key} {value}" for key, value in each.items() if key != "name")]
+               for each in found["devices"]]  # fmt: skip
     memory = found["memory_free_bytes"]
     lines = {
         "zeroair-pl": f"{found['version']}, Python {found['python']}, {found['platform']}",
-        "libraries": libraries,
-        "devices": devices,
+        "libraries": ", ".join(f"{name} {its or 'missing'}" for name, its in found["libraries"].items()),
+        "devices": "; ".join(map(" ".join, devices)),
         "memory": "not known" if memory is None else f"{memory / 1e9:.1f} GB free",
         "disk": ", ".join(f"{free / 1e9:.1f} GB free in {place}" for place, free in found["disk_free_bytes"].items()),
         "prior": f"{found['prior'] or 'not loaded'} ({found['prior_seconds']} s)",

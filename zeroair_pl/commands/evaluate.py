@@ -23,7 +23,7 @@ from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.jobs.names import check_folder
 from zeroair_pl.paths import at_home
 from zeroair_pl.photos.ownership import OwnFiles
-from zeroair_pl.photos.reading import load_photo
+from zeroair_pl.photos.reading import check_file, load_photo
 from zeroair_pl.ranges import Range, ranged
 from zeroair_pl.scores import metrics, tables
 from zeroair_pl.scores.matching import Case, Files, cases, result_sets
@@ -88,7 +88,7 @@ def evaluate(
         _look_for_lpips()
     job = Evaluation(out, errors=errors, gallery=Gallery(out, settings.get("report", True)))
     for error in errors:
-        _print_error(error)
+        console.tell(f"error: {error}")
     if restores:
         chosen = [case for case in chosen if job.is_there(case)]
         if not chosen:
@@ -118,11 +118,9 @@ class Evaluation:
     """What was scored.
 
     Attributes:
-        folder: where the tables are.
         scored: one entry for each image of each set of results and each seed.
         errors: one line for each file that could not be scored.
         restored: what was restored, by seed.
-        gallery: the page that shows them.
     """
 
     folder: Path
@@ -139,12 +137,11 @@ class Evaluation:
     def is_there(self, case: Case) -> bool:
         """Whether the photo to restore is there; if not, prints an error and adds it to ``errors``."""
         assert case.image is not None
-        if not case.image.is_file():
-            try:
-                load_photo(case.image)
-            except InputError as error:
-                self._fail(str(error))
-                return False
+        try:
+            check_file(case.image)
+        except InputError as error:
+            self._fail(str(error))
+            return False
         return True
 
     def add(self, seed: int, results: Results) -> None:
@@ -159,8 +156,7 @@ class Evaluation:
             truth = None if case.reference is None else load_photo(case.reference).pixels
             degraded = None if case.image is None else load_photo(case.image).pixels
             if case.image is not None and degraded is not None:
-                if case.reference is not None and truth is not None:
-                    _compare(case.image, degraded, "its reference", case.reference, truth)
+                _compare(case.image, degraded, "its reference", case.reference, truth)
                 self.scored.append(Scored(DEGRADED, case.name, score(degraded, truth)))
             self.gallery.add(case.name, DEGRADED, degraded, case.image)
             self.gallery.add(case.name, REFERENCE, truth, case.reference)
@@ -170,12 +166,8 @@ class Evaluation:
         for title, seed, path, facts in self._files(case, sets):
             try:
                 pixels = load_photo(path).pixels
-                for what, other, against in (
-                    ("its reference", case.reference, truth),
-                    ("the degraded photo", case.image, degraded),
-                ):
-                    if other is not None and against is not None:
-                        _compare(path, pixels, what, other, against)
+                _compare(path, pixels, "its reference", case.reference, truth)
+                _compare(path, pixels, "the degraded photo", case.image, degraded)
                 found = score(pixels, truth, degraded)
             except InputError as error:
                 self._fail(str(error))
@@ -200,7 +192,7 @@ class Evaluation:
     def _fail(self, line: str) -> None:
         if line not in self.errors:
             self.errors.append(line)
-            _print_error(line)
+            console.tell(f"error: {line}")
 
 
 def _settings_of_one(resolved: str, **own: Any) -> str:
@@ -211,9 +203,9 @@ def _settings_of_one(resolved: str, **own: Any) -> str:
     return as_yaml({**values, **own})
 
 
-def _compare(path: Path, pixels: Tensor, what: str, other: Path, against: Tensor) -> None:
+def _compare(path: Path, pixels: Tensor, what: str, other: Path | None, against: Tensor | None) -> None:
     """Raises an InputError that names both files if their sizes differ."""
-    if pixels.shape != against.shape:
+    if against is not None and pixels.shape != against.shape:
         (_, h, w), (_, height, width) = pixels.shape, against.shape
         raise InputError(f"{path}: is {w}x{h} px, but {what} {other} {width}x{height} px.")
 
@@ -235,7 +227,3 @@ def _watched(chosen: Sequence[Case]) -> Iterable[Case]:
     """Gives the cases, with a progress bar if standard error is a terminal."""
     stream = console.stream("stderr")
     return track(chosen, "scoring", console=Console(file=stream), transient=True, disable=not stream.isatty())
-
-
-def _print_error(line: str) -> None:
-    console.tell(f"error: {line}")

@@ -63,13 +63,7 @@ class Forecast:
 
 
 def forecast(job: Job, sources: Sequence[Source], speech: Speech) -> list[Row]:
-    """Reads each photo as a run would, prints what the run would do with it, and returns the rows.
-
-    Args:
-        job: of the run; only its ``read`` is called.
-        sources: the photos.
-        speech: how to print.
-    """
+    """Reads each photo as a run would, prints what the run would do with it, and returns the rows."""
     found: list[Forecast] = []
     pace: list[float] = []  # seconds of the prior for a pixel
     for source in sources:
@@ -117,12 +111,7 @@ def _planned(job: Job, task: Task, pace: list[float]) -> Forecast:
             noise_level=sigma,
         )
         size = round(task.source.path.stat().st_size * (phi.shape(photo.pixels[None])[0] / photo.size[0]) ** 2)
-        return Forecast(
-            replace(row, status="planned"),
-            str(path),
-            passes * pace[0] * pixels * BESIDE,
-            size,
-        )
+        return Forecast(replace(row, status="planned"), str(path), passes * pace[0] * pixels * BESIDE, size)
     return Forecast(task.row)
 
 

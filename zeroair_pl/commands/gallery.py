@@ -27,13 +27,6 @@ class Gallery:
     """Collects small pictures while images are scored, and writes the page at the end.
 
     An error in making the page does not stop the scoring; ``trouble`` keeps the first one.
-
-    Args:
-        out: folder of the page.
-        wanted: whether to make the page.
-
-    Attributes:
-        trouble: the first error, or ``""``.
     """
 
     def __init__(self, out: Path, wanted: bool = True) -> None:
@@ -53,13 +46,10 @@ class Gallery:
         return self._out / NAME if self._wanted else None
 
     def add(self, name: str, title: str, pixels: Tensor | None, file: Path | None, seed: int | None = None) -> None:
-        """Adds a version of an image.
+        """Adds a version of the image called ``name``; nothing without ``pixels`` (3, H, W) in [0, 1] or ``file``.
 
         Args:
-            name: of the image.
             title: the set of results it belongs to, or ``degraded`` or ``reference``.
-            pixels: (3, H, W) in [0, 1]; nothing is added for ``None``.
-            file: the file of this version; nothing is added for ``None``.
             seed: of the restoration, if it was made by this command.
         """
         if not self._wanted or pixels is None or file is None:
@@ -81,12 +71,7 @@ class Gallery:
             self._links.setdefault(name, []).append(link)
 
     def write(self, scored: Sequence[Scored], errors: Sequence[str]) -> None:
-        """Writes the page, with the images of the worst scores first.
-
-        Args:
-            scored: all scores.
-            errors: lines about files that could not be scored.
-        """
+        """Writes the page, with the images of the worst scores first, and ``errors`` of what could not be scored."""
         if self.path is None:
             return
         systems = list(dict.fromkeys(each.result for each in scored))

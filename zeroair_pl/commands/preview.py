@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,15 +42,7 @@ def named(sources: Sequence[Source], preview: Preview) -> list[Source]:
 
 
 def preparation(preview: Preview, kernel: object) -> Callable[[Photo], Photo]:
-    """The function that makes the photo of a preview from a photo.
-
-    Args:
-        preview: which one.
-        kernel: the setting ``kernel``, or ``None``.
-
-    Raises:
-        ConfigError: a smaller copy is to be made, and there is a kernel. The kernel describes the blur at full size.
-    """
+    """What makes the photo of a preview; raises ConfigError for a smaller copy with a ``kernel`` of full size."""
     if preview == "small" and kernel:
         raise ConfigError("--preview: a smaller copy has another blur than --kernel says; use --preview crop.")
     return smaller if preview == "small" else cropped
@@ -73,13 +64,9 @@ def cropped(photo: Photo) -> Photo:
     top, left = (max(0, (length - SIDE) // 2) // _GRID * _GRID for length in (height, width))
     rows, columns = slice(top, top + SIDE), slice(left, left + SIDE)
     alpha, others = (None if a is None else a[rows, columns].copy() for a in (photo.alpha, photo.others))
-    pixels, cut = photo.pixels[:, rows, columns].clone(), partial(_cut, rows=rows, columns=columns)
-    side = {**photo.side, **_each_map(photo, cut)}
+    pixels = photo.pixels[:, rows, columns].clone()
+    side = {**photo.side, **_each_map(photo, lambda value: value[..., rows, columns])}
     return replace(photo, pixels=pixels, alpha=alpha, others=others, beyond=None, side=side)
-
-
-def _cut(value: Tensor, rows: slice, columns: slice) -> Tensor:
-    return value[..., rows, columns]
 
 
 def _each_map(photo: Photo, change: Callable[[Tensor], Tensor]) -> Mapping[str, Any]:

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from zeroair_pl import console
 from zeroair_pl.errors import typed
 from zeroair_pl.paths import at_home
-from zeroair_pl.priors.hub.adm_layout import NoiseSchedule
+from zeroair_pl.priors.hub.adm import convert_adm
 from zeroair_pl.priors.hub.catalog import CATALOG, Entry, fetched, fetched_names, find, home, known
 from zeroair_pl.priors.hub.locating import bundled_priors, locate
 
 
-def convert(
-    checkpoint: Path,
-    out: Path,
-    checksum: str | None = None,
-    class_label: int | None = None,
-    num_head_channels: int | None = None,
-    image_size: int | None = None,
-    use_new_attention_order: bool | None = None,
-    noise_schedule: NoiseSchedule | None = None,
-) -> Path:
+def convert(checkpoint: Path, out: Path, **settings: Any) -> Path:
     """Turn an OpenAI guided-diffusion (ADM) checkpoint into a folder that ``restore --prior`` and diffusers load.
 
     The released 256x256_diffusion_uncond.pt, 256x256_diffusion.pt, 64x64_diffusion.pt and lsun_*.pt need no option. The
@@ -30,29 +22,13 @@ def convert(
     Args:
         checkpoint: the downloaded .pt file. It is opened with weights_only, so nothing in it can run.
         out: the folder to make. It is written whole or not at all.
-        checksum: sha256 that the file must have. Known already for 256x256_diffusion_uncond.pt.
-        class_label: class-conditional networks only: the class to fix, which makes the network unconditional.
-        num_head_channels: channels of an attention head.
-        image_size: side of the training images in pixels.
-        use_new_attention_order: the order of the attention's rows.
-        noise_schedule: the schedule of the noise.
+        settings: see ``convert_adm``.
 
     Returns:
         The folder.
     """
-    from zeroair_pl.priors.hub.adm import convert_adm
-
     checkpoint, out = at_home(checkpoint), at_home(out)
-    convert_adm(
-        checkpoint,
-        out,
-        checksum=checksum,
-        class_label=class_label,
-        num_head_channels=num_head_channels,
-        image_size=image_size,
-        use_new_attention_order=use_new_attention_order,
-        noise_schedule=noise_schedule,
-    )
+    convert_adm(checkpoint, out, **settings)
     console.show(f"{checkpoint} is converted; use it with: --prior.path {out}")
     return out
 

@@ -7,7 +7,7 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,7 +16,6 @@ import yaml
 
 from zeroair_pl import console
 from zeroair_pl.api import DEFAULTS, Method
-from zeroair_pl.commands.clocked import Clocked
 from zeroair_pl.commands.forecast import forecast
 from zeroair_pl.commands.preview import folder_of, named, preparation, preview_of
 from zeroair_pl.commands.speaking import MANNERS, Speech
@@ -42,6 +41,7 @@ from zeroair_pl.method.watching import checked_options
 from zeroair_pl.paths import at_home
 from zeroair_pl.photos.beside import Beside
 from zeroair_pl.photos.finding import Source, find_images
+from zeroair_pl.photos.writing import keep_original
 from zeroair_pl.priors import Prior
 from zeroair_pl.ranges import Range, ranged
 from zeroair_pl.sampling import NoiseMatchedSampler
@@ -151,7 +151,8 @@ def restore(
     if rank.worker:
         end_with_parent()
     found = _find(images or [], out, quiet=quiet or rank.worker)
-    _keep_originals(found, out)
+    for source in found:  # before anything is written
+        keep_original(out / f"{source.name}{source.path.suffix}", source)
     found = named(found, small) if small else found
     outputs = Outputs(out, looks=dry_run)
     sources = outputs.named(found)
@@ -169,37 +170,27 @@ def restore(
         outputs.withdraw()
         raise
     page = Report(outputs, report)
-    job = (Clocked if verbose else Job)(
-        plans,
-        outputs,
-        {
-            "maps": save_maps is True,
-            "arrays": save_maps == "npz",
-            "strips": strips,
-            "report": page.wanted,
-            "tensorboard": tensorboard,
-            "overwrite": overwrite,
-        },
-        options,
-        len(levels),
-        batch,
-        device,
-        checkpoint_every,
-        chosen,
-        beside,
-        *([preparation(small, kernel)] if small else []),
-    )
-    began, speech = time.perf_counter(), Speech(quiet, json, verbose, explain)
+    wanted = {"maps": save_maps is True, "arrays": save_maps == "npz", "strips": strips, "report": page.wanted}
+    wanted |= {"tensorboard": tensorboard, "overwrite": overwrite}
+    prepare = preparation(small, kernel) if small else None
+    job = Job(plans, outputs, wanted, options, len(levels), batch, device, checkpoint_every, chosen, beside, prepare)
+    speech = Speech(quiet, json, verbose, explain)
     if dry_run:
         return Results(forecast(job, sources, speech), out)
     if rank.worker:
         with open(os.devnull, "w", encoding="utf-8") as nowhere, ListProgress(len(sources), nowhere) as progress:
             restore_list(job, sources, rank, "", progress, lambda task: None, lambda row: None)
         return Results([], out)
-    refused = False
+    return _run(job, sources, rank, resolved, speech, page, _kept_choices(sources, outputs, chosen, settings))
+
+
+def _run(
+    job: Job, sources: list[Source], rank: Rank, resolved: str, speech: Speech, page: Report, notes: Iterable[str]
+) -> Results:
+    """Restores the list, and keeps the table, the page and the display current, whatever ends the run."""
+    outputs, began, refused, lock = job.outputs, time.perf_counter(), False, threading.Lock()
     try:
         with speech.progress(len(sources)) as progress:
-            lock = threading.Lock()
 
             def finish(row: Row, follow: Follow | None = None, **more: Any) -> None:
                 with lock:
@@ -214,11 +205,13 @@ def restore(
                     progress.print(f"note: {one_line(note)}")
                 finish(task.row, task.follow, **speech.details(task, job, progress.print))
 
-            for line in _kept_choices(sources, outputs, chosen, settings):
-                progress.print(line)
+            for note in notes:
+                progress.print(note)
             restore_list(job, sources, rank, resolved, progress, done, finish)
-            for row in _never_finished(sources, outputs):
-                finish(row)
+            for source in sources:
+                if source.name not in outputs.rows:  # only a bug here can cause this
+                    reason = f"{source.path}: never started, a fault of this program; run it again."
+                    finish(Row(source.name, str(source.path), reason=reason))
     except ConfigError:
         if refused := not outputs.rows:
             outputs.withdraw()
@@ -228,10 +221,12 @@ def restore(
             if not outputs.current:
                 outputs.write_table()
             page.update(end=True)
-            if page.trouble and not quiet:
+            if page.trouble and not speech.quiet:
                 console.tell(f"note: {page.trouble}")
-            speech.summary(outputs, len(sources), time.perf_counter() - began, tensorboard, page.path)
-    return Results([outputs.rows[name] for name in outputs.names if name in outputs.rows], out, outputs.trouble)
+            seconds = time.perf_counter() - began
+            speech.summary(outputs, len(sources), seconds, job.wanted["tensorboard"], page.path)
+    rows = [outputs.rows[name] for name in outputs.names if name in outputs.rows]
+    return Results(rows, outputs.folder, outputs.trouble)
 
 
 @dataclass(frozen=True)
@@ -260,19 +255,6 @@ class Results:
         return table_html(used, ([getattr(row, name) for name in used] for row in self.rows), str(self.folder))
 
 
-def _never_finished(sources: list[Source], outputs: Outputs) -> list[Row]:
-    """Failed rows for the photos without a row after a run that ended normally. Only a bug here can cause this."""
-    return [
-        Row(
-            source.name,
-            str(source.path),
-            reason=f"{source.path}: never started, a fault of this program; run it again.",
-        )
-        for source in sources
-        if source.name not in outputs.rows
-    ]
-
-
 def _find(images: list[str] | str, out: Path, quiet: bool) -> list[Source]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -280,14 +262,6 @@ def _find(images: list[str] | str, out: Path, quiet: bool) -> list[Source]:
     for warning in caught if not quiet else ():
         console.tell(f"warning: {warning.message}")
     return sources
-
-
-def _keep_originals(sources: list[Source], out: Path) -> None:
-    """Raises ConfigError if an output would replace its own photo, before anything is written."""
-    for source in sources:
-        path = out / f"{source.name}{source.path.suffix}"
-        if os.path.realpath(path) == os.path.realpath(source.path):
-            raise ConfigError(f"{path}: the output would replace the input; name another folder with --out.")
 
 
 def _kept_choices(

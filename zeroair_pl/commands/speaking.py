@@ -9,20 +9,21 @@ import io
 import json
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 from zeroair_pl import console
-from zeroair_pl.commands.clocked import Clocked, plan_in_words, plan_of, seconds_in_words
 from zeroair_pl.degradations.noise_level import estimate_noise_level
 from zeroair_pl.inspection.evidence import evidence
 from zeroair_pl.inspection.progress import ListProgress, one_line
+from zeroair_pl.jobs.choices import kind_of
 from zeroair_pl.jobs.job import Job
 from zeroair_pl.jobs.outputs import Outputs
 from zeroair_pl.jobs.records import Row, Status
 from zeroair_pl.jobs.task import Task
+from zeroair_pl.method.large import is_large
 from zeroair_pl.photos.masking import view_of
 from zeroair_pl.photos.photo import Photo
 
@@ -53,34 +54,22 @@ class Speech:
         return ListProgress(total, io.StringIO() if self.quiet else None)
 
     def photo(self, row: Row, progress: ListProgress, **more: Any) -> None:
-        """Prints what became of one photo.
-
-        Args:
-            row: of the photo.
-            progress: prints lines above its bars.
-            more: further fields of the photo's JSON object.
-        """
+        """Prints what became of one photo; ``more`` are further fields of its JSON object."""
         if row.reason:
             self.error(row.reason, progress)
         if self.json:
             say_object("photo", **asdict(row), **more)
 
     def details(self, task: Task, job: Job, say: Callable[[str], None]) -> dict[str, Any]:
-        """Prints what ``verbose`` and ``explain`` ask for, and returns it as fields of the photo's JSON object.
-
-        Args:
-            task: the photo's task.
-            job: of the run.
-            say: ``say(line)`` prints a line.
-        """
+        """Prints what ``verbose`` and ``explain`` ask for, and returns it as fields of the photo's JSON object."""
         found: dict[str, Any] = {}
         name = one_line(task.source.name)
         if self.verbose and (plan := plan_of(task, job.steps)):
-            say(f"plan: {name}: {plan_in_words(plan)}")
+            say(f"plan: {name}: {'; '.join(_in_words(key, value) for key, value in plan.items())}")
             found["plan"] = plan
-        if self.verbose and isinstance(job, Clocked) and (spent := job.spent.get(task.source.name)):
-            say(f"seconds: {name}: {seconds_in_words(spent)}")
-            found["phases"] = dict(spent)
+        if self.verbose and task.spent:
+            say(f"seconds: {name}: {', '.join(f'{what} {seconds:.2f}' for what, seconds in task.spent.items())}")
+            found["phases"] = dict(task.spent)
         if self.explain and task.photo is not None:
             y = seen(task.photo).pixels[None]
             heard = evidence(y)
@@ -99,7 +88,6 @@ class Speech:
         """Prints the summary of a run, also of one that was stopped.
 
         Args:
-            outputs: the output folder with the rows of the run.
             total: photos of the list.
             seconds: that the run took.
             board: whether TensorBoard's files were written.
@@ -128,6 +116,35 @@ class Speech:
                 table=str(outputs.results),
                 error=outputs.trouble,
             )
+
+
+def plan_of(task: Task, steps: int) -> dict[str, Any]:
+    """The settings that the photo is restored with in so many steps, by name; empty if it is not restored."""
+    if task.plan is None or task.photo is None:
+        return {}
+    method, settings = task.plan.method, task.plan.depends.get("settings", {})
+    height, width = task.photo.size
+    sampling, large = method.sampling, is_large(task.photo.pixels[None], method)
+    at = f"learned at {sampling.working_pixels / 1e6:.1f} megapixels, finished at full size" if large else "full size"
+    return {
+        "degradation": settings.get("degradation"),
+        "prior": method.prior.name,
+        "steps": steps,
+        "sigma_max": sampling.sigma_max,
+        "sigma_min": sampling.sigma_min,
+        "seed": method.seed,
+        "strength": task.plan.strength,
+        "size": f"{width}x{height} px, {at}",
+        "settings": task.row.settings,
+    }
+
+
+def _in_words(key: str, value: Any) -> str:
+    """``Haze (strength 0.88, ...)`` for the degradation; ``seed 7`` and such for other settings of a plan."""
+    if key != "degradation" or not isinstance(value, Mapping):
+        return f"{key} {value}"
+    options = ", ".join(f"{name} {option}" for name, option in value.get("init_args", {}).items())
+    return f"{kind_of(value) or value.get('class_path', '')}{f' ({options})' if options else ''}"
 
 
 def seen(photo: Photo) -> Photo:

@@ -21,14 +21,7 @@ NOT_OF = {"evaluate": ("json", "verbose", "explain", "dry_run", "preview")}  # o
 
 
 def layers_of(config: Configs) -> list[Layer]:
-    """Reads configs as layers.
-
-    Args:
-        config: one config or a list of them: a name, a path, or a dict with the content of a config.
-
-    Raises:
-        ConfigError: there is no such config.
-    """
+    """Reads configs as layers: a name, a path, a dict with the content of a config, or a list of these."""
     return [_layer(each) for each in (config if isinstance(config, list | tuple) else [config])]
 
 
@@ -92,10 +85,9 @@ def _parsed(
 def parser_of(
     function: Callable[..., Any], defaults: Mapping[str, Any], program: str = "zeroair", positional: bool = False
 ) -> ArgumentParser:
-    """A parser for the arguments of a function.
+    """A parser for the arguments of a typed function, whose docstring is the help.
 
     Args:
-        function: typed, with a docstring for the help.
         defaults: of arguments that are objects, as a config states them.
         program: the name in its help.
         positional: ``True`` makes arguments without a default positional; ``False`` adds the option ``--config``.
@@ -120,29 +112,21 @@ def parser_of(
 
 
 def values_of(parser: ArgumentParser, parsed: Namespace) -> dict[str, Any]:
-    """The arguments, with all objects built.
-
-    Raises:
-        ConfigError: an object cannot be built.
-    """
+    """The arguments, with all objects built; raises ConfigError if one cannot be."""
     try:
         values = vars(parser.instantiate(parsed))
     except ZeroAIRError:
         raise
     except Exception as error:
-        if isinstance(cause := _cause(error), ZeroAIRError):
+        cause: BaseException = error
+        while cause.__cause__ is not None:  # the parser wraps the error of a class if there may be other types too
+            cause = cause.__cause__
+        if isinstance(cause, ZeroAIRError):
             raise cause from error
         text = " ".join(str(error).split())
         raise ConfigError(f"the settings cannot be used: {type(error).__name__}: {text}") from error
     values.pop("config", None)
     return values
-
-
-def _cause(error: BaseException) -> BaseException:
-    """The original error. The parser wraps the error of a class if the setting may have other types too."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error
 
 
 def _layer(config: Any) -> Layer:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zeroair_pl import console
+from zeroair_pl.config.words import joined, underscored
+from zeroair_pl.errors import ConfigError
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
@@ -27,7 +29,7 @@ class Command:
         flags: options that need no value.
         configs: whether it reads YAML files and environment variables.
         free: the option in ``lists`` that takes the words that belong to no option; or ``""``.
-        rest: the option in ``lists`` that takes these words without the first, which stays positional; or ``""``.
+        first: how many of these words stay positional.
     """
 
     function: str
@@ -36,31 +38,26 @@ class Command:
     flags: tuple[str, ...] = ()
     configs: bool = False
     free: str = ""
-    rest: str = ""
+    first: int = 0
 
+
+_FLAGS = ("overwrite", "save_maps", "strips", "report", "tensorboard", "quiet")
 
 COMMANDS = {
     "restore": Command(
         "zeroair_pl.commands.restore:restore",
         "restore photos (the main job)",
         lists=("images", "plugins"),
-        flags=(
-            "overwrite",
-            "save_maps",
-            "strips",
-            "report",
-            "tensorboard",
-            "quiet",
-            *("json", "verbose", "explain", "dry_run", "preview"),
-        ),
+        flags=(*_FLAGS, "json", "verbose", "explain", "dry_run", "preview"),
         configs=True,
         free="images",
     ),
     "redo": Command(
         "zeroair_pl.commands.redo:redo",
         "restore photos of an output folder once more, as another kind or less strongly; the choice lasts",
-        lists=("names", "plugins"),
-        rest="names",
+        lists=("names",),
+        free="names",
+        first=1,
     ),
     "app": Command(
         "zeroair_pl.commands.app:app",
@@ -72,7 +69,7 @@ COMMANDS = {
         "zeroair_pl.commands.evaluate:evaluate",
         "score results against references, or restore photos and score that",
         lists=("results", "images", "references", "seeds", "plugins"),
-        flags=("overwrite", "save_maps", "strips", "report", "tensorboard", "quiet"),
+        flags=_FLAGS,
         configs=True,
     ),
     "plugins list": Command(
@@ -107,44 +104,38 @@ COMMANDS = {
 
 
 def read(name: str, words: Sequence[str], environ: Mapping[str, str]) -> Request:
-    """The request to the command ``name``.
-
-    Args:
-        name: in ``COMMANDS``.
-        words: of the command line after the name.
-        environ: environment variables.
-
-    Raises:
-        ConfigError: an option has no value, or a config cannot be read.
-    """
+    """The request to the command ``name`` by the words after it and by environment variables."""
+    from zeroair_pl.config.files import find_config, read_config
     from zeroair_pl.config.request import Request
 
     command = COMMANDS[name]
-    words = _gathered(words, command.rest) if command.rest else words
-    return Request.of(name, words, environ, command.lists, command.flags, command.configs, command.free)
-
-
-def _gathered(words: Sequence[str], rest: str) -> list[str]:
-    """``OUT a b --kind haze`` as ``OUT --kind haze --rest a b``."""
-    own: list[str] = []
-    free: list[str] = []
-    queue = iter(words)
-    for word in queue:
-        if not word.startswith("--"):
-            free.append(word)
-            continue
-        own.append(word)
-        if "=" not in word and word != "--help" and (value := next(queue, None)) is not None:
-            own.append(value)
-    return [*free[:1], *own, *([f"--{rest}", *free[1:]] if free[1:] else [])]
+    variables: dict[str, str] = {}
+    names: list[str] = []
+    rest = [underscored(word) for word in words]
+    if command.configs:
+        prefix = f"ZEROAIR_{name.upper().replace(' ', '_')}__"
+        variables = {key: value for key, value in environ.items() if key.startswith(prefix)}
+        names = [variables.pop(f"{prefix}CONFIG")] if f"{prefix}CONFIG" in variables else []
+        queue, rest = iter(rest), []
+        for word in queue:
+            option, equals, value = word.partition("=")
+            if option != "--config":
+                rest.append(word)
+                continue
+            value = value if equals else next(queue, "")
+            if not value or value.startswith("--"):
+                raise ConfigError("--config: expected the name of a config after it, for example --config dehaze.")
+            names.append(value)
+    shown = command.configs and "--print_config" in rest
+    rest = [word for word in rest if not (shown and word == "--print_config")]
+    layers = [read_config(find_config(name)) for name in names]
+    return Request(layers, variables, joined(rest, command.lists, command.flags, command.free, command.first), shown)
 
 
 def prepare(name: str, request: Request) -> tuple[Any, dict[str, Any]]:
     """The function of the command ``name`` and its arguments, ready to call.
 
-    Raises:
-        ConfigError: a setting is unknown, ill-typed or impossible.
-        SystemExit: help or the settings were asked for, and are printed.
+    Raises ConfigError if a setting is impossible, and SystemExit after help or the settings were printed.
     """
     from zeroair_pl.config.calling import values_of
     from zeroair_pl.config.files import as_yaml

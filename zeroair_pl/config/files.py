@@ -20,13 +20,7 @@ SUFFIXES = (".yaml", ".yml")
 
 @dataclass(frozen=True)
 class Layer:
-    """One config; later layers override earlier ones, key by key.
-
-    Attributes:
-        path: of the file, or a word that errors use for settings from Python.
-        text: of the file, for line numbers in errors.
-        values: its settings.
-    """
+    """One config; later layers override earlier ones, key by key. Errors name ``path`` and the line in ``text``."""
 
     path: Path
     text: str
@@ -42,12 +36,9 @@ class Layer:
 
 
 def find_config(name: str) -> Path:
-    """The file that ``--config name`` means, with or without its suffix.
+    """The file that ``--config name`` means, with or without its suffix; raises ConfigError if there is none.
 
     It is searched in the working folder, then in its ``configs/``, then among the configs of the package.
-
-    Raises:
-        ConfigError: there is no config with this name.
     """
     wanted = at_home(name)
     for folder in (Path(), *_folders()):
@@ -60,11 +51,7 @@ def find_config(name: str) -> Path:
 
 
 def read_config(path: Path) -> Layer:
-    """Reads one file, as YAML 1.2.
-
-    Raises:
-        ConfigError: the file cannot be read, is not valid YAML, or holds something else than keys and values.
-    """
+    """Reads one file, as YAML 1.2; raises ConfigError if it holds something else than keys and values."""
     try:
         text = path.read_text(encoding="utf-8")
         values = yaml.load(text, _Loader)

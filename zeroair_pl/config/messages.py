@@ -27,16 +27,8 @@ _TYPES = {
 }
 
 
-_CLASSES = (
-    "degradation",
-    "links",
-    "loss",
-    "prior",
-    "sampler",
-    "scheduler",
-    "update",
-    "adapt",
-)  # settings that name a class
+# Settings that name a class.
+_CLASSES = ("degradation", "links", "loss", "prior", "sampler", "scheduler", "update", "adapt")
 _NOT_KEYS = ("config", "print_config", "print_shtab", "help")
 _MANY = 60  # an error lists the known names if there are at most this many
 
@@ -92,11 +84,7 @@ def _without_union(text: str) -> str:
 
 
 def known_classes(key: str) -> list[str]:
-    """Names of the classes that the setting ``key`` can have; empty for a setting that is not a class.
-
-    Args:
-        key: the last part of the setting's name: ``degradation``, ``loss``, ``scheduler`` and so on.
-    """
+    """Names of the classes that the setting ``key``, such as ``loss``, can have; empty if it is no class."""
     from zeroair_pl import plugins
 
     kinds: dict[str, plugins.Kind] = {"degradation": "family", "links": "family", "adapt": "adaptation"}

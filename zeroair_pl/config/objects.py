@@ -18,11 +18,7 @@ _PLAIN = (bool, int, float, str, type(None))
 
 
 class Copies:
-    """A factory that copies a given degradation. A fit changes its degradation, so each photo needs its own copy.
-
-    Args:
-        model: the degradation, before any fit.
-    """
+    """A factory that copies a given degradation. A fit changes its degradation, so each photo needs its own copy."""
 
     def __init__(self, model: Any) -> None:
         self.model = model
@@ -108,7 +104,7 @@ def stated(value: Any) -> dict[str, Any]:
     if isinstance(value, type):
         return _lines(value, {})
     if inspect.isfunction(value) or isinstance(value, functools.partial) or inspect.ismethod(value):
-        return stated(_made(value))
+        return stated(made(value))
     accepted = inspect.signature(type(value)).parameters.values()
     names = [each.name for each in accepted if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
     known = {name: _argument(value, name) for name in names}
@@ -176,7 +172,8 @@ def _of_local_class(kind: type, arguments: dict[str, Any], where: str) -> Any:
         raise ConfigError(f"{where}: cannot be built, {describe(error)}") from error
 
 
-def _made(factory: Any) -> Any:
+def made(factory: Any) -> Any:
+    """A degradation from its factory, without a trace in the random state; raises ConfigError if it cannot be built."""
     import torch
 
     with torch.random.fork_rng(devices=[]):

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
 from argparse import ArgumentError
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from zeroair_pl import console
-from zeroair_pl.config.files import Layer, find_config, read_config
+from zeroair_pl.config.files import Layer
 from zeroair_pl.config.messages import REPLACED, explain, replaced
 from zeroair_pl.config.objects import plain, usable
-from zeroair_pl.config.words import chain, chained, joined, underscored
+from zeroair_pl.config.words import chain, chained
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.plugins import PACKAGE, Broken, load_plugins, options
 from zeroair_pl.resources import diffusers
@@ -45,62 +44,15 @@ class Request:
     print_config: bool = False
     broken: list[Broken] = field(default_factory=list)
 
-    @classmethod
-    def of(
-        cls,
-        name: str,
-        words: Sequence[str],
-        environ: Mapping[str, str],
-        lists: Sequence[str] = (),
-        flags: Sequence[str] = (),
-        configs: bool = True,
-        free: str = "",
-    ) -> Request:
-        """Sorts the words of a command line.
-
-        Args:
-            name: of the command.
-            words: after the name.
-            environ: environment variables.
-            lists, flags, configs, free: as in ``commands.Command``.
-
-        Raises:
-            ConfigError: an option has no value, or a config cannot be read.
-        """
-        words = [underscored(word) for word in words]
-        if not configs:
-            return cls([], {}, joined(words, lists, flags, free))
-        prefix = f"ZEROAIR_{name.upper().replace(' ', '_')}__"
-        variables = {k: v for k, v in environ.items() if k.startswith(prefix)}
-        names = [variables.pop(f"{prefix}CONFIG")] if f"{prefix}CONFIG" in variables else []
-        rest: list[str] = []
-        queue = iter(words)
-        for word in queue:
-            if word == "--config" or word.startswith("--config="):
-                value = next(queue, "") if word == "--config" else word.partition("=")[2]
-                if not value or value.startswith("--"):
-                    raise ConfigError("--config: expected the name of a config after it, for example --config dehaze.")
-                names.append(value)
-            else:
-                rest.append(word)
-        shown = "--print_config" in rest
-        rest = [word for word in rest if word != "--print_config"]
-        layers = [read_config(find_config(name)) for name in names]
-        return cls(layers, variables, joined(rest, lists, flags, free), shown)
-
     def load_plugins(self) -> None:
-        """Loads the plugins, so that the parser knows their classes, and warns about broken ones.
-
-        Raises:
-            ConfigError: ``plugins`` is not a list of folders.
-        """
+        """Loads the plugins, so that the parser knows their classes, and warns about broken ones."""
         folders: Any = []
         for layer in self.layers:
             folders = layer.values.get("plugins", folders)
         for name, value in self.variables.items():
             folders = value if name.endswith("__PLUGINS") else folders
         for option in self.options:
-            folders = json.loads(option.partition("=")[2]) if option.startswith("--plugins=") else folders
+            folders = yaml.safe_load(option.partition("=")[2]) if option.startswith("--plugins=") else folders
         folders = [folders] if isinstance(folders, str) else folders or []
         if not isinstance(folders, list) or not all(isinstance(folder, str) for folder in folders):
             raise ConfigError(f"plugins: expected a list of folders, but got {folders!r}.")
@@ -110,11 +62,7 @@ class Request:
         self._import_schedulers()
 
     def parse(self, parser: ArgumentParser) -> Namespace:
-        """The settings as jsonargparse parses them; no object is built yet.
-
-        Raises:
-            ConfigError: a setting is unknown, has a wrong type, or is from an earlier version.
-        """
+        """The settings as jsonargparse parses them, no object built yet; raises ConfigError for one that is wrong."""
         self._refuse_replaced()
         words = [f"--{self._key(name)}={value}" for name, value in self.variables.items()]
         try:
@@ -127,8 +75,9 @@ class Request:
             raise ConfigError(f"{self._place(word)}{sentence}{self._missing(word)}") from error
         self._check_groups(settings, parser)
         stated = {name: value for layer in self.layers for name, value in layer.values.items()}
-        for name, value in {**_hashed(stated), **_hashed(_options([*words, *self.options]))}.items():
-            if settings.get(name, "") is None:
+        stated |= {word[2:].partition("=")[0]: word.partition("=")[2] for word in (*words, *self.options)}
+        for name, value in stated.items():  # the parser takes a value that begins with "#" for a comment
+            if isinstance(value, str) and value.startswith("#") and settings.get(name, "") is None:
                 settings[name] = value
         return settings
 
@@ -212,19 +161,6 @@ class Request:
             library = diffusers()
             for name in names:
                 getattr(library, name, None)
-
-
-def _hashed(values: Mapping[str, Any]) -> dict[str, str]:
-    """The values that begin with ``#``, as that of ``missing`` may: the parser takes them for comments."""
-    return {name: value for name, value in values.items() if isinstance(value, str) and value.startswith("#")}
-
-
-def _options(words: Sequence[str]) -> dict[str, str]:
-    """The values of ``--name=value`` and ``--name value``, by name."""
-    found = {one[2:]: other for one, other in pairwise(words) if one.startswith("--")}
-    return found | {
-        word[2:].partition("=")[0]: word.partition("=")[2] for word in words if word.startswith("--") and "=" in word
-    }
 
 
 def resolved(settings: Namespace) -> dict[str, Any]:

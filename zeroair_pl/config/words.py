@@ -20,12 +20,14 @@ def underscored(word: str) -> str:
     return f"--{option[2:].replace('-', '_')}{equals}{value}" if word.startswith("--") else word
 
 
-def joined(words: Sequence[str], lists: Sequence[str], flags: Sequence[str], free: str = "") -> list[str]:
+def joined(
+    words: Sequence[str], lists: Sequence[str], flags: Sequence[str], free: str = "", first: int = 0
+) -> list[str]:
     """The words in a form that jsonargparse understands.
 
-    ``--images a b --images c`` becomes one option with a JSON list, so that shells may expand ``*.jpg``; and
-    ``--overwrite`` becomes ``--overwrite=true``. Words that follow no option, or an option that has its value, are
-    values of the list ``free``.
+    ``--images a b --images c`` becomes one option with a JSON list, so that shells may expand ``*.jpg``; ``--seed 3``
+    becomes ``--seed=3``, and ``--overwrite`` ``--overwrite=true``. Words that follow no option, or an option that has
+    its value, are values of the list ``free``; the ``first`` ones of them stay positional.
 
     Raises:
         ConfigError: ``--out`` or an option of a list has no value.
@@ -36,9 +38,14 @@ def joined(words: Sequence[str], lists: Sequence[str], flags: Sequence[str], fre
     for word, following in pairwise([*words, ""]):
         option, equals, value = word.partition("=")
         if not word.startswith("--"):
-            of_list = current or (free if complete and not word.startswith("-") else "")
+            if not current and not complete:
+                rest[-1] += f"={word}"
+                complete = True
+                continue
+            of_list = current or (free if not word.startswith("-") else "")
+            if of_list and not current and first:
+                of_list, first = "", first - 1
             (gathered.setdefault(of_list, []) if of_list else rest).append(word)
-            complete = True
             continue
         current, complete = option[2:] if option[2:] in lists else "", bool(equals)
         if current:
@@ -64,14 +71,9 @@ def chain(links: list[Any]) -> dict[str, Any]:
 
 
 def chained(options: Sequence[str]) -> list[str]:
-    """The options, with ``--degradation "[Haze, Blur]"`` replaced by the ``Chain`` that it means."""
-    found: list[str] = []
-    for word in options:
-        name, equals, value = word.partition("=")
-        value = value if name == "--degradation" and equals else word if found[-1:] == ["--degradation"] else ""
-        if value.startswith("["):
-            if not equals or name != "--degradation":
-                found.pop()
-            word = f"--degradation={json.dumps(chain(yaml.safe_load(value)))}"
-        found.append(word)
-    return found
+    """The options, with ``--degradation=[Haze, Blur]`` replaced by the ``Chain`` that it means."""
+    begin = "--degradation=["
+    return [
+        f"--degradation={json.dumps(chain(yaml.safe_load(word[len(begin) - 1 :])))}" if word.startswith(begin) else word
+        for word in options
+    ]

@@ -24,14 +24,10 @@ WAITING_PIXELS = 25_000_000  # the most pixels of all photos that wait
 
 
 def batch_size(asked: BatchSize, pixels: int, device: torch.device) -> int:
-    """How many photos to fit at once, at least 1.
+    """How many photos of so many ``pixels`` to fit at once, at least 1.
 
-    On a CPU it is always 1, so that a result cannot depend on the other photos of a batch.
-
-    Args:
-        asked: a number, or ``auto``, which decides by the photos' size and by the free memory of a CUDA device.
-        pixels: height times width of each photo.
-        device: that fits them.
+    ``auto`` decides by the photos' size and by the free memory of a CUDA device. On a CPU it is always 1, so that a
+    result cannot depend on the other photos of a batch.
     """
     if device.type == "cpu":
         return 1

@@ -14,6 +14,7 @@ from typing import Any
 
 from zeroair_pl.config.calling import arguments, statement
 from zeroair_pl.config.files import as_yaml, find_config, read_config
+from zeroair_pl.config.objects import made
 from zeroair_pl.config.words import chain
 from zeroair_pl.degradations import Degradation
 from zeroair_pl.errors import ConfigError, did_you_mean
@@ -76,7 +77,8 @@ def kind_of(degradation: Any) -> str:
 
 def same_kind(one: str, other: str) -> bool:
     """Whether two words mean one kind: ``low light``, ``LowLight`` and ``low_light`` do."""
-    return _folded(one) == _folded(other)
+    own, others = ("".join(filter(str.isalnum, word.casefold())) for word in (one, other))
+    return own == others
 
 
 def degradation_named(kind: str, where: str) -> dict[str, Any]:
@@ -93,19 +95,29 @@ def degradation_named(kind: str, where: str) -> dict[str, Any]:
     links = [part.strip() for part in kind.strip().removeprefix("[").removesuffix("]").replace("+", ",").split(",")]
     if len(links) > 1 and all(links):
         return chain([degradation_named(link, where) for link in links])
-    families = {name: cls for name, cls in classes("family").items() if cls.forward is not Degradation.forward}  # type: ignore[attr-defined]
-    for name in families:
-        if same_kind(name, kind):
-            return {"class_path": name}
+    if name := _family(kind):
+        return {"class_path": name}
     try:
         found = read_config(find_config(kind)).values.get("degradation")
     except ConfigError:
         found = None
     if found:
         return dict(found) if isinstance(found, dict) else {"class_path": str(found)}
-    raise ConfigError(
-        f"{where}: there is no kind {kind!r}.{did_you_mean(kind, families)} Known: {', '.join(families)}."
-    )
+    raise _no_kind(f"{where}:", kind)
+
+
+def _families() -> list[str]:
+    """The degradations that can be chosen: all but those without a ``forward``."""
+    return [name for name, cls in classes("family").items() if cls.forward is not Degradation.forward]  # type: ignore[attr-defined]
+
+
+def _family(word: str) -> str | None:
+    return next((name for name in _families() if same_kind(name, word)), None)
+
+
+def _no_kind(begin: str, word: str) -> ConfigError:
+    known = _families()
+    return ConfigError(f"{begin} there is no kind {word!r}.{did_you_mean(word, known)} Known: {', '.join(known)}.")
 
 
 def checked_strength(value: Any, where: str) -> Strength:
@@ -130,15 +142,10 @@ def checked_strength(value: Any, where: str) -> Strength:
     if isinstance(value, Mapping):
         if not value:
             raise ConfigError(f"{begin}strength is empty, expected a number for each kind, as in Haze=0.6,Noise=1.")
-        known = {name: cls for name, cls in classes("family").items() if cls.forward is not Degradation.forward}  # type: ignore[attr-defined]
         found = {}
         for word, each in value.items():
-            name = next((one for one in known if same_kind(one, str(word))), None)
-            if name is None:
-                raise ConfigError(
-                    f"{begin}strength: there is no kind {str(word)!r}.{did_you_mean(str(word), known)} "
-                    f"Known: {', '.join(known)}."
-                )
+            if (name := _family(str(word))) is None:
+                raise _no_kind(f"{begin}strength:", str(word))
             found[name] = _checked_number(each, f"{begin}strength of {name}")
         return dict(sorted(found.items()))
     return _checked_number(value, f"{begin}strength", ", or one for each kind, as in Haze=0.6,Noise=1")
@@ -161,7 +168,6 @@ class Plan:
     """How photos with one choice are restored.
 
     Attributes:
-        method: restores them.
         depends: what their results depend on; see ``records.dependencies``.
         resolved: all settings as YAML, for TensorBoard.
         strength: share of the correction, 0 to 1, or one for each kind.
@@ -177,7 +183,6 @@ class Plans:
     """The plans of a run: one for its settings, and one for each choice.
 
     Args:
-        method: of the run.
         settings: of the run, by name; a plan depends only on those that can change a result.
         objects: the objects beside the degradation that take part in a fit.
     """
@@ -188,11 +193,7 @@ class Plans:
         self._made: dict[str, Plan] = {}
 
     def of(self, choice: Choice) -> Plan:
-        """The plan for photos with this choice; it is made once.
-
-        Raises:
-            ConfigError: its degradation cannot be built.
-        """
+        """The plan for photos with this choice, made once; raises ConfigError if its degradation cannot be built."""
         if (key := json.dumps(choice.kept(), sort_keys=True, default=str)) not in self._made:
             self._made[key] = self._make(choice)
         return self._made[key]
@@ -252,11 +253,7 @@ def choices_of(
 
 
 def stated(degradation: Any) -> dict[str, Any]:
-    """A config's ``degradation`` with all its options, as ``--print_config`` shows it.
-
-    Raises:
-        ConfigError: there is no such class, or it has no such option.
-    """
+    """A config's ``degradation`` with all its options; raises ConfigError for an unknown class or option."""
     found: dict[str, Any] = statement(_one, {"degradation": degradation}, plugins=False)["degradation"]
     return found
 
@@ -272,26 +269,8 @@ def _one(*, degradation: Callable[[], Degradation]) -> None:
 
 
 def built(factory: Callable[[], Degradation]) -> Degradation:
-    """Builds one degradation, to check that the factory works. The random state of the process stays as it is.
-
-    Raises:
-        ConfigError: the degradation cannot be built, or has no ``forward``.
-    """
-    import torch
-
-    from zeroair_pl.errors import describe
-
-    with torch.random.fork_rng(devices=[]):
-        try:
-            made = factory()
-        except ConfigError:
-            raise
-        except Exception as error:
-            raise ConfigError(f"degradation: cannot be built, {describe(error)}") from error
-    if type(made).forward is Degradation.forward:
-        raise ConfigError(f"degradation: {type(made).__name__} has no forward(x); name one of 'plugins list'.")
-    return made
-
-
-def _folded(word: str) -> str:
-    return "".join(character for character in word.casefold() if character.isalnum())
+    """Builds one degradation, to check that the factory works; raises ConfigError if it does not."""
+    phi: Degradation = made(factory)
+    if type(phi).forward is Degradation.forward:
+        raise ConfigError(f"degradation: {type(phi).__name__} has no forward(x); name one of 'plugins list'.")
+    return phi

@@ -47,10 +47,7 @@ class Claims:
         return path in self._files
 
     def take(self, path: Path, **about: Any) -> dict[str, Any] | None:
-        """Claims ``path``, unless a living process has it.
-
-        Args:
-            about: written into the claim, for other processes to read; JSON.
+        """Claims ``path``, unless a living process has it; ``about`` is for other processes to read.
 
         Returns:
             ``None`` if a living process has claimed it. Else what a dead process left in the claim; ``{}`` if there was

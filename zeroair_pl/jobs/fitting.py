@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,16 +23,6 @@ SAFER = 0.1  # of the learning rate and of the guidance's scale, in a second att
 Watch = Callable[[Sequence[Task], bool], AbstractContextManager[Sequence["Callback"]]]
 
 
-@contextmanager
-def unwatched(tasks: Sequence[Task], again: bool) -> Iterator[Sequence[Callback]]:
-    """No callbacks."""
-    yield []
-
-
-def _nothing(_: Any) -> None:
-    pass
-
-
 @dataclass(frozen=True)
 class Fitting:
     """Fits photos that are already decoded, and writes no file itself.
@@ -46,17 +36,13 @@ class Fitting:
     """
 
     trainer: dict[str, Any] = field(default_factory=dict)
-    watch: Watch = unwatched
-    say: Callable[[str], None] = _nothing
-    forget: Callable[[Task], None] = _nothing
+    watch: Watch = lambda tasks, again: nullcontext([])
+    say: Callable[[str], None] = lambda line: None
+    forget: Callable[[Task], None] = lambda task: None
     strict: bool = False
 
     def fit(self, tasks: Sequence[Task]) -> None:
-        """Restores photos of one size and plan. Afterwards each task has its result, or the reason why there is none.
-
-        Raises:
-            ConfigError: a setting is wrong.
-        """
+        """Restores photos of one size and plan. Then each task has its result, or the reason why there is none."""
         masked = [task.photo is not None and weights(task.photo) is not None for task in tasks]
         if len(tasks) < 2 or any(masked):  # the view of a masked photo has its own size, so it is fitted alone
             for task, alone in zip(tasks, masked, strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -30,18 +31,13 @@ from zeroair_pl.method.shares import share_of, steps_of, strength_for
 from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.photos.beside import Beside
 from zeroair_pl.photos.finding import Source
-from zeroair_pl.photos.original import original
 from zeroair_pl.photos.photo import Photo
-from zeroair_pl.photos.reading import load_photo
+from zeroair_pl.photos.reading import load_photo, original
 from zeroair_pl.photos.sizes import as_large_as
 from zeroair_pl.photos.writing import encode_photo, output_path
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback
-
-
-def _as_it_is(photo: Photo) -> Photo:
-    return photo
 
 
 @dataclass(frozen=True)
@@ -74,12 +70,12 @@ class Job:
     checkpoint_every: int = 0
     chosen: Mapping[str, Choice] = field(default_factory=dict)
     beside: Beside = field(default_factory=Beside)
-    prepare: Callable[[Photo], Photo] = _as_it_is
+    prepare: Callable[[Photo], Photo] | None = None
 
     def read(self, source: Source) -> Task:
         """Checks whether the photo is finished, and decodes it if not."""
         task = Task(source, Row(source.name, str(source.path)))
-        with own_fault(task):
+        with task.clock("read"), own_fault(task):
             record = task.before = self.outputs.sidecars.read(source.name)
             task.choice = self._choice(source, record)
             task.plan = self.plans.of(task.choice)
@@ -90,7 +86,8 @@ class Job:
             if record is not None and self.outputs.finished(record, task.row.settings) and not self.wanted["overwrite"]:
                 task.row = replace(record.row, input=str(source.path), status="skipped", reason="")
                 return task
-            photo = self.prepare(self.beside.of(task.choice.mask).read(source, load_photo(source.path)))
+            photo = self.beside.of(task.choice.mask).read(source, load_photo(source.path))
+            photo = photo if self.prepare is None else self.prepare(photo)
             task.row = replace(task.row, height=photo.size[0], width=photo.size[1])
             path = output_path(self.outputs.folder, source, photo)
             self._may_write(path, source, depends["sha256"], record)
@@ -121,11 +118,7 @@ class Job:
         return self.chosen.get(source.name, Choice(**(record.choice if record is not None else {})))
 
     def _may_write(self, path: Path, source: Source, sha256: str, record: Record | None) -> None:
-        """Refuses a photo whose output would replace a file of somebody else, before the fit takes time.
-
-        Raises:
-            InputError: this program did not write the file that is there, or wrote it for another photo.
-        """
+        """Raises InputError if this program did not write the file that is there, or wrote it for another photo."""
         if reason := self.outputs.foreign(path.relative_to(self.outputs.folder).as_posix(), source.name, record):
             raise InputError(f"{reason} Move it, or name another --out.")
         another = (
@@ -148,10 +141,13 @@ class Job:
             with own_fault(task):
                 self.outputs.require_room(task.source)
         fitting = Fitting(self.trainer, partial(self._watched, progress), progress.print, self._forget)
+        began = time.perf_counter()
         fitting.fit([task for task in tasks if task.to_fit])
+        for task in tasks:
+            task.spent["fit"] = (time.perf_counter() - began) / len(tasks)
 
     def _forget(self, task: Task) -> None:
-        self.outputs.sidecars.checkpoint(task.source.name).unlink(missing_ok=True)
+        self.outputs.sidecars.path(task.source.name, ".ckpt").unlink(missing_ok=True)
 
     @contextmanager
     def _watched(self, progress: ListProgress, tasks: Sequence[Task], again: bool) -> Iterator[Sequence[Callback]]:
@@ -172,7 +168,7 @@ class Job:
         if self.checkpoint_every and not again:
             own = [task.row.settings for task in tasks]
             settings = own[0] if len(own) == 1 else digest({"batch": own})
-            path = self.outputs.sidecars.checkpoint(names[0])
+            path = self.outputs.sidecars.path(names[0], ".ckpt")
             callbacks.append(Checkpoints(path, self.checkpoint_every, settings))
         try:
             yield callbacks
@@ -182,7 +178,7 @@ class Job:
     def write(self, task: Task) -> Row:
         """Writes and scores the restored photo, and records that it is finished; returns the photo's row."""
         source = task.source
-        with own_fault(task):
+        with task.clock("write"), own_fault(task):
             if task.row.status == "skipped" and task.before is not None and source.reference is not None:
                 path = self.outputs.folder / task.row.output
                 task.row = _scored(task.row, source, load_photo(source.path), path)
@@ -194,31 +190,8 @@ class Job:
     def _write(self, task: Task, photo: Photo) -> None:
         """Writes the output, its pictures and its record. A picture that cannot be written becomes a note."""
         source, before = task.source, task.before
-        assert task.path is not None
-        strength = 1.0 if task.plan is None else strength_for(task.plan.strength, task.row.kind)
-        whole = self.prepare is _as_it_is
-        own = original(source.path, task.depends["sha256"]) if whole and (task.unchanged or strength == 0) else None
-        full = task.full or (own if task.unchanged else None)
-        if full is None:
-            assert task.result is not None
-            full = encode_photo(task.path, task.result.restored[0], photo)
-        if isinstance(strength, dict) and task.result is not None:
-            steps = steps_of(task.result.phi[0], task.result.restored[0], photo)
-            task.steps = [encode_photo(task.path, step, photo) for step in steps]
-        output = task.path.relative_to(self.outputs.folder).as_posix()
-        made = full if task.unchanged else share_of(task.path, full, photo, strength, own, task.row.kind, task.steps)
-        files = {output: made}
-        others, notes = pictures_of(self.outputs, self.wanted, task, photo, files[output])
-        if task.unchanged and full != own and self.prepare is _as_it_is:
-            task.row = replace(task.row, note="; ".join(filter(None, [task.row.note, task.no_copy()])))
-        if strength != 1 and not task.unchanged:
-            others[name_of(self.outputs.sidecars, source.name)] = full
-            others |= zip(step_names(self.outputs.sidecars, source.name, task.row.kind), task.steps, strict=False)
-        for name, data in others.items():
-            if reason := self.outputs.foreign(name, source.name, before):
-                notes.append(f"{reason} It stays.")
-            else:
-                files[name] = data
+        files, notes = self._files(task, photo)
+        output = next(iter(files))
         digests = {name: [hashlib.sha256(data).hexdigest()] for name, data in files.items()}
         row = replace(task.row, output=output)
         record = Record(os.path.realpath(source.path), task.depends, row, digests, task.choice.kept(), task.shown)
@@ -232,17 +205,43 @@ class Job:
                 notes.append(str(error))
                 digests.pop(name, None)
         digests |= {name: each for name, each in kept(task).items() if name not in digests}
-        row = replace(
-            row,
-            status="unchanged" if task.unchanged else "restored",
-            note="; ".join(dict.fromkeys(filter(None, [row.note, *notes]))),
-        )
-        row = _scored(row, source, photo, task.path)
+        note = "; ".join(dict.fromkeys(filter(None, [row.note, *notes])))
+        row = replace(row, status="unchanged" if task.unchanged else "restored", note=note)
+        row = _scored(row, source, photo, self.outputs.folder / output)
         self.outputs.sidecars.write(replace(record, row=row, shown=present(task.shown, digests)))
-        self.outputs.sidecars.checkpoint(source.name).unlink(missing_ok=True)
+        self._forget(task)
         if before is not None:
             forget(self.outputs.sidecars, before, files)
         task.row, task.notes = row, notes
+
+    def _files(self, task: Task, photo: Photo) -> tuple[dict[str, bytes], list[str]]:
+        """What is to be written for the photo, by name, its output first; and notes on what is not."""
+        source, path, sidecars = task.source, task.path, self.outputs.sidecars
+        assert path is not None
+        strength = 1.0 if task.plan is None else strength_for(task.plan.strength, task.row.kind)
+        whole = self.prepare is None
+        own = original(source.path, task.depends["sha256"]) if whole and (task.unchanged or strength == 0) else None
+        full = task.full or (own if task.unchanged else None)
+        if full is None:
+            assert task.result is not None
+            full = encode_photo(path, task.result.restored[0], photo)
+        if isinstance(strength, dict) and task.result is not None:
+            steps = steps_of(task.result.phi[0], task.result.restored[0], photo)
+            task.steps = [encode_photo(path, step, photo) for step in steps]
+        made = full if task.unchanged else share_of(path, full, photo, strength, own, task.row.kind, task.steps)
+        others, notes = pictures_of(self.outputs, self.wanted, task, photo, made)
+        if task.unchanged and full != own and whole:
+            task.row = replace(task.row, note="; ".join(filter(None, [task.row.note, task.no_copy()])))
+        if strength != 1 and not task.unchanged:
+            others[name_of(sidecars, source.name)] = full
+            others |= zip(step_names(sidecars, source.name, task.row.kind), task.steps, strict=False)
+        files = {path.relative_to(self.outputs.folder).as_posix(): made}
+        for name, data in others.items():
+            if reason := self.outputs.foreign(name, source.name, task.before):
+                notes.append(f"{reason} It stays.")
+            else:
+                files[name] = data
+        return files, notes
 
 
 def _scored(row: Row, source: Source, photo: Photo, output: Path) -> Row:

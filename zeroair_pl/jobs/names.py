@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from zeroair_pl.errors import ConfigError
+from zeroair_pl.paths import existing
 from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.formats import SUPPORTED
 
@@ -15,11 +16,7 @@ LONGEST = 255  # bytes of a file's name
 
 
 def check_folder(folder: Path) -> None:
-    """Refuses an output folder that was meant for a file.
-
-    Raises:
-        ConfigError: it is a file, or has the name of a picture.
-    """
+    """Raises ConfigError if an output folder is a file, or has the name of a picture."""
     what = "is a file" if folder.is_file() else "is named like a picture" if folder.suffix.lower() in SUPPORTED else ""
     if what and not folder.is_dir():
         raise ConfigError(
@@ -30,7 +27,7 @@ def check_folder(folder: Path) -> None:
 
 def check_writable(folder: Path) -> None:
     """Raises OSError if the folder could not be made or written. It checks permissions only, and writes nothing."""
-    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    there = existing(folder)
     if not there.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
     if not os.access(there, os.W_OK | os.X_OK):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import os
 import shutil
 import tempfile
@@ -17,11 +16,10 @@ from zeroair_pl import console
 from zeroair_pl.config.files import read_config
 from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.inspection.pages import PICTURES
-from zeroair_pl.jobs import table
 from zeroair_pl.jobs.names import check_folder, check_writable
-from zeroair_pl.jobs.records import FINISHED, INTERRUPTED, Failure, Record, Row, Sidecars
+from zeroair_pl.jobs.records import FINISHED, INTERRUPTED, Record, Row, Sidecars, as_table
 from zeroair_pl.photos.atomic import clear_leftovers
-from zeroair_pl.photos.finding import Source
+from zeroair_pl.photos.finding import Source, numbered
 from zeroair_pl.photos.ownership import FOLDER, OwnFiles, digest_of, why
 
 TABLE, CONFIG = "results.csv", "config.yaml"
@@ -39,7 +37,6 @@ class Outputs:
     No file there is replaced that this program did not write; see ``ownership``.
 
     Args:
-        folder: the output folder.
         looks: only read the folder, and do not make it.
 
     Attributes:
@@ -75,7 +72,7 @@ class Outputs:
             raise ConfigError(f"--out {folder}: cannot be written ({error.strerror or error}).") from error
         self._names_of: dict[str, str] = {}
         self._shown: dict[str, dict[str, Any]] = {}
-        self.earlier = self._read()
+        self.earlier: dict[str, Row] = {}
         self._refresh()
         self.rows: dict[str, Row] = {}
         self.trouble = ""
@@ -86,7 +83,7 @@ class Outputs:
         """Reads the sidecars that this and other processes have written since the last time."""
         for found in self.sidecars.changed():
             self.earlier[found.row.name] = found.row
-            if isinstance(found, Record):
+            if "run" not in found.depends:  # not a failure
                 self._names_of[found.photo] = found.row.name
                 self._shown[found.row.name] = {**found.shown, "photo": found.photo}
 
@@ -97,15 +94,8 @@ class Outputs:
         """
         known = [self._names_of.get(os.path.realpath(source.path)) for source in sources]
         taken = {name.casefold() for name in known if name is not None}
-        found = []
-        for source, name in zip(sources, known, strict=True):
-            if name is None:
-                name, number = source.name, 1
-                while name.casefold() in taken:
-                    number += 1
-                    name = f"{source.name}-{number}"
-                taken.add(name.casefold())
-            found.append(replace(source, name=name))
+        pairs = zip(sources, known, strict=True)
+        found = [replace(source, name=name or numbered(source.name, taken)) for source, name in pairs]
         self.names = [source.name for source in found]
         return found
 
@@ -117,11 +107,8 @@ class Outputs:
     def begin(self, config: str, correction: bool = False) -> None:
         """Writes the settings of this run, and removes what killed runs left behind.
 
-        Args:
-            correction: the settings are for some photos only, and the folder keeps its own.
-
-        Raises:
-            InputError: they cannot be written.
+        After a ``correction`` of some photos the folder keeps its own settings. Raises InputError if they cannot be
+        written.
         """
         self.clear_leftovers()
         path, data = self.folder / CONFIG, config.encode("utf-8", "surrogateescape")
@@ -163,11 +150,7 @@ class Outputs:
                     os.rmdir(parent)
 
     def finished(self, record: Record, settings: str) -> bool:
-        """Whether the photo was restored with these settings, and its output is there.
-
-        Args:
-            settings: a digest; see ``Row.settings``.
-        """
+        """Whether the photo was restored with these settings (see ``Row.settings``), and its output is there."""
         row = record.row
         return row.status in FINISHED and row.settings == settings and (self.folder / row.output).is_file()
 
@@ -176,7 +159,7 @@ class Outputs:
 
         Args:
             photo: the name of the photo that the file is for.
-            record: its record, which has the digests of the files that were written for it.
+            record: of the photo.
         """
         path = self.folder / name
         if record is None:
@@ -189,11 +172,7 @@ class Outputs:
         return f"{path}: {why(bool(digests))}"
 
     def require_room(self, source: Source) -> None:
-        """Refuses a photo if the disk is too full for its results, before the fit takes time.
-
-        Raises:
-            InputError: less disk space is free than the photo's files are expected to take.
-        """
+        """Raises InputError if less disk space is free than the photo's files are expected to take."""
         needed, free = 2 * source.path.stat().st_size + _BESIDE, shutil.disk_usage(self.folder).free
         if free < needed:
             left, wanted = (f"{size / 1e6:.1f} MB" for size in (free, needed))
@@ -202,11 +181,7 @@ class Outputs:
             )
 
     def claim(self, record: Record, before: Record | None) -> None:
-        """Announces that the files of this photo are about to be replaced; the record ``before`` is no longer valid.
-
-        Raises:
-            InputError: the announcement cannot be written.
-        """
+        """Announces that the files of this photo are about to be replaced; the record ``before`` is no longer valid."""
         files = {} if before is None else before.files
         both = {name: [*record.files.get(name, []), *files.get(name, [])] for name in {**files, **record.files}}
         row = replace(record.row, status="failed", reason=INTERRUPTED)
@@ -215,15 +190,9 @@ class Outputs:
         self.earlier[claimed.row.name] = claimed.row
 
     def fail(self, row: Row, photo: Path, run: str) -> None:
-        """Records why a photo failed, for other processes and later tables. An error of writing is ignored.
-
-        Args:
-            row: has the reason.
-            photo: path of the photo.
-            run: a digest of the settings that it failed with.
-        """
+        """Records why a photo failed, for other processes and later tables. An error of writing is ignored."""
         with contextlib.suppress(InputError):
-            self.sidecars.fail(Failure(os.path.realpath(photo), run, row))
+            self.sidecars.write(Record(os.path.realpath(photo), {"run": run}, row), ".failed")
 
     def add(self, row: Row) -> None:
         """Adds a row of this run. Writes the table if it is short, or was not written for a minute."""
@@ -242,14 +211,9 @@ class Outputs:
             self._write_table()
 
     def write_page(self, name: str, page: Callable[[list[Row], Mapping[str, dict[str, Any]]], bytes]) -> None:
-        """Writes a page about all photos into the folder.
+        """Writes a page about all photos: ``page(rows, shown)``, where ``shown`` has ``Record.shown`` by photo.
 
-        Args:
-            name: of the file.
-            page: ``page(rows, shown)`` makes its bytes; ``shown`` has ``Record.shown`` by the photo's name.
-
-        Raises:
-            InputError: a file of somebody else has that name, or it cannot be written.
+        Raises InputError if a file of somebody else has that name, or it cannot be written.
         """
         with self._own.turn():
             self._refresh()
@@ -269,24 +233,11 @@ class Outputs:
     def _write_table(self) -> None:
         try:
             self._keep_aside(TABLE)
-            self._own.write(TABLE, table.written(self._all_rows()))
+            self._own.write(TABLE, as_table(self._all_rows()))
             self.current, self.trouble = True, ""
         except InputError as error:  # such as a full disk: the other photos go on
             self.trouble = str(error)
         self._written = time.monotonic()
-
-    def _read(self) -> dict[str, Row]:
-        if not self.results.exists():
-            return {}
-        try:
-            return {row.name: row for row in table.read(self.results.read_bytes())}
-        except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-            if self._own.edited(TABLE):  # the next write keeps it under another name
-                return {}
-            raise ConfigError(
-                f"{self.results}: not a table of results ({type(error).__name__}: {error}); move it away or name "
-                "another folder with --out."
-            ) from error
 
     def _keep_aside(self, name: str) -> None:
         if aside := self._own.keep_aside(name):

@@ -72,9 +72,6 @@ class Peers:
         """How many photos this process may claim before it fits a batch.
 
         Near the end of the list this is an equal part of the photos that are left, so that no process runs idle.
-
-        Args:
-            size: photos of a full batch.
         """
         left, count = self._left()
         return WAITING * size if count == 1 else max(1, min(WAITING * size, -(-left // count)))
@@ -82,10 +79,7 @@ class Peers:
     def ahead(self, wanted: int) -> int:
         """How many photos this process may claim while it fits others.
 
-        At the end of the list it is 0, since another process could begin them earlier.
-
-        Args:
-            wanted: how many it would take if it were alone.
+        At the end of the list it is 0, since another process could begin them earlier; alone it is ``wanted``.
         """
         left, count = self._left()
         return wanted if count == 1 else min(wanted, left // count)

@@ -28,9 +28,7 @@ def pictures_of(
     ``task.shown`` to what the page shows.
 
     Args:
-        outputs: the output folder.
         wanted: the switches ``strips``, ``maps``, ``arrays`` and ``report``.
-        task: the photo's task.
         photo: the degraded photo.
         output: the bytes of the restored photo's file.
     """

@@ -35,9 +35,7 @@ def restore_all(
     called ``done`` exactly once for each photo.
 
     Args:
-        job: reads, fits and writes a photo.
         sources: the photos. The next one is taken from the iterator only when it is to be read.
-        progress: shows how far the run is.
         done: is called with each photo that is finished or has failed, in the thread that writes.
         held: see ``Batches``.
         ahead: ``ahead(wanted)`` is how many of the ``wanted`` next photos may be read during a fit.

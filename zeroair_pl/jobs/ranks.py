@@ -55,10 +55,6 @@ class Rank:
     def of(trainer: Mapping[str, Any], environ: Mapping[str, str]) -> Rank:
         """The rank of this process, by the variables of a launcher if there are any, else by ``trainer``.
 
-        Args:
-            trainer: options of ``lightning.Trainer``.
-            environ: environment variables.
-
         Raises:
             ConfigError: ``trainer`` asks for another strategy, or for devices that are not there.
         """

@@ -8,7 +8,9 @@ when an attempt succeeds.
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import os
 import re
@@ -87,8 +89,7 @@ class Row:
 
 
 COLUMNS = [f.name for f in fields(Row)]
-
-
+_DIGITS = {"amount": 3, "noise_level": 5, "seconds": 2, "psnr_input": 3, "psnr": 3, "ssim_input": 4, "ssim": 4}
 FINISHED: tuple[Status, ...] = ("restored", "unchanged")  # there is a result
 
 
@@ -97,13 +98,26 @@ def in_words(kind: str) -> str:
     return " ".join(word if word.isupper() else _APART.sub(" ", word).lower() for word in kind.split(" "))
 
 
+def as_table(rows: Iterable[Row]) -> bytes:
+    """The bytes of ``results.csv`` with these rows, in this order."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        cells = [(column, getattr(row, column)) for column in COLUMNS]
+        writer.writerow([f"{cell:.{_DIGITS[name]}f}" if isinstance(cell, float) else cell for name, cell in cells])
+    # A file's name may hold bytes that are no UTF-8. Python keeps them as surrogates, the table as \\udcff.
+    return text.getvalue().encode("utf-8", "backslashreplace")
+
+
 @dataclass(frozen=True)
 class Record:
-    """A sidecar of a photo that was restored, or whose files are being written.
+    """A sidecar of a photo that was restored, or whose files are being written; or why it could not be restored.
 
     Attributes:
         photo: absolute path of the photo, links resolved.
-        depends: all that the result depends on; see ``dependencies`` and ``of_photo``.
+        depends: all that the result depends on; see ``dependencies`` and ``of_photo``. Of a failure, ``run``: a digest
+            of the settings that it failed with.
         row: as in the table. While the files are being written, its status is ``failed``, as interrupted.
         files: SHA-256 digests of the files that this program wrote for the photo, by the file's name in the output
             folder. An announcement has the digests of the files that are there and of those that will be written.
@@ -119,73 +133,30 @@ class Record:
     shown: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Failure:
-    """Why a photo could not be restored.
-
-    Attributes:
-        photo: absolute path of the photo, links resolved.
-        run: a digest of the settings that it failed with.
-        row: as in the table.
-    """
-
-    photo: str
-    run: str
-    row: Row
-
-
 class Sidecars:
-    """The records and failures in one output folder.
-
-    Args:
-        out: the output folder.
-    """
+    """The records and failures in the output folder ``out``."""
 
     def __init__(self, out: Path) -> None:
         self.folder = out / FOLDER
         self._dates: dict[str, int] = {}  # last change of each file that ``changed`` has read, in nanoseconds
 
-    def path(self, name: str) -> Path:
-        """Path of the record of the photo called ``name``."""
+    def path(self, name: str, suffix: str = ".json") -> Path:
+        """The file of the photo called ``name``: its record, or ``.failed``, ``.claim``, ``.ckpt`` and so on."""
         parent, slash, last = name.rpartition("/")
         if len(os.fsencode(last)) > _LONGEST:
             last = hashlib.sha256(os.fsencode(last)).hexdigest()
-        return self.folder / f"{parent}{slash}{last}.json"
+        return self.folder / f"{parent}{slash}{last}{suffix}"
 
-    def checkpoint(self, name: str) -> Path:
-        """Path of the checkpoint in the middle of a fit of the photo called ``name``."""
-        return self.path(name).with_suffix(".ckpt")
-
-    def claim(self, name: str) -> Path:
-        """Path of the claim of the process that works on the photo called ``name``."""
-        return self.path(name).with_suffix(".claim")
-
-    def failure(self, name: str) -> Path:
-        """Path of the file that says why the photo called ``name`` could not be restored."""
-        return self.path(name).with_suffix(".failed")
-
-    def read(self, name: str) -> Record | None:
+    def read(self, name: str, suffix: str = ".json") -> Record | None:
         """The record of the photo called ``name``; ``None`` if there is none, or none that can be read."""
-        return _read(self.path(name))
+        return _read(self.path(name, suffix))
 
-    def write(self, record: Record) -> None:
-        """Replaces the record of this photo in one step.
-
-        Raises:
-            InputError: it cannot be written.
-        """
+    def write(self, record: Record, suffix: str = ".json") -> None:
+        """Replaces the record of this photo in one step; raises InputError if it cannot be written."""
         text = json.dumps(asdict(record), indent=1, default=str)  # ASCII: a file's name need not be valid Unicode
-        write_atomically(self.path(record.row.name), text.encode())
+        write_atomically(self.path(record.row.name, suffix), text.encode())
 
-    def fail(self, failure: Failure) -> None:
-        """Writes why a photo could not be restored.
-
-        Raises:
-            InputError: it cannot be written.
-        """
-        write_atomically(self.failure(failure.row.name), json.dumps(asdict(failure), indent=1).encode())
-
-    def changed(self) -> Iterator[Record | Failure]:
+    def changed(self) -> Iterator[Record]:
         """Reads all records and failures, sorted by path; later calls give only those written since the last call."""
         for parent, folders, names in os.walk(self.folder):
             folders.sort()
@@ -194,8 +165,7 @@ class Sidecars:
                 if not name.endswith((".json", ".failed")) or (date := modified(path)) == self._dates.get(path):
                     continue
                 self._dates[path] = date
-                found = _read(Path(path)) if name.endswith(".json") else read_failure(Path(path))
-                if found is not None:
+                if (found := _read(Path(path))) is not None:
                     yield found
 
 
@@ -207,23 +177,11 @@ def modified(path: str | Path) -> int:
         return 0
 
 
-def read_failure(path: Path) -> Failure | None:
-    """A failure; ``None`` if there is none, or none that can be read."""
-    try:
-        content = json.loads(path.read_bytes())
-        return Failure(content["photo"], content["run"], _row(content["row"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-
-
-def _row(values: dict[str, Any]) -> Row:
-    return Row(**{key: value for key, value in values.items() if key in COLUMNS})
-
-
 def _read(path: Path) -> Record | None:
     try:
         content = json.loads(path.read_bytes())
-        row, own = _row(content["row"]), [content.get(key, {}) for key in ("files", "choice", "shown")]
+        row = Row(**{key: value for key, value in content["row"].items() if key in COLUMNS})
+        own = [content.get(key, {}) for key in ("files", "choice", "shown")]
         return Record(content["photo"], content["depends"], row, *own)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # missing, damaged or not ours: the photo counts as unfinished
@@ -235,8 +193,8 @@ def dependencies(settings: dict[str, Any], prior: str, objects: Iterable[object]
     Args:
         settings: those that can change a result.
         prior: ``Prior.fingerprint()``.
-        objects: the objects that take part in a fit. If a class comes from a plugin or from another package than this
-            one and its libraries, the bytes of its file are hashed, since its author may change it at any time.
+        objects: that take part in a fit. The file of a class that is not from this package and its libraries is hashed,
+            since its author may change it at any time.
     """
     code: dict[str, str] = {}
     parts = [part for each in objects for part in (each.modules() if isinstance(each, nn.Module) else [each])]
@@ -250,8 +208,7 @@ def dependencies(settings: dict[str, Any], prior: str, objects: Iterable[object]
 def of_photo(path: Path, dependencies: dict[str, Any]) -> dict[str, Any]:
     """All that the result of the photo at ``path`` depends on: its bytes, and its name, which seeds random numbers.
 
-    Raises:
-        InputError: it is missing, no regular file, empty, or unreadable.
+    Raises InputError if it is missing, no regular file, empty, or unreadable.
     """
     check_file(path)
     try:

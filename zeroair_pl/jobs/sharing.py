@@ -22,7 +22,7 @@ from zeroair_pl.jobs.job import Job
 from zeroair_pl.jobs.peers import Peers
 from zeroair_pl.jobs.pipeline import restore_all
 from zeroair_pl.jobs.ranks import Rank
-from zeroair_pl.jobs.records import Row, digest, modified, read_failure
+from zeroair_pl.jobs.records import Row, digest, modified
 from zeroair_pl.jobs.task import Task
 from zeroair_pl.jobs.workers import Workers
 from zeroair_pl.photos.finding import Source
@@ -39,11 +39,9 @@ def restore_list(
     """Restores the photos of a list that no other process restores; returns when all photos are done or have failed.
 
     Args:
-        job: the settings and the output folder.
         sources: the whole list.
         rank: of this process; it starts the other processes that were asked for.
         settings: of the run, as YAML, for the other processes.
-        progress: shows how far the run is.
         done: ``done(task)`` is called for each photo that this process has finished, or that has failed here.
         others: ``others(row)`` is called for each photo that another process has finished, or that has failed there.
 
@@ -69,7 +67,6 @@ class Share:
     """The list as one process sees it: iteration claims photos for this process, ``done`` releases them.
 
     Args:
-        job: the settings and the output folder.
         sources: the whole list.
         others: ``others(row)`` is called, in any thread, for each photo that another process has done.
         expected: see ``Peers``.
@@ -129,12 +126,12 @@ class Share:
             self._outputs.fail(row, source.path, self._run)
         with contextlib.suppress(OSError):
             if row.status != "failed":
-                self._sidecars.failure(row.name).unlink(missing_ok=True)
+                self._sidecars.path(row.name, ".failed").unlink(missing_ok=True)
             if row.status == "skipped" and self.peers.shared():  # the new date tells others that it is finished
                 os.utime(self._sidecars.path(row.name))
         with self._lock:
             self._open.pop(row.name, None)
-        self._claims.release(self._sidecars.claim(row.name))
+        self._claims.release(self._claim(row.name))
 
     def wait(self, note: Callable[[str], None]) -> bool:
         """Whether there is a photo left to claim. While other processes have claimed all that are left, it waits.
@@ -144,7 +141,7 @@ class Share:
         """
         said = False
         for source in list(self._open.values()):
-            if self._sidecars.claim(source.name) in self._claims:
+            if self._claim(source.name) in self._claims:
                 self._open.pop(source.name)  # claimed, but never done; ``restore`` reports photos without a row
         while self._open:
             for source in list(self._open.values()):
@@ -153,7 +150,7 @@ class Share:
                     return True
             if (left := list(self._open)) and not said:
                 said = True
-                note(f"note: {_waiting([self._sidecars.claim(name) for name in left])}")
+                note(f"note: {_waiting([self._claim(name) for name in left])}")
             if left:
                 self._over.wait(POLL)
         return False
@@ -162,9 +159,12 @@ class Share:
         """Whether the process with this id has begun to share the list."""
         return any(peer["pid"] == process for peer in self.peers.others())
 
+    def _claim(self, name: str) -> Path:
+        return self._sidecars.path(name, ".claim")
+
     def _take(self, source: Source) -> bool:
         """Claims a photo, unless it is done or another process has it; returns whether it did."""
-        path, began = self._sidecars.claim(source.name), self.peers.began
+        path, began = self._claim(source.name), self.peers.began
         with self._lock:
             if self._settled(source) or (before := self._claims.take(path, began=began)) is None:
                 return False
@@ -185,7 +185,7 @@ class Share:
 
     def _settled(self, source: Source) -> bool:
         """Whether a photo is done or claimed by this process. Reports it if another process has just done it."""
-        path = self._sidecars.claim(source.name)
+        path = self._claim(source.name)
         with self._lock:
             if source.name not in self._open or path in self._claims:
                 return True
@@ -199,10 +199,11 @@ class Share:
 
     def _row(self, source: Source) -> Row | None:
         """The row of a photo that another process has done since this run began; ``None`` if none has."""
-        path, photo, began = self._sidecars.failure(source.name), os.path.realpath(source.path), self.peers.began
-        failure = read_failure(path) if modified(path) > began else None
-        if failure is not None and (failure.run, failure.photo) == (self._run, photo):
-            return failure.row
+        photo, began = os.path.realpath(source.path), self.peers.began
+        if modified(self._sidecars.path(source.name, ".failed")) > began:
+            failure = self._sidecars.read(source.name, ".failed")
+            if failure is not None and (failure.depends.get("run"), failure.photo) == (self._run, photo):
+                return failure.row
         if modified(self._sidecars.path(source.name)) <= began:
             return None
         record = self._sidecars.read(source.name)

@@ -57,11 +57,8 @@ _ELSEWHERE = {"width", "height", "settings"}  # columns of the table that are sh
 def drawn(task: Task, before: Tensor, after: Tensor) -> tuple[dict[str, Any], dict[str, bytes]]:
     """What the record keeps for the page (``Record.shown``), and the pictures by their names in the folder.
 
-    Without a new fit (only the strength differs), the maps and numbers of the earlier fit are kept.
-
-    Args:
-        task: the photo's task.
-        before, after: (3, H, W) in [0, 1].
+    ``before`` and ``after`` are (3, H, W) in [0, 1]. Without a new fit (only the strength differs), the maps and
+    numbers of the earlier fit are kept.
     """
     from zeroair_pl.inspection.thumbnails import small
 
@@ -73,10 +70,7 @@ def drawn(task: Task, before: Tensor, after: Tensor) -> tuple[dict[str, Any], di
     if result is not None:
         maps = {side_picture(PICTURES, source, f".map{i}.webp"): each for i, each in enumerate(made.maps.items(), 1)}
         files |= {name: data for name, (_, data) in maps.items()}
-        shown = {
-            "maps": [[caption, name] for name, (caption, _) in maps.items()],
-            "numbers": made.numbers,
-        }
+        shown = {"maps": [[caption, name] for name, (caption, _) in maps.items()], "numbers": made.numbers}
     shown["pictures"] = [[title, name] for title, name in names.items()]
     return {**shown, "ratio": made.ratio, "change": made.change}, files
 
@@ -123,12 +117,7 @@ def columns() -> list[Column]:
 
 
 def summary(rows: Sequence[Row], left: int) -> str:
-    """The line above the photos: how many there are, and what became of them.
-
-    Args:
-        rows: of the photos.
-        left: photos of the run that are not done yet.
-    """
+    """The line above the photos: how many there are, what became of them, and how many are ``left`` to be done."""
     counts = Counter("restored" if row.status == "skipped" else row.status for row in rows)
     seconds = sum(row.seconds or 0.0 for row in rows)
     parts = [f"{count:,} {status}" for status, count in counts.most_common()]
@@ -146,10 +135,6 @@ def _duration(seconds: float) -> str:
 
 class Report:
     """The page of one output folder.
-
-    Args:
-        outputs: the folder.
-        wanted: whether to write the page.
 
     Attributes:
         wanted: whether the page and its pictures are written: they are wanted, and no file of others is in the way.
@@ -186,12 +171,8 @@ class Report:
         names = {row.name for row in rows}
         left = sum(name not in names for name in self._outputs.names)
         heading = os.path.basename(os.path.abspath(self._outputs.folder))
-        return page(
-            heading,
-            summary(rows, left),
-            columns(),
-            [entry(row, shown.get(row.name, {}), self._outputs.folder) for row in rows],
-        )
+        entries = [entry(row, shown.get(row.name, {}), self._outputs.folder) for row in rows]
+        return page(heading, summary(rows, left), columns(), entries)
 
 
 def in_the_way(folder: Path) -> str:

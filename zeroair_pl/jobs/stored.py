@@ -23,14 +23,13 @@ from zeroair_pl.photos.ownership import digest_of
 
 def name_of(sidecars: Sidecars, photo: str) -> str:
     """The stored file of the photo called ``photo``, as a name in the output folder."""
-    return _in_folder(sidecars, sidecars.path(photo).with_suffix(".full"))
+    return _in_folder(sidecars, sidecars.path(photo, ".full"))
 
 
 def step_names(sidecars: Sidecars, photo: str, kind: str) -> list[str]:
     """The stored files of a photo after each link of a chain such as ``"Haze + Blur"``; none for a single kind."""
     count = len(kind.split(" + ")) if " + " in kind else 0
-    path = sidecars.path(photo)
-    return [_in_folder(sidecars, path.with_suffix(f".step{i + 1}")) for i in range(count)]
+    return [_in_folder(sidecars, sidecars.path(photo, f".step{i + 1}")) for i in range(count)]
 
 
 def _in_folder(sidecars: Sidecars, path: Path) -> str:
@@ -44,13 +43,8 @@ def fit_of(depends: dict[str, Any]) -> str:
 
 
 def full_of(sidecars: Sidecars, record: Record, depends: dict[str, Any]) -> bytes | None:
-    """The bytes of the stored restoration at strength 1; ``None`` if it is missing, changed, or from another fit.
-
-    Args:
-        sidecars: of the output folder.
-        record: of the photo.
-        depends: what the wanted result depends on.
-    """
+    """The bytes of the stored restoration at strength 1; ``None`` if it is missing, changed, or from another fit than
+    ``depends`` says."""
     if record.row.status not in FINISHED or fit_of(record.depends) != fit_of(depends):
         return None
     own = name_of(sidecars, record.row.name)
@@ -76,13 +70,7 @@ def _read(sidecars: Sidecars, record: Record, name: str) -> bytes | None:
 
 
 def forget(sidecars: Sidecars, record: Record, kept: Container[str]) -> None:
-    """Removes the stored files of ``record``, which was just replaced, if it says that this program wrote them.
-
-    Args:
-        sidecars: of the output folder.
-        record: of the photo, before.
-        kept: names of files that stay.
-    """
+    """Removes the stored files of ``record``, which was just replaced, but those ``kept`` and those of others."""
     for name in (name_of(sidecars, record.row.name), *step_names(sidecars, record.row.name, record.row.kind)):
         path = Path(sidecars.folder.parent, name)
         if name not in kept and name in record.files and digest_of(path) in record.files[name]:

@@ -23,15 +23,12 @@ _PROGRAM = "from zeroair_pl.cli.program import main; raise SystemExit(main())"
 class Workers:
     """Starts the processes, and ends them with the run.
 
+    A process starts ``rank.size`` - 1 others, unless a launcher has started them, or it is a worker itself.
+
     Args:
-        rank: of this process. It starts ``rank.size`` - 1 others, unless a launcher has started them, or this process
-            is a worker itself.
         folder: holds a file with the settings while the workers run.
         settings: of the run, as YAML.
         takes_part: ``takes_part(pid)`` says whether that process has begun to share the list.
-
-    Raises:
-        ConfigError: workers are needed, but ``settings`` is empty.
     """
 
     def __init__(self, rank: Rank, folder: Path, settings: str, takes_part: Callable[[int], bool]) -> None:
@@ -57,11 +54,8 @@ class Workers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Waits until the workers have ended.
-
-        After a finished list they end by themselves. After an error, all are asked to end; and those that have not
-        begun yet are asked in any case.
-        """
+        """Waits until the workers have ended: by themselves after a finished list, or asked, as those that have not
+        begun and all after an error."""
         for process in self._processes:
             if process.poll() is None and (kind is not None or not self._takes_part(process.pid)):
                 process.send_signal(signal.SIGTERM)

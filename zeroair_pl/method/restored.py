@@ -19,8 +19,8 @@ from zeroair_pl.method.shares import Strength, kinds_in, mixed_for, share_of, st
 from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.photos.formats import SUFFIXES
 from zeroair_pl.photos.masking import weights
-from zeroair_pl.photos.original import original
 from zeroair_pl.photos.photo import Photo
+from zeroair_pl.photos.reading import original
 from zeroair_pl.photos.writing import encode_photo, samples_of
 from zeroair_pl.ranges import nearest_share
 

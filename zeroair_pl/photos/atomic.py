@@ -6,14 +6,9 @@ import contextlib
 import os
 import uuid
 from pathlib import Path
-from typing import IO
 
 from zeroair_pl.errors import InputError
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from zeroair_pl.photos.locks import lock
 
 TEMPORARY = (".zeroair-", ".tmp")  # hidden, so that a search for images passes it by
 
@@ -42,7 +37,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 def _write_held(temporary: Path, data: bytes) -> None:
     with temporary.open("xb") as file:
-        _lock(file)
+        lock(file.fileno())  # not every file system has locks, which is no error
         file.write(data)
         file.flush()
         os.fsync(file.fileno())  # else a power cut could leave the name with no content
@@ -59,18 +54,8 @@ def clear_leftovers(folder: Path) -> None:
     except OSError:
         return
     for name in names:
-        # Where files cannot be locked, as on Windows, what is open cannot be removed either, or stays to be safe.
-        with contextlib.suppress(OSError), (folder / name).open("rb") as file:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.unlink(folder / name)
-        if fcntl is None:
-            with contextlib.suppress(OSError):
-                os.unlink(folder / name)
-
-
-def _lock(file: IO[bytes]) -> None:
-    """For as long as the file is open and its process alive; not every file system has locks, which is no error."""
-    if fcntl is not None:
         with contextlib.suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with (folder / name).open("rb") as file:
+                abandoned = lock(file.fileno()) or os.name == "nt"  # Windows does not remove a file that is open
+            if abandoned:
+                os.unlink(folder / name)

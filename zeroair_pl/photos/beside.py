@@ -19,7 +19,6 @@ from zeroair_pl.photos.marked import filled_in, is_mark, marked
 from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.reading import load_photo
 
-_WORDS = {"missing": "mask", "kernel": "kernel", "mask": "mask"}
 _NEAR = 0.02  # values this near to 0 or 1 count as 0 or 1, since a JPEG does not keep black and white exactly
 _KERNEL = 255  # px, the longest side of a kernel
 
@@ -39,11 +38,7 @@ class Beside:
     mask: Path | None = None
 
     def checked(self) -> Beside:
-        """This object, if all its files and folders exist.
-
-        Raises:
-            ConfigError: a file or folder does not exist.
-        """
+        """This object; raises ConfigError if a file or folder does not exist."""
         for name, path in self._stated().items():
             if not (path.exists() or (name == "missing" and is_mark(path))):
                 more = ", or a color such as '#ff00ff', or alpha" if name == "missing" else ""
@@ -92,8 +87,9 @@ class Beside:
             file = _match(path, source)
             if file is None:
                 known = [each.stem for each in sorted(path.iterdir()) if each.is_file()]
+                kind = "kernel" if what == "kernel" else "mask"
                 raise InputError(
-                    f"{path}: has no {_WORDS[what]} for {source.name}; expected {source.path.stem}.png or the like."
+                    f"{path}: has no {kind} for {source.name}; expected {source.path.stem}.png or the like."
                     f"{did_you_mean(source.path.stem, known)}"
                 )
             if what == "kernel":
@@ -113,12 +109,11 @@ def with_side(photo: Photo, side: Mapping[str, Any]) -> Photo:
 
 
 def checked_side(side: Mapping[str, Any], photo: Photo) -> dict[str, Any]:
-    """Side information that a caller gave as arrays, in the form of ``Beside.read``.
+    """Side information that a caller gave, in the form of ``Beside.read``.
 
     Args:
-        side: ``missing`` (H, W) or what ``marked`` takes, ``kernel`` (h, w) and ``mask`` (see ``checked_mask``), as
-            arrays; entries with other names stay as they are.
-        photo: that it belongs to.
+        side: ``missing`` (see ``checked_mask``; or what ``marked`` takes), ``kernel`` (h, w) and ``mask`` (see
+            ``checked_mask``); entries with other names stay as they are.
 
     Raises:
         InputError: a mask does not have the photo's size, or a kernel is not valid.
@@ -129,10 +124,7 @@ def checked_side(side: Mapping[str, Any], photo: Photo) -> dict[str, Any]:
     if isinstance(missing := found.get("missing"), str) and is_mark(missing):
         found["missing"] = marked(photo, missing)
     elif "missing" in found:
-        mask = torch.as_tensor(np.asarray(found["missing"], dtype=np.float32))
-        if tuple(mask.shape) != photo.size:
-            raise InputError(f"missing: a mask of shape {tuple(mask.shape)}; expected {photo.size}, that of the photo.")
-        found["missing"] = (mask > 0.5).float()[None, None]
+        found["missing"] = (_values(missing, photo, "missing") > 0.5).float()
     if "mask" in found:
         found["mask"] = checked_mask(found["mask"], photo)
     return found
@@ -157,23 +149,28 @@ def checked_mask(mask: Any, photo: Photo) -> Tensor:
     Args:
         mask: a path; a Pillow image; or an array or tensor (H, W), (1, H, W) or (1, 1, H, W) of booleans, uint8 or
             numbers in [0, 1].
-        photo: that it belongs to.
 
     Raises:
         InputError: the mask is none of these, has another size than the photo, or is black everywhere.
     """
+    values = _values(mask, photo, "mask")
+    if not (float(values.min()) >= 0 and float(values.max()) <= 1):
+        raise InputError(f"mask: numbers from {float(values.min()):g} to {float(values.max()):g}; expected [0, 1].")
+    return _weight(values, str(mask) if isinstance(mask, str | Path) else "mask")
+
+
+def _values(mask: Any, photo: Photo, what: str) -> Tensor:
+    """A mask in any form that ``checked_mask`` takes, as (1, 1, H, W)."""
     if isinstance(mask, str | Path):
-        return _weight(_mask(Path(mask), photo), str(mask))
+        return _mask(Path(mask), photo)
     if isinstance(mask, Image.Image):
         mask = np.asarray(mask.convert("L"))
     values = np.asarray(mask.detach().cpu() if isinstance(mask, Tensor) else mask)
     values = values.reshape(values.shape[-2:]) if values.shape[:-2] in ((1,), (1, 1)) else values
     if values.shape != photo.size:
-        raise InputError(f"mask: of shape {values.shape}; expected {photo.size}, that of the photo.")
-    found = torch.from_numpy(np.ascontiguousarray(values, np.float32)) / (255 if values.dtype == np.uint8 else 1)
-    if not (float(found.min()) >= 0 and float(found.max()) <= 1):
-        raise InputError(f"mask: numbers from {float(found.min()):g} to {float(found.max()):g}; expected [0, 1].")
-    return _weight(found[None, None], "mask")
+        raise InputError(f"{what}: of shape {values.shape}; expected {photo.size}, that of the photo.")
+    scale = 255 if values.dtype == np.uint8 and what == "mask" else 1
+    return torch.from_numpy(np.ascontiguousarray(values, np.float32))[None, None] / scale
 
 
 def _weight(mask: Tensor, where: str) -> Tensor:
@@ -204,10 +201,10 @@ def checked_kernel(values: Any, what: str) -> Tensor:
 
     Args:
         values: an array or a tensor (h, w), of at most 255 pixels a side.
-        what: the name of the kernel in errors.
+        what: its name in errors.
 
     Raises:
-        InputError: the kernel is not two-dimensional, is too large, has negative values, or has the sum 0.
+        InputError: it is not two-dimensional, is too large, has negative values, or has the sum 0.
     """
     try:
         kernel = torch.as_tensor(np.asarray(values), dtype=torch.float32)

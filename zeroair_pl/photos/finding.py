@@ -5,19 +5,20 @@ from __future__ import annotations
 import glob
 import os
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.paths import at_home
+from zeroair_pl.photos.formats import searched
 from zeroair_pl.photos.lists import Listed, from_uri, read_list
 from zeroair_pl.photos.missing import why_missing
-from zeroair_pl.photos.naming import names_of
-from zeroair_pl.photos.searching import Search, in_folder, in_glob, searched
+from zeroair_pl.photos.searching import Search, in_folder, in_glob
 
 _LISTS = (".txt", ".csv")
-_WHAT_IS_EXPECTED = "Expected an image file, a folder, a glob or a .txt/.csv list"
+_EXPECTED = "Expected an image file, a folder, a glob or a .txt/.csv list"
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,7 @@ class Source:
 
     ``name`` is a relative POSIX path without a suffix (``"trip/harbour"``), unique within one ``find_images`` call even
     where letter case does not count, and free of ``..``: outputs are ``<folder>/<name><anything>``. Append to it; never
-    ``Path.with_suffix`` it, because a stem may hold dots. ``reference`` is the clean photo to score against, ``kind``
-    and ``strength`` what a list says of this photo, as its cells have it. ``single`` if a spec is this very file.
+    ``Path.with_suffix`` it, because a stem may hold dots. The other fields are those of ``lists.Listed``.
     """
 
     path: Path
@@ -35,12 +35,6 @@ class Source:
     reference: Path | None = None
     kind: str = ""
     strength: str = ""
-    single: bool = False
-
-
-@dataclass(frozen=True)
-class _Found:
-    listed: Listed
     single: bool = False
 
 
@@ -54,70 +48,94 @@ def find_images(
     searched, unless the pattern has a ``**``), or a ``.txt`` / ``.csv`` list, see ``lists``. A file that is listed, or
     named with the suffix of a photo, need not exist: it is returned all the same, and fails when loaded.
 
-    Searches of folders and globs leave out what lies in ``skip`` (the output folder, which may be inside a searched
-    one), and what earlier runs wrote: their results, unless ``results`` or their folder itself is named, and the
-    pictures beside them.
+    Searches leave out what lies in ``skip`` (the output folder), and what earlier runs wrote: their results, unless
+    ``results`` or their folder itself is named, and the pictures beside them. Warnings count these files, and pictures
+    and videos of kinds that are not read.
 
-    The suffixes of an extra that is installed (see ``extras``) are searched for too. One warning counts the pictures
-    and videos of other kinds that the searches passed by, and one the files of earlier runs.
-
-    Raises ConfigError for a spec that matches nothing or a list that cannot be read.
+    Raises:
+        ConfigError: a spec matches nothing, or a list cannot be read.
     """
     if isinstance(specs, str | Path):
         specs = [specs]
     if not specs:
-        raise ConfigError(f"No images are named. {_WHAT_IS_EXPECTED}.")
-    found: dict[str, _Found] = {}
+        raise ConfigError(f"No images are named. {_EXPECTED}.")
+    found: dict[str, Listed] = {}
     search = Search(skip, results)
     for spec in specs:
         for item in _expand(str(spec), search):
-            key = os.path.realpath(item.listed.path)
-            first = found.setdefault(key, item)  # keeps its place: a list with further facts does not reorder a folder
-            found[key] = _joined(first, item)
+            key = os.path.realpath(item.path)  # a later mention with further facts does not reorder a folder
+            found[key] = _joined(found[key], item) if key in found else item
     for sentence in search.said():
-        warnings.warn(sentence, stacklevel=2)
+        warnings.warn(f"{sentence}.", stacklevel=2)
     items = list(found.values())
-    names = names_of([(item.listed.path, item.listed.root) for item in items])
     return [
-        Source(item.listed.path, name, item.listed.reference, item.listed.kind, item.listed.strength, item.single)
-        for item, name in zip(items, names, strict=True)
+        Source(item.path, name, item.reference, item.kind, item.strength, item.single)
+        for item, name in zip(items, names_of([(item.path, item.root) for item in items]), strict=True)
     ]
 
 
-def _joined(first: _Found, again: _Found) -> _Found:
+def _joined(first: Listed, again: Listed) -> Listed:
     """A photo that is named twice: the first mention counts."""
-    one, two = first.listed, again.listed
+    facts = {}
     for what in ("reference", "kind", "strength"):
-        counts, other = getattr(one, what), getattr(two, what)
+        counts, other = getattr(first, what), getattr(again, what)
         if counts and other and counts != other:
-            warnings.warn(f"{one.path} is listed twice, with the {what} {str(counts)!r}, which counts, and "
+            warnings.warn(f"{first.path} is listed twice, with the {what} {str(counts)!r}, which counts, and "
                           f"{str(other)!r}.", stacklevel=3)  # fmt: skip
-    listed = replace(
-        one,
-        reference=one.reference or two.reference,
-        kind=one.kind or two.kind,
-        strength=one.strength or two.strength,
-    )
-    return _Found(listed, first.single and again.single)
+        facts[what] = counts or other
+    return replace(first, **facts, single=first.single and again.single)
 
 
-def _expand(spec: str, search: Search) -> list[_Found]:
+def _expand(spec: str, search: Search) -> list[Listed]:
     if not spec.strip():  # Path("") is the working folder, which an empty setting did not mean
-        raise ConfigError(f"images: an entry is empty. {_WHAT_IS_EXPECTED}.")
+        raise ConfigError(f"images: an entry is empty. {_EXPECTED}.")
     path = at_home(spec)
     if (meant := from_uri(spec)) and not os.path.lexists(path):
         path, spec = Path(meant), meant
     if os.path.isdir(path):
-        return [_Found(Listed(file, path)) for file in in_folder(path, search)]
+        return [Listed(file, path) for file in in_folder(path, search)]
     if path.suffix.lower() in _LISTS and os.path.isfile(path):
         if not (listed := read_list(path)):
             raise ConfigError(f"{spec}: the list names no image.")
-        return [_Found(item) for item in listed]
-    if os.path.lexists(path):
-        return [_Found(Listed(path, path.parent), single=True)]
-    if glob.has_magic(spec):
+        return listed
+    if not os.path.lexists(path) and glob.has_magic(spec):
         files, root = in_glob(path, search)
-        return [_Found(Listed(file, root)) for file in files]
-    if path.suffix.lower() in searched():  # this photo fails when it is opened; the others are restored
-        return [_Found(Listed(path, path.parent), single=True)]
-    raise ConfigError(f"{spec} {why_missing(path)} {_WHAT_IS_EXPECTED}.")
+        return [Listed(file, root) for file in files]
+    # A photo that does not exist fails when it is opened; the others are restored.
+    if os.path.lexists(path) or path.suffix.lower() in searched():
+        return [Listed(path, path.parent, single=True)]
+    raise ConfigError(f"{spec} {why_missing(path)} {_EXPECTED}.")
+
+
+def names_of(files: Sequence[tuple[Path, Path]]) -> list[str]:
+    """Unique names for (path, root): the path below the root without suffix, made longer only where two would be the
+    same."""
+    paths = [Path(os.path.abspath(path)) for path, _ in files]
+    depths = [len(p.parts) - len(Path(os.path.abspath(root)).parts) for p, (_, root) in zip(paths, files, strict=True)]
+    siblings = Counter(str(path.with_name(path.stem)).casefold() for path in paths)
+    # a.png beside a.jpg: no folder tells them apart, so their suffixes become part of the name.
+    ambiguous = [siblings[str(path.with_name(path.stem)).casefold()] > 1 for path in paths]
+    ends = [f"{p.stem}_{p.suffix[1:]}" if a and p.suffix else p.stem for p, a in zip(paths, ambiguous, strict=True)]
+    full = [[*path.parts[1:-1], end] for path, end in zip(paths, ends, strict=True)]
+    whole = ["/".join(parts).casefold() for parts in full]
+    while True:
+        names = ["/".join(parts[-depth:]) for parts, depth in zip(full, depths, strict=True)]
+        # Those that differ in the case of letters alone, as a.png and A.png of one folder, count as one.
+        counts = Counter(name for name, _ in {(n.casefold(), w) for n, w in zip(names, whole, strict=True)})
+        longer = [i for i, name in enumerate(names) if counts[name.casefold()] > 1 and depths[i] < len(full[i])]
+        if not longer:
+            break
+        for i in longer:
+            depths[i] += 1
+    taken: set[str] = set()  # folders cannot tell apart a.png and A.png, nor a_png.png and a.png beside a.jpg
+    return [numbered(name, taken) for name in names]
+
+
+def numbered(name: str, taken: set[str]) -> str:
+    """The name, with a number where it is ``taken``, letter case aside; it is added to ``taken``."""
+    own, number = name, 1
+    while own.casefold() in taken:
+        number += 1
+        own = f"{name}-{number}"
+    taken.add(own.casefold())
+    return own

@@ -16,7 +16,7 @@ from PIL import Image
 
 from zeroair_pl.errors import InputError
 from zeroair_pl.photos.apart import decode
-from zeroair_pl.photos.extras import how_to_install, installed
+from zeroair_pl.photos.formats import how_to_install, installed
 from zeroair_pl.photos.metadata import Metadata
 from zeroair_pl.photos.photo import ORIENTATION, Photo, build, check_size, planes, read_exif
 

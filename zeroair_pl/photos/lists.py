@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import os
@@ -20,36 +21,40 @@ _COLUMNS = ("image", "reference", "kind", "strength")
 _TABLE = {"name", "input", "output", "status"}  # of a results.csv, which is a list too
 _DELIMITERS = (",", ";", "\t")  # spreadsheets of many locales write semicolons
 _QUOTES = ('"', "'", "\u201c\u201d", "\u2018\u2019")
-_MARKS = (  # byte-order marks; the one of UTF-16 is the beginning of the one of UTF-32
-    (b"\xef\xbb\xbf", "utf-8"),
-    (b"\xff\xfe\0\0", "utf-32-le"),
-    (b"\0\0\xfe\xff", "utf-32-be"),
-    (b"\xff\xfe", "utf-16-le"),
-    (b"\xfe\xff", "utf-16-be"),
-)
+_MARKS = {  # the mark of UTF-16 is the beginning of the one of UTF-32
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 
 
 @dataclass(frozen=True)
 class Listed:
-    """One photo of a list, and what the list says of it; its name is to be relative to ``root``."""
+    """A photo that a user named.
+
+    Attributes:
+        root: the folder that its name is to be relative to.
+        reference: the clean photo to score against.
+        kind, strength: what a list says of this photo, as its cells have it.
+        single: it was named itself, and not by a folder, a glob or a list.
+    """
 
     path: Path
     root: Path
     reference: Path | None = None
     kind: str = ""
     strength: str = ""
+    single: bool = False
 
 
 def read_list(path: Path) -> list[Listed]:
     """The photos that a list names, which need not exist.
 
-    In a txt each line is a path. Lines that are blank or begin with ``#`` are left out, unless there is a file of that
-    very name. A csv has a header with ``image`` (or those of ``results.csv``) and optionally ``reference``, ``kind``
-    and ``strength``; a warning names columns that are not used. See ``_readings`` for what an entry may look like. Its
-    path is relative to the list's folder, then to the working folder.
-
-    UTF-8 and UTF-16 are known by their bytes; where a line is not UTF-8, it is taken as it is if there is such a file,
-    and else for Windows' code page 1252.
+    A txt has a path a line, and comments that begin with ``#``. A csv has a header with ``image`` (or those of
+    ``results.csv``) and optionally ``reference``, ``kind`` and ``strength``; a warning names columns that are not used.
+    Paths are relative to the list's folder, then to the working folder; see ``_readings`` for how they may be written.
 
     Raises:
         ConfigError: the list cannot be read, or is no such list.
@@ -84,9 +89,9 @@ def from_uri(text: str) -> str:
 
 
 def _decoded(data: bytes) -> str:
-    for mark, encoding in _MARKS:
+    for mark, encoding in _MARKS.items():
         if data.startswith(mark):
-            return data[len(mark) :].decode(encoding, "surrogateescape" if encoding == "utf-8" else "strict")
+            return data.decode(encoding, "surrogateescape" if encoding == "utf-8-sig" else "strict")
     if len(data) % 2 == 0 and (zeros := (data[0::2].count(0), data[1::2].count(0))) != (0, 0) and 0 in zeros:
         return data.decode("utf-16-le" if zeros[1] else "utf-16-be")
     return data.decode("utf-8", "surrogateescape")
@@ -127,8 +132,6 @@ def _delimiter(text: str) -> tuple[str, str]:
     first, _, rest = text.partition("\n")
     if stated := re.fullmatch(r'"?sep=(.)"?\s*', first, re.IGNORECASE):
         return rest, stated[1]
-    if re.fullmatch(r"sep=\t\r?", first, re.IGNORECASE):
-        return rest, "\t"
     return text, max(_DELIMITERS, key=first.count)  # the first one if the line has none
 
 

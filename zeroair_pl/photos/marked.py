@@ -32,9 +32,7 @@ def marked(photo: Photo, mark: str) -> Tensor:
     The pixels next to those of the color are missing too, since a soft brush mixes its color with the photo.
     A pixel is transparent if its alpha is less than half.
 
-    Args:
-        photo: the photo. The color is compared with the values in its file, whatever its profile.
-        mark: see ``is_mark``.
+    The color is compared with the values in the file, whatever its profile.
 
     Raises:
         InputError: no pixel is marked so.

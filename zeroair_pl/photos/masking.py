@@ -49,7 +49,6 @@ class View:
     """The part of a photo that a fit works on.
 
     Attributes:
-        whole: the whole photo.
         weight: w of the whole photo, (1, H, W) in [0, 1].
         rows, columns: place of the window in it.
         photo: the window as a photo, with its pixels outside of the mask replaced; its side information is cut to it.
@@ -90,14 +89,11 @@ class View:
 
     def maps(self, found: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Maps (1, C, h, w) of the window as maps (1, C, H, W) of the photo, 0 outside; numbers stay as they are."""
-        return {
-            name: self._padded(each) if each.shape[-2:] == self.photo.size else each for name, each in found.items()
-        }
-
-    def _padded(self, values: Tensor) -> Tensor:
-        height, width = self.whole.size
-        out = values.new_zeros(*values.shape[:-2], height, width)
-        out[..., self.rows, self.columns] = values
+        out = dict(found)
+        for name, values in found.items():
+            if values.shape[-2:] == self.photo.size:
+                out[name] = values.new_zeros(*values.shape[:-2], *self.whole.size)
+                out[name][..., self.rows, self.columns] = values
         return out
 
 
@@ -109,10 +105,8 @@ def weight_of_size(weight: Tensor, size: tuple[int, int]) -> Tensor:
 def view_of(photo: Photo) -> View | None:
     """The view of a photo; ``None`` if all of the photo is restored.
 
-    A photo that is fully transparent, without a mask, has a view of gray pixels.
-
-    Raises:
-        InputError: the mask leaves no pixel to work on.
+    A photo that is fully transparent, without a mask, has a view of gray pixels. Raises InputError if a mask leaves no
+    pixel to work on.
     """
     weight = weights(photo)
     if weight is None:
@@ -141,11 +135,7 @@ def view_of(photo: Photo) -> View | None:
 
 
 def _window(used: Any) -> slice:
-    """The shortest allowed part of a side with all places that are ``used``; at least ``LEAST`` pixels.
-
-    Args:
-        used: for each row or column, whether it has a pixel with a weight above 0.
-    """
+    """The shortest allowed part of a side with all rows or columns that are ``used``; at least ``LEAST`` pixels."""
     places, length = np.flatnonzero(used), len(used)
     first, last = (int(places[0]), int(places[-1]) + 1) if len(places) else (0, 0)
     missing = max(0, min(LEAST, length) - (last - first))
@@ -155,14 +145,7 @@ def _window(used: Any) -> slice:
 
 
 def _mirrored(inside: NDArray[np.bool_]) -> tuple[Tensor, Tensor] | None:
-    """For each pixel of a window the place of the pixel that replaces it; ``None`` if none is replaced.
-
-    Args:
-        inside: (h, w), True where the weight is above 0.
-
-    Returns:
-        Rows and columns, (h, w) each.
-    """
+    """Rows and columns (h, w) of the pixels that replace those not ``inside`` (h, w); ``None`` if none is replaced."""
     if inside.all():
         return None
     import cv2

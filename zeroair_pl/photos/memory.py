@@ -12,7 +12,18 @@ from PIL import Image
 from torch import Tensor
 
 from zeroair_pl.errors import InputError
-from zeroair_pl.photos.photo import Photo, as_stored, build, check_size, of_size, planes, read_dpi, read_exif
+from zeroair_pl.photos.photo import (
+    Array,
+    Photo,
+    as_stored,
+    build,
+    check_size,
+    of_size,
+    planes,
+    read_dpi,
+    read_exif,
+    to_cmyk,
+)
 from zeroair_pl.photos.reading import load_photo
 from zeroair_pl.photos.writing import samples_of
 
@@ -57,12 +68,13 @@ def as_photo(image: Any, name: str = "photo") -> tuple[Photo, Back]:
 
 def _of_array(array: Any, name: str) -> tuple[Photo, Back]:
     what = f"{name}: a numpy array of shape {array.shape} and type {array.dtype}"
-    if array.ndim == 3 and array.shape[0] in (1, 3) and array.shape[2] not in (1, 3):
-        raise InputError(f"{what}; expected (H, W, 3) or (H, W). Turn it with array.transpose(1, 2, 0).")
-    if array.ndim == 3 and array.shape[2] == 4:
-        raise InputError(f"{what}; expected (H, W, 3) or (H, W). Leave the fourth channel out: array[..., :3].")
-    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3):
-        raise InputError(f"{what}; expected (H, W, 3) or (H, W).")
+    gray = array.ndim == 2
+    if not gray and (array.ndim != 3 or array.shape[2] != 3):
+        planes_first = array.ndim == 3 and array.shape[0] in (1, 3) and array.shape[2] != 1
+        four = array.ndim == 3 and array.shape[2] == 4
+        near = " Turn it with array.transpose(1, 2, 0)." if planes_first else ""
+        near = near or (" Leave the fourth channel out: array[..., :3]." if four else "")
+        raise InputError(f"{what}; expected (H, W, 3) or (H, W).{near}")
     if array.dtype not in (np.uint8, np.uint16) and array.dtype.kind != "f":
         raise InputError(f"{what}; expected uint8, uint16, or float in [0, 1].")
     check_size(Path(name), array.shape[1], array.shape[0])
@@ -70,21 +82,20 @@ def _of_array(array: Any, name: str) -> tuple[Photo, Back]:
     if array.dtype.kind == "f":
         _check_range(float(array.min()), float(array.max()), what)
         array = array.astype(np.promote_types(array.dtype, np.float32), copy=False)
-    dtype, gray = array.dtype.newbyteorder("="), array.ndim == 2
-    samples = np.ascontiguousarray(array, dtype).reshape(*array.shape[:2], -1)
-    photo = build(samples, None, format=_format(dtype), space="gray" if gray else "rgb", orientation=1)
+    samples = np.ascontiguousarray(array, array.dtype.newbyteorder("=")).reshape(*array.shape[:2], -1)
+    photo = build(samples, None, format=_format(samples), space="gray" if gray else "rgb", orientation=1)
     return photo, lambda pixels: _array(pixels, given, gray)
 
 
 def _of_tensor(tensor: Tensor, name: str) -> tuple[Photo, Back]:
     shape = tuple(tensor.shape)
     what = f"{name}: a tensor of shape {shape} and type {str(tensor.dtype).removeprefix('torch.')}"
-    if len(shape) == 3 and shape[0] != 3 and shape[2] == 3:
-        raise InputError(f"{what}; expected (3, H, W) or (1, 3, H, W). Turn it with tensor.permute(2, 0, 1).")
-    if len(shape) == 4 and shape[0] > 1 and shape[1] == 3:
-        raise InputError(f"{what}; expected one photo, (3, H, W) or (1, 3, H, W). Restore them one by one.")
     if len(shape) not in (3, 4) or shape[-3] != 3 or shape[:-3] not in ((), (1,)):
-        raise InputError(f"{what}; expected (3, H, W) or (1, 3, H, W).")
+        planes_last = len(shape) == 3 and shape[2] == 3
+        several = len(shape) == 4 and shape[1] == 3
+        near = " Turn it with tensor.permute(2, 0, 1)." if planes_last else ""
+        near = near or (" Restore them one by one." if several else "")
+        raise InputError(f"{what}; expected (3, H, W) or (1, 3, H, W).{near}")
     if tensor.dtype != torch.uint8 and not tensor.is_floating_point():
         raise InputError(f"{what}; expected uint8, or float in [0, 1].")
     check_size(Path(name), shape[-1], shape[-2])
@@ -93,7 +104,7 @@ def _of_tensor(tensor: Tensor, name: str) -> tuple[Photo, Back]:
         _check_range(float(values.min()), float(values.max()), what)
         values = values.float()
     samples = np.ascontiguousarray(values.permute(1, 2, 0).numpy())
-    photo = build(samples, None, format=_format(samples.dtype), space="rgb", orientation=1)
+    photo = build(samples, None, format=_format(samples), space="rgb", orientation=1)
 
     def back(pixels: Tensor) -> Tensor:
         found = (pixels * 255).round() if tensor.dtype == torch.uint8 else pixels
@@ -125,8 +136,6 @@ def _of_pillow(image: Image.Image, name: str) -> tuple[Photo, Back]:
         samples = np.ascontiguousarray(as_stored(samples, orientation))
         restored = Image.fromarray(samples[..., 0] if samples.shape[2] == 1 else samples)
         if space == "cmyk":
-            from zeroair_pl.photos.cmyk import to_cmyk
-
             restored = to_cmyk(restored, profile)
         restored.info = dict(image.info)
         return restored
@@ -140,9 +149,9 @@ def _check_range(low: float, high: float, what: str) -> None:
         raise InputError(f"{what} with values from {low:g} to {high:g}; expected [0, 1].{near}")
 
 
-def _format(dtype: Any) -> str:
+def _format(samples: Array) -> str:
     """That of a file which holds such samples."""
-    return "PNG" if np.dtype(dtype).kind == "u" else "TIFF"
+    return "PNG" if samples.dtype.kind == "u" else "TIFF"
 
 
 def _array(pixels: Tensor, dtype: str, gray: bool, white: float | None = None) -> Any:

@@ -44,11 +44,7 @@ class OwnFiles:
                 self._depth -= 1
 
     def check(self, names: Iterable[str]) -> None:
-        """Refuses to begin if a file of the user has one of these names.
-
-        Raises:
-            ConfigError: naming the file, and what to do.
-        """
+        """Raises ConfigError, with what to do, if a file of the user has one of these names."""
         for name in names:
             if not self.ours(name):
                 raise ConfigError(f"{self.folder / name}: {why(self.known(name))} Move it, or name another --out.")
@@ -79,11 +75,7 @@ class OwnFiles:
         return aside
 
     def write(self, name: str, data: bytes) -> None:
-        """Writes the file in one step, and remembers it.
-
-        Raises:
-            InputError: a file of the user has that name, or it cannot be written.
-        """
+        """Writes the file in one step, and remembers it; raises InputError if it is the user's or cannot be written."""
         with self.turn():
             try:
                 self._remember(name, hashlib.sha256(data).hexdigest())
@@ -142,13 +134,11 @@ def written_by_runs(folder: Path) -> frozenset[str]:
     """The names of what earlier runs wrote into ``folder``, by their records."""
     names: set[str] = set()
     notes = folder / FOLDER / "written"
-    for parent, _, files in os.walk(folder / FOLDER):
-        for file in files:
-            path = Path(parent, file)
-            if notes in path.parents:
-                names.add(path.relative_to(notes).as_posix().removesuffix(".sha256"))
-            elif file.endswith(".json"):
-                names |= _names_in(path)
+    for path in (folder / FOLDER).rglob("*"):
+        if notes in path.parents:
+            names.add(path.relative_to(notes).as_posix().removesuffix(".sha256"))
+        elif path.suffix == ".json":
+            names |= _names_in(path)
     return frozenset(names)
 
 

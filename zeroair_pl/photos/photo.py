@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageCms
 from torch import Tensor
 
 from zeroair_pl.errors import InputError
@@ -75,8 +76,6 @@ def planes(path: Path, image: Image.Image) -> tuple[Space, Array, Array | None]:
     """A decoded Pillow image of up to 8 bits as (space, color (H, W, 1 or 3), alpha (H, W) or None)."""
     mode = image.mode
     if mode == "CMYK":
-        from zeroair_pl.photos.cmyk import to_rgb
-
         return "cmyk", np.asarray(to_rgb(image, image.info.get("icc_profile"))), None
     if mode not in ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr"):
         raise InputError(f"{path}: pixels of the kind {mode!r} are not supported; save it as RGB.")
@@ -175,3 +174,31 @@ def read_dpi(image: Image.Image) -> tuple[float, float] | None:
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
     return (x, y) if 1 <= x <= 65535 and 1 <= y <= 65535 else None
+
+
+def to_rgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """A CMYK image as sRGB; without a usable profile R = 255 - min(255, C + K) and so on (Pillow's conversion)."""
+    both_ways = _transforms(profile)
+    return both_ways[0].apply(image) if both_ways else image.convert("RGB")
+
+
+def to_cmyk(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """An sRGB image as CMYK; without a usable profile C = 255 - R and so on, K = 0, which ``to_rgb`` undoes exactly."""
+    both_ways = _transforms(profile)
+    return both_ways[1].apply(image) if both_ways else image.convert("CMYK")
+
+
+def _transforms(profile: bytes | None) -> tuple[ImageCms.ImageCmsTransform, ImageCms.ImageCmsTransform] | None:
+    """To and from sRGB, or None unless both exist: different rules for the two directions would shift colors."""
+    if not profile:
+        return None
+    try:
+        inks = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        srgb = ImageCms.createProfile("sRGB")
+        intent, flags = ImageCms.Intent.RELATIVE_COLORIMETRIC, ImageCms.Flags.BLACKPOINTCOMPENSATION
+        return (
+            ImageCms.buildTransform(inks, srgb, "CMYK", "RGB", intent, flags),
+            ImageCms.buildTransform(srgb, inks, "RGB", "CMYK", intent, flags),
+        )
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return None

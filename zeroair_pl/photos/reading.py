@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import stat
 import threading
@@ -15,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from zeroair_pl.errors import InputError
+from zeroair_pl.photos import heif, raw
 from zeroair_pl.photos.jpeg import jpeg_file
 from zeroair_pl.photos.metadata import Metadata, of_jpeg
 from zeroair_pl.photos.missing import why_missing
@@ -28,15 +30,14 @@ _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def load_photo(path: str | Path) -> Photo:
-    """Decode one PNG, JPEG, WebP, TIFF or BMP file; its content decides the format, not its suffix.
+    """Decodes one file; its content decides the format, not its suffix.
 
     Of a JPEG with several pictures (MPO: previews, depth or gain maps) the first counts, and of a TIFF the one page
     that is not marked as a thumbnail. Animations and documents of several pages are refused, because writing one of
     the pictures back would lose the others.
 
-    Raises InputError, one sentence that names the file, for whatever cannot be restored and written back faithfully:
-    missing, not a regular file, empty, unreadable, no image, damaged or truncated, animated, a side under ``MIN_SIDE``,
-    more than ``MAX_PIXELS`` pixels, NaN or Inf, sample formats that no everyday viewer shows.
+    Raises:
+        InputError: one sentence that names the file, for whatever cannot be restored and written back faithfully.
     """
     path = Path(path)
     check_file(path)
@@ -52,10 +53,26 @@ def decode_photo(data: bytes, path: Path) -> Photo:
         return _decoded(path, io.BytesIO(data))
 
 
+def original(path: Path, sha256: str = "") -> bytes | None:
+    """The bytes of a photo's file; ``None`` if it is gone, has changed, or is not ``writable``.
+
+    Args:
+        sha256: of the bytes that were read before; empty for any.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    return data if writable(data) and sha256 in ("", hashlib.sha256(data).hexdigest()) else None
+
+
+def writable(data: bytes) -> bool:
+    """Whether the format of a file is one that is written too, unlike HEIC, camera raw and such."""
+    return not (raw.kind_of_start(data[: raw.HEAD]) or heif.kind_of_start(data[: raw.HEAD]))
+
+
 def _decoded(path: Path, file: IO[bytes]) -> Photo:
     with _quiet_pillow():
-        from zeroair_pl.photos import heif, raw
-
         head = file.read(raw.HEAD)
         file.seek(0)
         if kind := raw.kind_of_start(head):

@@ -5,14 +5,13 @@ from __future__ import annotations
 import glob
 import os
 import warnings
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 from zeroair_pl.errors import ConfigError
-from zeroair_pl.photos.extras import is_known, left_out, suffixes_of_installed
-from zeroair_pl.photos.formats import SUPPORTED
+from zeroair_pl.photos.formats import SUPPORTED, is_image, is_passed_by, left_out
 from zeroair_pl.photos.missing import near, why_missing
 from zeroair_pl.photos.ownership import written_by_runs
 
@@ -29,44 +28,36 @@ class Search:
 
     Attributes:
         others: pictures and videos of kinds that are not read.
-        outputs: by output folder, how many files of earlier runs were passed by.
+        outputs: by output folder, the files of earlier runs.
         written: by folder, the names of what earlier runs wrote there.
     """
 
     skip: Path | None = None
     results: bool = False
     others: set[str] = field(default_factory=set)
-    outputs: dict[Path, int] = field(default_factory=dict)
+    outputs: dict[Path, set[str]] = field(default_factory=lambda: defaultdict(set))
     written: dict[Path, frozenset[str]] = field(default_factory=dict)
 
     def said(self) -> Iterator[str]:
         """A sentence for each kind of files that were passed by."""
         if self.others:
-            yield f"{left_out(self.others)}."
+            yield left_out(self.others)
         if self.outputs:
-            yield f"{_earlier(self.outputs)}."
+            total, first = sum(map(len, self.outputs.values())), next(iter(self.outputs))
+            files = f"{total} file{'s' if total > 1 else ''} of earlier runs {'are' if total > 1 else 'is'} left out"
+            more = f" and {len(self.outputs) - 1} more" if len(self.outputs) > 1 else ""
+            yield f"{files} (in {first}{more}); results are restored again where their folder itself is named"
 
 
 def in_folder(folder: Path, search: Search) -> list[Path]:
-    """The photos below ``folder``, sorted.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    found = Search(search.skip, search.results)
-    files = list(_below(folder, folder, found))
-    if not files:
-        raise ConfigError(f"{folder}: the folder holds no image ({_searched_for()}){_but(found)}.")
-    _join(search, found)
+    """The photos below ``folder``, sorted; raises ConfigError if there is none."""
+    if not (files := list(_below(folder, folder, search))):
+        raise ConfigError(f"{folder}: the folder holds no image ({_searched_for()}){_but(search)}.")
     return sorted(files)
 
 
 def in_glob(pattern: Path, search: Search) -> tuple[list[Path], Path]:
-    """The photos that ``pattern`` matches, sorted, and its folder without wildcards.
-
-    Raises:
-        ConfigError: there is none.
-    """
+    """The photos that ``pattern`` matches, sorted, and its folder without wildcards; raises ConfigError without any."""
     parts = pattern.parts
     fixed = next(i for i, part in enumerate(parts) if glob.has_magic(part))
     root, rest = Path(*parts[:fixed]), Path(*parts[fixed:], *(["*"] if parts[-1] == "**" else []))
@@ -74,33 +65,20 @@ def in_glob(pattern: Path, search: Search) -> tuple[list[Path], Path]:
     matched = sorted(root.glob(str(rest))) if os.path.isdir(root) else []
     matches = [path for path in matched if not any(part.startswith(".") for part in path.parts[len(root.parts) :])]
     files: list[Path] = []
-    found = Search(search.skip, search.results)
     for match in matches:
-        above = [folder for folder in (match, *match.parents) if root in (folder, *folder.parents)]
-        if any(_left_out(folder, search.skip) for folder in above if folder != root):
+        above = [folder for folder in (match, *match.parents) if root in folder.parents]
+        if any(_left_out(folder, search.skip) for folder in above):
             continue
         if os.path.isdir(match):
-            files += [] if "**" in parts else sorted(_below(match, root, found))
-        elif not _is_output(match, above[1:], root, found):
-            _sort_in(match, files, found)
+            files += [] if "**" in parts else sorted(_below(match, root, search))
+        elif _is_photo(match, root, search):
+            files.append(match)
     if not files:
         if not os.path.isdir(root):
             raise ConfigError(f"{pattern} matches nothing: {str(root)!r} {why_missing(root)}")
-        what = f"{len(matches)} path(s) but no image ({_searched_for()}){_but(found)}" if matches else "nothing"
+        what = f"{len(matches)} path(s) but no image ({_searched_for()}){_but(search)}" if matches else "nothing"
         raise ConfigError(f"{pattern} matches {what}.{near(pattern.name, root)}")
-    _join(search, found)
     return files, root
-
-
-def is_image(name: str) -> bool:
-    """Whether a search takes a file of that name."""
-    return not name.startswith(".") and Path(name).suffix.lower() in searched()
-
-
-@lru_cache(maxsize=1)
-def searched() -> frozenset[str]:
-    """The suffixes of what can be read here."""
-    return SUPPORTED | suffixes_of_installed()
 
 
 def _below(folder: Path, root: Path, search: Search) -> Iterator[Path]:
@@ -110,49 +88,29 @@ def _below(folder: Path, root: Path, search: Search) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder, onerror=report, followlinks=True):
         here = Path(parent)
         folders[:] = [f for f in folders if not f.startswith(".") and not _left_out(here / f, search.skip)]
-        above = [at for at in (here, *here.parents) if root in (at, *at.parents)]
-        files: list[Path] = []
-        for name in names:
-            if not _is_output(here / name, above, root, search):
-                _sort_in(here / name, files, search)
-        yield from files
+        yield from (here / name for name in names if _is_photo(here / name, root, search))
 
 
-def _sort_in(file: Path, files: list[Path], search: Search) -> None:
-    if is_image(file.name):
-        files.append(file)
-    elif not file.name.startswith(".") and is_known(file.name):
-        search.others.add(str(file))
+def _is_photo(file: Path, root: Path, search: Search) -> bool:
+    """Whether a search takes the file; what it passes by is noted.
 
-
-def _is_output(file: Path, above: list[Path], root: Path, search: Search) -> bool:
-    """Whether an earlier run wrote the file into one of the folders ``above`` it, which is counted.
-
-    The folder that was named itself may be such a folder: then its results are meant, and its other pictures are not.
+    Of the results of earlier runs it takes those in ``root`` itself, the folder that was named, without their pictures.
     """
     if not is_image(file.name):
+        if is_passed_by(file.name):
+            search.others.add(str(file))
         return False
-    for folder in above:
+    for folder in file.parents:
+        if root not in (folder, *folder.parents):
+            break
         if folder not in search.written:
             search.written[folder] = written_by_runs(folder)
-        name, written = file.relative_to(folder).as_posix(), search.written[folder]
-        if name in written and (name.startswith(_PICTURES) or not (search.results or folder == root)):
-            search.outputs[folder] = search.outputs.get(folder, 0) + 1
-            return True
-    return False
-
-
-def _join(search: Search, found: Search) -> None:
-    search.others |= found.others
-    for folder, count in found.outputs.items():
-        search.outputs[folder] = max(count, search.outputs.get(folder, 0))
-
-
-def _earlier(outputs: dict[Path, int]) -> str:
-    total, first = sum(outputs.values()), next(iter(outputs))
-    files = f"{total} file{'s' if total > 1 else ''} of earlier runs {'are' if total > 1 else 'is'} left out"
-    more = f" and {len(outputs) - 1} more" if len(outputs) > 1 else ""
-    return f"{files} (in {first}{more}); results are restored again where their folder itself is named"
+        name = file.relative_to(folder).as_posix()
+        may_be = (search.results or folder == root) and not name.startswith(_PICTURES)
+        if name in search.written[folder] and not may_be:
+            search.outputs[folder].add(name)
+            return False
+    return True
 
 
 def _searched_for() -> str:
@@ -161,7 +119,7 @@ def _searched_for() -> str:
 
 
 def _but(search: Search) -> str:
-    return "".join(f"; {sentence.rstrip('.')}" for sentence in search.said())
+    return "".join(f"; {sentence}" for sentence in search.said())
 
 
 def _left_out(path: Path, skip: Path | None) -> bool:

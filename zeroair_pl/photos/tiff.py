@@ -14,12 +14,10 @@ from PIL import Image
 
 from zeroair_pl.errors import InputError
 from zeroair_pl.photos import raw
-from zeroair_pl.photos.cmyk import to_rgb
-from zeroair_pl.photos.photo import ORIENTATION, Array, Photo, Space, build, check_size
+from zeroair_pl.photos.photo import ORIENTATION, Array, Photo, Space, build, check_size, to_rgb
 from zeroair_pl.photos.tiff_channels import channels_of, join_channels, split_alpha
 from zeroair_pl.photos.tiff_metadata import read_metadata, with_metadata
 from zeroair_pl.photos.tiff_samples import JPEG, read_samples
-from zeroair_pl.photos.tiff_ycbcr import read_ycbcr
 from zeroair_pl.photos.value_range import white_of
 
 if TYPE_CHECKING:
@@ -99,12 +97,11 @@ def write_tiff(photo: Photo, color: Array) -> bytes:
 def _colors(path: Path, page: tifffile.TiffPage) -> tuple[Space, Array, Array]:
     """The page as (space, color (H, W, 1 or 3), further channels (H, W, N)), in uint8, uint16 or float."""
     kind, samples, bits = int(page.photometric), page.samplesperpixel, page.bitspersample
-    if PHOTOMETRIC not in page.tags and page.compression not in JPEG:  # as libtiff guesses
+    if PHOTOMETRIC not in page.tags and page.compression != JPEG:  # as libtiff guesses
         kind = 2 if samples >= 3 else 1
-    if kind in (8, 9, 10):
-        raise InputError(f"{path}: pixels of the kind 'LAB' are not supported; save it as RGB.")
-    if kind == 6 and page.compression not in JPEG:
-        return "rgb", read_ycbcr(path, page), np.zeros((page.imagelength, page.imagewidth, 0), np.uint8)
+    if kind in (8, 9, 10) or (kind == 6 and page.compression != JPEG):
+        what = "YCbCr" if kind == 6 else "LAB"
+        raise InputError(f"{path}: pixels of the kind {what!r} are not supported; save it as RGB.")
     dtype = np.dtype(page.dtype or "V")
     is_float = dtype.name in ("float16", "float32", "float64") and bits == dtype.itemsize * 8
     if not is_float and not (dtype.kind in "bu" and dtype.itemsize <= 2 and bits in range(1, 17)):

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-JPEG = (6, 7)  # old-style and new: their decoder also converts YCbCr to RGB
-_WHOLE_JPEG = 513  # the tag JPEGInterchangeFormat
+JPEG = 7  # its decoder also converts YCbCr to RGB
 # Only those that the tests check against the written pixels, and against a second decoder where there is one.
 COMPRESSIONS = {
     1: "none",
@@ -30,7 +29,6 @@ COMPRESSIONS = {
     3: "CCITT T.4",
     4: "CCITT T.6",
     5: "LZW",
-    6: "old-style JPEG",
     7: "JPEG",
     8: "Deflate",
     32773: "PackBits",
@@ -48,15 +46,14 @@ _ADVICE = "save it uncompressed, or with LZW or Deflate"
 
 
 def read_samples(path: Path, page: tifffile.TiffPage) -> Array:
-    """The samples of ``page`` as (H, W, S), of its sample type, with no meaning given to them yet.
+    """The samples of ``page`` as (H, W, S), of its sample type, not scaled. JPEG data in YCbCr come as RGB.
 
-    Packed samples of 1 to 15 bits come one by one in uint8 or uint16, not scaled. JPEG data in YCbCr come as RGB.
-
-    Raises InputError, naming the file and the compression, for what cannot be decoded in full: a compression or a
-    predictor that is not known, a missing or short strip or tile, samples of another type than the tags say.
+    Raises:
+        InputError: naming the compression, for what cannot be decoded in full: an unknown compression or predictor, a
+            missing or short strip or tile, samples of another type than the tags say.
     """
-    check_compression(path, page)
-    check_strips(path, page)
+    _check_compression(path, page)
+    _check_strips(path, page)
     planes, _, height, width, samples = page.shaped
     out = np.zeros((planes, height, width, samples), _plain(page.dtype))
     try:
@@ -65,7 +62,7 @@ def read_samples(path: Path, page: tifffile.TiffPage) -> Array:
                 raise InputError(f"{path}: truncated (a strip or tile has no data).")
             if _plain(segment.dtype) != out.dtype:
                 raise InputError(
-                    f"{path}: the {name_of(page)} data hold {segment.dtype} samples where the tags say {page.dtype}; "
+                    f"{path}: the {_name_of(page)} data hold {segment.dtype} samples where the tags say {page.dtype}; "
                     f"{_ADVICE}."
                 )
             rows, columns = min(rows, height - top), min(columns, width - left)
@@ -74,37 +71,32 @@ def read_samples(path: Path, page: tifffile.TiffPage) -> Array:
         raise
     except ImportError as error:  # an imagecodecs that was built without this codec
         raise InputError(
-            f"{path}: this installation cannot decode TIFF compression {name_of(page)}; {_ADVICE}."
+            f"{path}: this installation cannot decode TIFF compression {_name_of(page)}; {_ADVICE}."
         ) from error
     except Exception as error:  # decoders raise nearly any exception for damaged bytes
-        raise undecodable(path, page, error) from error
+        reason = " ".join(str(error).split()).rstrip(".")[:200] or type(error).__name__
+        raise InputError(
+            f"{path}: damaged or truncated, or compressed in an unusual way ({_name_of(page)}: {reason}); if other "
+            f"programs show it, {_ADVICE}."
+        ) from error
     return np.moveaxis(out[..., 0], 0, -1) if planes > 1 else out[0]
 
 
-def name_of(page: tifffile.TiffPage) -> str:
+def _name_of(page: tifffile.TiffPage) -> str:
     """The compression in words, as in "LZW" or "34661 (JBIG)"."""
     code = int(page.compression)
     label = getattr(page.compression, "name", "")
     return COMPRESSIONS.get(code, f"{code} ({label})" if label else str(code))
 
 
-def undecodable(path: Path, page: tifffile.TiffPage, error: BaseException) -> InputError:
-    """The refusal for data that their own decoder rejects."""
-    reason = " ".join(str(error).split()).rstrip(".")[:200] or type(error).__name__
-    return InputError(
-        f"{path}: damaged or truncated, or compressed in an unusual way ({name_of(page)}: {reason}); if other programs "
-        f"show it, {_ADVICE}."
-    )
-
-
-def check_compression(path: Path, page: tifffile.TiffPage) -> None:
+def _check_compression(path: Path, page: tifffile.TiffPage) -> None:
     """Refuse a compression, or a combination of it with a predictor or channels, that is not known to decode right.
 
     A predictor that does not belong to the compression is taken off the page.
     """
     code, predictor, bits = int(page.compression), int(page.predictor), page.bitspersample
     if code not in COMPRESSIONS:
-        raise InputError(f"{path}: TIFF compression {name_of(page)} is not supported; {_ADVICE}.")
+        raise InputError(f"{path}: TIFF compression {_name_of(page)} is not supported; {_ADVICE}.")
     if code not in _WITH_PREDICTOR:
         page.predictor = predictor = 1
     is_float = page.dtype is not None and page.dtype.kind == "f"
@@ -113,22 +105,12 @@ def check_compression(path: Path, page: tifffile.TiffPage) -> None:
         what = f"TIFF predictor {predictor} with {bits}-bit samples"
         raise InputError(f"{path}: {what} is not supported; {_ADVICE}, without predictor.")
     planes_of_chroma = page.planarconfig == 2 and int(page.photometric) == 6
-    if code in JPEG and (page.extrasamples or planes_of_chroma or bits != 8):
+    if code == JPEG and (page.extrasamples or planes_of_chroma or bits != 8):
         what = f"{page.samplesperpixel} such channels of {bits} bits"
-        raise InputError(f"{path}: {name_of(page)} compression of {what} is not supported; {_ADVICE}.")
-    if code == 6 and _WHOLE_JPEG in page.tags:
-        _use_whole_jpeg(page)
+        raise InputError(f"{path}: {_name_of(page)} compression of {what} is not supported; {_ADVICE}.")
 
 
-def _use_whole_jpeg(page: tifffile.TiffPage) -> None:
-    """Make one strip of the JPEG file that an old-style page holds; its own strips begin in the middle of that file."""
-    start, length = (int(np.ravel(page.tags.valueof(tag, 0))[0]) for tag in (_WHOLE_JPEG, _WHOLE_JPEG + 1))
-    ends = [at + count for at, count in zip(page.dataoffsets, page.databytecounts, strict=False)]
-    page.rowsperstrip = page.imagelength
-    page.dataoffsets, page.databytecounts = (start,), (max([start + length, *ends]) - start,)
-
-
-def check_strips(path: Path, page: tifffile.TiffPage) -> None:
+def _check_strips(path: Path, page: tifffile.TiffPage) -> None:
     """Refuses a page that does not list all of its strips or tiles: a decoder would leave the rest undefined."""
     if page.is_tiled:
         across, down = ceil(page.imagewidth / page.tilewidth), ceil(page.imagelength / page.tilelength)

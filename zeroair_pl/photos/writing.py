@@ -20,7 +20,7 @@ from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.formats import SUFFIXES
 from zeroair_pl.photos.metadata import Metadata, into_png, jpeg_segments
-from zeroair_pl.photos.photo import ORIENTATION, Array, Photo, as_stored, of_size
+from zeroair_pl.photos.photo import ORIENTATION, Array, Photo, as_stored, of_size, to_cmyk
 from zeroair_pl.photos.value_range import put_back
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's conversion to gray
@@ -32,14 +32,19 @@ def output_path(out_dir: str | Path, source: Source, photo: Photo) -> Path:
     """Where the restored file goes: ``out_dir / name`` with the input's own suffix where its format has that suffix.
 
     Every format can hold what was read from it, so none is exchanged; only a misnamed file (a PNG called .jpg) gets
-    its format's suffix. Raises ConfigError where this would be the input itself.
+    its format's suffix. Raises as ``keep_original``.
     """
     suffixes = SUFFIXES[photo.format]
     suffix = source.path.suffix if source.path.suffix.lower() in suffixes else suffixes[0]
     path = Path(out_dir) / f"{source.name}{suffix}"
+    keep_original(path, source)
+    return path
+
+
+def keep_original(path: Path, source: Source) -> None:
+    """Raises ConfigError if an output at ``path`` would replace the photo itself."""
     if os.path.realpath(path) == os.path.realpath(source.path):
         raise ConfigError(f"{path}: the output would replace the input; name another folder with --out.")
-    return path
 
 
 def save_photo(path: str | Path, pixels: Tensor, like: Photo) -> None:
@@ -119,8 +124,6 @@ def samples_of(
 def _encode(fmt: str, like: Photo, color: Array) -> bytes:
     alpha = None if like.alpha is None else as_stored(like.alpha, like.orientation)
     if like.space == "cmyk":
-        from zeroair_pl.photos.cmyk import to_cmyk
-
         image = to_cmyk(Image.fromarray(np.ascontiguousarray(color)), like.icc_profile)
         color = np.asarray(image)
     if fmt == "TIFF":

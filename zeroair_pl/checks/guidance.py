@@ -1,4 +1,4 @@
-"""What every guidance loss must keep."""
+"""What every guidance loss and every update must keep."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zeroair_pl.checks.samples import photos
-from zeroair_pl.checks.stand_in import _Blurring
+from zeroair_pl.checks.samples import _Blurring, photos
 from zeroair_pl.degradations.noise import Noise
 from zeroair_pl.guidance.base import GuidanceState
 from zeroair_pl.guidance.discriminator import PatchDiscriminator
+from zeroair_pl.guidance.fidelity import Fidelity
+from zeroair_pl.guidance.stages import Term
 from zeroair_pl.tensors.per_image import build_per_image
 
 
@@ -63,6 +64,20 @@ def learns_nothing(kind: Any) -> None:
     assert not learned, f"has parameters: {', '.join(learned)}"
 
 
+def sound(kind: Any) -> None:
+    """gives finite clean estimates of the same size, and leaves the state alone"""
+    loss = Fidelity()
+    state = _state(loss, *_images())
+    before = [v.clone() for v in (state.y, state.x0)]
+    guided = kind()(state, [(Term(loss), 1.0)], 16)
+    assert guided.x0.shape == state.x0.shape, f"gives {tuple(guided.x0.shape)} for {tuple(state.x0.shape)}"
+    images = {name: getattr(guided, name) for name in ("x0", "x0_auxiliary", "shift", "shift_auxiliary")}
+    tensors = {**images, **(guided.losses or {})}
+    broken = [name for name, value in tensors.items() if value is not None and not bool(torch.isfinite(value).all())]
+    assert not broken, f"not finite: {', '.join(broken)}"
+    assert all(torch.equal(a, b) for a, b in zip(before, (state.y, state.x0), strict=True)), "changes the state"
+
+
 def _images(size: int = 32) -> tuple[Tensor, Tensor]:
     clean = photos(2, size, size)
     return 0.1 + 0.6 * clean, (clean + 0.1 * clean.flip(-1)).clamp(0, 1)
@@ -88,4 +103,5 @@ def _state(loss: Any, y: Tensor, x0: Tensor) -> GuidanceState:
     return state.at(x0)
 
 
-CHECKS: list[Callable[[Any], None]] = [one_value_each, any_batch, gradients, free_of_size, learns_nothing]
+LOSS: list[Callable[[Any], None]] = [one_value_each, any_batch, gradients, free_of_size, learns_nothing]
+UPDATE: list[Callable[[Any], None]] = [sound]
