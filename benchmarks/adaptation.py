@@ -35,7 +35,6 @@ ROWS: dict[str, Any] = {
     "GainTuning": "GainTuning",
     "LowRank": "LowRank",
     "GainTuning, sure": {"class_path": "GainTuning", "init_args": {"objective": "sure"}},
-    "GainTuning, blind_spot": {"class_path": "GainTuning", "init_args": {"objective": "blind_spot"}},
 }
 
 

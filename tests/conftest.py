@@ -26,8 +26,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def script(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """The script that the test names, imported as a module of its own; scripts import what lies beside them."""
+def script(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The script that the test names, imported as a module of its own; scripts import what lies beside them.
+
+    Benchmarks write their numbers to ``tmp_path / "results"``.
+    """
     path = Path(__file__).parents[1] / request.param
     monkeypatch.syspath_prepend(str(path.parent))
     name = f"script_{path.stem}"
@@ -36,5 +39,7 @@ def script(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     assert spec.loader is not None
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    if machine := getattr(module, "machine", None):
+        monkeypatch.setattr(machine, "RESULTS", tmp_path / "results")
     yield module
     del sys.modules[name]

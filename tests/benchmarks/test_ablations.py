@@ -57,7 +57,6 @@ def test_every_row_is_understood_and_differs_from_its_base(script: ModuleType) -
 def test_the_table_has_a_row_for_each_change(
     script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(script.machine, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(script, "STEPS", (3,))
     monkeypatch.setattr(script, "LAYERS", [("no_tdm",), ("gradient", "neural"), ("one_sample", "neural")])
     save_toy(tmp_path / "sets" / "haze-x" / "clean" / "one.png", 1)
@@ -82,7 +81,6 @@ def test_the_table_has_a_row_for_each_change(
 @scripts("benchmarks/ablations.py")
 def test_it_works_on_sets_of_ones_own(script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The README's command, with names that say nothing, a set without a truth, and examples that nobody asked for."""
-    monkeypatch.setattr(script.machine, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(script, "LAYERS", [("no_tdm",)])
     for name in ("holiday", "haze-mine"):
         save_toy(tmp_path / "sets" / name / "clean/one.png", 1)
@@ -103,9 +101,7 @@ def test_it_works_on_sets_of_ones_own(script: ModuleType, tmp_path: Path, monkey
 
 
 @scripts("benchmarks/held.py")
-def test_a_held_noise_level_stays_while_all_else_is_learned(
-    script: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_held_noise_level_stays_while_all_else_is_learned(script: ModuleType) -> None:
     y = 0.5 * toy_photo(32, 32) + 0.4
     modeling = Modeling([Term(Likelihood())], lr=0.1)
 

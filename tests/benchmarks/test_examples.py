@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from PIL import Image
 
 from helpers.command import save_toy, scripts
@@ -110,58 +109,10 @@ def test_look_inside_a_fit(script: ModuleType, tmp_path: Path, capsys: pytest.Ca
     assert noise == sorted(noise, reverse=True)
 
 
-@pytest.fixture
-def pairs(tmp_path: Path) -> Path:
-    """Two pairs, and published results of both."""
-    for i, name in enumerate(("one", "two")):
-        save_toy(tmp_path / "set" / "clean" / f"{name}.png", i)
-        save_toy(tmp_path / "set" / "degraded" / f"{name}.png", i + 5)
-        save_toy(tmp_path / "set" / "published" / f"{name}.png", i)
-    return tmp_path / "set"
-
-
-@scripts("benchmarks/run.py")
-def test_a_benchmark_scores_what_is_there(
-    script: ModuleType, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(script.machine, "RESULTS", tmp_path / "results")
-    save_toy(tmp_path / "theirs" / "one.jpg", 0)
-    assert script.main(["--pairs", str(pairs), "--restored", str(tmp_path / "theirs")]) == 1, "one of two is missing"
-    measured = json.loads((tmp_path / "results" / "set_theirs.json").read_text())
-    assert measured["pairs"] == 2
-    assert list(measured["images"]) == ["one"]
-    assert measured["images"]["one"]["psnr"] > measured["images"]["one"]["psnr_input"]
-    assert measured["images"]["one"]["psnr_published"] > 100, "equal files"
-    assert str(tmp_path) not in json.dumps(measured), "results are published: no path of this machine"
-
-
-@scripts("benchmarks/run.py")
-def test_a_benchmark_runs_a_config(
-    script: ModuleType, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(script.machine, "RESULTS", tmp_path / "results")
-    (tmp_path / "quick.yaml").write_text(yaml.safe_dump({"degradation": "Noise", **QUICK}))
-    out = tmp_path / "out"
-    words = ["--pairs", pairs, "--config", "denoise", tmp_path / "quick.yaml", "--out", out, "--name", "x"]
-    assert script.main([str(word) for word in words]) == 0
-    measured = json.loads((tmp_path / "results" / "x.json").read_text())
-    assert measured["settings"]["sampling"]["steps"] == 3
-    assert all(2 <= each["nfe"] <= 2 + 3 + 3 for each in measured["images"].values())
-    assert measured["mean"]["psnr"] == pytest.approx(sum(e["psnr"] for e in measured["images"].values()) / 2, abs=1e-3)
-    assert str(tmp_path) not in json.dumps(measured)
-
-
-@scripts("benchmarks/run.py")
-def test_a_benchmark_without_pairs(script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert script.main(["--pairs", str(tmp_path), "--config", "denoise"]) == 2
-    assert "degraded/ and clean/" in capsys.readouterr().err
-
-
 @scripts("benchmarks/split.py")
-def test_the_split_adds_up(script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(script.machine, "RESULTS", tmp_path)
+def test_the_split_adds_up(script: ModuleType, tmp_path: Path) -> None:
     assert script.main(["--config", "denoise", "--steps", "2", "--repeat", "1", "--side", "32"]) == 0
-    measured = json.loads((tmp_path / "split.json").read_text())
+    measured = json.loads((tmp_path / "results" / "split.json").read_text())
     assert [fit["steps"] for fit in measured["fits"]][-1] == 2
     for fit in measured["fits"]:
         seconds = fit["seconds"]

@@ -20,12 +20,9 @@ def beside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @scripts("benchmarks/features.py")
-def test_features_of_the_prior_order_changes_as_people_do(
-    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(script.machine, "RESULTS", tmp_path)
+def test_features_of_the_prior_order_changes_as_people_do(script: ModuleType, tmp_path: Path) -> None:
     assert script.main(["--count", "1", "--size", "64", "--name", "few"]) == 0
-    found = json.loads((tmp_path / "few.json").read_text())["distances"]
+    found = json.loads((tmp_path / "results" / "few.json").read_text())["distances"]
     order = found["Perceptual"]["order"]
     assert order.pop("shift") >= 0.75, "the drawing has hatching, on which a longer shift may be less"
     assert set(order.values()) == {1.0}
@@ -59,12 +56,11 @@ def test_drawn_pictures_depend_on_kind_and_number_alone(script: ModuleType, tmp_
 def test_each_picture_is_measured_once(
     script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(script.machine, "RESULTS", tmp_path)
     monkeypatch.setattr(script.unlike, "KINDS", {"text": script.unlike.text})
     words = ["--count", "1", "--size", "32", "--rows", "none", "LowRank"]
     monkeypatch.setitem(script.ROWS, "LowRank", {"class_path": "LowRank", "init_args": {"steps": 1}})
     assert script.main(words) == 0
-    found = json.loads((tmp_path / "adaptation.json").read_text())["sets"]
+    found = json.loads((tmp_path / "results" / "adaptation.json").read_text())["sets"]
     assert set(found) == {"text, full", "text, room"}
     assert set(found["text, room"]["text-0"]) == {"input", "none", "LowRank"}
     capsys.readouterr()

@@ -59,7 +59,7 @@ def test_all_parts_run_and_the_weights_come_back(
 
 
 @scripts("benchmarks/gpu_check.py")
-def test_without_time_no_part_begins(script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_time_no_part_begins(script: ModuleType, tmp_path: Path) -> None:
     save_toy(tmp_path / "photos" / "0.png", 0, 40, 40)
     options = asked(script, tmp_path)
     assert script.check(options, "cpu", ADM, time.monotonic() - 1) == 0

@@ -22,10 +22,7 @@ def saved(folder: Path, photos: dict[str, Tensor]) -> Path:
     return folder
 
 
-def test_kinds_against_kinds(
-    script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(script.machine, "RESULTS", tmp_path / "results")
+def test_kinds_against_kinds(script: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plain = saved(tmp_path / "plain", {name: clean(name) for name in PHOTOS})
     hazy = saved(tmp_path / "hazy" / "degraded", {name: 0.5 * clean(name) + 0.43 for name in PHOTOS})
     thick = saved(tmp_path / "thick", {name: 0.3 * clean(name) + 0.6 for name in PHOTOS})

@@ -75,7 +75,6 @@ def test_the_comparison_runs_in_little(
     done = run("prior", "train", "--config", "prior/world", "--data.photos", tmp_path / "scenes",
                "--out", tmp_path / "world", *few, *steps)  # fmt: skip
     assert done.status == 0, done.err
-    monkeypatch.setattr(script.machine, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(rows, "WIDTHS", [4, 4, 4])
     identity = "no TDM: φ is the identity"
     words = ["--prior", str(tmp_path / "world"), "--scenes", "1", "--size", "16", "--steps", "6"]

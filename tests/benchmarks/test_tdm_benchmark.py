@@ -100,9 +100,8 @@ def test_errors_are_those_that_were_made(script: ModuleType) -> None:
 
 @scripts("benchmarks/tdm.py")
 def test_the_benchmark_runs_and_says_what_passes(
-    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(script.machine, "RESULTS", tmp_path / "results")
     save_toy(tmp_path / "photos" / "one.png", 0, 48, 64)
     quick = {"degradation": "Noise", "prior": "helpers.toys.ToyPrior"}
     (tmp_path / "quick.yaml").write_text(yaml.safe_dump({**quick, "sampling": {"steps": 2}}))

@@ -21,9 +21,8 @@ Bench = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def bench(script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+def bench(script: ModuleType, tmp_path: Path) -> Bench:
     """Runs parts with toy photos and a toy prior, and returns what is in the JSON file."""
-    monkeypatch.setattr(script.machine, "RESULTS", tmp_path / "results")
     (tmp_path / "quick.yaml").write_text(yaml.safe_dump(QUICK))
     config = f"denoise+{tmp_path / 'quick.yaml'}"
 

@@ -53,7 +53,7 @@ def test_members_can_be_computed_as_one(family: Any) -> None:
     if family.learn is not Degradation.learn:  # it learns by itself, each photo's own: it is computed one by one
         module = Restoration(y, ["a.png", "b.png", "c.png"], method_of(family))
         module.stack()
-        assert not module.phi.stacked
+        assert module.phi.whole is None
         return
     apart, together = (build_per_image(family, ["a.png", "b.png", "c.png"], 0, "degradation") for _ in range(2))
     for i in range(3):
@@ -64,7 +64,7 @@ def test_members_can_be_computed_as_one(family: Any) -> None:
                     p.add_(0.02 * (i + 1) * (-1) ** k)  # learned
     methods = ["noise_level", "penalty", "invert", "first_estimate", "diagnostics"]
     together.stack(y, [*methods, "observe"] if family.pointwise else methods)
-    assert together.stacked
+    assert together.whole is not None
     same = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-5)
     for method, image in (("forward", x), ("invert", y), ("first_estimate", y)):
         same(together.call(method, image), apart.call(method, image))
@@ -82,7 +82,7 @@ def test_members_can_be_computed_as_one(family: Any) -> None:
         gradients.append(variable.grad)
     same(*gradients)
     own = [{name: p.grad for name, p in phi.named_parameters()} for phi in apart]
-    for name, p in together.stacks[0].named_parameters():
+    for name, p in together.whole.named_parameters():
         if not p.requires_grad:
             continue
         same(p.grad, torch.stack([each[name.replace("/", ".")] for each in own]))

@@ -210,8 +210,8 @@ def test_networks_that_are_computed_as_one_give_the_same_loss_and_gradients(
             state.degradation.stack(state.y, ["noise_level", "penalty"])
             for network in state.discriminators.values():
                 network.stack(state.y)
-                assert network.stacked
-            assert state.degradation.stacked
+                assert network.whole is not None
+            assert state.degradation.whole is not None
         images = [v.clone().requires_grad_() for v in (state.x0, state.x0_auxiliary) if v is not None]
         value = loss(state.at(*images))
         own = [p for p in state.degradation.parameters()]

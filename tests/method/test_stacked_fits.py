@@ -44,7 +44,7 @@ def stacked(stack: Callable[[], None]) -> None:
 
 def all_stacked(module: Any) -> bool:
     """Whether φ and all discriminators are stacked."""
-    return all(networks.stacked for networks in (module.phi, *module.discriminators.values()))
+    return all((networks.whole is not None) for networks in (module.phi, *module.discriminators.values()))
 
 
 @pytest.fixture

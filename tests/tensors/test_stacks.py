@@ -32,7 +32,7 @@ def test_training_a_stack_is_training_each(kind: Any) -> None:
         return PerImage([whole.each[k] for k in i])
 
     stack, separate = together(made([0, 1, 2]), x), [made([i]) for i in range(3)]
-    assert stack.stacked
+    assert stack.whole is not None
     train(stack, x, adam(stack))
     for i, one in enumerate(separate):
         before = weights(one)
@@ -51,7 +51,7 @@ def test_images_stay_in_order_in_a_stack_and_apart(alike: bool) -> None:
     y = mixed()[[0, 2]] if alike else mixed()
     apart, group = members(y, Auto), members(y, Auto)
     together(group, y, METHODS)
-    assert group.stacked == alike
+    assert (group.whole is not None) == alike
     kinds = ["Haze", "Haze"] if alike else ["Haze", "LowLight", "Haze", "Noise", "LowLight"]
     assert [phi.kind for phi in group] == kinds
     assert len(group) == len(y)
@@ -78,7 +78,7 @@ def test_modules_get_back_what_they_have_learned() -> None:
     for i, one in enumerate(group):
         torch.testing.assert_close(one(x[i : i + 1]), learned[i : i + 1], atol=1e-6, rtol=1e-5)
     group.apart()
-    assert not group.stacked
+    assert group.whole is None
     torch.testing.assert_close(group(x), learned, atol=1e-6, rtol=1e-5)
     assert {id(p) for p in group.parameters()} == {id(p) for one in modules for p in one.parameters()}
 
@@ -86,8 +86,8 @@ def test_modules_get_back_what_they_have_learned() -> None:
 def test_one_noise_level_by_two_names_stays_one() -> None:
     y = mixed()[[0, 2]]
     group, apart = together(members(y, Auto), y, METHODS), members(y, Auto)
-    assert group.stacked
-    names = [name for name, _ in group.stacks[0].named_parameters()]
+    assert group.whole is not None
+    names = [name for name, _ in group.whole.named_parameters()]
     assert [name for name in names if "log_sigma" in name] == ["noise/log_sigma"]
     for each in (group, apart):
         optimizer = adam(each)

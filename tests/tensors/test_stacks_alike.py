@@ -17,7 +17,7 @@ from zeroair_pl.degradations import Denoise, LowLight, Side
 from zeroair_pl.degradations.base import Degradation
 from zeroair_pl.method.restoration import Restoration
 from zeroair_pl.tensors.per_image import PerImage
-from zeroair_pl.tensors.stacks import Stack, alike, stacked
+from zeroair_pl.tensors.stacks import alike, stacked
 
 NAMES = ["a.png", "b/c.png", "b/d.jpg"]
 
@@ -103,7 +103,7 @@ def test_what_may_be_stacked_and_its_results(case: str) -> None:
     for module in (*apart, *group):
         module.initialize(x[:1], {}, blurred)
     group.stack(x, METHODS)
-    assert group.stacked == one
+    assert (group.whole is not None) == one
     wanted = torch.cat([module(one) for module, one in zip(apart, x.split(1), strict=True)])
     torch.testing.assert_close(group(x), wanted, atol=1e-6, rtol=1e-5)
     shown = group(x)
@@ -113,10 +113,9 @@ def test_what_may_be_stacked_and_its_results(case: str) -> None:
         shown[i].square().mean().backward(retain_graph=True)
         wanted[i].square().mean().backward(retain_graph=True)
         gradients = {name: p.grad for name, p in apart[i].named_parameters()}
-        stack = group.stacks[0 if one else i]
-        assert isinstance(stack, Stack)
-        for name, p in stack.named_parameters():
-            expected = gradients[name.removeprefix("alone.").replace("/", ".")]
+        module = group.own[i] if group.whole is None else group.whole
+        for name, p in module.named_parameters():
+            expected = gradients[name.replace("/", ".")]
             if expected is not None:
                 assert p.grad is not None
                 torch.testing.assert_close(p.grad[i] if one else p.grad, expected, atol=1e-6, rtol=1e-5)
@@ -152,7 +151,7 @@ class Spread(Affine):
 def test_a_buffer_without_memory_of_its_own_is_no_trouble() -> None:
     x = images()
     group, apart = together(members(x, Spread), x, METHODS), members(x, Spread)
-    assert group.stacked
+    assert group.whole is not None
     train(group, x, adam(group), 3)
     group.apart()
     for mine, own in zip(group, apart, strict=True):
@@ -184,10 +183,10 @@ def test_whatever_a_fit_may_ask_for_is_tried(method: str, monkeypatch: pytest.Mo
     monkeypatch.setattr(Odd, "looks", method)
     module = Restoration(images(), NAMES, method_of(Odd))
     module.stack()
-    assert not module.phi.stacked
+    assert module.phi.whole is None
     module = Restoration(images(), NAMES, method_of(Affine))
     module.stack()
-    assert module.phi.stacked
+    assert module.phi.whole is not None
 
 
 def test_a_trial_leaves_the_random_numbers_alone() -> None:

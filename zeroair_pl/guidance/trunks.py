@@ -16,11 +16,9 @@ _NAMES: dict[Net, str] = {"alex": "AlexNet", "vgg": "VGG16", "squeeze": "Squeeze
 
 
 def timm_trunk(trunk: str, weights: str | None) -> Any:
-    """A timm model that returns its feature maps, frozen.
+    """The timm model ``trunk``, frozen, which returns its feature maps.
 
-    Args:
-        trunk: its name in timm.
-        weights: a file, in timm's or torchvision's format; ``None`` for what timm finds or downloads.
+    ``weights`` is a file in timm's or torchvision's format, ``None`` for what timm finds or downloads.
 
     Raises:
         ConfigError: there is no such model or file, or its weights cannot be loaded.
@@ -47,12 +45,9 @@ def timm_trunk(trunk: str, weights: str | None) -> Any:
 
 
 def lpips_network(net: Net, weights: str | Path | None) -> Any:
-    """LPIPS of version 0.1 from the ``lpips`` package, frozen.
+    """LPIPS of version 0.1 from the ``lpips`` package, frozen; the weights of the layers on top are inside the package.
 
-    Args:
-        net: the trunk.
-        weights: the file of the trunk's weights, as torchvision publishes it; ``None`` for what torchvision finds or
-            downloads. The weights of the layers on top are inside the package.
+    ``weights`` is the file of the trunk's weights as torchvision publishes it, ``None`` for what it finds or downloads.
 
     Raises:
         ConfigError: there is no such file, or the weights cannot be loaded.

@@ -160,7 +160,7 @@ class Restoration(LightningModule):
     def _learn_in_closed_form(self, level: int) -> None:
         """Calls ``Degradation.learn`` for each photo that is not finished."""
         assert self.state is not None
-        if self.phi.stacked and len(self.phi) > 1:
+        if self.phi.whole is not None:
             return
         state, last = self.state, max(1, self.trainer.num_training_batches - 1)
         with torch.no_grad():

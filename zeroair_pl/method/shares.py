@@ -117,18 +117,13 @@ def mixed_for(
     steps: Sequence[Tensor] = (),
     weight: Tensor | None = None,
 ) -> Tensor:
-    """The photo with a share of its correction, or of each correction.
+    """The photo with a share of its correction, or of each correction, (3, H, W) in [0, 1].
 
     Args:
-        photo: y, (3, h, w) in [0, 1]; enlarged (bicubic) if the restoration is larger.
-        restored: x, (3, H, W) in [0, 1].
+        photo, restored, weight: those of ``blending.mixed``.
         strength: for any photo.
         kind: the kinds of this photo, such as ``"Haze + Blur"``.
         steps: u₁ … uₖ of a chain, of any size.
-        weight: (1, h, w), 0 where the photo keeps its values; see ``masking``.
-
-    Returns:
-        (3, H, W) in [0, 1].
     """
     strength = strength_for(strength, kind)
     if not isinstance(strength, dict):

@@ -147,21 +147,12 @@ def let_go(engine: Trainer, module: LightningModule, own: list[Callback]) -> Non
     """Removes a Trainer's references to the photos after its end, so that their memory is free.
 
     A Trainer, its loops and the module refer to each other, and stay in memory until the garbage collector finds the
-    cycle; a user's callback may even keep the Trainer. The Trainer keeps its loggers, metrics and counts.
-
-    Args:
-        engine: the Trainer.
-        module: the module that it has fitted.
-        own: callbacks of this package, which are removed from the Trainer.
+    cycle; a user's callback may even keep the Trainer. The Trainer keeps its loggers, metrics and counts, and loses the
+    callbacks of this package, ``own``.
     """
     kept: Any = engine  # Lightning has no public names for this
-    for loop in (
-        kept.fit_loop,
-        kept.fit_loop.epoch_loop.val_loop,
-        kept.validate_loop,
-        kept.test_loop,
-        kept.predict_loop,
-    ):
+    loops = (kept.fit_loop, kept.fit_loop.epoch_loop.val_loop, kept.validate_loop, kept.test_loop, kept.predict_loop)
+    for loop in loops:
         loop._data_source.instance = None
     kept._data_connector._datahook_selector = None
     kept.strategy.optimizers, kept.strategy.lr_scheduler_configs = [], []

@@ -42,7 +42,7 @@ class LowRank(Adaptation):
         rank: of the change.
         steps: number of optimizer steps, each on a square of 96 pixels.
         lr: learning rate at the first step.
-        objective: ``recorrupted``, ``sure`` or ``blind_spot``.
+        objective: ``recorrupted`` or ``sure``.
     """
 
     def __init__(

@@ -41,7 +41,7 @@ class Adaptation(Ranged, ABC):
     Args:
         steps: number of optimizer steps.
         lr: learning rate at the first step; it falls to 0 as a cosine.
-        objective: see ``objectives``; ``sure`` takes twice the time of the others.
+        objective: see ``objectives``; ``sure`` takes twice the time.
     """
 
     def __init__(

@@ -11,15 +11,13 @@ from collections.abc import Callable
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-Objective = Literal["recorrupted", "sure", "blind_spot"]
+Objective = Literal["recorrupted", "sure"]
 Estimate = Callable[[Tensor, Tensor], Tensor]
 
 MORE = 1.25  # recorrupted: variance of the noise on x, in units of s²
 STEP = 0.05  # sure: step of the difference quotient, in units of s
-HIDDEN = 0.05  # blind_spot: share of the pixels
 
 
 def recorrupted(f: Estimate, z: Tensor, epsilon: Tensor, generator: torch.Generator) -> Tensor:
@@ -62,18 +60,6 @@ def correlation(f: Estimate, z: Tensor, epsilon: Tensor) -> Tensor:
     return shared / (2 * taken.square().sum()).clamp(min=1e-12)
 
 
-def blind_spot(f: Estimate, z: Tensor, epsilon: Tensor, generator: torch.Generator) -> Tensor:
-    """The error at a few pixels that were replaced by the mean of their eight neighbors (Batson & Royer, ICML 2019).
-
-    It needs no strength of the noise, but only that the noise of neighbors is independent.
-    """
-    known, _, s = _told(epsilon)
-    hidden = (torch.rand(z[:, :1].shape, generator=generator) < HIDDEN).to(z)
-    around = (9 * F.avg_pool2d(F.pad(z, [1] * 4, mode="replicate"), 3, stride=1) - z) / 8
-    x0 = f(torch.lerp(z, around, hidden), s[None])
-    return _mean((x0 - z).square(), known * hidden)
-
-
 def _told(epsilon: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """1 where ε is finite and 0 elsewhere; ε, with s where it is infinite; s."""
     known = epsilon.isfinite()
@@ -92,5 +78,4 @@ def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
 LOSSES: dict[Objective, Callable[[Estimate, Tensor, Tensor, torch.Generator], Tensor]] = {
     "recorrupted": recorrupted,
     "sure": sure,
-    "blind_spot": blind_spot,
 }

@@ -156,12 +156,8 @@ def cycle_spin(
     A network with blocks and strides adds a faint pattern of their size, mainly in flat areas. The pattern moves with
     the grid of blocks, but the photo does not, so the mean reduces it. A shifted image lacks the first rows or columns.
 
-    Args:
-        prior: the prior.
-        x0: its clean estimates of ``x``, (B, 3, H, W).
-        x: noisy images, (B, 3, H, W).
-        sigma: (B,), their noise levels.
-        shifts: (rows, columns) of each shift; each takes one pass of the prior.
+    ``x0`` are the prior's clean estimates of ``x``, both (B, 3, H, W), at the noise levels ``sigma``, (B,). Each shift
+    of (rows, columns) takes one pass of the prior.
     """
     for k, (down, right) in enumerate(shifts, start=1):
         x0[..., down:, right:].lerp_(prior.denoise(x[..., down:, right:], sigma).to(x0), 1 / (k + 1))

@@ -34,15 +34,11 @@ def draw(
 ) -> Tensor:
     """``count`` images that the prior imagines, (count, 3, size, size) in [0, 1], on the CPU.
 
-    Image k depends on ``seed``, k, ``size`` and ``steps`` alone; on a CPU to the bit.
+    Image k depends on ``seed``, k, ``size`` and ``steps`` alone; on a CPU to the bit. The noise levels are uniform in t
+    from pure noise to clean, and only the first noise is random (η = 0).
 
     Args:
         prior: on ``device``.
-        count: number of images.
-        size: height and width in pixels.
-        steps: noise levels, uniform in t from pure noise to clean.
-        seed: of the first noise; the rest is deterministic (η = 0).
-        device: where the work is done.
         show: a progress bar.
 
     Raises:
@@ -56,7 +52,7 @@ def draw(
         raise ConfigError(f"--steps is {steps}, and the prior has {vp.num_timesteps} noise levels")
     groups = [range(first, min(first + GROUP, count)) for first in range(0, count, GROUP)]
     drawn: list[Tensor] = []
-    with bar(f"sampling {prior.name}", len(groups) * steps, "steps") if show else nullcontext(_nothing) as tell:
+    with bar(f"sampling {prior.name}", len(groups) * steps, "steps") if show else nullcontext() as tell:
         for group in groups:
             generators = [image_generator(seed, f"sample {k}") for k in group]
             schedule = Schedule(DDIMScheduler(), vp, steps)
@@ -65,13 +61,10 @@ def draw(
                 t = torch.full((len(x),), schedule.prior_t(k), dtype=torch.float64)
                 x0, variance = vp.predict(schedule.input(x, k), t)
                 x = schedule.step(x0, k, x, variance, generators)
-                tell(done)
+                if tell is not None:
+                    tell(done)
             drawn.extend(x.cpu())
     images = torch.stack(drawn)
     if not bool(torch.isfinite(images).all()):
         raise DivergenceError(f"the samples of {prior.name} hold NaN or infinite values; nothing is written")
     return (images.clamp(-1, 1) + 1) / 2
-
-
-def _nothing(done: int) -> None:
-    pass

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from zeroair_pl.tensors.stacks import Stack, stacked
+from zeroair_pl.tensors.stacks import Stack, call_alone, stacked
 
 
 class PerImage(nn.Module):
@@ -27,10 +27,13 @@ class PerImage(nn.Module):
 
     def __init__(self, modules: Sequence[nn.Module]) -> None:
         super().__init__()
-        self.stacks = nn.ModuleList([Stack([module]) for module in modules])
+        self.own, self.whole = nn.ModuleList(modules), None
+
+    own: nn.ModuleList  # empty while they are stacked
+    whole: Stack | None
 
     def __len__(self) -> int:
-        return sum(map(len, self.stacks))  # type: ignore[arg-type]
+        return len(self.own if self.whole is None else self.whole)
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.each)
@@ -38,29 +41,24 @@ class PerImage(nn.Module):
     @property
     def each(self) -> list[Any]:
         """The modules, in the order of the images, with what they have learned so far."""
-        return [module for stack in self.stacks for module in stack.restack()]  # type: ignore[operator]
+        return list(self.own) if self.whole is None else self.whole.restack()
 
     @property
     def first(self) -> Any:
         """The module of the first image, for what all have in common; not for what it has learned."""
-        return self.stacks[0].first
-
-    @property
-    def stacked(self) -> bool:
-        """Whether all modules are computed at once."""
-        return len(self.stacks) == 1
+        return self.own[0] if self.whole is None else self.whole.first
 
     def stack(self, y: Tensor, methods: Sequence[str] = ()) -> None:
         """Stacks the modules if they can be, see ``stacks.stacked``, which the arguments are for.
 
         Call it before any optimizer has their parameters, which are replaced.
         """
-        if len(self) > 1 and (whole := stacked(self.each, y, methods)) is not None:
-            self.stacks = nn.ModuleList([whole])
+        if len(self.own) > 1 and (whole := stacked(list(self.own), y, methods)) is not None:
+            self.own, self.whole = nn.ModuleList(), whole
 
     def apart(self) -> None:
         """Each module by itself again, with what it has learned."""
-        self.stacks = nn.ModuleList([Stack([module]) for module in self.each])
+        self.own, self.whole = nn.ModuleList(self.each), None
 
     def forward(self, x: Tensor) -> Tensor:
         """(K·B, C, H, W) → the outputs, (K·B, …); the K maps of an image go through its own module."""
@@ -73,29 +71,26 @@ class PerImage(nn.Module):
 
         What it returns is a tensor or a tuple of tensors; ``None`` if it is ``None`` for one of the images.
         """
-        found = [stack.call(method, *own) for stack, own in self._with(inputs)]
+        if self.whole is not None:
+            return self.whole.call(method, *inputs)
+        found = self._alone(method, inputs)
         return None if any(each is None for each in found) else tree_map(lambda *values: _cat(values), *found)
 
     def dicts(self, method: str, *inputs: Tensor) -> list[dict[str, Tensor]]:
         """``method`` of each module, which returns a dict of tensors (1, …); see ``call``."""
-        found: list[dict[str, Tensor]] = []
-        for stack, own in self._with(inputs):
-            values = stack.call(method, *own)
-            found += [{name: value[k : k + 1] for name, value in values.items()} for k in range(len(stack))]
-        return found
+        if self.whole is None:
+            return self._alone(method, inputs)
+        values = self.whole.call(method, *inputs)
+        return [{name: value[i : i + 1] for name, value in values.items()} for i in range(len(self.whole))]
 
-    def _with(self, inputs: tuple[Tensor, ...]) -> Iterator[tuple[Any, list[Tensor]]]:
-        first = 0
-        for stack in self.stacks:
-            last = first + len(stack)  # type: ignore[arg-type]
-            yield stack, [x[first:last] for x in inputs]
-            first = last
+    def _alone(self, method: str, inputs: tuple[Tensor, ...]) -> list[Any]:
+        return [call_alone(each, method, *(x[i : i + 1] for x in inputs)) for i, each in enumerate(self.own)]
 
     def parameter_groups(self, *values: Any) -> list[dict[str, Any]]:
         """The groups that each module states (``parameter_groups(*values)``), for an optimizer of all."""
         groups: dict[str, dict[str, Any]] = {}
-        for stack in self.stacks:
-            for group in stack.parameter_groups(*values):  # type: ignore[operator]
+        for each in self.own if self.whole is None else [self.whole]:
+            for group in each.parameter_groups(*values):  # type: ignore[operator]
                 options = {key: value for key, value in group.items() if key != "params"}
                 groups.setdefault(repr(options), {"params": [], **options})["params"] += group["params"]
         return list(groups.values())
@@ -103,12 +98,16 @@ class PerImage(nn.Module):
     @property
     def pointwise(self) -> bool:
         """Whether all modules, degradation models, are pointwise."""
-        return all(stack.first.pointwise for stack in self.stacks)  # type: ignore[union-attr]
+        return bool(self.first.pointwise) and all(each.pointwise for each in self.own)
 
     def trained(self, finished: Tensor) -> list[nn.Parameter]:
         """The parameters that images which are not ``finished``, (B,), still train."""
-        own = [stack for stack, (done,) in self._with((finished,)) if not bool(done.all())]
-        return [p for stack in own for p in stack.parameters() if p.requires_grad]
+        if bool(finished.all()):
+            return []
+        modules: list[Any] = [self.whole]
+        if self.whole is None:
+            modules = [each for each, done in zip(self.own, finished.tolist(), strict=True) if not done]
+        return [p for each in modules for p in each.parameters() if p.requires_grad]
 
     @contextmanager
     def holding(self, finished: Tensor) -> Iterator[None]:
@@ -116,15 +115,13 @@ class PerImage(nn.Module):
 
         A module by itself has no gradient then, and needs nothing; in a stack, momentum would move it.
         """
-        kept: list[tuple[Tensor, Tensor, Tensor]] = []
-        for stack, (done,) in self._with((finished,)):
-            rows = done.nonzero()[:, 0]
-            if len(stack) > 1 and len(rows):
-                kept += [(p, rows.to(p.device), p.detach()[rows.to(p.device)]) for p in stack.parameters()]
+        rows = finished.nonzero()[:, 0]
+        moving = list(self.whole.parameters()) if self.whole is not None and len(rows) else []
+        kept = [(p, rows.to(p.device), p.detach()[rows.to(p.device)]) for p in moving]
         yield
         with torch.no_grad():
-            for p, rows, before in kept:
-                p[rows] = before
+            for p, places, before in kept:
+                p[places] = before
 
 
 def _cat(values: Sequence[Tensor]) -> Tensor:

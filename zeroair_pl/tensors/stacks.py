@@ -15,10 +15,10 @@ _OWN = {"training", *vars(nn.Module())}  # attributes that every module has
 
 
 class Stack(nn.Module):
-    """N independent modules of N images. One is called as it is; several, which must be alike, as one vmapped module.
+    """N independent modules of N images, which must be alike, as one vmapped module.
 
-    The tensors of several have a leading dimension of N, and it is these that are trained; ``restack`` gives each
-    module its own again.
+    Its tensors have a leading dimension of N, and it is these that are trained; ``restack`` gives each module its own
+    again.
 
     Args:
         modules: of the images.
@@ -26,11 +26,8 @@ class Stack(nn.Module):
 
     def __init__(self, modules: Sequence[nn.Module]) -> None:
         super().__init__()
-        self._apart = (list(modules),)  # in a tuple: out of the module tree, or the optimizer would see them twice
-        if len(modules) == 1:
-            self.alone = modules[0]
-            return
-        self._methods = (_Methods(modules[0]),)
+        # In tuples: out of the module tree, or the optimizer would see them twice.
+        self._apart, self._methods = (list(modules),), (_Methods(modules[0]),)
         parameters, buffers = stack_module_state(list(modules))
         for name, tensor in parameters.items():
             self.register_parameter(name.replace(".", "/"), nn.Parameter(tensor.detach(), tensor.requires_grad))
@@ -50,9 +47,6 @@ class Stack(nn.Module):
 
         What a module sees has a first dimension of 1; a scalar that it returns becomes (N,).
         """
-        if len(self) == 1:
-            found = getattr(self.alone, method)(*inputs)
-            return _each(found, lambda value: value[None] if value.ndim == 0 else value)
         tensors = {f"net.{name.replace('/', '.')}": value for name, value in self._named()}
 
         def one(own: dict[str, Tensor], *images: Tensor) -> Any:
@@ -65,25 +59,20 @@ class Stack(nn.Module):
 
     def parameter_groups(self, *values: Any) -> list[dict[str, Any]]:
         """The groups that the modules state, ``parameter_groups(*values)``, of the parameters that are trained."""
-        if len(self) == 1:
-            return list(self.alone.parameter_groups(*values))  # type: ignore[operator]
         names = {id(p): name.replace(".", "/") for name, p in self.first.named_parameters()}
         own = dict(self.named_parameters(recurse=False))
-        return [
-            {**group, "params": [own[names[id(p)]] for p in group["params"]]}
-            for group in self.first.parameter_groups(*values)
-        ]
+        groups = self.first.parameter_groups(*values)
+        return [{**group, "params": [own[names[id(p)]] for p in group["params"]]} for group in groups]
 
-    def restack(self) -> list[nn.Module]:
+    def restack(self) -> list[Any]:
         """The modules, each with what it has learned."""
         (modules,) = self._apart
-        if len(modules) > 1:
-            stacked = {name.replace("/", "."): value.detach() for name, value in self._named()}
-            for i, module in enumerate(modules):
-                with torch.no_grad():
-                    for name, own in [*module.named_parameters(), *module.named_buffers()]:
-                        # Not written into: an expanded buffer has no memory of its own, another may be a view of y.
-                        own.data = stacked[name][i].to(own.device, copy=True)
+        stacked = {name.replace("/", "."): value.detach() for name, value in self._named()}
+        for i, module in enumerate(modules):
+            with torch.no_grad():
+                for name, own in [*module.named_parameters(), *module.named_buffers()]:
+                    # Not written into: an expanded buffer has no memory of its own, another may be a view of y.
+                    own.data = stacked[name][i].to(own.device, copy=True)
         return modules
 
     def _named(self) -> list[tuple[str, Tensor]]:
@@ -101,21 +90,22 @@ class _Methods(nn.Module):
         return getattr(self.net, method)(*inputs)
 
 
+def call_alone(module: nn.Module, method: str, *inputs: Tensor) -> Any:
+    """What ``Stack.call`` gives, for one module and one image, (1, …)."""
+    return _each(getattr(module, method)(*inputs), lambda value: value[None] if value.ndim == 0 else value)
+
+
 def stacked(modules: Sequence[nn.Module], y: Tensor, methods: Sequence[str] = ()) -> Stack | None:
     """The modules of a batch as one stack; ``None`` if they cannot be.
 
     They can be if they are alike, and if a trial gives what each of them gives by itself: a plugin may do what cannot
-    be vmapped, such as to look at a value.
-
-    Args:
-        modules: one for each image.
-        y: images for the trial of ``forward``, (B, 3, H, W).
-        methods: further ones to try, which take images or nothing.
+    be vmapped, such as to look at a value. The trial calls ``forward`` on ``y``, (B, 3, H, W), and ``methods``, which
+    take images or nothing.
     """
     if not all(alike(modules[0], other) for other in modules[1:]):
         return None
     whole = Stack(modules)
-    return whole if _agrees(whole, [Stack([module]) for module in modules], y, methods) else None
+    return whole if _agrees(whole, modules, y, methods) else None
 
 
 def alike(a: nn.Module, b: nn.Module) -> bool:
@@ -145,25 +135,20 @@ def _attributes(module: nn.Module) -> dict[str, Any]:
     return {name: value for name, value in vars(module).items() if name not in _OWN and name not in facts}
 
 
-def _agrees(together: Stack, apart: Sequence[Stack], y: Tensor, methods: Sequence[str]) -> bool:
+def _agrees(together: Stack, apart: Sequence[nn.Module], y: Tensor, methods: Sequence[str]) -> bool:
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             for method in ("forward", *methods):
-                inputs = (y,) * len(signature(getattr(together.first, method)).parameters)
+                inputs = (y,) * len(signature(getattr(apart[0], method)).parameters)
                 found = together.call(method, *inputs)
-                wanted = [each.call(method, *(x[i : i + 1] for x in inputs)) for i, each in enumerate(apart)]
+                wanted = [call_alone(each, method, *(x[i : i + 1] for x in inputs)) for i, each in enumerate(apart)]
                 if found is None and all(each is None for each in wanted):
                     continue
-                torch.testing.assert_close(
-                    tree_leaves(found), tree_leaves(_batch(wanted)), rtol=1e-2, atol=1e-3, equal_nan=True
-                )
+                batch = tree_map(lambda *each: torch.cat(each), *wanted)
+                torch.testing.assert_close(tree_leaves(found), tree_leaves(batch), rtol=1e-2, atol=1e-3, equal_nan=True)
     except Exception:
         return False
     return True
-
-
-def _batch(values: Sequence[Any]) -> Any:
-    return tree_map(lambda *each: torch.cat(each), *values)
 
 
 def _each(found: Any, change: Any) -> Any:

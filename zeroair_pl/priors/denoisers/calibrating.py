@@ -33,8 +33,6 @@ def calibrated(denoise: Denoise, name: str, digest: str, photos: str | None = No
     """The measured error of ``denoise(x, sigma)``, from the cache if it was measured before.
 
     Args:
-        denoise: a function with the arguments and the result of ``Prior.denoise``.
-        name: for people.
         digest: of everything that decides its estimates; if empty, the cache is not used.
         photos: clean photos for the measurement; by default pieces of the example photos.
 

@@ -34,13 +34,8 @@ def download(url: str, target: Path, *, size: int | None = None, sha256: str | N
     the beginning.
 
     Args:
-        url: of the file.
         target: path of the file; an existing file is replaced.
-        size: the expected length in bytes; by default the length that the server states.
-        sha256: the expected checksum.
-
-    Returns:
-        ``target``.
+        size, sha256: the expected length in bytes and checksum, if they are known.
 
     Raises:
         DownloadError: the server cannot be reached, refuses, or stops before the end.
