@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -19,8 +18,6 @@ from helpers.command import save_toy, scripts
 from helpers.toys import toy_photo
 from zeroair_pl.photos.reading import load_photo
 from zeroair_pl.scores.scoring import Scored
-
-Run = Callable[..., int]
 
 
 @pytest.fixture

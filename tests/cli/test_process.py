@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import subprocess
 import sys
 
 import pytest
+import torch  # noqa: F401 - for the last test
 
 from zeroair_pl.cli import process
 
@@ -51,3 +53,15 @@ def test_a_user_who_tunes_malloc_is_left_alone(monkeypatch: pytest.MonkeyPatch) 
     import os
 
     assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+
+
+def test_nothing_is_collected_while_libraries_are_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[bool] = []
+    monkeypatch.setattr(gc, "freeze", lambda: kept.append(gc.isenabled()))
+    with process.importing():
+        assert gc.isenabled(), "torch is there already"
+    assert kept == []
+    monkeypatch.delitem(sys.modules, "torch")
+    with process.importing():
+        assert not gc.isenabled()
+    assert kept == [True]

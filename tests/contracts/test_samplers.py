@@ -48,7 +48,7 @@ class OneLook(Sampler):
 class Forgetful(OneLook):
     """Random numbers of the process, and a count of its own of what the prior was shown."""
 
-    def denoise(self, x: Tensor, sigma: Tensor, times: int = 1) -> Tensor:
+    def denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
         return self.prior.denoise(x, sigma)
 
     def advance(self, guided: Guided, state: GuidanceState, level: float) -> None:

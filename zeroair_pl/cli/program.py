@@ -74,8 +74,9 @@ def _run(words: list[str]) -> int:
             print(everyday.page(name), end="")
             return 0
         words = ["--help" if word in ("--help-all", "--help_all") else word for word in words]
-        request = read(name, words, os.environ)
-        function, values = prepare(name, request)
+        with process.importing():
+            request = read(name, words, os.environ)
+            function, values = prepare(name, request)
         with process.clean_stop():
             outcome = function(**values)
         return int(getattr(outcome, "exit_status", 0))

@@ -125,10 +125,10 @@ TOP = 3.5  # from this mean on, in units of σ, the cut changes nothing
 
 
 @lru_cache(maxsize=1)
-def _floored(steps: int = 256) -> Tensor:
+def _floored() -> Tensor:
     """m/σ for means of 0, …, ``TOP``, in units of σ: the inverse of m·Φ(m) + exp(−m²/2)/√(2π)."""
     m = torch.linspace(0, TOP, 4096, dtype=torch.float64)
     means = m * torch.special.ndtr(m) + torch.exp(-m * m / 2) / math.sqrt(2 * math.pi)
-    wanted = torch.linspace(0, TOP, steps + 1, dtype=torch.float64)
+    wanted = torch.linspace(0, TOP, 257, dtype=torch.float64)
     at = torch.searchsorted(means, wanted).clamp(max=len(m) - 1)
     return m[at].float()

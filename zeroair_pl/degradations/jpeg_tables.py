@@ -48,11 +48,11 @@ class Tables:
     left: int = 0
 
     @classmethod
-    def of_quality(cls, quality: float, pool: tuple[int, int] = (1, 1)) -> Tables:
+    def of_quality(cls, quality: float) -> Tables:
         """The tables that libjpeg uses at a ``quality`` of 1 to 100."""
         scale = 5000 / quality if quality < 50 else 200 - 2 * quality
         luma, chroma = (((table * scale + 50) / 100).floor().clamp(1, 255) / 255 for table in (_LUMA, _CHROMA))
-        return cls(luma, chroma, pool)
+        return cls(luma, chroma)
 
     @classmethod
     def of_file(cls, file: JpegFile) -> Tables:

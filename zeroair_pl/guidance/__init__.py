@@ -2,9 +2,8 @@
 
 from zeroair_pl.guidance.adversarial import Adversarial, ResidualAdversarial
 from zeroair_pl.guidance.base import GuidanceLoss, GuidanceState
-from zeroair_pl.guidance.fidelity import Fidelity, Likelihood
+from zeroair_pl.guidance.fidelity import Fidelity, Likelihood, TotalVariation
 from zeroair_pl.guidance.perceptual import Lpips, Perceptual
-from zeroair_pl.guidance.smoothness import TotalVariation
 
 __all__ = [
     "Adversarial",

@@ -1,4 +1,4 @@
-"""Losses that compare φ(x0) with the photo, or with the clean estimate."""
+"""Losses of pixels: φ(x0) against the photo or the clean estimate, and the smoothness of the clean estimate."""
 
 from __future__ import annotations
 
@@ -31,6 +31,16 @@ class Fidelity(GuidanceLoss):
             return loss
         target = state.y if self.target == "y" else state.x0_auxiliary
         return (loss + per_image_mean((state.y_hat_auxiliary - target).square())) / 2
+
+
+class TotalVariation(GuidanceLoss):
+    """Squared total variation of the clean estimate, mean (∂_h x0)² + mean (∂_w x0)², normalized by element count."""
+
+    def forward(self, state: GuidanceState) -> Tensor:
+        x = state.x0
+        vertical = (x[..., 1:, :] - x[..., :-1, :]).square()
+        horizontal = (x[..., :, 1:] - x[..., :, :-1]).square()
+        return per_image_mean(vertical) + per_image_mean(horizontal)
 
 
 class Likelihood(GuidanceLoss):

@@ -65,7 +65,6 @@ def _fit(
     trainer: dict[str, Any] | None,
     sides: Sequence[Side] | None,
 ) -> Result:
-
     began = time.perf_counter()
     method.prior.to(device_of(trainer))
     module = Restoration(y, names, method, sides)

@@ -51,13 +51,7 @@ class Restoration(LightningModule):
 
     y: Tensor
 
-    def __init__(
-        self,
-        y: Tensor,
-        names: list[str],
-        method: Method,
-        sides: Sequence[Side] | None = None,
-    ) -> None:
+    def __init__(self, y: Tensor, names: list[str], method: Method, sides: Sequence[Side] | None = None) -> None:
         super().__init__()
         if y.ndim != 4 or y.shape[1] != 3 or len(y) != len(names):
             raise ValueError(f"expected y of shape ({len(names)}, 3, H, W), got {tuple(y.shape)}")
@@ -90,9 +84,8 @@ class Restoration(LightningModule):
     def stack(self) -> None:
         """Stacks the networks of the photos, so that they are computed together; see ``PerImage.stack``."""
         if not any(type(phi).learn is not Degradation.learn for phi in self.phi):  # ``learn`` may change any attribute
-            self.phi.stack(
-                self.y, ["noise_level", "penalty", "invert", "first_estimate", "observe", "result", "diagnostics"]
-            )
+            methods = ["noise_level", "penalty", "invert", "first_estimate", "observe", "result", "diagnostics"]
+            self.phi.stack(self.y, methods)
         for network in self.discriminators.values():
             assert isinstance(network, PerImage)
             network.stack(self.y)

@@ -89,9 +89,9 @@ class Sampler(Ranged, ABC):
             raise DivergenceError(f"{type(self).__name__}: the noise level for the prior is not finite")
         return self.denoise(x, sigma)
 
-    def denoise(self, x: Tensor, sigma: Tensor, times: int = 1) -> Tensor:
+    def denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
         """The prior's answer, counted."""
-        self.nfe[~self.finished] += times * (len(x) // len(self.y) or 1)
+        self.nfe[~self.finished] += len(x) // len(self.y) or 1
         with all_threads():
             return self.prior.denoise(x, sigma)
 
