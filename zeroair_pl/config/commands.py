@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zeroair_pl import console
-from zeroair_pl.config.words import joined, underscored
 from zeroair_pl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -107,6 +106,7 @@ def read(name: str, words: Sequence[str], environ: Mapping[str, str]) -> Request
     """The request to the command ``name`` by the words after it and by environment variables."""
     from zeroair_pl.config.files import find_config, read_config
     from zeroair_pl.config.request import Request
+    from zeroair_pl.config.words import joined, underscored
 
     command = COMMANDS[name]
     variables: dict[str, str] = {}
