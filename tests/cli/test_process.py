@@ -12,6 +12,7 @@ import pytest
 import torch  # noqa: F401 - for the last test
 
 from zeroair_pl.cli import process
+from zeroair_pl.resources import importing
 
 MEASURE = """
 import resource
@@ -58,10 +59,10 @@ def test_a_user_who_tunes_malloc_is_left_alone(monkeypatch: pytest.MonkeyPatch) 
 def test_nothing_is_collected_while_libraries_are_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[bool] = []
     monkeypatch.setattr(gc, "freeze", lambda: kept.append(gc.isenabled()))
-    with process.importing():
+    with importing():
         assert gc.isenabled(), "torch is there already"
     assert kept == []
     monkeypatch.delitem(sys.modules, "torch")
-    with process.importing():
+    with importing():
         assert not gc.isenabled()
     assert kept == [True]

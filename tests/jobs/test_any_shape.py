@@ -96,31 +96,6 @@ def test_another_mask_is_another_result(tmp_path: Path) -> None:
     assert "1 skipped" in run(*words).out
 
 
-@pytest.mark.parametrize("size, says", [((95, 96), "the mask is 96x95 px, the photo 96x96"), (None, "does not exist")])
-def test_a_mask_that_does_not_fit_is_one_clear_line(size: Any, says: str, tmp_path: Path) -> None:
-    photo = written(crop("haze_workshop", 96), tmp_path / "one.png")
-    mask = tmp_path / "mask.png"
-    if size:
-        written(torch.zeros(1, 1, *size), mask)
-    outcome = run("restore", "--images", photo, "--out", tmp_path / "out", "--degradation", "Masked", "--plugins",
-                  FAMILIES, "--missing", mask, "--tensorboard", "false")  # fmt: skip
-    assert outcome.status != 0
-    assert says in outcome.err.splitlines()[0]
-
-
-def test_a_photo_without_a_mask_in_the_folder_fails_and_the_others_go_on(tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        written(crop("haze_workshop", 96), tmp_path / "photos" / f"{name}.png")
-    written(holes(), tmp_path / "masks" / "one.png")
-    outcome = run("restore", "--images", tmp_path / "photos", "--out", tmp_path / "out", "--degradation", "Masked",
-                  "--plugins", FAMILIES, "--missing", tmp_path / "masks", "--sampling.steps", "2", "--strips", "false",
-                  "--tensorboard", "false")  # fmt: skip
-    assert outcome.status == 1
-    found = rows(tmp_path / "out")
-    assert found["one"]["status"] == "restored"
-    assert "no mask for two" in found["two"]["reason"]
-
-
 @pytest.mark.parametrize("kernel", [np.zeros((3, 3)), np.ones(3), -np.ones((3, 3)), np.full((3, 3), np.nan)])
 def test_what_is_no_kernel_is_one_clear_line(kernel: Any, tmp_path: Path) -> None:
     np.save(tmp_path / "k.npy", kernel)

@@ -172,17 +172,6 @@ def test_one_stem_in_different_folders(folder: Path) -> None:
     assert statuses(restore(images="list.txt")[1]) == ["skipped"] * 5
 
 
-def test_links_that_lead_in_circles(folder: Path) -> None:
-    Path("in/up").symlink_to("..", target_is_directory=True)
-    Path("in/self").symlink_to(".", target_is_directory=True)
-    Path("in/loop.png").symlink_to("loop.png")
-    Path("in/again.png").symlink_to("a.png")
-    outcome, rows = restore()
-    assert outcome.status == 1
-    assert {name: row["status"] for name, row in rows.items()} == {
-        "a": "restored", "b": "restored", "c": "restored", "loop": "failed"}  # fmt: skip
-
-
 def test_odd_names_have_boards_too(folder: Path) -> None:
     shutil.rmtree("in")
     names = ["two words", "new\nline", "\udcff", "日本", "a..x", "x" * 200]

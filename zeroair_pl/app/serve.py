@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroair_pl.errors import ConfigError
+from zeroair_pl.resources import importing
 
 if TYPE_CHECKING:
     from zeroair_pl.app.page import Page
@@ -60,9 +61,10 @@ def serving(
     before = {name: os.environ.get(name) for name in ("GRADIO_TEMP_DIR", "GRADIO_ANALYTICS_ENABLED")}
     os.environ |= {"GRADIO_TEMP_DIR": str(folder), "GRADIO_ANALYTICS_ENABLED": "False"}
     try:
-        from zeroair_pl.app.look import LOOK
-        from zeroair_pl.app.page import Page
-        from zeroair_pl.app.studio import Studio
+        with importing():
+            from zeroair_pl.app.look import LOOK
+            from zeroair_pl.app.page import Page
+            from zeroair_pl.app.studio import Studio
 
         studio = Studio(layers, settings, megapixels)
         studio.warm()

@@ -6,7 +6,6 @@ Only the command line changes them; the package as a library does not.
 from __future__ import annotations
 
 import ctypes
-import gc
 import io
 import os
 import signal
@@ -108,21 +107,3 @@ def clean_stop() -> Iterator[None]:
     finally:
         for each, before in ours.items():
             signal.signal(each, before)
-
-
-@contextmanager
-def importing() -> Iterator[None]:
-    """Within it, the garbage collector is off while torch and the libraries above it are imported for the first time.
-
-    It would take a fifth of that time, for hundreds of thousands of objects that stay for good. Afterwards it does not
-    look at these again, which makes its later runs short.
-    """
-    if "torch" in sys.modules or not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-        gc.freeze()

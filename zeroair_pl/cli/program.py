@@ -15,6 +15,7 @@ from zeroair_pl.cli import everyday, process
 from zeroair_pl.config.commands import COMMANDS, prepare, read
 from zeroair_pl.errors import ConfigError, ZeroAIRError, debug, did_you_mean, show, typed
 from zeroair_pl.ranges import RangeError
+from zeroair_pl.resources import importing
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -74,7 +75,7 @@ def _run(words: list[str]) -> int:
             print(everyday.page(name), end="")
             return 0
         words = ["--help" if word in ("--help-all", "--help_all") else word for word in words]
-        with process.importing():
+        with importing():
             request = read(name, words, os.environ)
             function, values = prepare(name, request)
         with process.clean_stop():
