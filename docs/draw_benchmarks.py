@@ -27,7 +27,7 @@ SETS = {
     "noise-real": "noise of cameras (PolyU)",
     "underwater-euvp": "underwater (EUVP)",
     "underwater-funie": "underwater (FUnIE)",
-    "rain-100": "rain (Rain100), which `auto` does not look for",
+    "rain-100": "rain (Rain100)",
     "clean-noise-kodak256": "clean photos (Kodak), to themselves",
     "clean-haze-hsts": "clean photos (HSTS), to themselves",
 }

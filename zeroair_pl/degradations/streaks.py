@@ -211,7 +211,7 @@ def _likely(bright: Tensor, dark: Tensor) -> Tensor:
     """
     heights = torch.cat([bright.new_zeros(1), 0.01 * 1.25 ** torch.arange(20, dtype=bright.dtype)])
     above = [(part.flatten() >= heights[:, None]).float().mean(1) + 1e-5 for part in (bright, dark)]
-    share = (1 - above[1] / above[0]).clamp(0, 1).cummax(0).values
+    share = (1 - above[1] / above[0]).clamp(0, 1).cummax(0).values.to(bright)
     place = torch.bucketize(bright, heights).clamp(1, len(heights) - 1)
     low, high = heights[place - 1], heights[place]
     return torch.lerp(share[place - 1], share[place], ((bright - low) / (high - low)).clamp(0, 1))
