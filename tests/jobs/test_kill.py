@@ -149,7 +149,8 @@ def test_kills_of_a_fit_with_checkpoints(killer: Killer, tmp_path: Path) -> None
         # After the settings and the claim come the checkpoints of the first photo, then its files.
         ended = killer.run(words, folder, "files", draw.randrange(9, 18))
         assert ended.signal == signal.SIGKILL, ended.printed
-        assert len(list((folder / "out/.zeroair").rglob("*.ckpt"))) <= 1
+        left = list((folder / "out/.zeroair").rglob("*.ckpt"))
+        assert len(left) <= 2, "of the photo that is being written, and of the one that is being fitted"
     assert resumed > 3
     ended = killer.run(words, folder)
     assert (ended.signal, ended.status) == (0, 0), ended.printed
