@@ -5,9 +5,9 @@
 FOLDER has KIND/degraded and KIND/clean, and KIND/side for known kernels (.npy) or masks (white is missing). The
 beginning of KIND states the operator (``KINDS``). In the rows ``known``, the method gets the side file or the photo's
 own file; in the rows ``blind``, only the pixels; in the rows ``auto``, the config ``auto`` gets the file alone.
-No random number is drawn, so there are no seeds. PSNR is of RGB in 8 bits, for each photo and in the mean; seconds and
-passes are those of the fits. Replaces the rows of these kinds and ways in benchmarks/results/operators.json, or in
-restored/operators.json for a part of the photos.
+Annealing draws no random numbers, so a seed changes nothing; kinds with noise or haze in their names have seed 0. PSNR
+is of RGB in 8 bits, for each photo and in the mean; seconds and passes are those of the fits. Replaces the rows of
+these kinds and ways in benchmarks/results/operators.json, or in restored/operators.json for a part of the photos.
 """
 
 from __future__ import annotations
