@@ -12,7 +12,7 @@ from zeroair_pl.degradations.clearing import LEFT, dried, rain_on, strong_tables
 from zeroair_pl.degradations.haze import Haze
 from zeroair_pl.degradations.jpeg import Jpeg
 from zeroair_pl.degradations.jpeg_tables import Tables
-from zeroair_pl.degradations.low_light import LowLight
+from zeroair_pl.degradations.low_light import KEPT, LowLight
 from zeroair_pl.degradations.noise import Noise
 from zeroair_pl.degradations.noise_level import estimate_noise_level, look_at_noise, rounding
 from zeroair_pl.degradations.picture import looked_at
@@ -30,7 +30,8 @@ LEAST = 0.03  # a severity up to this counts as 0
 UNSEEN = 2 / 255
 UNLIT = 0.42, 0.34  # brightest values of a photo that has light, and of one with noise that lacks it
 DIM = 0.60, 0.50  # the same of a photo with haze
-GENTLE = 0.75  # 1/γ of the start for a dark photo with visible noise: the noise hides what a stronger curve would show
+# 1/γ of the start for a dark photo with visible noise, which hides what a stronger curve would show. Its colors stay.
+GENTLE = 0.75
 PLAIN = 0.26, 0.29  # lower quartile of the local range, relative to the lights, of a starry sky, and of other scenes
 VEILED = 0.25  # severity of haze from which on a photo without lights counts as one in haze
 HAZY = 2.0, 5.0  # severity of the haze in a photo that was lit: no correction, and a full one
@@ -123,6 +124,7 @@ class Auto(Degradation):
         if isinstance(self.chosen, LowLight):
             usual = LowLight().curve
             self.chosen.curve = usual + share * (GENTLE - usual)
+            self.chosen.kept = KEPT + share * (1 - KEPT)
         if share > 0:
             self.removed, self.left, self._cleared = sigma, sigma * LEFT**share, clean
         return clean

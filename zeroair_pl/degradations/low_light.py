@@ -53,6 +53,7 @@ class LowLight(Degradation):
     ) -> None:
         super().__init__()
         self.curve, self.flatten, self.highlight, self.mean, self.max_gain = curve, flatten, highlight, mean, max_gain
+        self.kept = KEPT
         self.bend = nn.Parameter(torch.zeros(()))
         self.register_buffer("log_gamma_start", torch.zeros(()))
 
@@ -76,7 +77,7 @@ class LowLight(Degradation):
         light = (uneven / gain) * (1 + (smooth.clamp(min=0) ** curve * gain / uneven / PEAK) ** SHARP) ** (1 / SHARP)
         light = light.clamp(1 / self.max_gain, 1)
         self.register_buffer("log_l", self.amount * light.log())
-        self.register_buffer("log_color", self.amount * darkness * _color((y**curve / light)[window]).log())
+        self.register_buffer("log_color", self.amount * darkness * _color((y**curve / light)[window], self.kept).log())
         self.correction = smooth_grid(y)
 
     @property
@@ -124,14 +125,14 @@ def _gain(flat: Tensor, mean_in: float, highlight: float, mean: float) -> float:
     return max(1.0, (by_highlight * by_mean) ** 0.5)
 
 
-def _color(x: Tensor) -> Tensor:
+def _color(x: Tensor, kept: float) -> Tensor:
     """c, (1, 3, 1, 1), the part of the color cast of ``x`` that is not of the scene; x/c is as bright as x.
 
     The cast is the logarithm of the mean of each channel over that of all. Its largest value n becomes
-    MILD + KEPT·(n − MILD).
+    MILD + kept·(n − MILD).
     """
     mean = x.clamp(0, 1).mean((2, 3), keepdim=True).clamp(min=0.02)
     cast = mean.log() - mean.log().mean(1, keepdim=True)
     most = float(cast.abs().amax())
-    color = (cast * (1 - min(1.0, (MILD + KEPT * (most - MILD)) / max(most, 1e-6)))).exp()
+    color = (cast * (1 - min(1.0, (MILD + kept * (most - MILD)) / max(most, 1e-6)))).exp()
     return color * (mean / color).mean() / mean.mean()
