@@ -20,10 +20,10 @@ _LUMINANCE = (0.299, 0.587, 0.114)
 def statistics(small: Tensor) -> dict[str, float]:
     """The statistics of a thumbnail (1, 3, h, w) in [0, 1]. Each family asks for them, so the last ones are kept."""
     global _last
-    asked = small.stride(), small.numpy().tobytes()
-    if _last[0] != asked:
-        _last = asked, _statistics(small)
-    return dict(_last[1])
+    asked, last = (small.stride(), small.numpy().tobytes()), _last
+    if last[0] != asked:
+        last = _last = asked, _statistics(small)
+    return dict(last[1])  # not of _last, which another thread may have replaced by those of its photo
 
 
 _last: tuple[object, dict[str, float]] = None, {}

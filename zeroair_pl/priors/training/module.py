@@ -36,7 +36,7 @@ class Optimization:
         decay: share of the steps, at the end, in which the learning rate falls to zero. Before that, a training can be
             extended.
         average: decay of the exponential moving average of the weights; the averaged weights are measured and written.
-        optimizer: ``adamw``, or ``muon``, whose steps take a sixth longer with large batches and learn more.
+        optimizer: ``adamw`` or ``muon``; with batches of 8 crops of 128 px a step of Muon takes 29 % longer on a CPU.
         weight_decay: of the weights.
         clip: largest norm of the gradient.
         restoring: share of the crops with the noise levels of restoration, 0.01 to 2 in units of [-1, 1]; the others
