@@ -26,7 +26,6 @@ from zeroair_pl.jobs.showing import present
 from zeroair_pl.jobs.stored import forget, full_of, name_of, step_names, steps_in
 from zeroair_pl.jobs.task import Task, own_fault
 from zeroair_pl.method.checkpoints import Checkpoints
-from zeroair_pl.method.large import is_large
 from zeroair_pl.method.shares import share_of, steps_of, strength_for
 from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.photos.beside import Beside
@@ -131,9 +130,9 @@ class Job:
 
     def batch(self, task: Task) -> int:
         """How many photos like this one to fit together."""
-        if task.photo is None or task.plan is None or is_large(task.photo.pixels[None], task.plan.method):
-            return 1
-        return batch_size(self.batches, task.photo.pixels[0].numel(), self.device)
+        assert task.photo is not None
+        assert task.plan is not None
+        return batch_size(self.batches, task.photo, task.plan.method, self.device)
 
     def fit(self, tasks: Sequence[Task], progress: ListProgress) -> None:
         """Restores photos of one size. Skips those that could not be read and those that are finished."""
