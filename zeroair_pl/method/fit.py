@@ -92,6 +92,7 @@ def _fit(
                 engine.fit(module, train_dataloaders=visits, ckpt_path=start(callbacks), weights_only=True)
         finally:
             let_go(engine, module, own)
+    module.to(device)  # where the sampler's images are; at its end, the Trainer has moved the module to the CPU
     restored = sampler.restored.detach().cpu()
     for i, what in lost(y, restored).items():
         module.lose(i, what)
