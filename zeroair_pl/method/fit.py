@@ -18,7 +18,7 @@ from zeroair_pl.method.divergence import Watchdog, lost, unsound
 from zeroair_pl.method.restoration import Restoration
 from zeroair_pl.method.sampling import DiffusionSampling
 from zeroair_pl.method.settings import Method, Result
-from zeroair_pl.method.watching import Log, let_go, watchers
+from zeroair_pl.method.trainer_options import Log, let_go, watchers
 from zeroair_pl.sampling.levels import Visits
 from zeroair_pl.tensors.per_image import image_generator
 from zeroair_pl.tensors.threads import one_thread
