@@ -8,9 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from zeroair_pl.errors import ConfigError, InputError
@@ -21,8 +19,9 @@ from zeroair_pl.photos.formats import SUFFIXES
 from zeroair_pl.photos.masking import weights
 from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.reading import original
-from zeroair_pl.photos.writing import encode_photo, samples_of
+from zeroair_pl.photos.writing import encode_photo
 from zeroair_pl.ranges import nearest_share
+from zeroair_pl.tensors.drawing import photo
 
 _ONLY_BYTES = ("JPEG", "WEBP", "BMP")  # formats that only have 8 bits a sample
 
@@ -150,10 +149,8 @@ class Restored:
 
     def _repr_png_(self) -> bytes:
         """A PNG for notebooks, at most 1024 pixels a side."""
-        picture = Image.fromarray(np.ascontiguousarray(samples_of(self.pixels, "uint8", False)))
-        picture.thumbnail((1024, 1024))
-        data = io.BytesIO()
-        picture.save(data, "PNG")
+        pixels, data = self.pixels, io.BytesIO()
+        photo(pixels, min(1024, pixels.shape[-2]), 1024).save(data, "PNG")
         return data.getvalue()
 
     def _repr_html_(self) -> str:
