@@ -13,13 +13,12 @@ from torch import Tensor
 
 from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.method.display import restored_html
-from zeroair_pl.method.shares import Strength, kinds_in, mixed_for, share_of, strength_in_words
+from zeroair_pl.method.shares import Strength, file_of, kinds_in, mixed_for, strength_in_words
 from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.photos.formats import SUFFIXES
 from zeroair_pl.photos.masking import weights
 from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.reading import original
-from zeroair_pl.photos.writing import encode_photo
 from zeroair_pl.ranges import nearest_share
 from zeroair_pl.tensors.drawing import photo
 
@@ -120,11 +119,7 @@ class Restored:
         like = self._like(Path(path))
         copied = self.file is not None and Path(path).suffix.lower() in SUFFIXES[self.photo.format]
         own = original(self.file) if self.file is not None and copied else None
-        if self.unchanged:
-            data = own or encode_photo(path, self.full, like)
-        else:
-            full, steps = encode_photo(path, self.full, like), [encode_photo(path, step, like) for step in self.steps]
-            data = share_of(path, full, like, self.strength, own, self.kind, steps)
+        data = file_of(path, self.full, like, self.strength, own, self.kind, self.steps, self.unchanged)
         write_atomically(Path(path), data)
         return Path(path)
 
