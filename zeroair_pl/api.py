@@ -21,10 +21,10 @@ from zeroair_pl.method import settings
 from zeroair_pl.method.restored import Restored
 from zeroair_pl.method.settings import Guidance, Modeling, Sampling
 from zeroair_pl.method.shares import steps_of
-from zeroair_pl.method.watching import checked_options
-from zeroair_pl.photos.beside import with_side
+from zeroair_pl.method.trainer_options import checked_options
 from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.memory import as_photo
+from zeroair_pl.photos.side import with_side
 from zeroair_pl.priors import Prior
 from zeroair_pl.ranges import Range, ranged
 from zeroair_pl.tensors.arrays import as_arrays

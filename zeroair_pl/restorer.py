@@ -17,7 +17,6 @@ from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.jobs.batches import Batches, batch_size
 from zeroair_pl.jobs.records import Row, Status, digest
 from zeroair_pl.jobs.task import Task, own_fault
-from zeroair_pl.method.large import is_large
 from zeroair_pl.method.shares import Strength, share_of, steps_of
 from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.formats import SUFFIXES
@@ -135,9 +134,7 @@ class Restorer:
 
     def _batch(self, task: Task) -> int:
         assert task.photo is not None
-        if is_large(task.photo.pixels[None], self._plan.method):
-            return 1
-        return batch_size("auto", task.photo.pixels[0].numel(), self._device)
+        return batch_size("auto", task.photo, self._plan.method, self._device)
 
 
 def _encoded(task: Task, path: str, content: bytes, strength: Strength) -> tuple[Row, bytes]:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.inspection import pictures
-from zeroair_pl.inspection.report import contact_sheet, encode_map, encode_strip
+from zeroair_pl.inspection.strips import contact_sheet, encode_map, encode_strip
 
 
 @pytest.fixture(scope="module")

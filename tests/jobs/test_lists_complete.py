@@ -15,7 +15,7 @@ import pytest
 from helpers.batching import ELSEWHERE, batches_of
 from helpers.command import TOY, run, save_toy, table
 from zeroair_pl.jobs import pipeline, sharing
-from zeroair_pl.jobs.batches import BatchSize, batch_size
+from zeroair_pl.jobs.batches import BatchSize, most_at_once
 from zeroair_pl.jobs.job import Job
 from zeroair_pl.jobs.records import Row
 from zeroair_pl.jobs.task import Task
@@ -61,7 +61,7 @@ class PaperJob:
 
     def batch(self, task: Task) -> int:
         height, width = cast(Any, task.photo).size
-        return 1 if height * width > 1_500_000 else batch_size(self.asked, height * width, ELSEWHERE)
+        return 1 if height * width > 1_500_000 else most_at_once(self.asked, height * width, ELSEWHERE)
 
     def fit(self, tasks: Sequence[Task], progress: Any) -> None:
         assert len({cast(Any, task.photo).size for task in tasks}) == 1

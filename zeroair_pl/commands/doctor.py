@@ -17,7 +17,7 @@ import torch
 
 from zeroair_pl import console
 from zeroair_pl.api import Method
-from zeroair_pl.commands.speaking import say_object
+from zeroair_pl.commands.printing import say_object
 from zeroair_pl.errors import describe
 from zeroair_pl.paths import existing
 from zeroair_pl.priors.hub.catalog import home

@@ -14,7 +14,7 @@ from zeroair_pl.errors import InputError, describe
 from zeroair_pl.inspection.pages import NAME, PICTURES, Column, address, page
 from zeroair_pl.inspection.thumbnails import encoded, thumbnail
 from zeroair_pl.jobs.names import side_picture
-from zeroair_pl.jobs.showing import in_the_way
+from zeroair_pl.jobs.report import in_the_way
 from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.ownership import OwnFiles
 from zeroair_pl.scores.scoring import DEGRADED, METRICS, Scored, over_seeds, summarize, worst

@@ -73,8 +73,10 @@ class Perceptual(GuidanceLoss):
 
             model, config = timm_trunk(self.trunk, self.weights), timm.get_pretrained_cfg(self.trunk)
             assert config is not None
-            mean, std = (torch.tensor(v).view(1, 3, 1, 1).to(device) for v in (config.mean, config.std))
-            self._loaded = (model.to(device), mean, std)
+            mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (config.mean, config.std))
+            self._loaded = (model, mean, std)
+        model, mean, std = self._loaded
+        self._loaded = (model.to(device), mean.to(device), std.to(device))  # another fit may run on another device
         return self._loaded
 
 
@@ -96,7 +98,7 @@ class Lpips(GuidanceLoss):
 
     def forward(self, state: GuidanceState) -> Tensor:
         if self._loaded is None:
-            self._loaded = (lpips_network(self.net, self.weights).to(state.y.device),)
+            self._loaded = (lpips_network(self.net, self.weights),)
         (loaded,) = self._loaded
-        distance: Tensor = loaded(state.y_hat * 2 - 1, state.y * 2 - 1)
+        distance: Tensor = loaded.to(state.y.device)(state.y_hat * 2 - 1, state.y * 2 - 1)
         return distance.flatten(1).mean(1)

@@ -12,7 +12,7 @@ from zeroair_pl.errors import ConfigError, describe
 from zeroair_pl.inspection.pages import PICTURES
 from zeroair_pl.jobs.names import side_picture
 from zeroair_pl.jobs.outputs import Outputs
-from zeroair_pl.jobs.showing import drawn
+from zeroair_pl.jobs.report import drawn
 from zeroair_pl.jobs.task import Task
 from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.reading import decode_photo
@@ -32,7 +32,7 @@ def pictures_of(
         photo: the degraded photo.
         output: the bytes of the restored photo's file.
     """
-    from zeroair_pl.inspection.report import encode_map, encode_strip, redrawn_strip
+    from zeroair_pl.inspection.strips import encode_map, encode_strip, redrawn_strip
 
     source, result = task.source, task.result
     makers: dict[str, Callable[[], bytes]] = {}

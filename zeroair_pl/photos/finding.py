@@ -12,9 +12,9 @@ from pathlib import Path
 
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.paths import at_home
+from zeroair_pl.photos.absent import why_missing
 from zeroair_pl.photos.formats import searched
 from zeroair_pl.photos.lists import Listed, from_uri, read_list
-from zeroair_pl.photos.missing import why_missing
 from zeroair_pl.photos.searching import Search, in_folder, in_glob
 
 _LISTS = (".txt", ".csv")

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from zeroair_pl.errors import InputError
-from zeroair_pl.photos.apart import decode
 from zeroair_pl.photos.formats import how_to_install, installed
+from zeroair_pl.photos.isolated import decode
 from zeroair_pl.photos.metadata import Metadata
 from zeroair_pl.photos.photo import ORIENTATION, Photo, build, check_size, planes, read_exif
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from zeroair_pl.errors import InputError
-from zeroair_pl.photos.apart import decode
 from zeroair_pl.photos.formats import how_to_install, installed
+from zeroair_pl.photos.isolated import decode
 from zeroair_pl.photos.metadata import Metadata
 from zeroair_pl.photos.photo import Photo, build
 

@@ -17,9 +17,9 @@ from PIL import Image
 
 from zeroair_pl.errors import InputError
 from zeroair_pl.photos import heif, raw
+from zeroair_pl.photos.absent import why_missing
 from zeroair_pl.photos.jpeg import jpeg_file
 from zeroair_pl.photos.metadata import Metadata, of_jpeg
-from zeroair_pl.photos.missing import why_missing
 from zeroair_pl.photos.photo import Array, Photo, Space, build, check_size, planes, read_dpi, read_exif
 from zeroair_pl.photos.png import Png
 from zeroair_pl.photos.value_range import white_of

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from zeroair_pl.errors import ConfigError
+from zeroair_pl.photos.absent import near, why_missing
 from zeroair_pl.photos.formats import SUPPORTED, is_image, is_passed_by, left_out
-from zeroair_pl.photos.missing import near, why_missing
 from zeroair_pl.photos.ownership import written_by_runs
 
 _PICTURES = ("strips/", "maps/", "report_files/")  # of a photo beside its result

@@ -24,7 +24,7 @@ _KERNEL = 255  # px, the longest side of a kernel
 
 
 @dataclass(frozen=True)
-class Beside:
+class SideFiles:
     """Where these files are. Each path is a file for all photos, or a folder with a file for each photo, by its name.
 
     Args:
@@ -37,7 +37,7 @@ class Beside:
     kernel: Path | None = None
     mask: Path | None = None
 
-    def checked(self) -> Beside:
+    def checked(self) -> SideFiles:
         """This object; raises ConfigError if a file or folder does not exist."""
         for name, path in self._stated().items():
             if not (path.exists() or (name == "missing" and is_mark(path))):
@@ -47,7 +47,7 @@ class Beside:
                 )
         return self
 
-    def of(self, mask: str | None) -> Beside:
+    def of(self, mask: str | None) -> SideFiles:
         """The paths for a photo with its own mask; the same paths for ``None``."""
         return self if mask is None else replace(self, mask=Path(mask))
 
@@ -109,7 +109,7 @@ def with_side(photo: Photo, side: Mapping[str, Any]) -> Photo:
 
 
 def checked_side(side: Mapping[str, Any], photo: Photo) -> dict[str, Any]:
-    """Side information that a caller gave, in the form of ``Beside.read``.
+    """Side information that a caller gave, in the form of ``SideFiles.read``.
 
     Args:
         side: ``missing`` (see ``checked_mask``; or what ``marked`` takes), ``kernel`` (h, w) and ``mask`` (see
