@@ -94,7 +94,7 @@ def found(shot: Shot | None) -> str:
     elif result.kind == "Noise":
         title, why = "Noise", ""
     noise = f"noise of {255 * result.noise_level:.1f} of 255"
-    left = f"{noise} left after that" if "noise of" in why else noise  # that was removed first
+    left = f"{noise} left after that" if "noise of" in why and why != noise else noise  # that was removed first
     parts = [left, f"{result.nfe} passes of the model", f"{result.seconds:.1f} s"]
     notes = [f"<p>{escape(text)}</p>" for text in (why, result.note) if text and text != noise]
     return (
