@@ -19,7 +19,7 @@ from zeroair_pl.jobs.batches import BatchSize, most_at_once
 from zeroair_pl.jobs.job import Job
 from zeroair_pl.jobs.records import Row
 from zeroair_pl.jobs.task import Task
-from zeroair_pl.photos.finding import Source
+from zeroair_pl.photos.source import Source
 
 SIZES = ((120, 160), (256, 256), (480, 640), (1000, 1500), (3000, 4000), (6000, 8000))
 LISTS = 1000

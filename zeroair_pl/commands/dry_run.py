@@ -21,8 +21,8 @@ from zeroair_pl.jobs.task import Task, found_in_words, own_fault
 from zeroair_pl.method.first_look import FirstLook
 from zeroair_pl.method.large import is_large, shrunk_side, working_size
 from zeroair_pl.method.settings import Method
-from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.photo import Photo
+from zeroair_pl.photos.source import Source
 from zeroair_pl.priors.base import Prior
 from zeroair_pl.tensors.modes import own_modes
 from zeroair_pl.tensors.per_image import build_per_image

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from zeroair_pl.api import DEFAULTS
 from zeroair_pl.commands.restore import Results, restore
-from zeroair_pl.config.calling import arguments
+from zeroair_pl.config.calling import call_of
 from zeroair_pl.config.files import as_yaml
 from zeroair_pl.errors import ConfigError, did_you_mean
 from zeroair_pl.jobs.choices import Choice, checked_strength, degradation_named
@@ -74,6 +74,7 @@ def redo(
             choice = replace(choice, mask=os.path.abspath(where))
         choices[Path(record.photo)] = choice
     settings = {"images": [str(photo) for photo in choices], "out": out, **({"plugins": plugins} if plugins else {})}
-    values, stated = arguments(restore, out / CONFIG, settings, DEFAULTS)
+    call = call_of(restore, out / CONFIG, settings, DEFAULTS)
+    values = call.values()
     values["trainer"] = {key: value for key, value in (values["trainer"] or {}).items() if key not in _ALONE}
-    return restore(**values, resolved=as_yaml(stated), choices=choices)
+    return restore(**values, resolved=as_yaml(call.stated()), choices=choices)

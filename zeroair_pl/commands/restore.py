@@ -39,8 +39,9 @@ from zeroair_pl.method.display import table_html
 from zeroair_pl.method.settings import Guidance, Modeling, Sampling
 from zeroair_pl.method.trainer_options import checked_options
 from zeroair_pl.paths import at_home
-from zeroair_pl.photos.finding import Source, find_images
+from zeroair_pl.photos.finding import find_images
 from zeroair_pl.photos.side import SideFiles
+from zeroair_pl.photos.source import Source
 from zeroair_pl.photos.writing import keep_original
 from zeroair_pl.priors import Prior
 from zeroair_pl.ranges import Range, ranged

@@ -28,11 +28,11 @@ from zeroair_pl.jobs.task import Task, own_fault
 from zeroair_pl.method.checkpoints import Checkpoints
 from zeroair_pl.method.shares import share_of, steps_of, strength_for
 from zeroair_pl.photos.atomic import write_atomically
-from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.reading import load_photo, original
 from zeroair_pl.photos.side import SideFiles
 from zeroair_pl.photos.sizes import as_large_as
+from zeroair_pl.photos.source import Source
 from zeroair_pl.photos.writing import encode_photo, output_path
 
 if TYPE_CHECKING:

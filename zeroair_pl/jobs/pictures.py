@@ -43,7 +43,7 @@ def pictures_of(
         return decode_photo(output, Path(task.path.name)).pixels
 
     if wanted["strips"]:
-        strip = side_picture("strips", source, ".png")
+        strip = side_picture("strips", source.name, ".png")
 
         def draw() -> bytes:
             if result is not None:
@@ -53,7 +53,7 @@ def pictures_of(
         makers[strip] = draw
     maps = {} if result is None else result.diagnostics[0]
     for what, values in maps.items() if wanted["maps"] else ():
-        name = side_picture("maps", source, f"_{what}.png")
+        name = side_picture("maps", source.name, f"_{what}.png")
         makers[name] = lambda name=name, values=values: encode_map(name, values)  # type: ignore[misc]
     if wanted["arrays"] and maps:
         makers[f"maps/{source.name}.npz"] = lambda: encode_arrays(maps)

@@ -7,35 +7,19 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.paths import at_home
 from zeroair_pl.photos.absent import why_missing
 from zeroair_pl.photos.formats import searched
-from zeroair_pl.photos.lists import Listed, from_uri, read_list
+from zeroair_pl.photos.lists import from_uri, read_list
 from zeroair_pl.photos.searching import Search, in_folder, in_glob
+from zeroair_pl.photos.source import Source
 
 _LISTS = (".txt", ".csv")
 _EXPECTED = "Expected an image file, a folder, a glob or a .txt/.csv list"
-
-
-@dataclass(frozen=True)
-class Source:
-    """One photo to restore.
-
-    ``name`` is a relative POSIX path without a suffix (``"trip/harbour"``), unique within one ``find_images`` call even
-    where letter case does not count, and free of ``..``: outputs are ``<folder>/<name><anything>``. Append to it; never
-    ``Path.with_suffix`` it, because a stem may hold dots. The other fields are those of ``lists.Listed``.
-    """
-
-    path: Path
-    name: str
-    reference: Path | None = None
-    kind: str = ""
-    strength: str = ""
-    single: bool = False
 
 
 def find_images(
@@ -59,7 +43,7 @@ def find_images(
         specs = [specs]
     if not specs:
         raise ConfigError(f"No images are named. {_EXPECTED}.")
-    found: dict[str, Listed] = {}
+    found: dict[str, Source] = {}
     search = Search(skip, results)
     for spec in specs:
         for item in _expand(str(spec), search):
@@ -68,13 +52,11 @@ def find_images(
     for sentence in search.said():
         warnings.warn(f"{sentence}.", stacklevel=2)
     items = list(found.values())
-    return [
-        Source(item.path, name, item.reference, item.kind, item.strength, item.single)
-        for item, name in zip(items, names_of([(item.path, item.root) for item in items]), strict=True)
-    ]
+    names = names_of([(item.path, item.root) for item in items])
+    return [replace(item, name=name) for item, name in zip(items, names, strict=True)]
 
 
-def _joined(first: Listed, again: Listed) -> Listed:
+def _joined(first: Source, again: Source) -> Source:
     """A photo that is named twice: the first mention counts."""
     facts = {}
     for what in ("reference", "kind", "strength"):
@@ -86,24 +68,24 @@ def _joined(first: Listed, again: Listed) -> Listed:
     return replace(first, **facts, single=first.single and again.single)
 
 
-def _expand(spec: str, search: Search) -> list[Listed]:
+def _expand(spec: str, search: Search) -> list[Source]:
     if not spec.strip():  # Path("") is the working folder, which an empty setting did not mean
         raise ConfigError(f"images: an entry is empty. {_EXPECTED}.")
     path = at_home(spec)
     if (meant := from_uri(spec)) and not os.path.lexists(path):
         path, spec = Path(meant), meant
     if os.path.isdir(path):
-        return [Listed(file, path) for file in in_folder(path, search)]
+        return [Source(file, root=path) for file in in_folder(path, search)]
     if path.suffix.lower() in _LISTS and os.path.isfile(path):
         if not (listed := read_list(path)):
             raise ConfigError(f"{spec}: the list names no image.")
         return listed
     if not os.path.lexists(path) and glob.has_magic(spec):
         files, root = in_glob(path, search)
-        return [Listed(file, root) for file in files]
+        return [Source(file, root=root) for file in files]
     # A photo that does not exist fails when it is opened; the others are restored.
     if os.path.lexists(path) or path.suffix.lower() in searched():
-        return [Listed(path, path.parent, single=True)]
+        return [Source(path, root=path.parent, single=True)]
     raise ConfigError(f"{spec} {why_missing(path)} {_EXPECTED}.")
 
 

@@ -9,13 +9,13 @@ import os
 import re
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 from urllib.request import url2pathname
 
 from zeroair_pl.errors import ConfigError, did_you_mean
 from zeroair_pl.paths import at_home
+from zeroair_pl.photos.source import Source
 
 _COLUMNS = ("image", "reference", "kind", "strength")
 _TABLE = {"name", "input", "output", "status"}  # of a results.csv, which is a list too
@@ -30,26 +30,7 @@ _MARKS = {  # the mark of UTF-16 is the beginning of the one of UTF-32
 }
 
 
-@dataclass(frozen=True)
-class Listed:
-    """A photo that a user named.
-
-    Attributes:
-        root: the folder that its name is to be relative to.
-        reference: the clean photo to score against.
-        kind, strength: what a list says of this photo, as its cells have it.
-        single: it was named itself, and not by a folder, a glob or a list.
-    """
-
-    path: Path
-    root: Path
-    reference: Path | None = None
-    kind: str = ""
-    strength: str = ""
-    single: bool = False
-
-
-def read_list(path: Path) -> list[Listed]:
+def read_list(path: Path) -> list[Source]:
     """The photos that a list names, which need not exist.
 
     A txt has a path a line, and comments that begin with ``#``. A csv has a header with ``image`` (or those of
@@ -73,7 +54,8 @@ def read_list(path: Path) -> list[Listed]:
             file = Path(row["image"])
         root = path.parent if path.parent in file.parents and ".." not in file.parts else file.parent
         reference = _meant(path, row["reference"]) if row.get("reference", "").strip() else None
-        items.append(Listed(file, root, reference, row.get("kind", "").strip(), row.get("strength", "").strip()))
+        kind, strength = (row.get(name, "").strip() for name in ("kind", "strength"))
+        items.append(Source(file, "", reference, kind, strength, root=root))
     return items
 
 

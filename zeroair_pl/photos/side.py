@@ -14,10 +14,10 @@ from PIL import Image
 from torch import Tensor
 
 from zeroair_pl.errors import ConfigError, InputError, did_you_mean
-from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.marked import filled_in, is_mark, marked
 from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.reading import load_photo
+from zeroair_pl.photos.source import Source
 
 _NEAR = 0.02  # values this near to 0 or 1 count as 0 or 1, since a JPEG does not keep black and white exactly
 _KERNEL = 255  # px, the longest side of a kernel

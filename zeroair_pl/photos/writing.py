@@ -17,10 +17,10 @@ from torch import Tensor
 
 from zeroair_pl.errors import ConfigError, DivergenceError, InputError
 from zeroair_pl.photos.atomic import write_atomically
-from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.formats import SUFFIXES
 from zeroair_pl.photos.metadata import Metadata, into_png, jpeg_segments
 from zeroair_pl.photos.photo import ORIENTATION, Array, Photo, as_stored, of_size, to_cmyk
+from zeroair_pl.photos.source import Source
 from zeroair_pl.photos.value_range import put_back
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's conversion to gray
@@ -34,11 +34,15 @@ def output_path(out_dir: str | Path, source: Source, photo: Photo) -> Path:
     Every format can hold what was read from it, so none is exchanged; only a misnamed file (a PNG called .jpg) gets
     its format's suffix. Raises as ``keep_original``.
     """
-    suffixes = SUFFIXES[photo.format]
-    suffix = source.path.suffix if source.path.suffix.lower() in suffixes else suffixes[0]
-    path = Path(out_dir) / f"{source.name}{suffix}"
+    path = Path(out_dir) / f"{source.name}{suffix_for(source.path, photo)}"
     keep_original(path, source)
     return path
+
+
+def suffix_for(path: Path, photo: Photo) -> str:
+    """The suffix of the restored file: that of the photo's file if its format has it, else the format's first one."""
+    suffixes = SUFFIXES[photo.format]
+    return path.suffix if path.suffix.lower() in suffixes else suffixes[0]
 
 
 def keep_original(path: Path, source: Source) -> None:
