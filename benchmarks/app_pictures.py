@@ -20,7 +20,6 @@ from zeroair_pl.app.serve import serving
 ROOT = Path(__file__).parents[1]
 PHOTOS = ROOT / "examples" / "photos"
 PATIENCE = 900_000  # milliseconds
-KEPT = ("app_restored", "app_list")  # pictures of the docs; the others are only for checking
 
 
 def take(page: Any, folder: Path, name: str) -> None:
@@ -84,7 +83,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="a folder for all pictures; by default the docs' own are replaced")
     out = parser.parse_args().out
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    with tempfile.TemporaryDirectory() as scratch, serving(layers=("fast",)) as served, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as scratch, serving() as served, sync_playwright() as playwright:
         folder = out or Path(scratch)
         folder.mkdir(exist_ok=True)
         broken = Path(scratch) / "broken_scan.jpg"
@@ -95,8 +94,8 @@ def main() -> None:
         page.goto(served.url)
         pictures(page, folder, broken)
         chromium.close()
-        for name in KEPT if out is None else ():
-            shutil.copy(folder / f"{name}.webp", ROOT / "docs" / "images")
+        for picture in folder.glob("*.webp") if out is None else ():
+            shutil.copy(picture, ROOT / "docs" / "images")
 
 
 if __name__ == "__main__":

@@ -29,9 +29,9 @@ from zeroair_pl.api import Method
 from zeroair_pl.degradations import Degradation, Missing
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.method.first_look import FirstLook
-from zeroair_pl.photos.beside import checked_side
 from zeroair_pl.photos.finding import find_images
 from zeroair_pl.photos.memory import as_photo
+from zeroair_pl.photos.side import checked_side
 from zeroair_pl.scores.metrics import ssim
 
 LINEAR = ("blur", "down", "holes")

@@ -46,7 +46,7 @@ def draw_all(options: argparse.Namespace) -> int:
 
 def draw(path: Path, photos: PhotoSet, restored: dict[str, dict[str, Path]], cell: int) -> None:
     """One sheet; ``restored`` holds the files by config and stem."""
-    from zeroair_pl.inspection.report import contact_sheet
+    from zeroair_pl.inspection.strips import contact_sheet
     from zeroair_pl.photos.reading import load_photo
     from zeroair_pl.scores.scoring import worst
 

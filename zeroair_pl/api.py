@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from zeroair_pl.config.calling import Configs, arguments, layers_of, statement
+from zeroair_pl.config.calling import Configs, call_of, layers_of
 from zeroair_pl.degradations import Degradation
 from zeroair_pl.degradations.downscaled import MOST
 from zeroair_pl.errors import ConfigError
@@ -21,10 +21,10 @@ from zeroair_pl.method import settings
 from zeroair_pl.method.restored import Restored
 from zeroair_pl.method.settings import Guidance, Modeling, Sampling
 from zeroair_pl.method.shares import steps_of
-from zeroair_pl.method.watching import checked_options
-from zeroair_pl.photos.beside import with_side
-from zeroair_pl.photos.finding import Source
+from zeroair_pl.method.trainer_options import checked_options
 from zeroair_pl.photos.memory import as_photo
+from zeroair_pl.photos.side import with_side
+from zeroair_pl.photos.source import Source
 from zeroair_pl.priors import Prior
 from zeroair_pl.ranges import Range, ranged
 from zeroair_pl.tensors.arrays import as_arrays
@@ -94,9 +94,10 @@ class Method(settings.Method):
             ConfigError: a setting is unknown, ill-typed or impossible, or is about files.
         """
         with own_modes():  # in which a prior is to be built
-            values, stated = arguments(_settings, _of_a_method(config, settings), settings, DEFAULTS)
+            call = call_of(_settings, _of_a_method(config, settings), settings, DEFAULTS)
+            values = call.values()
         values.pop("plugins")
-        return cls(**values, stated={key: value for key, value in stated.items() if key != "plugins"})
+        return cls(**values, stated={key: value for key, value in call.stated().items() if key != "plugins"})
 
     def __post_init__(self) -> None:
         built(self.fresh)
@@ -184,7 +185,7 @@ def settings_of(config: Configs = "auto", **settings: Any) -> dict[str, Any]:
     Raises:
         ConfigError: as ``Method.from_config``, as far as a setting shows it.
     """
-    return statement(_settings, _of_a_method(config, settings), settings, DEFAULTS)
+    return call_of(_settings, _of_a_method(config, settings), settings, DEFAULTS).stated()
 
 
 def _of_a_method(config: Configs, settings: Mapping[str, Any]) -> list[Mapping[str, Any]]:

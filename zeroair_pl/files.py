@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zeroair_pl.config.calling import Configs, arguments
+from zeroair_pl.config.calling import Configs, call_of
 from zeroair_pl.config.files import as_yaml
 from zeroair_pl.config.objects import image_kind
 from zeroair_pl.errors import ConfigError
@@ -67,8 +67,8 @@ def _called(name: str, config: Configs, settings: dict[str, Any]) -> Any:
     with own_modes():  # in which a prior is to be built; and libraries change filters of warnings when imported
         module = import_module(f"zeroair_pl.commands.{name}")
         command = getattr(module, name)
-        values, stated = arguments(command, config, settings, module.DEFAULTS)
-        return command(**values, resolved=as_yaml(stated))
+        call = call_of(command, config, settings, module.DEFAULTS)
+        return command(**call.values(), resolved=as_yaml(call.stated()))
 
 
 def _paths(given: Any, what: str) -> list[str]:

@@ -17,12 +17,10 @@ from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.jobs.batches import Batches, batch_size
 from zeroair_pl.jobs.records import Row, Status, digest
 from zeroair_pl.jobs.task import Task, own_fault
-from zeroair_pl.method.large import is_large
-from zeroair_pl.method.shares import Strength, share_of, steps_of
-from zeroair_pl.photos.finding import Source
-from zeroair_pl.photos.formats import SUFFIXES
+from zeroair_pl.method.shares import Strength, file_of, steps_of
 from zeroair_pl.photos.reading import decode_photo, writable
-from zeroair_pl.photos.writing import encode_photo
+from zeroair_pl.photos.source import Source
+from zeroair_pl.photos.writing import suffix_for
 from zeroair_pl.tensors.trainer import device_of
 
 Batch = dict[str, NDArray[Any]]
@@ -135,9 +133,7 @@ class Restorer:
 
     def _batch(self, task: Task) -> int:
         assert task.photo is not None
-        if is_large(task.photo.pixels[None], self._plan.method):
-            return 1
-        return batch_size("auto", task.photo.pixels[0].numel(), self._device)
+        return batch_size("auto", task.photo, self._plan.method, self._device)
 
 
 def _encoded(task: Task, path: str, content: bytes, strength: Strength) -> tuple[Row, bytes]:
@@ -145,17 +141,12 @@ def _encoded(task: Task, path: str, content: bytes, strength: Strength) -> tuple
     data, name = b"", task.source.path
     with own_fault(task):
         if task.result is not None and task.photo is not None:
-            suffixes = SUFFIXES[task.photo.format]
-            output = Path(f"{name.stem}{name.suffix if name.suffix.lower() in suffixes else suffixes[0]}")
+            output, result = Path(f"{name.stem}{suffix_for(name, task.photo)}"), task.result
             own = bytes(content) if writable(content) else None
-            if task.unchanged and own is not None:
-                data = own
-            else:
-                full = encode_photo(output, task.result.restored[0], task.photo)
-                steps = _steps(task, output) if isinstance(strength, dict) else []
-                data = (
-                    full if task.unchanged else share_of(output, full, task.photo, strength, own, task.row.kind, steps)
-                )
+            steps = steps_of(result.phi[0], result.restored[0], task.photo) if isinstance(strength, dict) else []
+            data = file_of(
+                output, result.restored[0], task.photo, strength, own, task.row.kind, steps, task.unchanged
+            )  # fmt: skip
             if task.unchanged and own is None:
                 task.row = replace(task.row, note="; ".join(filter(None, [task.row.note, task.no_copy()])))
             status: Status = "unchanged" if task.unchanged else "restored"
@@ -164,14 +155,6 @@ def _encoded(task: Task, path: str, content: bytes, strength: Strength) -> tuple
     if reason.startswith(f"{name}:") or reason.startswith(f"{name} "):
         reason = path + reason.removeprefix(str(name))
     return replace(task.row, reason=reason), data
-
-
-def _steps(task: Task, output: Path) -> list[bytes]:
-    """The photo after each link of its chain, as files; see ``shares``."""
-    assert task.result is not None
-    assert task.photo is not None
-    steps = steps_of(task.result.phi[0], task.result.restored[0], task.photo)
-    return [encode_photo(output, step, task.photo) for step in steps]
 
 
 def _column(values: list[Any], kind: Any) -> NDArray[Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from helpers.command import run
-from zeroair_pl.cli.everyday import PAGES, everyday_configs, page
+from zeroair_pl.cli.help_pages import PAGES, everyday_configs, page
 from zeroair_pl.config.commands import parser_for
 from zeroair_pl.config.readable import in_words
 from zeroair_pl.degradations import Degradation

@@ -13,6 +13,7 @@ from zeroair_pl import Method
 from zeroair_pl.degradations import Auto, Haze, LowLight
 from zeroair_pl.degradations.auto import GENTLE, most
 from zeroair_pl.degradations.clearing import strong_tables
+from zeroair_pl.degradations.impulses import salt_and_pepper
 from zeroair_pl.degradations.picture import looked_at
 from zeroair_pl.method.first_look import FirstLook
 
@@ -128,3 +129,45 @@ def test_a_dark_noisy_photo_can_be_enlarged() -> None:
     found = Method.from_config("auto", upscale=2, sampling={"steps": 3}).restore(y)
     assert found.kind == "Downscaled + LowLight + Noise"
     assert found.image.mean() > 2 * y.mean()
+
+
+def peppered(x: Tensor, share: float) -> Tensor:
+    """``x`` with this share of its pixels black or white."""
+    fate = torch.rand(1, 1, *x.shape[-2:], generator=torch.Generator().manual_seed(5))
+    return torch.where(fate < share / 2, 0.0, torch.where(fate < share, 1.0, x))
+
+
+@pytest.mark.parametrize("working_pixels", [10**6, 80 * 80])
+def test_black_and_white_specks_are_removed(working_pixels: int) -> None:
+    x = crop("haze_workshop", 128)
+    y = peppered(x, 0.05)
+    found = restored(y, working_pixels=working_pixels)
+    assert found.kind == "Missing"
+    assert found.reason == "black and white specks everywhere"
+    assert psnr(found.image, x) > psnr(y, x) + 10
+
+
+def test_specks_do_not_hide_the_haze() -> None:
+    x = 0.5 * clean("dark_tulips", 128) + 0.43
+    phi, seen = started(peppered(x, 0.05))
+    assert phi.kind == "Haze + Missing"
+    assert psnr(seen, x) > 35
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+@pytest.mark.parametrize("sigma", [0.0, 0.1, 0.3])
+def test_noise_and_texture_are_no_specks(name: str, sigma: float) -> None:
+    x = clean(name)
+    gray = x.mean(1, keepdim=True).expand_as(x)
+    grain = torch.randn(gray[:, :1].shape, generator=torch.Generator().manual_seed(2))
+    assert salt_and_pepper((gray + sigma * grain).clamp(0, 1).mul(255).round() / 255) < 0.05
+    assert salt_and_pepper(peppered(x, 0.03)) > 0.9
+
+
+@pytest.mark.parametrize("which", ["black", "white"])
+def test_stars_and_dust_are_no_specks(which: str) -> None:
+    """A fault makes pixels of both colors; white ones alone may be stars or snow."""
+    x = 0.1 + 0.6 * clean("noise_blossom", 128)
+    y = peppered(x, 0.05)
+    kept = (y == 0) if which == "black" else (y == 1)
+    assert salt_and_pepper(torch.where(kept, y, x)) == 0

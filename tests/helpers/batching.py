@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from zeroair_pl.jobs import job
-from zeroair_pl.jobs.batches import BatchSize, batch_size
+from zeroair_pl.jobs import batches
+from zeroair_pl.jobs.batches import BatchSize, most_at_once
 
 ELSEWHERE = torch.device("meta")  # anything but a CPU
 
@@ -15,7 +15,6 @@ def batches_of(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes ``--batch`` work on a CPU, where photos are otherwise fitted one by one."""
 
     def asked(batch: BatchSize, pixels: int, device: torch.device) -> int:
-        return batch_size(batch, pixels, ELSEWHERE)
+        return most_at_once(batch, pixels, ELSEWHERE)
 
-    monkeypatch.setattr(job, "batch_size", asked)
-    monkeypatch.setattr("zeroair_pl.method.solve.device_of", lambda trainer: ELSEWHERE)
+    monkeypatch.setattr(batches, "most_at_once", asked)

@@ -11,7 +11,6 @@ after its settings are read (0 lets it end by itself), and answers with a line, 
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import signal
@@ -110,7 +109,6 @@ def _fork(words: list[str], folder: str, count: str, kill: int) -> Ended:
 
 
 def _run(function: Any, values: dict[str, Any], count: str, kill: int, report: int) -> int:
-    from helpers.batching import ELSEWHERE
     from zeroair_pl.jobs import fitting, job
 
     fit, events = fitting.solve, 0
@@ -131,8 +129,6 @@ def _run(function: Any, values: dict[str, Any], count: str, kill: int, report: i
 
     fitting.solve = noted  # type: ignore[assignment]
     job.batch_size = lambda asked, *_: asked if asked != "auto" else 1
-    solving: Any = importlib.import_module("zeroair_pl.method.solve")
-    solving.device_of = lambda _: ELSEWHERE  # at once: a batch ends as one
     threading.setprofile(watch)  # in those that are started from now on
     sys.setprofile(watch)
     results = function(**values)

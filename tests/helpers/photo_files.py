@@ -11,8 +11,8 @@ import numpy as np
 import tifffile
 from PIL import Image, ImageCms
 
-from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.reading import load_photo
+from zeroair_pl.photos.source import Source
 from zeroair_pl.photos.writing import output_path, save_photo
 
 HEIGHT, WIDTH = 18, 27

@@ -25,13 +25,14 @@ from zeroair_pl.errors import ConfigError
 from zeroair_pl.guidance.adversarial import Adversarial
 from zeroair_pl.guidance.fidelity import Likelihood
 from zeroair_pl.guidance.stages import Term
-from zeroair_pl.inspection import pictures, progress
+from zeroair_pl.inspection import progress
 from zeroair_pl.inspection.progress import ListProgress
 from zeroair_pl.inspection.tensorboard import TensorBoard, run_folder
 from zeroair_pl.method.fit import fit
 from zeroair_pl.method.restoration import Restoration
 from zeroair_pl.method.settings import Guidance, Method, Modeling, Result, Sampling
 from zeroair_pl.sampling import SchedulerSampler
+from zeroair_pl.tensors import drawing
 
 NAMES = ["holiday 1/größe φ", "second"]
 STEPS = 12
@@ -139,9 +140,9 @@ def test_strips_show_four_moments_to_the_last_at_a_common_height(board: tuple[Pa
     picture = image_of(strips[-1])
     assert picture.size == (strips[-1].width, strips[-1].height)
     # 24 rows are enlarged six times, to 144; the three photos are 192 wide, and below them are the maps.
-    assert picture.height == 2 * (pictures.LINE + 144 + pictures.GAP)
-    assert picture.width == 3 * 192 + 4 * pictures.GAP
-    y = np.asarray(picture)[pictures.LINE : pictures.LINE + 144 : 6, pictures.GAP : pictures.GAP + 192 : 6]
+    assert picture.height == 2 * (drawing.LINE + 144 + drawing.GAP)
+    assert picture.width == 3 * 192 + 4 * drawing.GAP
+    y = np.asarray(picture)[drawing.LINE : drawing.LINE + 144 : 6, drawing.GAP : drawing.GAP + 192 : 6]
     expected = (photos[1] * 255).permute(1, 2, 0).numpy()
     assert np.abs(y - expected).mean() < 3, "as a JPEG has it"
     assert b"sampling" in run.Tensors("config/text_summary")[0].tensor_proto.string_val[0]

@@ -14,8 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 from zeroair_pl.errors import ConfigError, InputError
-from zeroair_pl.inspection import pictures
-from zeroair_pl.inspection.report import contact_sheet, encode_map, encode_strip
+from zeroair_pl.inspection.strips import contact_sheet, encode_map, encode_strip
+from zeroair_pl.tensors import drawing
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +32,11 @@ def opened(data: bytes) -> Image.Image:
 def test_strips_hold_before_and_after(photos: Tensor) -> None:
     before, after = photos[:1].repeat(1, 1, 8, 8), photos[1].repeat(1, 8, 8)  # 192 × 256
     array = np.asarray(opened(encode_strip("strip.png", before, after)))
-    assert array.shape == (pictures.LINE + 192 + pictures.GAP, 2 * 256 + 3 * pictures.GAP, 3)
-    rows = slice(pictures.LINE, pictures.LINE + 192)
-    for x, photo in ((pictures.GAP, before[0]), (2 * pictures.GAP + 256, after)):
+    assert array.shape == (drawing.LINE + 192 + drawing.GAP, 2 * 256 + 3 * drawing.GAP, 3)
+    rows = slice(drawing.LINE, drawing.LINE + 192)
+    for x, photo in ((drawing.GAP, before[0]), (2 * drawing.GAP + 256, after)):
         assert np.array_equal(array[rows, x : x + 256], (photo * 255).round().byte().permute(1, 2, 0).numpy())
-    assert array[: pictures.LINE].min() < 100, "no caption"
+    assert array[: drawing.LINE].min() < 100, "no caption"
     strip = opened(encode_strip("strip.jpg", before.bfloat16(), after, {"gamma": torch.full((1, 1, 1, 1), 2.2)}))
     assert strip.format == "JPEG"
     assert strip.width > array.shape[1]
@@ -48,8 +48,8 @@ def test_strips_hold_before_and_after(photos: Tensor) -> None:
 def test_strips_fit_any_photo(size: tuple[int, int], shown: tuple[int, int]) -> None:
     photo = torch.rand(3, *size, generator=torch.Generator().manual_seed(0))
     width, height = opened(encode_strip("s.png", photo, photo)).size
-    assert height == pictures.LINE + shown[0] + pictures.GAP
-    assert width == 2 * shown[1] + 3 * pictures.GAP
+    assert height == drawing.LINE + shown[0] + drawing.GAP
+    assert width == 2 * shown[1] + 3 * drawing.GAP
 
 
 def test_sheets_are_written_whole_or_not(photos: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +70,7 @@ def test_sheets_are_written_whole_or_not(photos: Tensor, tmp_path: Path, monkeyp
 def test_maps_are_colored_from_their_smallest_to_their_largest_value() -> None:
     ramp = torch.linspace(0.2, 0.7, 160).expand(1, 1, 40, 160)
     array = np.asarray(opened(encode_map("t.png", ramp))).astype(int)
-    assert array.shape[:2] == (40 + pictures.LINE, 160)
+    assert array.shape[:2] == (40 + drawing.LINE, 160)
     assert array[0, 0].tolist() == [68, 1, 84]
     assert array[0, -1].tolist() == [253, 231, 36]
     brightness = array[0] @ [0.299, 0.587, 0.114]
@@ -91,7 +91,7 @@ def test_colors_stay_as_they_are_and_numbers_become_swatches(photos: Tensor) -> 
     gamma = opened(encode_map("gamma.png", torch.full((1, 1, 1, 1), 2.2)))
     assert np.asarray(gamma).min() < 60, "the number is not written"
     flow = opened(encode_map("flow.png", torch.rand(1, 2, 130, 140)))
-    assert flow.size == (2 * 140 + pictures.GAP, 130 + pictures.LINE)
+    assert flow.size == (2 * 140 + drawing.GAP, 130 + drawing.LINE)
     opened(encode_map("nan.png", torch.full((1, 1, 130, 140), torch.nan)))
 
 
@@ -103,11 +103,11 @@ def test_contact_sheet_puts_each_picture_in_its_cell(photos: Tensor, tmp_path: P
     ]
     contact_sheet(tmp_path / "s.png", rows, ["degraded", "restored", "truth"], [["", "21.4 dB", ""]] * 2, cell=160)
     sheet = Image.open(tmp_path / "s.png")
-    cell, gap, line = 160, pictures.GAP, pictures.LINE
+    cell, gap, line = 160, drawing.GAP, drawing.LINE
     assert sheet.size == (3 * cell + 4 * gap, line + (line + 80 + line + gap) + (line + 120 + line + gap))
     first, second = 2 * line + 40, 2 * line + 80 + line + gap + line + 40
     column = [gap + i * (cell + gap) + 80 for i in range(3)]
-    assert [sheet.getpixel((x, first)) for x in column] == [(51,) * 3, (102,) * 3, pictures.PAPER]
+    assert [sheet.getpixel((x, first)) for x in column] == [(51,) * 3, (102,) * 3, drawing.PAPER]
     assert [sheet.getpixel((x, second)) for x in (column[0], column[2])] == [(153,) * 3, (51,) * 3]
     with pytest.raises(ValueError, match="'first': expected 2 pictures"):
         contact_sheet(tmp_path / "s.png", rows, ["degraded", "restored"])

@@ -14,7 +14,7 @@ from helpers.browser import browser, open_page, until
 from zeroair_pl.inspection.pages import NAME, address, page
 from zeroair_pl.inspection.thumbnails import small
 from zeroair_pl.jobs.records import Row
-from zeroair_pl.jobs.showing import columns, entry
+from zeroair_pl.jobs.report import columns, entry
 
 __all__ = ["browser"]
 

@@ -10,7 +10,7 @@ import yaml
 
 import zeroair_pl
 from helpers.command import TOY, run, save_toy
-from zeroair_pl.config.anchoring import anchored
+from zeroair_pl.config.absolute import with_absolute_paths
 from zeroair_pl.priors.hub.locating import BUNDLED
 
 PLUGIN = '''"""A gain, for photos that are too dim."""
@@ -63,7 +63,7 @@ def test_a_run_is_repeated_from_elsewhere(folders: tuple[Path, Path], monkeypatc
     assert values["out"] == f"{here}/out"
     assert values["plugins"] == [f"{here}/plugins"]
     assert values["prior"]["init_args"]["path"] == f"{here}/my-prior"
-    assert anchored(values) == values
+    assert with_absolute_paths(values) == values
     monkeypatch.chdir(there)
     again = run("restore", "--config", here / "out/config.yaml")
     assert (again.status, "2 skipped" in again.out) == (0, True), "not known for what it is"
@@ -100,4 +100,4 @@ def test_what_is_no_path_stays(folders: tuple[Path, Path]) -> None:
         "trainer": {"accelerator": "cpu"},
         "strength": 1.0,
     }
-    assert anchored(settings) == settings
+    assert with_absolute_paths(settings) == settings

@@ -5,18 +5,25 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from helpers.batching import batches_of
 from helpers.command import TOY, run, save_toy
+from helpers.toys import ToyPrior
+from zeroair_pl.degradations import Blur, Haze
 from zeroair_pl.jobs import batches, fitting, job
-from zeroair_pl.jobs.batches import BYTES, PHOTOS, PIXELS, Batches, batch_size
+from zeroair_pl.jobs.batches import BYTES, PHOTOS, PIXELS, Batches, batch_size, most_at_once
+from zeroair_pl.method.settings import Method, Sampling
+from zeroair_pl.photos.memory import as_photo
+from zeroair_pl.priors import GainTuning
 
 CPU, OTHER, CUDA = torch.device("cpu"), torch.device("meta"), torch.device("cuda")
 
@@ -136,23 +143,43 @@ def test_what_a_batch_leaves_has_waited_longer_than_those_that_came_after_it() -
 
 def test_a_number_is_a_number() -> None:
     for device in (OTHER, CUDA):
-        assert batch_size(1, 100, device) == 1
-        assert batch_size(100, 10**9, device) == 100
+        assert most_at_once(1, 100, device) == 1
+        assert most_at_once(100, 10**9, device) == 100
 
 
 def test_a_cpu_takes_one_after_the_other() -> None:
-    assert batch_size("auto", 1, CPU) == batch_size(1, 100, CPU) == batch_size(100, 100, CPU) == 1
+    assert most_at_once("auto", 1, CPU) == most_at_once(1, 100, CPU) == most_at_once(100, 100, CPU) == 1
 
 
 def test_auto_on_other_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert batch_size("auto", 256 * 256, OTHER) == PHOTOS == 64
-    assert batch_size("auto", 1024 * 1024, OTHER) == PIXELS // 1024**2 == 4
-    assert batch_size("auto", 10**8, OTHER) == 1
+    assert most_at_once("auto", 256 * 256, OTHER) == PHOTOS == 64
+    assert most_at_once("auto", 1024 * 1024, OTHER) == PIXELS // 1024**2 == 4
+    assert most_at_once("auto", 10**8, OTHER) == 1
     free = 0
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 80 * 2**30))
     for photos in (0, 1, 5, 63, 64, 1000):
         free = 2 * photos * BYTES * 256**2
-        assert batch_size("auto", 256 * 256, CUDA) == max(1, min(64, photos)), "half of what is free"
+        assert most_at_once("auto", 256 * 256, CUDA) == max(1, min(64, photos)), "half of what is free"
+
+
+def test_a_photo_that_no_other_can_join_is_alone() -> None:
+    method, plain = Method(Haze, ToyPrior()), as_photo(np.full((16, 20), 51, np.uint8))[0]
+    assert batch_size(5, plain, method, OTHER) == 5
+    assert batch_size(5, plain, method, CPU) == 1
+    masked = replace(plain, side={"mask": torch.zeros(1, 1, 16, 20).index_fill_(2, torch.tensor([3]), 1.0)})
+    assert batch_size(5, masked, method, OTHER) == 1
+    assert batch_size(5, plain, replace(method, degradation=Blur), OTHER) == 1, "its border differs"
+    assert batch_size(5, plain, replace(method, sampling=Sampling(working_pixels=256)), OTHER) == 1, "it is large"
+    adapting = ToyPrior()
+    adapting.adapt = GainTuning()
+    assert batch_size(5, plain, replace(method, prior=adapting), OTHER) == 1
+
+
+def test_photos_that_are_fitted_alone_do_not_wait_among_their_like() -> None:
+    def size(task: Any) -> int:
+        return 1 if task.name in "bd" else 2
+
+    assert taken(Batches(size), [photo(name) for name in "abcde"]) == ["b", "ac", "d", "e"]
 
 
 # ---- runs ------------------------------------------------------------------------------------------------------------

@@ -15,11 +15,11 @@ import pytest
 from helpers.batching import ELSEWHERE, batches_of
 from helpers.command import TOY, run, save_toy, table
 from zeroair_pl.jobs import pipeline, sharing
-from zeroair_pl.jobs.batches import BatchSize, batch_size
+from zeroair_pl.jobs.batches import BatchSize, most_at_once
 from zeroair_pl.jobs.job import Job
 from zeroair_pl.jobs.records import Row
 from zeroair_pl.jobs.task import Task
-from zeroair_pl.photos.finding import Source
+from zeroair_pl.photos.source import Source
 
 SIZES = ((120, 160), (256, 256), (480, 640), (1000, 1500), (3000, 4000), (6000, 8000))
 LISTS = 1000
@@ -61,7 +61,7 @@ class PaperJob:
 
     def batch(self, task: Task) -> int:
         height, width = cast(Any, task.photo).size
-        return 1 if height * width > 1_500_000 else batch_size(self.asked, height * width, ELSEWHERE)
+        return 1 if height * width > 1_500_000 else most_at_once(self.asked, height * width, ELSEWHERE)
 
     def fit(self, tasks: Sequence[Task], progress: Any) -> None:
         assert len({cast(Any, task.photo).size for task in tasks}) == 1

@@ -13,7 +13,7 @@ from PIL import Image
 from helpers.command import TOY, Outcome, run, save_toy, table
 from helpers.reports import Page
 from zeroair_pl.inspection import thumbnails
-from zeroair_pl.jobs import showing
+from zeroair_pl.jobs import report
 from zeroair_pl.jobs.records import Row
 
 WORDS = ("--degradation", "Haze", *TOY)
@@ -201,16 +201,16 @@ def test_what_cannot_be_drawn_costs_no_photo(folder: Path, monkeypatch: pytest.M
 def test_it_grows_during_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     photos("a.png", "b.png", "c.png")
     seen: list[tuple[list[str], str]] = []
-    update = showing.Report.update
+    update = report.Report.update
 
-    def watched(self: showing.Report, end: bool = False) -> None:
+    def watched(self: report.Report, end: bool = False) -> None:
         update(self, end)
         page = Page("out/report.html")
         seen.append((list(page.photos), page.data["summary"]))
 
-    monkeypatch.setattr(showing, "_PAUSE", 0.0)
-    monkeypatch.setattr(showing, "_SHARE", 0)
-    monkeypatch.setattr(showing.Report, "update", watched)
+    monkeypatch.setattr(report, "_PAUSE", 0.0)
+    monkeypatch.setattr(report, "_SHARE", 0)
+    monkeypatch.setattr(report.Report, "update", watched)
     assert restore("--batch", "1").status == 0
     assert [names for names, _ in seen] == [["a"], ["a", "b"], ["a", "b", "c"], ["a", "b", "c"]]
     assert seen[0][1].startswith("3 photos: 1 restored, 2 not done yet; load the page again to see more.")
@@ -225,10 +225,10 @@ def test_results_in_a_folder_are_found_without_the_pictures_of_the_page() -> Non
 
 
 def test_columns_and_statuses_that_are_not_known_are_shown_as_they_are() -> None:
-    known = {column.key for column in showing.columns()}
+    known = {column.key for column in report.columns()}
     assert {*Row.__dataclass_fields__} <= known | {"width", "height", "settings"}
     row = Row("a", "in/a.png", "a.png", "unchanged", psnr=float("inf"), psnr_input=20.0)
-    entry = showing.entry(row, {}, Path("out"))
+    entry = report.entry(row, {}, Path("out"))
     data = json.dumps(entry)
     assert '"unchanged"' in data
-    assert showing.summary([row, row], 0).startswith("2 photos: 2 unchanged.")
+    assert report.summary([row, row], 0).startswith("2 photos: 2 unchanged.")

@@ -27,7 +27,7 @@ from zeroair_pl.jobs.job import Job
 from zeroair_pl.jobs.outputs import Outputs
 from zeroair_pl.jobs.records import Row
 from zeroair_pl.jobs.sharing import Share
-from zeroair_pl.photos.finding import Source
+from zeroair_pl.photos.source import Source
 
 pytestmark = pytest.mark.slow  # processes that load torch
 

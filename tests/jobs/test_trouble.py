@@ -17,9 +17,9 @@ from zeroair_pl.errors import did_you_mean
 from zeroair_pl.jobs import fitting
 from zeroair_pl.jobs.outputs import Outputs
 from zeroair_pl.jobs.records import Row
-from zeroair_pl.photos import atomic, missing
+from zeroair_pl.photos import absent, atomic
+from zeroair_pl.photos.absent import why_missing
 from zeroair_pl.photos.finding import find_images
-from zeroair_pl.photos.missing import why_missing
 
 WORDS = ("--degradation", "Noise", "--out", "out", *TOY)
 Usage = namedtuple("Usage", "total used free")
@@ -201,7 +201,7 @@ def test_a_missing_file_is_compared_with_few_others(tmp_path: Path, monkeypatch:
         compared.append(len(known))
         return did_you_mean(name, known)
 
-    monkeypatch.setattr(missing, "did_you_mean", counted)
+    monkeypatch.setattr(absent, "did_you_mean", counted)
     assert "Did you mean 'holiday_1234.jpg'?" in why_missing(tmp_path / "holiday_1234.jpeg")
     assert 0 < compared[0] <= 100
 

@@ -89,10 +89,11 @@ def test_the_noise_is_that_of_the_full_size() -> None:
 
 
 def test_each_photo_is_on_its_own_and_repeats_to_the_bit() -> None:
-    y, other = hazy()[0].clamp(0, 1), toy_photo(*SIZE, 5)
-    alone, both = solve(y, ["a"], method(Haze)), solve(torch.cat([other, y]), ["b", "a"], method(Haze))
-    assert torch.equal(alone.restored, both.restored[1:])
-    assert alone.nfe[0] > 4
+    y = hazy()[0].clamp(0, 1)
+    first = solve(y, ["a"], method(Haze))
+    solve(toy_photo(*SIZE, 5), ["b"], method(Haze))
+    assert torch.equal(first.restored, solve(y, ["a"], method(Haze)).restored)
+    assert first.nfe[0] > 4
 
 
 def test_from_the_command_line(tmp_path: Path) -> None:

@@ -170,7 +170,7 @@ def test_a_file_that_crashes_its_decoder_costs_only_itself(tmp_path: Path) -> No
 
 def test_a_size_beyond_the_limit_is_refused_before_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pi_heif")
-    monkeypatch.setattr("zeroair_pl.photos.apart.MAX_PIXELS", HEIGHT * WIDTH - 1)
+    monkeypatch.setattr("zeroair_pl.photos.isolated.MAX_PIXELS", HEIGHT * WIDTH - 1)
     monkeypatch.setattr("zeroair_pl.photos.photo.MAX_PIXELS", HEIGHT * WIDTH - 1)
     (tmp_path / "x.heic").write_bytes(heif_files.TURNED)
     with pytest.raises(InputError, match=f"{HEIGHT}x{WIDTH} px are 0 megapixels; the limit is"):

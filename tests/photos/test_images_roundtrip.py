@@ -34,8 +34,8 @@ from helpers.photo_files import (
     write_tiff,
 )
 from zeroair_pl.errors import ConfigError
-from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.reading import load_photo
+from zeroair_pl.photos.source import Source
 from zeroair_pl.photos.writing import output_path, save_photo
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from zeroair_pl.errors import ConfigError
-from zeroair_pl.photos.finding import Source, find_images
+from zeroair_pl.photos.finding import find_images
 from zeroair_pl.photos.lists import from_uri
+from zeroair_pl.photos.source import Source
 
 
 @pytest.fixture

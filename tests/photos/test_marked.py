@@ -10,9 +10,9 @@ import torch
 
 from helpers.toys import toy_photo
 from zeroair_pl.errors import InputError
-from zeroair_pl.photos.beside import with_side
 from zeroair_pl.photos.marked import is_mark, marked
 from zeroair_pl.photos.photo import Photo
+from zeroair_pl.photos.side import with_side
 
 HOLE = np.s_[20:30, 40:60]
 

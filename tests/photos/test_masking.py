@@ -11,9 +11,9 @@ from torch import Tensor
 
 from helpers.toys import toy_photo
 from zeroair_pl.errors import InputError
-from zeroair_pl.photos.beside import checked_mask
 from zeroair_pl.photos.masking import ALIGNED, LEAST, view_of, weights
 from zeroair_pl.photos.photo import Photo
+from zeroair_pl.photos.side import checked_mask
 
 
 def photo(height: int = 160, width: int = 200, mask: Tensor | None = None, seed: int = 0) -> Photo:

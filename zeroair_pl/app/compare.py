@@ -140,7 +140,7 @@ const place = () => {
 };
 const show = (x, y) => {
   const one = window.devicePixelRatio || 1;
-  const wide = element.getBoundingClientRect().width, high = Math.max(240, 0.6 * window.innerHeight);
+  const wide = element.getBoundingClientRect().width, high = Math.max(240, 0.54 * window.innerHeight);
   element.style.setProperty('--one', one);
   trigger('zoom', {x, y, width: Math.round(one * wide), height: Math.round(one * high)});
 };

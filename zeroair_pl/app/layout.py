@@ -81,6 +81,7 @@ class Layout:
         with gr.Tabs(selected="look") as self.tabs:
             with gr.Tab("Before and after", id="look"):
                 self.view = gr.HTML(start(), elem_id="zr-view", js_on_load=COMPARE_JS)
+                self.found = gr.HTML("", elem_id="zr-found")
                 with gr.Row(visible=False, elem_classes="zr-after-row") as self.result:
                     self.strength = gr.Slider(
                         0, 1, 1, step=0.01, label="Strength", info="Acts at once, without another fit.", scale=3,
@@ -95,7 +96,6 @@ class Layout:
                     self.kind_strengths = [
                         gr.Slider(0, 1, 1, step=0.01, label="", visible=False, interactive=True) for _ in range(MOST)
                     ]
-                self.found = gr.HTML("", elem_id="zr-found")
             with gr.Tab("Brush", id="brush"):
                 self.brush = gr.HTML(brush(None, None, ""), elem_id="zr-brush", js_on_load=BRUSH_JS)
             with gr.Tab("What was learned", id="learned"):

@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from zeroair_pl.method.large import working_size
+from zeroair_pl.tensors.drawing import data_uri
 
 SIDE = 1600  # pixels of the longer side of a picture in the page; the download has the full size
 SMALL = 96  # pixels of the longer side of a thumbnail
@@ -26,19 +27,6 @@ def picture(pixels: Tensor, side: int = SIDE, quality: int = 92) -> str:
         pixels = working_size(pixels[None], int(height * width * scale * scale))[0]
     array = (pixels * 255).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
     return data_uri(Image.fromarray(np.ascontiguousarray(array)), "JPEG", quality=quality, subsampling=0)
-
-
-def data_uri(image: Image.Image, form: str, **options: int) -> str:
-    """An image as a data URI.
-
-    Args:
-        image: the image.
-        form: its format, as Pillow names it: ``JPEG`` or ``PNG``.
-        options: for Pillow's ``save``.
-    """
-    data = io.BytesIO()
-    image.save(data, form, **options)
-    return f"data:image/{form.lower()};base64,{base64.b64encode(data.getvalue()).decode()}"
 
 
 def thumbnail(path: Path) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zeroair_pl.method.shares import Strength
-from zeroair_pl.photos.formats import SUFFIXES
+from zeroair_pl.photos.writing import suffix_for
 
 if TYPE_CHECKING:
     from zeroair_pl.method.restored import Restored
@@ -83,9 +83,8 @@ class Shot:
     def output(self) -> str:
         """The name of the downloaded file: that of the photo, with the suffix of the format it is written in."""
         assert self.restored is not None
-        suffixes = SUFFIXES[self.restored.photo.format]
         path = Path(self.name)
-        return self.name if path.suffix.lower() in suffixes else f"{path.stem}{suffixes[0]}"
+        return f"{path.stem}{suffix_for(path, self.restored.photo)}"
 
     def save(self, folder: Path) -> Path:
         """Writes the result into a new folder inside ``folder``, as the command line would write it.

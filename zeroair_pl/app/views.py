@@ -6,13 +6,11 @@ import re
 import time
 from html import escape
 
-import torch
-
-from zeroair_pl.app.pictures import data_uri
 from zeroair_pl.app.session import Session
 from zeroair_pl.app.shots import Shot
-from zeroair_pl.inspection.pictures import map_panels, short
 from zeroair_pl.jobs.records import in_words
+from zeroair_pl.tensors.arrays import as_maps
+from zeroair_pl.tensors.drawing import data_uri, map_panels, short
 
 MAPS = 260  # height of a map
 
@@ -96,7 +94,7 @@ def found(shot: Shot | None) -> str:
     elif result.kind == "Noise":
         title, why = "Noise", ""
     noise = f"noise of {255 * result.noise_level:.1f} of 255"
-    left = f"{noise} left after that" if "noise of" in why else noise  # that was removed first
+    left = f"{noise} left after that" if "noise of" in why and why != noise else noise  # that was removed first
     parts = [left, f"{result.nfe} passes of the model", f"{result.seconds:.1f} s"]
     notes = [f"<p>{escape(text)}</p>" for text in (why, result.note) if text and text != noise]
     return (
@@ -111,8 +109,7 @@ def learned(shot: Shot | None) -> str:
     if result is None:
         return '<p class="zr-quiet">What was learned from a photo is shown here when it is restored.</p>'
     named = {in_words(name): values for name, values in result.diagnostics.items()}
-    maps = {name: torch.from_numpy(values) for name, values in named.items() if values.ndim >= 2}
-    maps = {name: (each[None] if each.ndim == 2 else each.permute(2, 0, 1))[None] for name, each in maps.items()}
+    maps = as_maps({name: values for name, values in named.items() if values.ndim >= 2})
     figures = (
         f'<figure><img alt="{escape(caption)}" src="{data_uri(image, "PNG")}"><figcaption>{escape(caption)}'
         "</figcaption></figure>"

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 
 from zeroair_pl import console
-from zeroair_pl.cli import everyday, process
+from zeroair_pl.cli import help_pages, process
 from zeroair_pl.config.commands import COMMANDS, prepare, read
 from zeroair_pl.errors import ConfigError, ZeroAIRError, debug, did_you_mean, show, typed
 from zeroair_pl.ranges import RangeError
@@ -71,8 +71,8 @@ def _run(words: list[str]) -> int:
         name, words = _command(words)
         if not name:
             return 0
-        if name in everyday.PAGES and {"-h", "--help"} & set(words):
-            print(everyday.page(name), end="")
+        if name in help_pages.PAGES and {"-h", "--help"} & set(words):
+            print(help_pages.page(name), end="")
             return 0
         words = ["--help" if word in ("--help-all", "--help_all") else word for word in words]
         with importing():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import shutil
@@ -17,11 +18,12 @@ import torch
 
 from zeroair_pl import console
 from zeroair_pl.api import Method
-from zeroair_pl.commands.speaking import say_object
+from zeroair_pl.commands.printing import say_object
 from zeroair_pl.errors import describe
 from zeroair_pl.paths import existing
 from zeroair_pl.priors.hub.catalog import home
 from zeroair_pl.resources import version
+from zeroair_pl.tensors.memory import free_memory
 
 LIBRARIES = ("torch", "torchvision", "lightning", "diffusers", "kornia", "numpy", "pillow", "jsonargparse")
 SIDE, NOISE = 96, 0.1  # of the test picture: pixels, and standard deviation of its noise
@@ -59,7 +61,7 @@ def doctor(json: bool = False) -> Health:
         "libraries": {name: _version_of(name) for name in LIBRARIES},
         "devices": _devices(),
         "extras": _extras(),
-        "memory_free_bytes": _free_memory(),
+        "memory_free_bytes": int(free) if math.isfinite(free := free_memory()) else None,
         "disk_free_bytes": {str(place): shutil.disk_usage(existing(place)).free for place in (Path.cwd(), home())},
     }
     problems += [f"the library {name} is missing" for name, its in found["libraries"].items() if not its]
@@ -116,17 +118,6 @@ def _extras() -> dict[str, str]:
         installed = ", ".join(f"{name} {its}" for name, its in versions.items())
         found[extra] = installed if all(versions.values()) else f"pip install 'zeroair-pl[{extra}]'"
     return found
-
-
-def _free_memory() -> int | None:
-    """Bytes of memory that are free for programs; ``None`` if the system does not say."""
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, AttributeError):
-        return None
 
 
 def _restoration(problems: list[str]) -> dict[str, Any]:

@@ -14,8 +14,7 @@ from zeroair_pl.errors import InputError, describe
 from zeroair_pl.inspection.pages import NAME, PICTURES, Column, address, page
 from zeroair_pl.inspection.thumbnails import encoded, thumbnail
 from zeroair_pl.jobs.names import side_picture
-from zeroair_pl.jobs.showing import in_the_way
-from zeroair_pl.photos.finding import Source
+from zeroair_pl.jobs.report import in_the_way
 from zeroair_pl.photos.ownership import OwnFiles
 from zeroair_pl.scores.scoring import DEGRADED, METRICS, Scored, over_seeds, summarize, worst
 
@@ -58,7 +57,7 @@ class Gallery:
         try:
             small = thumbnail(pixels)
             number = self._numbers.setdefault(full, len(self._numbers))
-            path = side_picture(PICTURES, Source(file, name), f".{number}.webp")
+            path = side_picture(PICTURES, name, f".{number}.webp")
             self._own.write(path, encoded(small))
             link = (f"Open {full}", address(os.path.relpath(file, self._out)))
         except InputError as error:

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.method.large import working_size
-from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.photo import Photo, of_size
+from zeroair_pl.photos.source import Source
 
 Preview = Literal["small", "crop"]
 

@@ -9,13 +9,13 @@ from typing import Annotated
 
 from zeroair_pl.api import DEFAULTS
 from zeroair_pl.commands.restore import Results, restore
-from zeroair_pl.config.calling import arguments
+from zeroair_pl.config.calling import call_of
 from zeroair_pl.config.files import as_yaml
 from zeroair_pl.errors import ConfigError, did_you_mean
 from zeroair_pl.jobs.choices import Choice, checked_strength, degradation_named
 from zeroair_pl.jobs.outputs import CONFIG, Outputs
 from zeroair_pl.paths import at_home
-from zeroair_pl.photos.beside import Beside
+from zeroair_pl.photos.side import SideFiles
 from zeroair_pl.ranges import Range, ranged
 
 _ALONE = ("devices", "num_nodes", "strategy")  # options to leave out: one process is enough for a few photos
@@ -55,7 +55,7 @@ def redo(
         raise ConfigError(f"{out}: no output folder of restore; there is no {CONFIG} in it.")
     if not kind and strength is None and mask is None:
         raise ConfigError("redo: state what to change, as in --kind haze, --strength 0.6 or --mask face.png.")
-    where = Beside(mask=mask and at_home(mask)).checked().mask
+    where = SideFiles(mask=mask and at_home(mask)).checked().mask
     choices: dict[Path, Choice] = {}
     outputs = Outputs(out)
     for name in names:
@@ -74,6 +74,7 @@ def redo(
             choice = replace(choice, mask=os.path.abspath(where))
         choices[Path(record.photo)] = choice
     settings = {"images": [str(photo) for photo in choices], "out": out, **({"plugins": plugins} if plugins else {})}
-    values, stated = arguments(restore, out / CONFIG, settings, DEFAULTS)
+    call = call_of(restore, out / CONFIG, settings, DEFAULTS)
+    values = call.values()
     values["trainer"] = {key: value for key, value in (values["trainer"] or {}).items() if key not in _ALONE}
-    return restore(**values, resolved=as_yaml(stated), choices=choices)
+    return restore(**values, resolved=as_yaml(call.stated()), choices=choices)

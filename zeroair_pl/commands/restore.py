@@ -16,10 +16,10 @@ import yaml
 
 from zeroair_pl import console
 from zeroair_pl.api import DEFAULTS, Method
-from zeroair_pl.commands.forecast import forecast
+from zeroair_pl.commands.dry_run import forecast
 from zeroair_pl.commands.preview import folder_of, named, preparation, preview_of
-from zeroair_pl.commands.speaking import MANNERS, Speech
-from zeroair_pl.config.anchoring import anchored
+from zeroair_pl.commands.printing import MANNERS, Printer
+from zeroair_pl.config.absolute import with_absolute_paths
 from zeroair_pl.config.files import as_yaml
 from zeroair_pl.degradations import Auto, Degradation
 from zeroair_pl.degradations.downscaled import MOST
@@ -31,16 +31,17 @@ from zeroair_pl.jobs.job import Job
 from zeroair_pl.jobs.outputs import Outputs
 from zeroair_pl.jobs.ranks import Rank
 from zeroair_pl.jobs.records import Row
+from zeroair_pl.jobs.report import Report
 from zeroair_pl.jobs.sharing import restore_list
-from zeroair_pl.jobs.showing import Report
 from zeroair_pl.jobs.task import Task
 from zeroair_pl.jobs.workers import end_with_parent
 from zeroair_pl.method.display import table_html
 from zeroair_pl.method.settings import Guidance, Modeling, Sampling
-from zeroair_pl.method.watching import checked_options
+from zeroair_pl.method.trainer_options import checked_options
 from zeroair_pl.paths import at_home
-from zeroair_pl.photos.beside import Beside
-from zeroair_pl.photos.finding import Source, find_images
+from zeroair_pl.photos.finding import find_images
+from zeroair_pl.photos.side import SideFiles
+from zeroair_pl.photos.source import Source
 from zeroair_pl.photos.writing import keep_original
 from zeroair_pl.priors import Prior
 from zeroair_pl.ranges import Range, ranged
@@ -146,7 +147,9 @@ def restore(
     built(method.fresh)
     if mask is not None and upscale != round(upscale):
         raise ConfigError(f"--upscale {upscale}: with --mask, expected a whole number, such as {math.ceil(upscale)}.")
-    beside = Beside(at_home(missing) if missing else None, kernel and at_home(kernel), mask and at_home(mask)).checked()
+    side_files = SideFiles(
+        at_home(missing) if missing else None, kernel and at_home(kernel), mask and at_home(mask)
+    ).checked()
     levels = sampling.prepared((sampling.sampler or NoiseMatchedSampler()).fresh(), prior)
     if rank.worker:
         end_with_parent()
@@ -156,7 +159,7 @@ def restore(
     found = named(found, small) if small else found
     outputs = Outputs(out, looks=dry_run)
     sources = outputs.named(found)
-    settings = {k: v for k, v in anchored(yaml.safe_load(resolved) or {}).items() if k not in MANNERS}
+    settings = {k: v for k, v in with_absolute_paths(yaml.safe_load(resolved) or {}).items() if k not in MANNERS}
     try:
         plans = Plans(method, {**settings, **({"preview": small} if small else {})}, method.parts())
         chosen, correction = choices_of(sources, outputs, settings)
@@ -173,37 +176,39 @@ def restore(
     wanted = {"maps": save_maps is True, "arrays": save_maps == "npz", "strips": strips, "report": page.wanted}
     wanted |= {"tensorboard": tensorboard, "overwrite": overwrite}
     prepare = preparation(small, kernel) if small else None
-    job = Job(plans, outputs, wanted, options, len(levels), batch, device, checkpoint_every, chosen, beside, prepare)
-    speech = Speech(quiet, json, verbose, explain)
+    job = Job(
+        plans, outputs, wanted, options, len(levels), batch, device, checkpoint_every, chosen, side_files, prepare
+    )
+    printer = Printer(quiet, json, verbose, explain)
     if dry_run:
-        return Results(forecast(job, sources, speech), out)
+        return Results(forecast(job, sources, printer), out)
     if rank.worker:
         with open(os.devnull, "w", encoding="utf-8") as nowhere, ListProgress(len(sources), nowhere) as progress:
             restore_list(job, sources, rank, "", progress, lambda task: None, lambda row: None)
         return Results([], out)
-    return _run(job, sources, rank, resolved, speech, page, _kept_choices(sources, outputs, chosen, settings))
+    return _run(job, sources, rank, resolved, printer, page, _kept_choices(sources, outputs, chosen, settings))
 
 
 def _run(
-    job: Job, sources: list[Source], rank: Rank, resolved: str, speech: Speech, page: Report, notes: Iterable[str]
+    job: Job, sources: list[Source], rank: Rank, resolved: str, printer: Printer, page: Report, notes: Iterable[str]
 ) -> Results:
     """Restores the list, and keeps the table, the page and the display current, whatever ends the run."""
     outputs, began, refused, lock = job.outputs, time.perf_counter(), False, threading.Lock()
     try:
-        with speech.progress(len(sources)) as progress:
+        with printer.progress(len(sources)) as progress:
 
             def finish(row: Row, follow: Follow | None = None, **more: Any) -> None:
                 with lock:
                     outputs.add(row)
                     page.update()
-                    speech.photo(row, progress, **more)
+                    printer.photo(row, progress, **more)
                     what = "" if row.status in ("failed", "skipped") else row.said
                     progress.advance(row.status, row.name, follow, what)
 
             def done(task: Task) -> None:
                 for note in task.notes:
                     progress.print(f"note: {one_line(note)}")
-                finish(task.row, task.follow, **speech.details(task, job, progress.print))
+                finish(task.row, task.follow, **printer.details(task, job, progress.print))
 
             for note in notes:
                 progress.print(note)
@@ -221,10 +226,10 @@ def _run(
             if not outputs.current:
                 outputs.write_table()
             page.update(end=True)
-            if page.trouble and not speech.quiet:
+            if page.trouble and not printer.quiet:
                 console.tell(f"note: {page.trouble}")
             seconds = time.perf_counter() - began
-            speech.summary(outputs, len(sources), seconds, job.wanted["tensorboard"], page.path)
+            printer.summary(outputs, len(sources), seconds, job.wanted["tensorboard"], page.path)
     rows = [outputs.rows[name] for name in outputs.names if name in outputs.rows]
     return Results(rows, outputs.folder, outputs.trouble)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,14 +26,32 @@ def layers_of(config: Configs) -> list[Layer]:
     return [_layer(each) for each in (config if isinstance(config, list | tuple) else [config])]
 
 
-def arguments(
+@dataclass(frozen=True)
+class Call:
+    """The arguments for a typed function, checked, from configs and from settings in Python."""
+
+    parser: ArgumentParser
+    parsed: Namespace
+
+    def values(self) -> dict[str, Any]:
+        """The arguments, with all objects built; raises ConfigError if one cannot be."""
+        return values_of(self.parser, self.parsed)
+
+    def stated(self) -> dict[str, Any]:
+        """The arguments as a config states them; no object is built."""
+        from zeroair_pl.config.request import resolved
+
+        return resolved(self.parsed)
+
+
+def call_of(
     function: Callable[..., Any],
     config: Configs,
     settings: Mapping[str, Any] | None = None,
     defaults: Mapping[str, Any] | None = None,
     plugins: bool = True,
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The arguments of a function from configs and from settings in Python, which may hold objects.
+) -> Call:
+    """Reads the arguments of a function from configs and from settings in Python, which may hold objects.
 
     Args:
         function: typed, with keyword arguments.
@@ -41,45 +60,16 @@ def arguments(
         defaults: of arguments that are objects, as a config states them.
         plugins: load the plugins first, so that their classes are known.
 
-    Returns:
-        The arguments, with all objects built; and the same settings as a config states them.
-
     Raises:
         ConfigError: a setting is unknown, ill-typed or impossible.
     """
-    from zeroair_pl.config.request import resolved
-
-    parser, parsed = _parsed(function, config, settings, defaults, plugins)
-    return values_of(parser, parsed), resolved(parsed)
-
-
-def statement(
-    function: Callable[..., Any],
-    config: Configs,
-    settings: Mapping[str, Any] | None = None,
-    defaults: Mapping[str, Any] | None = None,
-    plugins: bool = True,
-) -> dict[str, Any]:
-    """All settings as a config states them; no object is built. Arguments and errors are those of ``arguments``."""
-    from zeroair_pl.config.request import resolved
-
-    return resolved(_parsed(function, config, settings, defaults, plugins)[1])
-
-
-def _parsed(
-    function: Callable[..., Any],
-    config: Configs,
-    settings: Mapping[str, Any] | None,
-    defaults: Mapping[str, Any] | None,
-    plugins: bool,
-) -> tuple[ArgumentParser, Namespace]:
     from zeroair_pl.config.request import Request
 
     request = Request([*layers_of(config), Layer(Path("settings"), "", dict(settings or {}))], {}, [])
     if plugins:
         request.load_plugins()
     parser = parser_of(function, defaults or {})
-    return parser, request.parse(parser)
+    return Call(parser, request.parse(parser))
 
 
 def parser_of(

@@ -1,4 +1,4 @@
-"""Automatic choice of the degradation: JPEG, rain and noise are removed first, then what the photo shows most."""
+"""Automatic choice of the degradation: JPEG, specks, rain and noise first, then what the photo shows most."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from torch import Tensor
 
 from zeroair_pl.degradations.base import Degradation, Denoise, Observation, Side
 from zeroair_pl.degradations.chain import Chain
-from zeroair_pl.degradations.clearing import LEFT, dried, rain_on, strong_tables, unblocked, visible, without_noise
+from zeroair_pl.degradations.clearing import LEFT, Cleared, cleared, visible, without_noise
 from zeroair_pl.degradations.haze import Haze
-from zeroair_pl.degradations.jpeg import Jpeg
-from zeroair_pl.degradations.jpeg_tables import Tables
 from zeroair_pl.degradations.low_light import KEPT, LowLight
 from zeroair_pl.degradations.noise import Noise
 from zeroair_pl.degradations.noise_level import estimate_noise_level, look_at_noise, rounding
@@ -19,7 +17,6 @@ from zeroair_pl.degradations.picture import looked_at
 from zeroair_pl.degradations.recognition import look_for
 from zeroair_pl.degradations.statistics import statistics
 from zeroair_pl.degradations.steps import ramp
-from zeroair_pl.degradations.streaks import Streaks
 from zeroair_pl.degradations.underwater import Underwater
 
 FAMILIES: tuple[type[Degradation], ...] = (LowLight, Haze, Underwater)
@@ -46,24 +43,24 @@ class Auto(Degradation):
     have nearly the same severity, the share decreases, to 0 if they are equal. So a small change of the photo changes
     the result only a little. A dark photo is looked at again when it is lit, and becomes a chain if it has haze.
 
-    Mixtures are undone in the reverse order of their origin: first strong JPEG, then rain, then visible noise, then the
-    family. The fit sees the photo without these (``explained``). Noise alone is removed by the fit itself.
+    Mixtures are undone in the reverse order of their origin: first strong JPEG, specks and rain (``cleared``), then
+    visible noise, then the family. The fit sees the photo without these (``explained``). Noise alone is removed by the
+    fit itself.
     """
 
     pointwise = True  # all families that it chooses from are
-    facts = ("reason", "jpeg", "rain", "removed", "left", "_cleared", "_why")
+    facts = ("reason", "first", "removed", "left", "_cleared", "_why")
 
     def __init__(self) -> None:
         super().__init__()
         self.chosen: Degradation = Noise()
-        self.jpeg: Tables | None = None
-        self.rain: list[Streaks] = []  # one or none; a list, since an attribute would be a part of what learns
+        self.first = Cleared()
         self.removed, self.left = 0.0, 0.0  # σ of the noise that is removed first, and of what is left of it
         self._cleared: Tensor | None = None
         self._why = ""  # the evidence for the family
 
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
-        y = self._dried(self._unblocked(y, side, denoise), denoise)
+        y = self._without_first(y, side, denoise)
         small = looked_at(y)
         best, share, why = most(small, estimate_noise_level(y))
         if share > 0:
@@ -91,29 +88,21 @@ class Auto(Degradation):
             self._why += f"; when lit, {share:.0%} of {haze.why}"
 
     def measure_noise(self, y: Tensor, denoise: Denoise) -> None:
-        y = self._denoised(self._dried(self._unblocked(y, {}, denoise), denoise), denoise)
+        y = self._denoised(self._without_first(y, {}, denoise), denoise)
         self.chosen.measure_noise(y, denoise)
         self._start_noise(y, denoise)
 
     def explained(self, y: Tensor) -> Tensor:
-        """The photo without JPEG, rain and visible noise, as ``initialize`` or ``measure_noise`` has made it."""
+        """The photo without what was removed first, as ``initialize`` or ``measure_noise`` has made it."""
         cleared, self._cleared = self._cleared, None
         return y if cleared is None else cleared
 
-    def _unblocked(self, y: Tensor, side: Side, denoise: Denoise) -> Tensor:
-        """``y`` without the artifacts of JPEG, if they are strong."""
-        self.jpeg = strong_tables(y, side)
-        if self.jpeg is not None:
-            y = self._cleared = unblocked(y, self.jpeg, denoise)
-        return y
-
-    def _dried(self, y: Tensor, denoise: Denoise) -> Tensor:
-        """``y`` without rain or snow, if it surely is some."""
-        rain = rain_on(y, denoise)
-        self.rain = [] if rain is None else [rain]
-        if rain is not None:
-            y = self._cleared = dried(y, rain, denoise)
-        return y
+    def _without_first(self, y: Tensor, side: Side, denoise: Denoise) -> Tensor:
+        """``y`` without strong artifacts of JPEG, specks and rain."""
+        clean, self.first = cleared(y, side, denoise)
+        if self.first:
+            self._cleared = clean
+        return clean
 
     def _denoised(self, y: Tensor, denoise: Denoise) -> Tensor:
         """``y`` without visible noise, if a family was found that would amplify the noise."""
@@ -136,9 +125,7 @@ class Auto(Degradation):
         else:
             self._blend_noise(y, denoise)
         noise = f"noise of {255 * self.removed:.1f} of 255" if self.removed else ""
-        jpeg = f"JPEG of quality {self.jpeg.quality():.0f}" if self.jpeg is not None else ""
-        rain = "rain or snow: bright streaks of one direction" if self.rain else ""
-        self.reason = "; ".join(filter(None, [self._why, noise, rain, jpeg]))
+        self.reason = "; ".join(filter(None, [self._why, noise, *self.first.words()]))
 
     def _blend_noise(self, y: Tensor, denoise: Denoise) -> None:
         """Mixes in the noise model of ``Noise``: it is valid for a slight correction, which keeps the contrast."""
@@ -150,22 +137,12 @@ class Auto(Degradation):
         self.noise.log_start.copy_(self.noise.log_sigma.detach())
 
     @property
-    def _first(self) -> bool:
-        """Whether JPEG or rain was removed first."""
-        return self.jpeg is not None or bool(self.rain)
-
-    @property
     def links(self) -> list[Degradation]:
         """The degradations in the order of their origin: the family, what was removed first, such as noise."""
-        found: list[Degradation] = [] if isinstance(self.chosen, Noise) and self._first else [self.chosen]
-        found += self.rain
-        if self.removed:
-            found.append(Noise())
-        if self.jpeg is not None:
-            jpeg = Jpeg()
-            jpeg.tables = self.jpeg
-            found.append(jpeg)
-        return found
+        first = self.first
+        family = None if first and isinstance(self.chosen, Noise) else self.chosen
+        noise = Noise() if self.removed else None
+        return [link for link in (family, first.rain, noise, first.specks, first.jpeg) if link is not None]
 
     @property
     def kind(self) -> str:
@@ -176,7 +153,7 @@ class Auto(Degradation):
     def untouched(self) -> bool:
         """Whether no family was found, and the learned noise is too faint to see."""
         unseen = float(self.noise_level().detach()) <= UNSEEN
-        return isinstance(self.chosen, Noise) and not self._first and unseen
+        return isinstance(self.chosen, Noise) and not self.first and unseen
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.chosen(x)
@@ -192,8 +169,8 @@ class Auto(Degradation):
         return self.chosen.result(x0, z)
 
     def levels(self) -> tuple[float, float] | None:
-        """The photo's own noise level if only JPEG or rain was removed: then the fit has nothing to learn."""
-        if not self._first or not isinstance(self.chosen, Noise):
+        """The photo's own noise level if only JPEG, specks or rain was removed: then the fit has nothing to learn."""
+        if not self.first or not isinstance(self.chosen, Noise):
             return None
         sigma = float(self.noise_level().detach())
         return sigma, sigma

@@ -225,8 +225,8 @@ class Degradation(Ranged, nn.Module):
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
         """The parameters that Adam learns, in groups with one learning rate each, in the form of ``torch.optim``.
 
-        In one step, Adam moves a parameter by about its group's ``lr`` at most. A fit of 16 levels with one step each
-        moves it by at most 16·lr, 0.08 with the default of 0.005. A parameter that must move further needs a larger
+        In one step, Adam moves a parameter by about its group's ``lr`` at most. A fit of 10 levels with one step each
+        moves it by at most 10·lr, 0.08 with the default of 0.008. A parameter that must move further needs a larger
         rate, a better start, or its own ``learn``. By default all parameters have ``lr``.
 
         Args:

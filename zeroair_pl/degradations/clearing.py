@@ -1,17 +1,20 @@
-"""What ``Auto`` removes from a photo before its families look at it: strong JPEG, rain, and visible noise."""
+"""What ``Auto`` removes from a photo before its families look at it: strong JPEG, specks, rain, and visible noise."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from zeroair_pl.degradations.base import Degradation, Denoise, Side
+from zeroair_pl.degradations.base import Degradation, Denoise, Moment, Side
+from zeroair_pl.degradations.impulses import salt_and_pepper
 from zeroair_pl.degradations.jpeg import Jpeg
 from zeroair_pl.degradations.jpeg_tables import Tables, blockiness, found_in
 from zeroair_pl.degradations.maps import quantiles
+from zeroair_pl.degradations.missing import Missing
 from zeroair_pl.degradations.noise_level import estimate_noise_level, rounding, signs
 from zeroair_pl.degradations.steps import ramp, step
 from zeroair_pl.degradations.streaks import Streaks
@@ -27,6 +30,46 @@ LEAST = 0.02  # a share up to this counts as 0
 LEFT = 0.25  # noise level of the denoised photo, in units of σ
 ENDS = 0.03, 0.95  # values to which the darkest and the brightest part are stretched, for the pass of the prior
 STRETCH = 8.0  # largest stretch
+
+
+@dataclass
+class Cleared:
+    """What was removed from a photo, in the order of its origin: rain fell before specks came, and JPEG was last."""
+
+    rain: Streaks | None = None
+    specks: Missing | None = None
+    jpeg: Jpeg | None = None
+
+    def __bool__(self) -> bool:
+        return any(each is not None for each in (self.rain, self.specks, self.jpeg))
+
+    def words(self) -> list[str]:
+        """What was removed, in words."""
+        found = []
+        if self.rain is not None:
+            found.append("rain or snow: bright streaks of one direction")
+        if self.specks is not None:
+            found.append("black and white specks everywhere")
+        if self.jpeg is not None and self.jpeg.tables is not None:
+            found.append(f"JPEG of quality {self.jpeg.tables.quality():.0f}")
+        return found
+
+
+def cleared(y: Tensor, side: Side, denoise: Denoise) -> tuple[Tensor, Cleared]:
+    """The photo ``y`` (1, 3, H, W) without artifacts of strong JPEG, specks and rain, and what was found of them."""
+    found = Cleared()
+    if (tables := strong_tables(y, side)) is not None:
+        found.jpeg = Jpeg()
+        found.jpeg.tables = tables
+        y = unblocked(y, tables, denoise)
+    if salt_and_pepper(y) > 0.5:
+        found.specks = Missing()
+        found.specks.initialize(y, {}, denoise)
+        y = _annealed(found.specks, found.specks.first_estimate(y), y, denoise)
+    if (rain := rain_on(y, denoise)) is not None:
+        found.rain = rain
+        y = dried(y, rain, denoise)
+    return y, found
 
 
 def strong_tables(y: Tensor, side: Side) -> Tables | None:
@@ -75,9 +118,10 @@ def _annealed(phi: Degradation, z: Tensor, y: Tensor, denoise: Denoise) -> Tenso
         for k in range(PASSES):
             s = first * (last / first) ** (k / (PASSES - 1))
             x0 = turned_back(denoise(turned(z, k), s), k)
+            phi.learn(x0, y, Moment(s, s, k / (PASSES - 1)))
             center = x0 + MOMENTUM * (x0 - before) if k else x0
             z, before = phi.proximal(center, y, y.new_tensor([s / TRUST**0.5])), x0
-    return z.clamp(0, 1)
+        return phi.result(before, z).clamp(0, 1)
 
 
 def visible(sigma: float) -> float:

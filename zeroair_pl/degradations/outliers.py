@@ -77,10 +77,20 @@ class Outliers(nn.Module):
         self.density = density[self.color].view_as(self.density).log()
 
 
-def _around(y: Tensor) -> tuple[Tensor, Tensor]:
-    """Median of the 24 pixels around each pixel, and 1.48 times the median absolute deviation from it."""
-    _, channels, height, width = y.shape
-    patches = F.unfold(F.pad(y, [2] * 4, mode="reflect"), 5).view(1, channels, 25, height, width)
+def _around(y: Tensor, band: int = 128) -> tuple[Tensor, Tensor]:
+    """Median of the 24 pixels around each pixel, and 1.48 times the median absolute deviation from it.
+
+    Computed for bands of rows, since it takes 25 times the memory of a band.
+    """
+    padded, height = F.pad(y, [2] * 4, mode="reflect"), y.shape[-2]
+    found = [_around_rows(padded[..., top : min(top + band, height) + 4, :]) for top in range(0, height, band)]
+    medians, spreads = zip(*found, strict=True)
+    return torch.cat(medians, 2), torch.cat(spreads, 2)
+
+
+def _around_rows(padded: Tensor) -> tuple[Tensor, Tensor]:
+    _, channels, height, width = padded.shape
+    patches = F.unfold(padded, 5).view(1, channels, 25, height - 4, width - 4)
     patches = torch.cat([patches[:, :, :12], patches[:, :, 13:]], 2)
     median = patches.median(2).values
     return median, 1.48 * (patches - median[:, :, None]).abs().median(2).values

@@ -32,12 +32,14 @@ class ListProgress:
     Args:
         total: number of images.
         stream: where to show it; by default standard error, so that standard output is free for results.
+
+    Attributes:
         workers: number of processes that restore images of the list. It divides the estimate of the remaining time,
             since this process measures only its own fits.
     """
 
-    def __init__(self, total: int, stream: TextIO | None = None, workers: int = 1) -> None:
-        self.total, self.done, self.workers = total, 0, workers
+    def __init__(self, total: int, stream: TextIO | None = None) -> None:
+        self.total, self.done, self.workers = total, 0, 1
         self.stream = stream if stream is not None else streams.stream("stderr")
         self._lock = threading.RLock()
         self._fit: Follow | None = None

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.guidance.base import GuidanceState
-from zeroair_pl.inspection import pictures
 from zeroair_pl.method.restoration import Restoration
+from zeroair_pl.tensors import drawing
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -175,7 +175,7 @@ def _scalars(state: GuidanceState, maps: list[dict[str, Tensor]], record: dict[s
 
 def _strip(state: GuidanceState, y_hat: Tensor, maps: list[dict[str, Tensor]], i: int) -> Image.Image:
     photos = {"degraded y": state.y[i], "clean estimate x0": state.x0[i], "φ(x0)": y_hat[i]}
-    return pictures.strip(photos, maps[i], STRIP_HEIGHT, two_rows=True)  # one row would make a very flat thumbnail
+    return drawing.strip(photos, maps[i], STRIP_HEIGHT, two_rows=True)  # one row would make a very flat thumbnail
 
 
 def _image(tag: str, picture: Image.Image) -> Any:

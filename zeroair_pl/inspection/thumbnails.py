@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageChops
 from torch import Tensor
 
-from zeroair_pl.inspection import pictures
+from zeroair_pl.tensors import drawing
 
 LONGEST = 960  # pixels of the longer side of a photo
 MAP = 320  # of a map, which is smooth or small
@@ -40,14 +40,14 @@ class Small:
 
 
 def small(before: Tensor, after: Tensor, maps: Mapping[str, Tensor]) -> Small:
-    """Draws the small pictures.
+    """Draws the small drawing.
 
     Args:
         before, after: (3, H, W) or (1, 3, H, W) in [0, 1]; their sizes may differ.
         maps: (1, C, H, W) or (1, C, 1, 1), by name.
     """
     one, other = thumbnail(before), thumbnail(after)
-    panels = pictures.map_panels({name: values for name, values in maps.items() if _is_map(values)}, MAP, MAP)
+    panels = drawing.map_panels({name: values for name, values in maps.items() if _is_map(values)}, MAP, MAP)
     numbers = [_number(name, values) for name, values in maps.items() if not _is_map(values)]
     found = {panel.caption: encoded(panel.picture) for panel in panels}
     ratio = round(other.width / other.height, 4)
@@ -56,7 +56,7 @@ def small(before: Tensor, after: Tensor, maps: Mapping[str, Tensor]) -> Small:
 
 def thumbnail(image: Tensor) -> Image.Image:
     """The photo, (1 or 3, H, W) in [0, 1], not enlarged, and at most 960 pixels long."""
-    return pictures.photo(image, min(LONGEST, image.shape[-2]), min(LONGEST, image.shape[-1]))
+    return drawing.photo(image, min(LONGEST, image.shape[-2]), min(LONGEST, image.shape[-1]))
 
 
 def encoded(picture: Image.Image) -> bytes:
@@ -73,7 +73,7 @@ def _is_map(values: Tensor) -> bool:
 def _number(name: str, values: Tensor) -> tuple[str, str, str]:
     known = values.detach().float().flatten().tolist()
     color = "rgb({} {} {})".format(*(round(255 * min(max(v, 0.0), 1.0)) for v in known)) if len(known) == 3 else ""
-    return name, ", ".join(map(pictures.short, known)), color
+    return name, ", ".join(map(drawing.short, known)), color
 
 
 def _change(one: Image.Image, other: Image.Image) -> float:

@@ -1,7 +1,4 @@
-"""Groups the photos of a list into batches that are fitted together.
-
-The photos of a batch have one size and one plan. Larger batches than ``batch_size`` allows do not save time.
-"""
+"""Groups the photos of a list into batches that are fitted together: those of one size and one plan."""
 
 from __future__ import annotations
 
@@ -11,11 +8,16 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
+from zeroair_pl.method.large import is_large
+from zeroair_pl.method.settings import Method
+from zeroair_pl.photos.masking import weights
+from zeroair_pl.photos.photo import Photo
+
 if TYPE_CHECKING:
     from zeroair_pl.jobs.task import Task
 
 BatchSize = int | Literal["auto"]
-Alike = tuple[int, int, int]  # height, width, and which plan
+Alike = tuple[int, int, int, bool]  # height, width, which plan, and whether the photo is fitted alone
 
 PIXELS, PHOTOS = 2**22, 64  # the most that one batch holds
 BYTES = 1000  # device memory that a fit takes for each pixel of a photo; the prior works through a batch in portions
@@ -23,11 +25,23 @@ WAITING = 4  # this many batches' worth of photos may wait for others of their s
 WAITING_PIXELS = 25_000_000  # the most pixels of all photos that wait
 
 
-def batch_size(asked: BatchSize, pixels: int, device: torch.device) -> int:
-    """How many photos of so many ``pixels`` to fit at once, at least 1.
+def batch_size(asked: BatchSize, photo: Photo, method: Method, device: torch.device) -> int:
+    """How many photos like this one to fit at once, at least 1; see ``most_at_once``.
 
-    ``auto`` decides by the photos' size and by the free memory of a CUDA device. On a CPU it is always 1, so that a
-    result cannot depend on the other photos of a batch.
+    It is 1 for a large photo, for a part of a photo (the view of a mask has its own size), for a degradation that is
+    not ``batched``, and for a prior that is adapted to each photo.
+    """
+    most = most_at_once(asked, photo.pixels[0].numel(), device)
+    if most == 1 or method.prior.adapt is not None or weights(photo) is not None:
+        return 1
+    return 1 if is_large(photo.pixels[None], method) or not method.prototype().batched else most
+
+
+def most_at_once(asked: BatchSize, pixels: int, device: torch.device) -> int:
+    """How many photos of so many ``pixels`` the device should fit at once, at least 1.
+
+    On a CPU it is 1, so that a result cannot depend on the other photos of a batch. ``auto`` decides by the photos'
+    size and by the free memory of a CUDA device; larger batches do not save time.
     """
     if device.type == "cpu":
         return 1
@@ -70,7 +84,7 @@ class Batches:
         """Adds a photo that was read."""
         assert task.photo is not None
         self._full = self._size(task)
-        self._waiting.append(((*task.photo.size, id(task.plan)), task))
+        self._waiting.append(((*task.photo.size, id(task.plan), self._full == 1), task))
 
     def ready(self) -> list[Task]:
         """Takes out the photos of a batch that is ready; an empty list if none is."""
@@ -78,7 +92,7 @@ class Batches:
         for alike, count in Counter(alike for alike, _ in self._waiting).items():
             if count >= self._size(firsts[alike]):
                 return self._take(alike)
-        pixels = sum(height * width for (height, width, _), _ in self._waiting)
+        pixels = sum(height * width for (height, width, *_), _ in self._waiting)
         return self.oldest() if self.count >= self._held(self._full) or pixels > WAITING_PIXELS else []
 
     def oldest(self) -> list[Task]:

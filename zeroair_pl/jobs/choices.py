@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, cast
 
-from zeroair_pl.config.calling import arguments, statement
+from zeroair_pl.config.calling import call_of
 from zeroair_pl.config.files import as_yaml, find_config, read_config
 from zeroair_pl.config.objects import made
 from zeroair_pl.config.words import chain
@@ -22,7 +22,7 @@ from zeroair_pl.jobs.outputs import Outputs
 from zeroair_pl.jobs.records import FINISHED, dependencies
 from zeroair_pl.method.settings import Method
 from zeroair_pl.method.shares import Strength, strength_in_words
-from zeroair_pl.photos.finding import Source
+from zeroair_pl.photos.source import Source
 from zeroair_pl.plugins import classes
 from zeroair_pl.ranges import nearest_share
 
@@ -254,14 +254,14 @@ def choices_of(
 
 def stated(degradation: Any) -> dict[str, Any]:
     """A config's ``degradation`` with all its options; raises ConfigError for an unknown class or option."""
-    found: dict[str, Any] = statement(_one, {"degradation": degradation}, plugins=False)["degradation"]
+    found: dict[str, Any] = call_of(_one, {"degradation": degradation}, plugins=False).stated()["degradation"]
     return found
 
 
 def degradation_factory(degradation: Any) -> Callable[[], Degradation]:
     """A function that makes the degradation that a config states. It raises the same errors as ``stated``."""
-    factory: Callable[[], Degradation] = arguments(_one, {"degradation": degradation}, plugins=False)[0]["degradation"]
-    return factory
+    values = call_of(_one, {"degradation": degradation}, plugins=False).values()
+    return cast("Callable[[], Degradation]", values["degradation"])
 
 
 def _one(*, degradation: Callable[[], Degradation]) -> None:

@@ -13,7 +13,7 @@ from zeroair_pl.errors import ConfigError, DivergenceError, describe
 from zeroair_pl.jobs.task import Task, own_fault
 from zeroair_pl.method.settings import Method, Result
 from zeroair_pl.method.solve import solve
-from zeroair_pl.photos.masking import view_of, weights
+from zeroair_pl.photos.masking import view_of
 from zeroair_pl.tensors.memory import is_out_of_memory, release
 
 if TYPE_CHECKING:
@@ -43,13 +43,9 @@ class Fitting:
 
     def fit(self, tasks: Sequence[Task]) -> None:
         """Restores photos of one size and plan. Then each task has its result, or the reason why there is none."""
-        masked = [task.photo is not None and weights(task.photo) is not None for task in tasks]
-        if len(tasks) < 2 or any(masked):  # the view of a masked photo has its own size, so it is fitted alone
-            for task, alone in zip(tasks, masked, strict=True):
-                if alone or len(tasks) < 2:
-                    self._alone(task)
-            if others := [task for task, alone in zip(tasks, masked, strict=True) if not alone and len(tasks) > 1]:
-                self.fit(others)
+        if len(tasks) < 2:
+            for task in tasks:
+                self._alone(task)
             return
         reason = ""
         lost: dict[int, str] = {}

@@ -19,21 +19,20 @@ from zeroair_pl.inspection.progress import ListProgress
 from zeroair_pl.jobs.batches import BatchSize, batch_size
 from zeroair_pl.jobs.choices import Choice, Plans
 from zeroair_pl.jobs.fitting import Fitting
+from zeroair_pl.jobs.full_strength import forget, full_of, name_of, step_names, steps_in
 from zeroair_pl.jobs.outputs import Outputs
 from zeroair_pl.jobs.pictures import kept, pictures_of
 from zeroair_pl.jobs.records import Record, Row, digest, of_photo
-from zeroair_pl.jobs.showing import present
-from zeroair_pl.jobs.stored import forget, full_of, name_of, step_names, steps_in
+from zeroair_pl.jobs.report import present
 from zeroair_pl.jobs.task import Task, own_fault
 from zeroair_pl.method.checkpoints import Checkpoints
-from zeroair_pl.method.large import is_large
 from zeroair_pl.method.shares import share_of, steps_of, strength_for
 from zeroair_pl.photos.atomic import write_atomically
-from zeroair_pl.photos.beside import Beside
-from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.reading import load_photo, original
+from zeroair_pl.photos.side import SideFiles
 from zeroair_pl.photos.sizes import as_large_as
+from zeroair_pl.photos.source import Source
 from zeroair_pl.photos.writing import encode_photo, output_path
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ class Job:
         device: that fits them.
         checkpoint_every: timesteps between checkpoints in the middle of a fit; 0 makes none.
         chosen: choices of this run, by the photo's name; any other photo has the choice in its record.
-        beside: the masks and kernels that come with the photos.
+        side_files: the masks and kernels that come with the photos.
         prepare: changes a photo before its fit, for previews.
     """
 
@@ -69,7 +68,7 @@ class Job:
     device: torch.device
     checkpoint_every: int = 0
     chosen: Mapping[str, Choice] = field(default_factory=dict)
-    beside: Beside = field(default_factory=Beside)
+    side_files: SideFiles = field(default_factory=SideFiles)
     prepare: Callable[[Photo], Photo] | None = None
 
     def read(self, source: Source) -> Task:
@@ -81,12 +80,12 @@ class Job:
             task.plan = self.plans.of(task.choice)
             # Hashed before decoding: if the file changes meanwhile, the record has the digest of the old bytes, and the
             # next run restores the photo again.
-            depends = {**of_photo(source.path, task.plan.depends), **self._beside(source, task.choice)}
+            depends = {**of_photo(source.path, task.plan.depends), **self._side(source, task.choice)}
             task.row = replace(task.row, settings=digest(depends))
             if record is not None and self.outputs.finished(record, task.row.settings) and not self.wanted["overwrite"]:
                 task.row = replace(record.row, input=str(source.path), status="skipped", reason="")
                 return task
-            photo = self.beside.of(task.choice.mask).read(source, load_photo(source.path))
+            photo = self.side_files.of(task.choice.mask).read(source, load_photo(source.path))
             photo = photo if self.prepare is None else self.prepare(photo)
             task.row = replace(task.row, height=photo.size[0], width=photo.size[1])
             path = output_path(self.outputs.folder, source, photo)
@@ -107,11 +106,11 @@ class Job:
         choice = self._choice(source, record)
         depends = self.plans.of(choice).depends
         own = {"file": source.path.name, "sha256": record.depends.get("sha256")}
-        return digest({**own, **depends, **self._beside(source, choice)})
+        return digest({**own, **depends, **self._side(source, choice)})
 
-    def _beside(self, source: Source, choice: Choice) -> dict[str, Any]:
+    def _side(self, source: Source, choice: Choice) -> dict[str, Any]:
         """The digests of the masks and the kernel that the result of the photo depends on."""
-        found = self.beside.of(choice.mask).digests(source)
+        found = self.side_files.of(choice.mask).digests(source)
         return {"side": found} if found else {}
 
     def _choice(self, source: Source, record: Record | None) -> Choice:
@@ -131,9 +130,9 @@ class Job:
 
     def batch(self, task: Task) -> int:
         """How many photos like this one to fit together."""
-        if task.photo is None or task.plan is None or is_large(task.photo.pixels[None], task.plan.method):
-            return 1
-        return batch_size(self.batches, task.photo.pixels[0].numel(), self.device)
+        assert task.photo is not None
+        assert task.plan is not None
+        return batch_size(self.batches, task.photo, task.plan.method, self.device)
 
     def fit(self, tasks: Sequence[Task], progress: ListProgress) -> None:
         """Restores photos of one size. Skips those that could not be read and those that are finished."""

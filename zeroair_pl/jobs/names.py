@@ -9,7 +9,6 @@ from pathlib import Path
 
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.paths import existing
-from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.formats import SUPPORTED
 
 LONGEST = 255  # bytes of a file's name
@@ -34,12 +33,12 @@ def check_writable(folder: Path) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
-def side_picture(kind: str, source: Source, ending: str) -> str:
-    """The name of a photo's picture in the output folder: ``KIND/NAME`` and the ending.
+def side_picture(kind: str, name: str, ending: str) -> str:
+    """The file of a picture of the photo called ``name``, in the output folder: ``KIND/NAME`` and the ending.
 
     A name of more than 255 bytes is cut, and a digest of the whole name keeps it different from others.
     """
-    parent, slash, last = source.name.rpartition("/")
+    parent, slash, last = name.rpartition("/")
     data = os.fsencode(last)
     if len(data) + len(os.fsencode(ending)) > LONGEST:
         ending = f"~{hashlib.sha256(data).hexdigest()[:8]}{ending}"

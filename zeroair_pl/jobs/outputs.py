@@ -19,8 +19,9 @@ from zeroair_pl.inspection.pages import PICTURES
 from zeroair_pl.jobs.names import check_folder, check_writable
 from zeroair_pl.jobs.records import FINISHED, INTERRUPTED, Record, Row, Sidecars, as_table
 from zeroair_pl.photos.atomic import clear_leftovers
-from zeroair_pl.photos.finding import Source, numbered
+from zeroair_pl.photos.finding import numbered
 from zeroair_pl.photos.ownership import FOLDER, OwnFiles, digest_of, why
+from zeroair_pl.photos.source import Source
 
 TABLE, CONFIG = "results.csv", "config.yaml"
 _BESIDE = 1_000_000  # bytes that a photo's pictures and log may take, beside its output

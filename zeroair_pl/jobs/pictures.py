@@ -12,7 +12,7 @@ from zeroair_pl.errors import ConfigError, describe
 from zeroair_pl.inspection.pages import PICTURES
 from zeroair_pl.jobs.names import side_picture
 from zeroair_pl.jobs.outputs import Outputs
-from zeroair_pl.jobs.showing import drawn
+from zeroair_pl.jobs.report import drawn
 from zeroair_pl.jobs.task import Task
 from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.reading import decode_photo
@@ -32,7 +32,7 @@ def pictures_of(
         photo: the degraded photo.
         output: the bytes of the restored photo's file.
     """
-    from zeroair_pl.inspection.report import encode_map, encode_strip, redrawn_strip
+    from zeroair_pl.inspection.strips import encode_map, encode_strip, redrawn_strip
 
     source, result = task.source, task.result
     makers: dict[str, Callable[[], bytes]] = {}
@@ -43,7 +43,7 @@ def pictures_of(
         return decode_photo(output, Path(task.path.name)).pixels
 
     if wanted["strips"]:
-        strip = side_picture("strips", source, ".png")
+        strip = side_picture("strips", source.name, ".png")
 
         def draw() -> bytes:
             if result is not None:
@@ -53,7 +53,7 @@ def pictures_of(
         makers[strip] = draw
     maps = {} if result is None else result.diagnostics[0]
     for what, values in maps.items() if wanted["maps"] else ():
-        name = side_picture("maps", source, f"_{what}.png")
+        name = side_picture("maps", source.name, f"_{what}.png")
         makers[name] = lambda name=name, values=values: encode_map(name, values)  # type: ignore[misc]
     if wanted["arrays"] and maps:
         makers[f"maps/{source.name}.npz"] = lambda: encode_arrays(maps)

@@ -14,7 +14,7 @@ from zeroair_pl.inspection.progress import ListProgress
 from zeroair_pl.jobs.batches import Batches
 from zeroair_pl.jobs.job import Job
 from zeroair_pl.jobs.task import Task
-from zeroair_pl.photos.finding import Source
+from zeroair_pl.photos.source import Source
 
 LARGE = 25_000_000  # pixels from which on no other photos are kept in memory
 BEHIND = 100  # photos that may wait to be written

@@ -122,7 +122,7 @@ class Record:
         files: SHA-256 digests of the files that this program wrote for the photo, by the file's name in the output
             folder. An announcement has the digests of the files that are there and of those that will be written.
         choice: the photo's own settings, by the names in ``choices.Choice``.
-        shown: what the page of the folder shows of the photo; see ``showing``.
+        shown: what the page of the folder shows of the photo; see ``jobs.report``.
     """
 
     photo: str

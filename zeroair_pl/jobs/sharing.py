@@ -25,7 +25,7 @@ from zeroair_pl.jobs.ranks import Rank
 from zeroair_pl.jobs.records import Row, digest, modified
 from zeroair_pl.jobs.task import Task
 from zeroair_pl.jobs.workers import Workers
-from zeroair_pl.photos.finding import Source
+from zeroair_pl.photos.source import Source
 
 POLL = 0.5  # seconds between two checks of what other processes have done
 WINDOW = 200  # such a check covers this many photos, the first of those that are not done

@@ -16,8 +16,8 @@ from zeroair_pl.inspection.progress import Follow
 from zeroair_pl.jobs.choices import Choice, Plan
 from zeroair_pl.jobs.records import Record, Row
 from zeroair_pl.method.settings import Result
-from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.photo import Photo
+from zeroair_pl.photos.source import Source
 from zeroair_pl.tensors.memory import is_out_of_memory, release
 
 

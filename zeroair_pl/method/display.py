@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from zeroair_pl.photos.sizes import as_large_as
-from zeroair_pl.photos.writing import samples_of
+from zeroair_pl.tensors.arrays import as_maps
+from zeroair_pl.tensors.drawing import data_uri, map_panels, photo
 
 LIMIT = 300_000  # bytes of HTML for one photo: a notebook file stores every picture that it has shown
 SIDES = (720, 560, 420, 300, 200)  # px, longest sides of the photos; the largest that keeps the limit is used
 MAP = 200  # px, longest side of a map
 ROWS = 100  # most rows of a table
+QUALITY = 85  # of the JPEGs
 
 _PHOTOS = """\
 <div style="position:relative;width:{width}px;max-width:100%;--at:50%">
@@ -45,11 +44,13 @@ def restored_html(before: Tensor, after: Tensor, facts: Mapping[str, Any], maps:
     """
     told = {**facts, **{name: _numbers(values) for name, values in maps.items() if values.ndim < 2}}
     lines = [f"<b>{escape(name)}</b> {escape(str(value))}" for name, value in told.items() if str(value)]
-    pictures = [(name, _map(values)) for name, values in maps.items() if values.ndim >= 2]
+    drawn = map_panels(as_maps({name: values for name, values in maps.items() if values.ndim >= 2}), MAP, MAP)
+    pictures = [(panel.caption, data_uri(panel.picture, "JPEG", quality=QUALITY)) for panel in drawn]
     html = ""
     for side in SIDES:
-        size = _fitted((after.shape[-2], after.shape[-1]), side)
-        shown = [_jpeg(_picture(as_large_as(image, size))) for image in (before, after)]
+        scale = min(1.0, side / max(after.shape[-2:]))
+        size = (max(1, round(scale * after.shape[-2])), max(1, round(scale * after.shape[-1])))
+        shown = [data_uri(photo(as_large_as(each, size), *size), "JPEG", quality=QUALITY) for each in (before, after)]
         html = _PHOTOS.format(width=size[1], before=shown[0], after=shown[1])
         html += f"<div>{' · '.join(lines)}</div>"
         room = LIMIT - len(html)
@@ -82,35 +83,3 @@ def _cell(value: Any) -> str:
 
 def _numbers(values: NDArray[Any]) -> str:
     return ", ".join(f"{value:.3g}" for value in np.atleast_1d(values).ravel()[:8])
-
-
-def _fitted(size: tuple[int, int], side: int) -> tuple[int, int]:
-    """(height, width) with at most ``side`` pixels on the longer one."""
-    scale = min(1.0, side / max(size))
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-
-
-def _picture(image: Tensor) -> Image.Image:
-    return Image.fromarray(np.ascontiguousarray(samples_of(image, "uint8", False)))
-
-
-def _map(values: NDArray[Any]) -> str:
-    """A JPEG of one map in the colors of viridis over the map's range, or of three channels as colors."""
-    import matplotlib
-
-    array = np.asarray(values, dtype=np.float32)
-    if array.ndim == 3 and array.shape[-1] == 3:
-        colors = (array.clip(0, 1) * 255).round().astype(np.uint8)
-    else:
-        array = array[..., 0] if array.ndim == 3 else array
-        low, high = float(np.nanmin(array)), float(np.nanmax(array))
-        colors = matplotlib.colormaps["viridis"]((array - low) / max(high - low, 1e-6), bytes=True)[..., :3]
-    picture = Image.fromarray(np.ascontiguousarray(colors))
-    picture.thumbnail((MAP, MAP))
-    return _jpeg(picture)
-
-
-def _jpeg(picture: Image.Image) -> str:
-    data = io.BytesIO()
-    picture.save(data, "JPEG", quality=85)
-    return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}"

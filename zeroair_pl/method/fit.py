@@ -18,7 +18,7 @@ from zeroair_pl.method.divergence import Watchdog, lost, unsound
 from zeroair_pl.method.restoration import Restoration
 from zeroair_pl.method.sampling import DiffusionSampling
 from zeroair_pl.method.settings import Method, Result
-from zeroair_pl.method.watching import Log, let_go, watchers
+from zeroair_pl.method.trainer_options import Log, let_go, watchers
 from zeroair_pl.sampling.levels import Visits
 from zeroair_pl.tensors.per_image import image_generator
 from zeroair_pl.tensors.threads import one_thread
@@ -92,6 +92,7 @@ def _fit(
                 engine.fit(module, train_dataloaders=visits, ckpt_path=start(callbacks), weights_only=True)
         finally:
             let_go(engine, module, own)
+    module.to(device)  # where the sampler's images are; at its end, the Trainer has moved the module to the CPU
     restored = sampler.restored.detach().cpu()
     for i, what in lost(y, restored).items():
         module.lose(i, what)

@@ -8,21 +8,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.method.display import restored_html
-from zeroair_pl.method.shares import Strength, kinds_in, mixed_for, share_of, strength_in_words
+from zeroair_pl.method.shares import Strength, file_of, kinds_in, mixed_for, strength_in_words
 from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.photos.formats import SUFFIXES
 from zeroair_pl.photos.masking import weights
 from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.reading import original
-from zeroair_pl.photos.writing import encode_photo, samples_of
 from zeroair_pl.ranges import nearest_share
+from zeroair_pl.tensors.drawing import photo
 
 _ONLY_BYTES = ("JPEG", "WEBP", "BMP")  # formats that only have 8 bits a sample
 
@@ -121,11 +119,7 @@ class Restored:
         like = self._like(Path(path))
         copied = self.file is not None and Path(path).suffix.lower() in SUFFIXES[self.photo.format]
         own = original(self.file) if self.file is not None and copied else None
-        if self.unchanged:
-            data = own or encode_photo(path, self.full, like)
-        else:
-            full, steps = encode_photo(path, self.full, like), [encode_photo(path, step, like) for step in self.steps]
-            data = share_of(path, full, like, self.strength, own, self.kind, steps)
+        data = file_of(path, self.full, like, self.strength, own, self.kind, self.steps, self.unchanged)
         write_atomically(Path(path), data)
         return Path(path)
 
@@ -150,10 +144,8 @@ class Restored:
 
     def _repr_png_(self) -> bytes:
         """A PNG for notebooks, at most 1024 pixels a side."""
-        picture = Image.fromarray(np.ascontiguousarray(samples_of(self.pixels, "uint8", False)))
-        picture.thumbnail((1024, 1024))
-        data = io.BytesIO()
-        picture.save(data, "PNG")
+        pixels, data = self.pixels, io.BytesIO()
+        photo(pixels, min(1024, pixels.shape[-2]), 1024).save(data, "PNG")
         return data.getvalue()
 
     def _repr_html_(self) -> str:

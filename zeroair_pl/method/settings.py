@@ -32,7 +32,7 @@ class Modeling:
     """
 
     terms: list[Term] = field(default_factory=lambda: [Term(Likelihood(), 1.0)])
-    lr: Annotated[float, Range(0)] = 0.005
+    lr: Annotated[float, Range(0)] = 0.008
     steps: Annotated[int, Range(0)] = 1
     penalty: Annotated[float, Range(0)] = 1.0
 
@@ -69,7 +69,7 @@ class Sampling:
             levels of its own noise (see ``large``). Only with NoiseMatchedSampler; others fit it at full size.
     """
 
-    steps: Annotated[int, Range(1)] = 16
+    steps: Annotated[int, Range(1)] = 10
     sigma_max: Annotated[float | None, Range(0, above=True)] = 0.26
     sigma_min: Annotated[float, Range(0)] = 0.0114
     sampler: Sampler | None = None

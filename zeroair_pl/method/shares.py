@@ -197,6 +197,31 @@ def share_of(
     return encode_photo(path, mixed_for(photo.pixels, _scaled(restored, photo), strength, kind, images, weight), photo)
 
 
+def file_of(
+    path: str | Path,
+    restored: Tensor,
+    photo: Photo,
+    strength: Strength,
+    own: bytes | None = None,
+    kind: str = "",
+    steps: Sequence[Tensor] = (),
+    unchanged: bool = False,
+) -> bytes:
+    """The bytes of a file with a share of the correction, computed from the fit's results.
+
+    Args:
+        restored: x, (3, H, W).
+        steps: u₁ … uₖ of a chain, (3, H, W) each.
+        unchanged: the photo stays as it is: its file is ``own``, if that may be copied.
+        path, photo, strength, own, kind: those of ``share_of``, which it agrees with.
+    """
+    if unchanged:
+        return own or encode_photo(path, restored, photo)
+    by_kind = isinstance(strength_for(strength, kind), dict)
+    files = [encode_photo(path, step, photo) for step in steps if by_kind]
+    return share_of(path, encode_photo(path, restored, photo), photo, strength, own, kind, files)
+
+
 def _scaled(restored: Photo, photo: Photo) -> Tensor:
     """The pixels of ``restored`` in units of the white level of ``photo``."""
     if restored.white == photo.white:

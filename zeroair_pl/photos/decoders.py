@@ -1,7 +1,7 @@
 """The decoders of HEIC and of camera raw files, as a program of their own: a damaged file may crash them.
 
-``apart`` runs it as ``python decoders.py KIND PATH MOST_PIXELS``. It writes to stdout the length of a JSON object, the
-object, and the bytes whose lengths are in it under "blobs", in that order.
+``isolated`` runs it as ``python decoders.py KIND PATH MOST_PIXELS``. It writes to stdout the length of a JSON object,
+the object, and the bytes whose lengths are in it under "blobs", in that order.
 """
 
 import sys

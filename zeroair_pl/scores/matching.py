@@ -15,8 +15,9 @@ from pathlib import Path
 from zeroair_pl import console
 from zeroair_pl.errors import ConfigError, InputError, did_you_mean
 from zeroair_pl.paths import at_home
-from zeroair_pl.photos.finding import Source, find_images
-from zeroair_pl.photos.missing import why_missing
+from zeroair_pl.photos.absent import why_missing
+from zeroair_pl.photos.finding import find_images
+from zeroair_pl.photos.source import Source
 
 Specs = Sequence[str] | str
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -26,6 +27,18 @@ def as_arrays(maps: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:
         (H, W) or (H, W, C) for a map; (C,) or a scalar for numbers.
     """
     return {name: _array(values) for name, values in maps.items()}
+
+
+def as_maps(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
+    """The inverse of ``as_arrays``: (1, C, H, W) maps and (1, C, 1, 1) numbers."""
+    found = {}
+    for name, values in arrays.items():
+        tensor = torch.from_numpy(np.asarray(values, dtype=np.float32))
+        if tensor.ndim < 2:
+            found[name] = tensor.view(1, -1, 1, 1)
+        else:
+            found[name] = (tensor[None] if tensor.ndim == 2 else tensor.permute(2, 0, 1))[None]
+    return found
 
 
 def encode_arrays(maps: Mapping[str, Tensor]) -> bytes:

@@ -16,8 +16,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from zeroair_pl.errors import ConfigError, InputError
-from zeroair_pl.photos.finding import Source, find_images
+from zeroair_pl.photos.finding import find_images
 from zeroair_pl.photos.reading import load_photo
+from zeroair_pl.photos.source import Source
 from zeroair_pl.ranges import Range, ranged
 
 if TYPE_CHECKING:

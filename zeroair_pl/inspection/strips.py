@@ -11,9 +11,9 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from zeroair_pl.errors import ConfigError
-from zeroair_pl.inspection import pictures
-from zeroair_pl.inspection.pictures import GAP, LINE, PAPER
 from zeroair_pl.photos.atomic import write_atomically
+from zeroair_pl.tensors import drawing
+from zeroair_pl.tensors.drawing import GAP, LINE, PAPER
 
 STRIP_HEIGHT = 640  # px, of the pictures in a before/after strip
 MAP_SIDE = 2048  # px, longest side of a map's file
@@ -32,7 +32,7 @@ def encode_strip(path: str | Path, before: Tensor, after: Tensor, maps: Mapping[
     Raises:
         ConfigError: the path has another ending.
     """
-    return _encoded(path, pictures.strip({"degraded": before, "restored": after}, maps or {}, STRIP_HEIGHT))
+    return _encoded(path, drawing.strip({"degraded": before, "restored": after}, maps or {}, STRIP_HEIGHT))
 
 
 def redrawn_strip(path: str | Path, before: Tensor, after: Tensor, earlier: bytes) -> bytes:
@@ -43,7 +43,7 @@ def redrawn_strip(path: str | Path, before: Tensor, after: Tensor, earlier: byte
         before, after: (3, H, W) or (1, 3, H, W) in [0, 1].
         earlier: the bytes of a strip of the same photo; if empty, the new strip has no maps.
     """
-    photos = pictures.strip({"degraded": before, "restored": after}, {}, STRIP_HEIGHT)
+    photos = drawing.strip({"degraded": before, "restored": after}, {}, STRIP_HEIGHT)
     if not earlier:
         return _encoded(path, photos)
     with Image.open(io.BytesIO(earlier)) as picture:
@@ -59,19 +59,19 @@ def encode_map(path: str | Path, values: Tensor) -> bytes:
     smallest to its largest value, with a scale below it. Numbers, (1, C, 1, 1), become a swatch. A map that is longer
     than 2048 pixels is reduced. The ending of ``path`` states the format.
     """
-    image = pictures.as_image(values)
+    image = drawing.as_image(values)
     channels, height, width = image.shape
     if (height, width) == (1, 1):
-        return _encoded(path, pictures.swatch(image.flatten(), pictures.SMALL))
+        return _encoded(path, drawing.swatch(image.flatten(), drawing.SMALL))
     scale = min(1.0, MAP_SIDE / max(height, width))
     height, width = max(1, round(scale * height)), max(1, round(scale * width))
     if channels == 3:
-        return _encoded(path, pictures.photo(image, height, width))
+        return _encoded(path, drawing.photo(image, height, width))
     parts = []
     for channel in image:
-        low, high = pictures.value_range(channel)
-        small = pictures.resized(channel[None], height, width)[0]
-        parts.append(_with_scale(pictures.colored(small, low, high), low, high))
+        low, high = drawing.value_range(channel)
+        small = drawing.resized(channel[None], height, width)[0]
+        parts.append(_with_scale(drawing.colored(small, low, high), low, high))
     sheet = Image.new("RGB", (sum(p.width for p in parts) + GAP * (len(parts) - 1), parts[0].height), PAPER)
     for i, part in enumerate(parts):
         sheet.paste(part, (i * (part.width + GAP), 0))
@@ -109,37 +109,37 @@ def contact_sheet(
     sheet = Image.new("RGB", (len(titles) * (cell + GAP) + GAP, total), PAPER)
     columns = [GAP + i * (cell + GAP) for i in range(len(titles))]
     for x, title in zip(columns, titles, strict=True):
-        pictures.write(sheet, (x, 0), pictures.shortened(title, cell))
+        drawing.write(sheet, (x, 0), drawing.shortened(title, cell))
     pen, y = ImageDraw.Draw(sheet), LINE
     for i, ((caption, _), row) in enumerate(zip(rows, drawn, strict=True)):
-        pen.rectangle((0, y, sheet.width, y + LINE - 1), fill=pictures.SHADE)
-        pictures.write(sheet, (GAP, y), pictures.shortened(caption, sheet.width - 2 * GAP))
+        pen.rectangle((0, y, sheet.width, y + LINE - 1), fill=drawing.SHADE)
+        drawing.write(sheet, (GAP, y), drawing.shortened(caption, sheet.width - 2 * GAP))
         y += LINE
         for j, (x, picture) in enumerate(zip(columns, row, strict=True)):
             if picture is not None:
                 sheet.paste(picture, (x, y))
             if scores is not None:
-                pictures.write(sheet, (x, y + heights[i]), pictures.shortened(scores[i][j], cell))
+                drawing.write(sheet, (x, y + heights[i]), drawing.shortened(scores[i][j], cell))
         y += heights[i] + below + GAP
     write_atomically(Path(path), _encoded(path, sheet))
 
 
 def _in_cell(image: Tensor, cell: int) -> Image.Image:
-    image = pictures.as_image(image)
-    height = pictures.common_height(image.shape[1], image.shape[2], cell)
-    return pictures.photo(image, height, cell)
+    image = drawing.as_image(image)
+    height = drawing.common_height(image.shape[1], image.shape[2], cell)
+    return drawing.photo(image, height, cell)
 
 
 def _with_scale(picture: Image.Image, low: float, high: float) -> Image.Image:
-    left, right = pictures.short(low), pictures.short(high)
-    ends = pictures.text_width(left) + GAP, pictures.text_width(right) + GAP
+    left, right = drawing.short(low), drawing.short(high)
+    ends = drawing.text_width(left) + GAP, drawing.text_width(right) + GAP
     width = max(picture.width, sum(ends) + 32)
     sheet = Image.new("RGB", (width, picture.height + LINE), PAPER)
     sheet.paste(picture, (0, 0))
     ramp = torch.linspace(0, 1, width - sum(ends)).expand(LINE - 10, -1)
-    sheet.paste(pictures.colored(ramp, 0.0, 1.0), (ends[0], picture.height + 5))
-    pictures.write(sheet, (0, picture.height), left)
-    pictures.write(sheet, (width - ends[1] + GAP, picture.height), right)
+    sheet.paste(drawing.colored(ramp, 0.0, 1.0), (ends[0], picture.height + 5))
+    drawing.write(sheet, (0, picture.height), left)
+    drawing.write(sheet, (width - ends[1] + GAP, picture.height), right)
     return sheet
 
 

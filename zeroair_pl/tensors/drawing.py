@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -168,6 +170,19 @@ def side_by_side(panels: list[Panel]) -> Image.Image:
         sheet.paste(panel.picture, (x, LINE))
         x += width + GAP
     return sheet
+
+
+def data_uri(image: Image.Image, form: str, **options: int) -> str:
+    """An image as a data URI.
+
+    Args:
+        image: the image.
+        form: its format, as Pillow names it: ``JPEG`` or ``PNG``.
+        options: for Pillow's ``save``.
+    """
+    data = io.BytesIO()
+    image.save(data, form, **options)
+    return f"data:image/{form.lower()};base64,{base64.b64encode(data.getvalue()).decode()}"
 
 
 def write(sheet: Image.Image, place: tuple[int, int], text: str) -> None:

@@ -62,13 +62,13 @@ def drawn(task: Task, before: Tensor, after: Tensor) -> tuple[dict[str, Any], di
     """
     from zeroair_pl.inspection.thumbnails import small
 
-    source, result = task.source, task.result
+    name, result = task.source.name, task.result
     made = small(before, after, {} if result is None else result.diagnostics[0])
-    names = {title: side_picture(PICTURES, source, f".{title}.webp") for title in ("before", "after")}
+    names = {title: side_picture(PICTURES, name, f".{title}.webp") for title in ("before", "after")}
     files = {names["before"]: made.before, names["after"]: made.after}
     shown: dict[str, Any] = {} if task.before is None else dict(task.before.shown)
     if result is not None:
-        maps = {side_picture(PICTURES, source, f".map{i}.webp"): each for i, each in enumerate(made.maps.items(), 1)}
+        maps = {side_picture(PICTURES, name, f".map{i}.webp"): each for i, each in enumerate(made.maps.items(), 1)}
         files |= {name: data for name, (_, data) in maps.items()}
         shown = {"maps": [[caption, name] for name, (caption, _) in maps.items()], "numbers": made.numbers}
     shown["pictures"] = [[title, name] for title, name in names.items()]

@@ -33,7 +33,7 @@ _ORDER = [status for status in get_args(Status) if status != "planned"]
 
 
 @dataclass(frozen=True)
-class Speech:
+class Printer:
     """Prints what happens in a run.
 
     Args:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from zeroair_pl import console
-from zeroair_pl.commands.speaking import Speech, say_object, seen
+from zeroair_pl.commands.printing import Printer, say_object, seen
 from zeroair_pl.degradations import Degradation
 from zeroair_pl.inspection.progress import one_line
 from zeroair_pl.jobs.job import Job
@@ -21,8 +21,8 @@ from zeroair_pl.jobs.task import Task, found_in_words, own_fault
 from zeroair_pl.method.first_look import FirstLook
 from zeroair_pl.method.large import is_large, shrunk_side, working_size
 from zeroair_pl.method.settings import Method
-from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.photo import Photo
+from zeroair_pl.photos.source import Source
 from zeroair_pl.priors.base import Prior
 from zeroair_pl.tensors.modes import own_modes
 from zeroair_pl.tensors.per_image import build_per_image
@@ -62,7 +62,7 @@ class Forecast:
         return f"would restore: {row.input} -> {self.output}: {row.width}x{row.height} px, {what}; {estimate}"
 
 
-def forecast(job: Job, sources: Sequence[Source], speech: Speech) -> list[Row]:
+def forecast(job: Job, sources: Sequence[Source], printer: Printer) -> list[Row]:
     """Reads each photo as a run would, prints what the run would do with it, and returns the rows."""
     found: list[Forecast] = []
     pace: list[float] = []  # seconds of the prior for a pixel
@@ -70,15 +70,15 @@ def forecast(job: Job, sources: Sequence[Source], speech: Speech) -> list[Row]:
         task = job.read(source)
         one, more = Forecast(task.row), dict[str, Any]()
         if task.photo is not None:
-            more = speech.details(task, job, console.show if not (speech.json or speech.quiet) else _nothing)
+            more = printer.details(task, job, console.show if not (printer.json or printer.quiet) else _nothing)
             one = _planned(job, task, pace)
         found.append(one)
-        if speech.json:
+        if printer.json:
             estimate = {"estimated_seconds": one.seconds, "estimated_bytes": one.bytes}
             say_object("photo", **{**asdict(one.row), "output": one.output or one.row.output, **estimate, **more})
-        elif one.row.status == "failed" or not speech.quiet:
-            (console.tell if speech.quiet else console.show)(one_line(str(one)))
-    _sum_up(found, job.outputs.folder, speech)
+        elif one.row.status == "failed" or not printer.quiet:
+            (console.tell if printer.quiet else console.show)(one_line(str(one)))
+    _sum_up(found, job.outputs.folder, printer)
     return [each.row for each in found]
 
 
@@ -135,10 +135,10 @@ def _pace(prior: Prior, device: torch.device) -> float:
     return min(seconds) / x[0, 0].numel()
 
 
-def _sum_up(found: Sequence[Forecast], folder: Path, speech: Speech) -> None:
+def _sum_up(found: Sequence[Forecast], folder: Path, printer: Printer) -> None:
     counts = Counter(each.row.status for each in found)
     seconds, size = sum(each.seconds or 0.0 for each in found), sum(each.bytes or 0 for each in found)
-    if speech.json:
+    if printer.json:
         say_object(
             "summary",
             photos=len(found),
@@ -147,11 +147,11 @@ def _sum_up(found: Sequence[Forecast], folder: Path, speech: Speech) -> None:
             estimated_bytes=size,
             folder=str(folder),
         )
-    if not speech.quiet:
+    if not printer.quiet:
         parts = [f"{counts[status]} {words}" for status, words in _WORDS.items() if counts[status]]
         text = f"{len(found)} photo{'s' * (len(found) != 1)}: {', '.join(parts) or 'nothing to do'}"
         estimate = f"about {seconds:.0f} s and {size / 1e6:.1f} MB"
-        (console.tell if speech.json else console.show)(f"{text}; {estimate}. Nothing was written.")
+        (console.tell if printer.json else console.show)(f"{text}; {estimate}. Nothing was written.")
 
 
 def _nothing(_: str) -> None:

@@ -20,7 +20,7 @@ from zeroair_pl import Method
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.method.fit import fit
 from zeroair_pl.method.sampling import DiffusionSampling
-from zeroair_pl.method.watching import checked_options
+from zeroair_pl.method.trainer_options import checked_options
 
 
 class Keeper(Callback):
@@ -72,7 +72,7 @@ def test_a_config_names_callbacks_of_ones_own(tmp_path: Path) -> None:
     save_toy(tmp_path / "in/b.png", 2)
     config = tmp_path / "mine.yaml"
     config.write_text(
-        "trainer:\n  callbacks:\n    - {class_path: test_watching.Keeper, init_args: {every: 3}}\n    - Timer\n"
+        "trainer:\n  callbacks:\n    - {class_path: test_trainer_options.Keeper, init_args: {every: 3}}\n    - Timer\n"
         f"  logger: {{class_path: CSVLogger, init_args: {{save_dir: {tmp_path}/mine, name: x}}}}\n"
     )
     outcome = run(

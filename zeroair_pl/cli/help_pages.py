@@ -27,7 +27,7 @@ What happened to the photos
   --missing FILE          a mask, white where a pixel is missing; or a folder of masks; or the
                           color that means missing, as '#ff00ff'; or alpha for transparency
   --kernel FILE           a blur kernel; or a folder of kernels
-  --sampling.steps N      noise levels; fewer are faster (default: 16)
+  --sampling.steps N      noise levels; fewer are faster (default: 10)
   --seed N                another choice of random numbers (default: 0)
 
 A first look
@@ -64,7 +64,7 @@ Restoring first
                           or a file; several are layered
   --seeds N ...           restore with each of these in turn
   --strength S            share of the correction, from 0 (none) to 1 (default: 1.0)
-  --sampling.steps N      noise levels; fewer are faster (default: 16)
+  --sampling.steps N      noise levels; fewer are faster (default: 10)
 
 Examples
   {evaluate} --results clear --references clean

@@ -14,17 +14,17 @@ from PIL import Image
 from torch import Tensor
 
 from zeroair_pl.errors import ConfigError, InputError, did_you_mean
-from zeroair_pl.photos.finding import Source
 from zeroair_pl.photos.marked import filled_in, is_mark, marked
 from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.reading import load_photo
+from zeroair_pl.photos.source import Source
 
 _NEAR = 0.02  # values this near to 0 or 1 count as 0 or 1, since a JPEG does not keep black and white exactly
 _KERNEL = 255  # px, the longest side of a kernel
 
 
 @dataclass(frozen=True)
-class Beside:
+class SideFiles:
     """Where these files are. Each path is a file for all photos, or a folder with a file for each photo, by its name.
 
     Args:
@@ -37,7 +37,7 @@ class Beside:
     kernel: Path | None = None
     mask: Path | None = None
 
-    def checked(self) -> Beside:
+    def checked(self) -> SideFiles:
         """This object; raises ConfigError if a file or folder does not exist."""
         for name, path in self._stated().items():
             if not (path.exists() or (name == "missing" and is_mark(path))):
@@ -47,7 +47,7 @@ class Beside:
                 )
         return self
 
-    def of(self, mask: str | None) -> Beside:
+    def of(self, mask: str | None) -> SideFiles:
         """The paths for a photo with its own mask; the same paths for ``None``."""
         return self if mask is None else replace(self, mask=Path(mask))
 
@@ -109,7 +109,7 @@ def with_side(photo: Photo, side: Mapping[str, Any]) -> Photo:
 
 
 def checked_side(side: Mapping[str, Any], photo: Photo) -> dict[str, Any]:
-    """Side information that a caller gave, in the form of ``Beside.read``.
+    """Side information that a caller gave, in the form of ``SideFiles.read``.
 
     Args:
         side: ``missing`` (see ``checked_mask``; or what ``marked`` takes), ``kernel`` (h, w) and ``mask`` (see

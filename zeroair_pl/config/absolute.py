@@ -19,13 +19,13 @@ FILES = (  # settings that name files or folders
 )
 
 
-def anchored(settings: Mapping[str, Any]) -> dict[str, Any]:
+def with_absolute_paths(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a run with absolute paths, and with the folders of the plugins whose classes they name.
 
     The settings in ``FILES`` are paths. Any other text counts as a path if it has a slash or its key is ``path`` (as
     that of a prior), and if such a file or folder exists. Links are not followed.
     """
-    found = {key: _anchored(key, value) for key, value in settings.items()}
+    found = {key: _absolute(key, value) for key, value in settings.items()}
     folders = found.get("plugins") or []
     folders = [folders] if isinstance(folders, str) else folders
     if own := [folder for folder in _folders_of_plugins(settings) if folder not in folders]:
@@ -33,11 +33,11 @@ def anchored(settings: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _anchored(key: str, value: Any) -> Any:
+def _absolute(key: str, value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {name: _anchored(name, item) for name, item in value.items()}
+        return {name: _absolute(name, item) for name, item in value.items()}
     if isinstance(value, list):
-        return [_anchored(key, item) for item in value]
+        return [_absolute(key, item) for item in value]
     if not isinstance(value, str) or not value or "://" in value:
         return value
     if key == "missing" and is_mark(value):
