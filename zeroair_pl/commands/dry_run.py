@@ -17,7 +17,7 @@ from zeroair_pl.degradations import Degradation
 from zeroair_pl.inspection.progress import one_line
 from zeroair_pl.jobs.job import Job
 from zeroair_pl.jobs.records import Row, Status
-from zeroair_pl.jobs.task import Task, found_in_words, own_fault
+from zeroair_pl.jobs.task import Task, fails_alone, found_in_words
 from zeroair_pl.method.first_look import FirstLook
 from zeroair_pl.method.large import is_large, shrunk_side, working_size
 from zeroair_pl.method.settings import Method
@@ -87,7 +87,7 @@ def _planned(job: Job, task: Task, pace: list[float]) -> Forecast:
     assert photo is not None
     assert plan is not None
     assert path is not None
-    with own_fault(task), own_modes(), torch.no_grad():
+    with fails_alone(task), own_modes(), torch.no_grad():
         if job.outputs.folder.exists():
             job.outputs.require_room(task.source)
         if not task.to_fit:  # only its strength differs
