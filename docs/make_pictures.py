@@ -92,6 +92,11 @@ def jpeg() -> tuple[Any, ...]:
     return path, x, "dejpeg", {}, {}
 
 
+def banding() -> tuple[Any, ...]:
+    x = clean("noise_blossom.png", (60, 120, 460, 420))
+    return photographed((x * 7).round() / 7, 0), x, "deband", {}, {}
+
+
 def low_resolution() -> tuple[Any, ...]:
     x = clean("haze_workshop.png", (200, 110, 600, 410))
     small = x.reshape(len(x) // 4, 4, -1, 4, 3).mean((1, 3))
@@ -170,6 +175,7 @@ KINDS: dict[str, Callable[[], tuple[Any, ...]]] = {
         low_resolution,
         holes,
         specks,
+        banding,
         rain,
         vignette,
         faded,

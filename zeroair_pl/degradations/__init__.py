@@ -1,6 +1,7 @@
 """Degradation families: one file each, all with the contract of ``Degradation``."""
 
 from zeroair_pl.degradations.auto import Auto
+from zeroair_pl.degradations.banding import Banding
 from zeroair_pl.degradations.base import Degradation, Denoise, Moment, Observation, Side
 from zeroair_pl.degradations.blur import Blur
 from zeroair_pl.degradations.chain import Chain
@@ -19,6 +20,7 @@ from zeroair_pl.degradations.vignette import Vignette
 
 __all__ = [
     "Auto",
+    "Banding",
     "Blur",
     "Chain",
     "Degradation",
