@@ -92,6 +92,16 @@ def jpeg() -> tuple[Any, ...]:
     return path, x, "dejpeg", {}, {}
 
 
+def fringes() -> tuple[Any, ...]:
+    """Red and blue of another size than green, around the middle."""
+    x = clean("noise_blossom.png", (0, 0, 500, 375))
+    planes = torch.from_numpy(x.astype("float32")).permute(2, 0, 1)[:, None]
+    sizes = torch.tensor([1.01, 1, 0.993])[:, None, None]
+    grid = F.affine_grid(torch.eye(2, 3)[None] / sizes, list(planes.shape), align_corners=False)
+    drawn = F.grid_sample(planes, grid, "bicubic", "border", align_corners=False)
+    return photographed(drawn[:, 0].permute(1, 2, 0).numpy(), 1 / 255), x, "defringe", {}, {}
+
+
 def banding() -> tuple[Any, ...]:
     x = clean("noise_blossom.png", (60, 120, 460, 420))
     return photographed((x * 7).round() / 7, 0), x, "deband", {}, {}
@@ -176,6 +186,7 @@ KINDS: dict[str, Callable[[], tuple[Any, ...]]] = {
         holes,
         specks,
         banding,
+        fringes,
         rain,
         vignette,
         faded,

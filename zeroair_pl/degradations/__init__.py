@@ -6,6 +6,7 @@ from zeroair_pl.degradations.base import Degradation, Denoise, Moment, Observati
 from zeroair_pl.degradations.blur import Blur
 from zeroair_pl.degradations.chain import Chain
 from zeroair_pl.degradations.downscaled import Downscaled
+from zeroair_pl.degradations.fringe import Fringe
 from zeroair_pl.degradations.haze import Haze
 from zeroair_pl.degradations.jpeg import Jpeg
 from zeroair_pl.degradations.low_light import LowLight
@@ -26,6 +27,7 @@ __all__ = [
     "Degradation",
     "Denoise",
     "Downscaled",
+    "Fringe",
     "Haze",
     "Jpeg",
     "LowLight",
