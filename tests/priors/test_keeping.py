@@ -120,7 +120,17 @@ def test_a_training_that_keeps_answers_resumes_to_the_same_bits(tmp_path: Path) 
 def test_without_a_start_there_is_nothing_to_keep(tmp_path: Path) -> None:
     for k in range(3):
         save_toy(tmp_path / f"{k}.png", seed=k, height=48, width=64)
-    words = ["prior", "train", *SHORT, "--data.photos", str(tmp_path), "--data.held_out", "1", "--out", str(tmp_path / "o")]
+    words = [
+        "prior",
+        "train",
+        *SHORT,
+        "--data.photos",
+        str(tmp_path),
+        "--data.held_out",
+        "1",
+        "--out",
+        str(tmp_path / "o"),
+    ]
     found = run(*words, "--optimization.kept", "0.25")
     assert found.status == 2
     assert found.error.startswith("optimization.kept is 0.25: there are no answers to keep without --start")
