@@ -98,10 +98,10 @@ def _planned(job: Job, task: Task, pace: list[float]) -> Forecast:
         part = seen(photo)
         large = is_large(part.pixels[None], plan.method)
         pixels = part.pixels[0].numel()
-        passes = float(job.steps + EXTRA_PASSES)
-        if large:
-            passes = passes * plan.method.sampling.working_pixels / pixels + FULL_PASSES
         phi = _started(plan.method, part, task.source.path.name, large)
+        passes = 1.0 if phi.untouched else float(job.steps + EXTRA_PASSES)
+        if large:
+            passes = passes * plan.method.sampling.working_pixels / pixels + (0 if phi.untouched else FULL_PASSES)
         sigma = float(phi.noise_level().mean())
         row = replace(
             task.row,
