@@ -11,7 +11,7 @@ from torch import Tensor, nn
 FREEDOM = 4.0  # degrees of freedom of the errors' t-distribution; with a Gaussian, edges would count as outliers
 FLOOR = (2 / 255) ** 2  # smallest variance of a prediction
 FIRST_SPREAD = (6 / 255) ** 2  # added to the variance of the first prediction, a median, which has no texture
-BAND = 128  # rows that are computed at once
+BAND = 32  # rows that are computed at once
 ATOM = 8.0  # number of outliers of one color above which this is a typical color of outliers
 
 
@@ -41,8 +41,8 @@ class Outliers(nn.Module):
 
     def __init__(self, y: Tensor) -> None:
         super().__init__()
-        values = (y * 255).round().long()
-        codes = (values[:, 0] * 256 + values[:, 1]) * 256 + values[:, 2]
+        red, green, blue = (y[0] * 255).round().int()
+        codes = (red * 256 + green) * 256 + blue
         _, color = codes.flatten().unique(return_inverse=True)
         median, spread = _around(y)
         empty = torch.zeros_like(y[:, :1])
