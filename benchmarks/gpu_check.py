@@ -48,7 +48,7 @@ ADM_MOST = 4  # photos at once with the network of ADM's size
 APART = 0.5  # largest mean difference, in 1/255, between a photo alone and in a batch: half a step of 8 bits
 LEAST = 90.0  # seconds; with less time, there is no training: to measure the time of a step takes most of them
 TRIED = 30  # steps for measuring the time of a step
-RECIPE: dict[str, Any] = {"steps": 1, "lr": 3e-4, "warmup": 100, "decay": 0.7, "average": 0.999}
+RECIPE: dict[str, Any] = {"steps": 1, "lr": 3e-4, "warmup": 100, "decay": 0.7, "average": 0.999, "kept": 0.25}
 
 
 def measure(options: argparse.Namespace) -> int:

@@ -6,13 +6,15 @@ FOLDER has KIND/degraded and KIND/clean, and KIND/side for known kernels (.npy) 
 beginning of KIND states the operator (``KINDS``). In the rows ``known``, the method gets the side file or the photo's
 own file; in the rows ``blind``, only the pixels; in the rows ``auto``, the config ``auto`` gets the file alone.
 Annealing draws no random numbers, so a seed changes nothing; kinds with noise or haze in their names have seed 0. PSNR
-is of RGB in 8 bits, for each photo and in the mean; seconds and passes are those of the fits. Replaces the rows of
-these kinds and ways in benchmarks/results/operators.json, or in restored/operators.json for a part of the photos.
+is of RGB in 8 bits, for each photo and in the mean; ``aligned`` is that of the best shift by up to 3 px, where the
+photo does not tell a shift from the kernel. Seconds and passes are those of the fits. Replaces the rows of these kinds
+and ways in benchmarks/results/operators.json, or in restored/operators.json for a part of the photos.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -107,7 +109,7 @@ def of_kind(folder: Path, kind: Kind, way: str, limit: int | None) -> dict[str, 
     """The row of a kind: means over its photos, and the PSNR of each photo."""
     method = Method.from_config("auto") if way == "auto" else Method.from_config(kind.config, **kind.settings)
     scores: dict[str, list[float]] = {}
-    seconds, passes = [], []
+    seconds, passes, aligned = [], [], list[float]()
     for source in find_images(folder / "degraded")[:limit]:
         stem = source.path.stem
         clean = load_photo(next((folder / "clean").glob(f"{stem}.*"))).pixels
@@ -115,6 +117,8 @@ def of_kind(folder: Path, kind: Kind, way: str, limit: int | None) -> dict[str, 
         side = {kind.side: side_of(folder, stem)} if kind.side and way == "known" else {}
         restored: Restored = method.restore(source.path if way != "blind" and kind.of_file else photo, stem, side=side)
         scores[stem] = [psnr(as_large_as(photo, (clean.shape[1], clean.shape[2])), clean), psnr(restored.pixels, clean)]
+        if "free" in kind.config:
+            aligned.append(best_aligned(restored.pixels, clean))
         seconds.append(restored.seconds)
         passes.append(restored.nfe)
     before, after = (np.array([pair[k] for pair in scores.values()]) for k in (0, 1))
@@ -123,6 +127,7 @@ def of_kind(folder: Path, kind: Kind, way: str, limit: int | None) -> dict[str, 
         "input": round(float(before.mean()), 3),
         "psnr": round(float(after.mean()), 3),
         "worst": round(float((after - before).min()), 3),
+        **({"aligned": round(float(np.mean(aligned)), 3)} if aligned else {}),
         "seconds": round(float(np.median(seconds)), 2),
         "nfe": round(float(np.mean(passes)), 1),
         "each": {stem: [round(value, 3) for value in pair] for stem, pair in scores.items()},
@@ -139,6 +144,14 @@ def psnr(image: Tensor, clean: Tensor) -> float:
     """PSNR in dB of two images (3, H, W) in [0, 1], rounded to 8 bits."""
     difference = (255 * image.clamp(0, 1)).round() - (255 * clean).round()
     return float(10 * torch.log10(255**2 / difference.square().mean().clamp(min=1e-9)))
+
+
+def best_aligned(image: Tensor, clean: Tensor) -> float:
+    """The highest PSNR of ``image`` shifted by up to 3 pixels, without a border of 3 pixels."""
+    height, width = (length - 6 for length in clean.shape[-2:])
+    inner = clean[:, 3 : 3 + height, 3 : 3 + width]
+    places = itertools.product(range(7), range(7))
+    return max(psnr(image[:, down : down + height, across : across + width], inner) for down, across in places)
 
 
 main = machine.Command(

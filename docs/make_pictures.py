@@ -92,6 +92,21 @@ def jpeg() -> tuple[Any, ...]:
     return path, x, "dejpeg", {}, {}
 
 
+def fringes() -> tuple[Any, ...]:
+    """Red and blue of another size than green, around the middle."""
+    x = clean("noise_blossom.png", (0, 0, 500, 375))
+    planes = torch.from_numpy(x.astype("float32")).permute(2, 0, 1)[:, None]
+    sizes = torch.tensor([1.01, 1, 0.993])[:, None, None]
+    grid = F.affine_grid(torch.eye(2, 3)[None] / sizes, list(planes.shape), align_corners=False)
+    drawn = F.grid_sample(planes, grid, "bicubic", "border", align_corners=False)
+    return photographed(drawn[:, 0].permute(1, 2, 0).numpy(), 1 / 255), x, "defringe", {}, {}
+
+
+def banding() -> tuple[Any, ...]:
+    x = clean("noise_blossom.png", (60, 120, 460, 420))
+    return photographed((x * 7).round() / 7, 0), x, "deband", {}, {}
+
+
 def low_resolution() -> tuple[Any, ...]:
     x = clean("haze_workshop.png", (200, 110, 600, 410))
     small = x.reshape(len(x) // 4, 4, -1, 4, 3).mean((1, 3))
@@ -170,6 +185,8 @@ KINDS: dict[str, Callable[[], tuple[Any, ...]]] = {
         low_resolution,
         holes,
         specks,
+        banding,
+        fringes,
         rain,
         vignette,
         faded,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from zeroair_pl.config.calling import Configs, call_of, layers_of
+from zeroair_pl.config.calling import OWN, PRINTING, Configs, call_of, layers_of
 from zeroair_pl.degradations import Degradation
 from zeroair_pl.degradations.downscaled import MOST
 from zeroair_pl.errors import ConfigError
@@ -43,7 +43,7 @@ DEFAULTS: dict[str, Any] = {
 # Settings of a run over files, which a config may state and a method does not know.
 OF_A_RUN = (
     *("images", "out", "overwrite", "batch", "save_maps", "strips", "tensorboard", "checkpoint_every", "missing"),
-    *("kernel", "mask", "quiet", "json", "verbose", "explain", "dry_run", "preview", "report", "resolved", "choices"),
+    *("kernel", "mask", "quiet", "report", *PRINTING, *OWN),
 )
 
 

@@ -16,7 +16,7 @@ from zeroair_pl.config.calling import Configs
 from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.jobs.batches import Batches, batch_size
 from zeroair_pl.jobs.records import Row, Status, digest
-from zeroair_pl.jobs.task import Task, own_fault
+from zeroair_pl.jobs.task import Task, fails_alone
 from zeroair_pl.method.shares import Strength, file_of, steps_of
 from zeroair_pl.photos.reading import decode_photo, writable
 from zeroair_pl.photos.source import Source
@@ -118,7 +118,7 @@ class Restorer:
         """One photo, ready to be fitted; or the reason why it cannot be."""
         name = path.replace("\\", "/").rpartition("/")[2]
         task = Task(Source(Path(name), Path(name).stem), Row(Path(name).stem, path), plan=self._plan)
-        with own_fault(task):
+        with fails_alone(task):
             if name in ("", ".", ".."):
                 raise InputError(f"{path or 'a photo'}: its path names no file.")
             if not isinstance(content, bytes | bytearray | memoryview):
@@ -139,7 +139,7 @@ class Restorer:
 def _encoded(task: Task, path: str, content: bytes, strength: Strength) -> tuple[Row, bytes]:
     """The row and the restored file."""
     data, name = b"", task.source.path
-    with own_fault(task):
+    with fails_alone(task):
         if task.result is not None and task.photo is not None:
             output, result = Path(f"{name.stem}{suffix_for(name, task.photo)}"), task.result
             own = bytes(content) if writable(content) else None

@@ -20,6 +20,7 @@ from zeroair_pl.checks.samples import blurred, fitted_to
 from zeroair_pl.degradations import Blur, Downscaled, Jpeg, Missing, Streaks
 from zeroair_pl.degradations.blocks import dct, inverse_dct, smooth_inverse, to_rgb, to_ycc, truncated_mean
 from zeroair_pl.degradations.blur import kernel_of
+from zeroair_pl.degradations.free_kernel import textured_part
 from zeroair_pl.degradations.jpeg_tables import Tables, found_in
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.method.first_look import FirstLook
@@ -306,3 +307,11 @@ def test_a_kernel_that_the_spectrum_supports_is_kept(monkeypatch: pytest.MonkeyP
     phi.initialize(y, {}, lambda x, sigma: x)
     assert phi.get_buffer("h").equal(line)
     assert not phi.found
+
+
+def test_the_kernel_of_a_large_photo_is_looked_for_where_it_has_texture() -> None:
+    y = torch.full((1, 3, 90, 130), 0.5)
+    y[..., 50:, 80:] = torch.rand(1, 3, 40, 50, generator=torch.Generator().manual_seed(0))
+    assert textured_part(y, 40).equal(y[..., 50:, 90:])
+    assert textured_part(y, 100).shape == (1, 3, 90, 100)
+    assert textured_part(y, 200).equal(y)

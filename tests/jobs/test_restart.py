@@ -20,7 +20,7 @@ from helpers.toys import ToyPrior
 from zeroair_pl.degradations import Haze, Noise
 from zeroair_pl.jobs import fitting, job, outputs
 from zeroair_pl.jobs.outputs import Outputs
-from zeroair_pl.jobs.records import Record, Row, Sidecars, dependencies
+from zeroair_pl.jobs.records import Record, Records, Row, dependencies
 from zeroair_pl.photos import atomic
 from zeroair_pl.photos.atomic import clear_leftovers, write_atomically
 from zeroair_pl.photos.ownership import OwnFiles
@@ -246,8 +246,8 @@ def test_names_that_are_long_or_no_unicode_or_odd(folder: Path) -> None:
 
 
 def test_two_photos_with_one_long_beginning_have_two_records(tmp_path: Path) -> None:
-    sidecars = Sidecars(tmp_path)
-    paths = {sidecars.path("x" * 249 + end) for end in "ab"} | {sidecars.path("sub/" + "x" * 249 + "a")}
+    records = Records(tmp_path)
+    paths = {records.path("x" * 249 + end) for end in "ab"} | {records.path("sub/" + "x" * 249 + "a")}
     assert len(paths) == 3
     assert all(len(path.name) < 255 for path in paths)
 
@@ -275,12 +275,12 @@ def test_a_long_list_does_not_write_its_table_for_each_photo(tmp_path: Path, mon
 
 def test_the_table_has_the_order_of_the_list_whatever_ends_first(tmp_path: Path) -> None:
     for name in ("z", "y"):
-        Sidecars(tmp_path).write(Record("", {}, Row(name, f"{name}.png", status="restored")))
+        Records(tmp_path).write(Record("", {}, Row(name, f"{name}.png", status="restored")))
     table = Outputs(tmp_path)
     table.names = ["c", "z", "a", "b"]
     for name in ("b", "z", "c"):
         table.add(Row(name, f"{name}.png"))
     assert [row["name"] for row in table_of(tmp_path)] == ["c", "z", "b", "y"]
-    record = table.sidecars.read("z")
+    record = table.records.read("z")
     assert record is not None
     assert not table.finished(record, ""), "its output is not there"

@@ -26,7 +26,7 @@ from zeroair_pl.jobs.fitting import Fitting
 from zeroair_pl.jobs.job import Job
 from zeroair_pl.jobs.outputs import Outputs
 from zeroair_pl.jobs.records import Row
-from zeroair_pl.jobs.sharing import Share
+from zeroair_pl.jobs.sharing import SharedList
 from zeroair_pl.photos.source import Source
 
 pytestmark = pytest.mark.slow  # processes that load torch
@@ -145,9 +145,9 @@ def test_it_waits_for_what_a_living_process_works_on(folder: Path, monkeypatch: 
         return solve(self, tasks, *rest)
 
     monkeypatch.setattr(Fitting, "_once", noted)
-    wait = sharing.Share.wait
+    wait = sharing.SharedList.wait
 
-    def watched(self: Share, note: Any) -> bool:
+    def watched(self: SharedList, note: Any) -> bool:
         def said(line: str) -> None:
             note(line)
             assert fits == ["00", "02"]
@@ -155,7 +155,7 @@ def test_it_waits_for_what_a_living_process_works_on(folder: Path, monkeypatch: 
 
         return wait(self, said)
 
-    monkeypatch.setattr(sharing.Share, "wait", watched)
+    monkeypatch.setattr(sharing.SharedList, "wait", watched)
     outcome = restore()
     assert outcome.status == 0, outcome.err
     assert fits == ["00", "02", "01"]
@@ -258,11 +258,11 @@ def test_what_others_have_just_overwritten_is_not_overwritten_again(
 # ---- how many photos a process may hold ------------------------------------------------------------------------------
 
 
-def share(folder: Path, count: int, expected: int = 1) -> Share:
+def share(folder: Path, count: int, expected: int = 1) -> SharedList:
     sources = [Source(folder / f"{i}.png", str(i)) for i in range(count)]
     plans = SimpleNamespace(of=lambda choice: SimpleNamespace(depends={}))
-    job = SimpleNamespace(plans=plans, outputs=Outputs(folder), chosen={}, wanted={"overwrite": False})
-    return Share(cast(Job, job), sources, lambda row: None, lambda: expected)
+    job = SimpleNamespace(plans=plans, outputs=Outputs(folder), chosen={}, overwrite=False)
+    return SharedList(cast(Job, job), sources, lambda row: None, lambda: expected)
 
 
 def test_processes_take_each_photo_once_and_hold_no_more_than_their_part(tmp_path: Path) -> None:

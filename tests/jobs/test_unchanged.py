@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import zeroair_pl
@@ -104,6 +105,17 @@ def test_in_python(folder: Path) -> None:
     assert not noisy.unchanged
     batch = zeroair_pl.Restorer(method.stated)({"path": ["a.jpg"], "bytes": [Path("in/a.jpg").read_bytes()]})
     assert (batch["status"][0], batch["bytes"][0]) == ("unchanged", Path("in/a.jpg").read_bytes())
+
+
+def test_it_takes_no_pass_but_the_looks_at_its_noise(folder: Path) -> None:
+    """The fit of a photo that stays as it is would be thrown away; a large photo is looked at in both sizes."""
+    for pixels, looks in ((1_500_000, 1), (8000, 2)):
+        sampling = {"steps": 2, "working_pixels": pixels}
+        method = zeroair_pl.Method.from_config("auto", prior="helpers.toys.ToyPrior", sampling=sampling)
+        restored = method.restore("in/a.jpg")
+        assert restored.unchanged
+        assert restored.nfe <= looks
+        assert torch.equal(restored.full, restored.photo.pixels)
 
 
 def test_a_format_that_is_only_read_is_no_copy(tmp_path: Path) -> None:

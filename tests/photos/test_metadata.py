@@ -1,4 +1,4 @@
-"""What a file says beside its pixels is in the restored file too, field by field and format by format, or named."""
+"""The metadata of a file is in the restored file too, field by field and format by format, or named."""
 
 from __future__ import annotations
 

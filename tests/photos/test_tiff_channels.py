@@ -1,4 +1,4 @@
-"""Channels of a TIFF beside its colors come back as they were: masks, and alpha, straight or premultiplied."""
+"""Channels of a TIFF besides its colors come back as they were: masks, and alpha, straight or premultiplied."""
 
 from __future__ import annotations
 
@@ -97,8 +97,8 @@ def test_a_single_channel_that_nothing_is_said_of_is_alpha(tmp_path: Path) -> No
         (tmp_path / "x.tif").write_bytes(write(noise(channels), 8))
         np.testing.assert_array_equal(load_photo(tmp_path / "x.tif").alpha, noise(channels)[..., -1])
     (tmp_path / "x.tif").write_bytes(write(content(5, 8, "u1"), 8))
-    with pytest.raises(InputError, match="2 channels beside the colors, of which its tag ExtraSamples describes 0"):
+    with pytest.raises(InputError, match="2 channels besides the colors, of which its tag ExtraSamples describes 0"):
         load_photo(tmp_path / "x.tif")
     (tmp_path / "x.tif").write_bytes(write(content(6, 8, "u1"), 8, extra=(MASK, STRAIGHT)))
-    with pytest.raises(InputError, match="3 channels beside the colors, of which its tag ExtraSamples describes 2"):
+    with pytest.raises(InputError, match="3 channels besides the colors, of which its tag ExtraSamples describes 2"):
         load_photo(tmp_path / "x.tif")

@@ -98,6 +98,8 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
     ("derain", "Rain or snow", "Streaks of rain and falling snow; their direction is found."),
     ("devignette", "Dark corners", "The falloff of a lens toward the corners."),
     ("unfade", "Faded, or too little contrast", "Black and white of an old print; they are found."),
+    ("defringe", "Color fringes", "Red and blue edges towards the corners, of a lens; they are found."),
+    ("deband", "Steps in smooth parts", "Of few bits or of raised contrast; the values that were left out are found."),
     ("underwater", "Under water", "Takes away the water's veil and its colors."),
 )
 

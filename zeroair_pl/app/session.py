@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -143,20 +143,18 @@ class Session:
         return next(iter(self.waiting), None)
 
     def _one(self, shot: Shot, wish: Wish) -> Iterator[Shot]:
-        news: SimpleQueue[News] = SimpleQueue()
+        news: SimpleQueue[News | None] = SimpleQueue()  # None at the end
         self.running, self.progress, self.began = shot, News(), time.monotonic()
         earlier, shot.restored, shot.preview, shot.status = shot.restored, None, None, "running"
         own = replace(wish, mask=shot.mask)
         result = self.studio.restore(shot.path, shot.name, own, news.put, self._stop)
+        result.add_done_callback(lambda _: news.put(None))
         try:
             yield shot
-            while not result.done():
-                try:
-                    self.progress = news.get(timeout=0.2)
-                except Empty:
-                    continue
-                if self.progress.preview is not None:
-                    shot.preview = self.progress.preview
+            while not result.done() and (found := news.get()) is not None:
+                self.progress = found
+                if found.preview is not None:
+                    shot.preview = found.preview
                 yield shot
             try:
                 shot.keep(result.result())

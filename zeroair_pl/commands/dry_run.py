@@ -17,7 +17,7 @@ from zeroair_pl.degradations import Degradation
 from zeroair_pl.inspection.progress import one_line
 from zeroair_pl.jobs.job import Job
 from zeroair_pl.jobs.records import Row, Status
-from zeroair_pl.jobs.task import Task, found_in_words, own_fault
+from zeroair_pl.jobs.task import Task, fails_alone, found_in_words
 from zeroair_pl.method.first_look import FirstLook
 from zeroair_pl.method.large import is_large, shrunk_side, working_size
 from zeroair_pl.method.settings import Method
@@ -27,10 +27,10 @@ from zeroair_pl.priors.base import Prior
 from zeroair_pl.tensors.modes import own_modes
 from zeroair_pl.tensors.per_image import build_per_image
 
-# For the time of a fit: LOOKS is the passes of the prior beside one for each noise level, at the start and the end of a
-# fit; BESIDE is the time of a fit divided by that of its passes; FULL is the passes at full size of a large photo.
-# Measured on photos of every shipped kind.
-LOOKS, BESIDE, FULL = 3, 1.25, 4
+# For the time of a fit, measured on photos of every shipped kind.
+EXTRA_PASSES = 3  # of the prior, at the start and the end of a fit; one more runs at each noise level
+FULL_PASSES = 4  # of a large photo, at full size
+TIME_PER_PASSES = 1.25  # the time of a fit divided by that of its passes
 _WORDS: dict[Status, str] = {"planned": "to restore", "skipped": "finished", "failed": "refused"}
 
 
@@ -87,7 +87,7 @@ def _planned(job: Job, task: Task, pace: list[float]) -> Forecast:
     assert photo is not None
     assert plan is not None
     assert path is not None
-    with own_fault(task), own_modes(), torch.no_grad():
+    with fails_alone(task), own_modes(), torch.no_grad():
         if job.outputs.folder.exists():
             job.outputs.require_room(task.source)
         if not task.to_fit:  # only its strength differs
@@ -98,10 +98,10 @@ def _planned(job: Job, task: Task, pace: list[float]) -> Forecast:
         part = seen(photo)
         large = is_large(part.pixels[None], plan.method)
         pixels = part.pixels[0].numel()
-        passes = float(job.steps + LOOKS)
-        if large:
-            passes = passes * plan.method.sampling.working_pixels / pixels + FULL
         phi = _started(plan.method, part, task.source.path.name, large)
+        passes = 1.0 if phi.untouched else float(job.steps + EXTRA_PASSES)
+        if large:
+            passes = passes * plan.method.sampling.working_pixels / pixels + (0 if phi.untouched else FULL_PASSES)
         sigma = float(phi.noise_level().mean())
         row = replace(
             task.row,
@@ -111,7 +111,7 @@ def _planned(job: Job, task: Task, pace: list[float]) -> Forecast:
             noise_level=sigma,
         )
         size = round(task.source.path.stat().st_size * (phi.shape(photo.pixels[None])[0] / photo.size[0]) ** 2)
-        return Forecast(replace(row, status="planned"), str(path), passes * pace[0] * pixels * BESIDE, size)
+        return Forecast(replace(row, status="planned"), str(path), passes * pace[0] * pixels * TIME_PER_PASSES, size)
     return Forecast(task.row)
 
 

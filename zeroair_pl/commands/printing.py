@@ -27,8 +27,6 @@ from zeroair_pl.method.large import is_large
 from zeroair_pl.photos.masking import view_of
 from zeroair_pl.photos.photo import Photo
 
-# Settings of restore that change only what is printed; they are not written into the folder's config.yaml.
-MANNERS = ("json", "verbose", "explain", "dry_run", "preview")
 _ORDER = [status for status in get_args(Status) if status != "planned"]
 
 

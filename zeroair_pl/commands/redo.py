@@ -59,7 +59,7 @@ def redo(
     choices: dict[Path, Choice] = {}
     outputs = Outputs(out)
     for name in names:
-        record = outputs.sidecars.read(name)
+        record = outputs.records.read(name)
         if record is None:
             if name in outputs.earlier:
                 raise ConfigError(f"{name}: was never restored ({outputs.earlier[name].reason}); restore it first.")

@@ -18,8 +18,9 @@ from zeroair_pl import console
 from zeroair_pl.api import DEFAULTS, Method
 from zeroair_pl.commands.dry_run import forecast
 from zeroair_pl.commands.preview import folder_of, named, preparation, preview_of
-from zeroair_pl.commands.printing import MANNERS, Printer
+from zeroair_pl.commands.printing import Printer
 from zeroair_pl.config.absolute import with_absolute_paths
+from zeroair_pl.config.calling import PRINTING
 from zeroair_pl.config.files import as_yaml
 from zeroair_pl.degradations import Auto, Degradation
 from zeroair_pl.degradations.downscaled import MOST
@@ -29,6 +30,7 @@ from zeroair_pl.jobs.batches import BatchSize
 from zeroair_pl.jobs.choices import Choice, Plans, built, choices_of
 from zeroair_pl.jobs.job import Job
 from zeroair_pl.jobs.outputs import Outputs
+from zeroair_pl.jobs.pictures import Wanted
 from zeroair_pl.jobs.ranks import Rank
 from zeroair_pl.jobs.records import Row
 from zeroair_pl.jobs.report import Report
@@ -157,9 +159,9 @@ def restore(
     for source in found:  # before anything is written
         keep_original(out / f"{source.name}{source.path.suffix}", source)
     found = named(found, small) if small else found
-    outputs = Outputs(out, looks=dry_run)
+    outputs = Outputs(out, read_only=dry_run)
     sources = outputs.named(found)
-    settings = {k: v for k, v in with_absolute_paths(yaml.safe_load(resolved) or {}).items() if k not in MANNERS}
+    settings = {k: v for k, v in with_absolute_paths(yaml.safe_load(resolved) or {}).items() if k not in PRINTING}
     try:
         plans = Plans(method, {**settings, **({"preview": small} if small else {})}, method.parts())
         chosen, correction = choices_of(sources, outputs, settings)
@@ -173,11 +175,21 @@ def restore(
         outputs.withdraw()
         raise
     page = Report(outputs, report)
-    wanted = {"maps": save_maps is True, "arrays": save_maps == "npz", "strips": strips, "report": page.wanted}
-    wanted |= {"tensorboard": tensorboard, "overwrite": overwrite}
+    wanted = Wanted(save_maps is True, save_maps == "npz", strips, page.wanted, tensorboard)
     prepare = preparation(small, kernel) if small else None
     job = Job(
-        plans, outputs, wanted, options, len(levels), batch, device, checkpoint_every, chosen, side_files, prepare
+        plans,
+        outputs,
+        wanted,
+        overwrite,
+        options,
+        len(levels),
+        batch,
+        device,
+        checkpoint_every,
+        chosen,
+        side_files,
+        prepare,
     )
     printer = Printer(quiet, json, verbose, explain)
     if dry_run:
@@ -229,7 +241,7 @@ def _run(
             if page.trouble and not printer.quiet:
                 console.tell(f"note: {page.trouble}")
             seconds = time.perf_counter() - began
-            printer.summary(outputs, len(sources), seconds, job.wanted["tensorboard"], page.path)
+            printer.summary(outputs, len(sources), seconds, job.wanted.tensorboard, page.path)
     rows = [outputs.rows[name] for name in outputs.names if name in outputs.rows]
     return Results(rows, outputs.folder, outputs.trouble)
 
@@ -276,7 +288,7 @@ def _kept_choices(
     for source in sources:
         if source.name in chosen:
             continue
-        record = outputs.sidecars.read(source.name)
+        record = outputs.records.read(source.name)
         choice = Choice(**record.choice).without(settings) if record is not None else Choice()
         if choice != Choice():
             yield f"note: {source.name} keeps its own choice: {choice}"

@@ -18,7 +18,8 @@ Config = str | Path | Mapping[str, Any]
 Configs = Config | Sequence[Config]
 
 OWN = ("resolved", "choices")  # arguments of a command's function that are not settings
-NOT_OF = {"evaluate": ("json", "verbose", "explain", "dry_run", "preview")}  # options of restore that it does not have
+PRINTING = ("json", "verbose", "explain", "dry_run", "preview")  # settings of ``restore`` that change no result
+NOT_OF = {"evaluate": PRINTING}  # options of ``restore`` that it does not have
 
 
 def layers_of(config: Configs) -> list[Layer]:

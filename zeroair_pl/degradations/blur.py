@@ -12,7 +12,7 @@ from torch import Tensor
 
 from zeroair_pl.degradations import spectrum
 from zeroair_pl.degradations.base import Degradation, Denoise, Side
-from zeroair_pl.degradations.free_kernel import LEVELS, MODEL, estimate_kernel
+from zeroair_pl.degradations.free_kernel import LEVELS, MODEL, estimate_kernel, textured_part
 from zeroair_pl.degradations.noise_level import rounding
 from zeroair_pl.degradations.spectrum import Spectrum
 from zeroair_pl.ranges import Range
@@ -28,6 +28,7 @@ PASSED = 0.5  # share of the error of x that remains after the blur
 PEAK = 0.35  # largest value of a free kernel; kernels found for photos without blur have 0.43 or more
 MORE = 1.1  # gain in log-likelihood of a free kernel, relative to that of a form with few parameters, to be believed
 LESS = (1.0, 0.8, 0.63, 0.5, 0.4)  # candidates for the noise level, relative to the first estimate
+PART = 640  # px; side of the part of a larger photo in which a free kernel is looked for
 FILLS = 3  # repetitions per proximal step that fill in the pixels beyond the border
 
 
@@ -46,7 +47,7 @@ class Blur(Degradation):
     Args:
         kernel: ``gaussian``, ``disc`` (defocus), ``line`` (uniform motion), ``auto`` for the more likely of Gaussian
             and disc, or ``free`` for a kernel of any form up to 41 px, which takes ninety passes of the prior at
-            smaller sizes and may fail.
+            smaller sizes, of a large photo on a part with much texture, and may fail.
         size: standard deviation of the Gaussian, radius of the disc, or length of the line, in pixels; 0 to find it.
         angle: of the line, in degrees, counterclockwise from the right; with ``size`` 0 it is found too.
     """
@@ -125,7 +126,7 @@ class Blur(Degradation):
             phi._seen(whole).copy_(y)
             return x, whole
 
-        kernel = estimate_kernel(y, noise, restore)
+        kernel = estimate_kernel(textured_part(y, PART), noise, restore)
         self.found = {}
         if float(kernel.max()) > PEAK:
             return ONE.clone()
@@ -160,13 +161,15 @@ class Blur(Degradation):
     def proximal(self, x0: Tensor, y: Tensor, error: Tensor) -> Tensor:
         transfer = self._transfer(x0)
         weight = (self.noise_level() / error).square()
-        ahead = torch.fft.rfft2(x0) * weight
         power = transfer.abs().square() + weight
-        z = x0
-        for _ in range(FILLS if max(self.reach) else 1):
-            whole = self._blurred(z, transfer)
-            self._seen(whole).copy_(y)
-            z = torch.fft.irfft2((transfer.conj() * torch.fft.rfft2(whole) + ahead) / power, s=x0.shape[-2:])
+        z = x0.clone()
+        for one, seen in zip(z.split(1, 1), y.split(1, 1), strict=True):  # a channel at a time needs less memory
+            ahead = torch.fft.rfft2(one) * weight
+            for _ in range(FILLS if max(self.reach) else 1):
+                whole = self._blurred(one, transfer)
+                self._seen(whole).copy_(seen)
+                waves = torch.fft.rfft2(whole).mul_(transfer.conj()).add_(ahead).div_(power)
+                one.copy_(torch.fft.irfft2(waves, s=x0.shape[-2:]))
         return z
 
     def levels(self) -> tuple[float, float] | None:

@@ -60,6 +60,17 @@ def estimate_kernel(y: Tensor, noise: float, restore: Restore, side: int = 41) -
     return _cut(_connected(kernel))
 
 
+def textured_part(y: Tensor, side: int) -> Tensor:
+    """The part of ``side``×``side`` pixels of a photo (1, 3, H, W) with the most texture; a small photo itself."""
+    height, width = y.shape[-2:]
+    parts = [
+        y[..., top : top + side, left : left + side]
+        for top in sorted({max(0, height - side) * k // 2 for k in range(3)})
+        for left in sorted({max(0, width - side) * k // 2 for k in range(3)})
+    ]
+    return max(parts, key=lambda part: float(part.diff(dim=-1).abs().mean() + part.diff(dim=-2).abs().mean()))
+
+
 def _least_squares(x: Tensor, y: Tensor, start: Tensor) -> Tensor:
     """argmin ‖k * ∇x − ∇y‖² + ridge·‖k‖² over k ≥ 0, by accelerated projected gradients in the Fourier domain.
 

@@ -1,4 +1,4 @@
-"""Adversarial losses: a discriminator of the fit's own, learned from this one photo, says what looks real."""
+"""Adversarial losses: a discriminator that is learned from this one photo distinguishes real from fake."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from zeroair_pl.ranges import Range
 class Adversarial(GuidanceLoss):
     """The paper's GAN loss on the degradation model: φ(x0) must look like y to a patch discriminator.
 
-    Real are the photos, fake is φ of the guided and, where there is one, of the auxiliary clean estimate.
+    Real are the photos; fake is φ of the guided clean estimate, and of the auxiliary one if there is one.
 
     Args:
-        objective: form of the game. PSNR/SSIM on the paper's haze benchmark: ``bce`` 22.29/.877, ``bce_logits``
+        objective: form of the loss. PSNR/SSIM on the paper's haze benchmark: ``bce`` 22.29/.877, ``bce_logits``
             22.06/.870, ``wgan_softplus`` 21.47/.864, ``lsgan`` 20.76/.873, ``hinge`` 20.44/.860, ``wgan`` 13.61/.619.
         lr: learning rate of the discriminator's Adam.
     """
@@ -42,10 +42,10 @@ class Adversarial(GuidanceLoss):
 
 
 class ResidualAdversarial(Adversarial):
-    """The paper's stage II GAN loss on the clean estimate, with a discriminator of its own on degradation residuals.
+    """The paper's GAN loss of stage II on the clean estimate, with its own discriminator of residuals.
 
-    Real is what φ takes away, x0 − φ(x0), of both maps; fake is x0 − y of the guided one: the difference between the
-    restored and the degraded photo must look like φ's own work.
+    Real is the residual of φ, x0 − φ(x0), of both maps. Fake is x0 − y of the guided map: the difference between the
+    restored and the degraded photo must look like the effect of φ.
     """
 
     def pairs(self, state: GuidanceState) -> tuple[Tensor, Tensor]:

@@ -14,11 +14,11 @@ from zeroair_pl.tensors.per_image import PerImage
 
 @dataclass
 class GuidanceState:
-    """Everything a loss may look at. Images are (B, 3, H, W) in [0, 1]; there is no clean reference in here.
+    """The inputs of a loss. Images are (B, 3, H, W) in [0, 1]. It contains no clean reference.
 
     Attributes:
         y: the degraded photos.
-        x0: the prior's clean estimates (or a variable in their place, while guidance differentiates).
+        x0: the prior's clean estimates; while guidance differentiates, a variable in their place.
         fraction: where the noise level lies on the linear schedule of the paper, t/T: 1 is pure noise, 0 is clean.
         stage: ``"I"``, ``"II"`` or ``"III"``.
         noise: (B,) standard deviation of the noise in x_t, in units of [0, 1].
@@ -26,7 +26,7 @@ class GuidanceState:
             photo where the sampler knows the noise it added, else the prior's calibration.
         degradation: φ, one for each image.
         discriminators: one for each adversarial loss, by the loss's name.
-        x0_auxiliary: the clean estimates of the paper's auxiliary noise map, where there is one.
+        x0_auxiliary: the clean estimates of the paper's auxiliary noise map, if it is used.
         prior: for losses on its features.
     """
 
@@ -43,18 +43,18 @@ class GuidanceState:
     _applied: tuple[Tensor, Tensor | None] | None = field(default=None, repr=False)
 
     def at(self, x0: Tensor, x0_auxiliary: Tensor | None = None) -> GuidanceState:
-        """The same moment seen from other clean estimates, with φ applied to them once for all losses."""
+        """The same state with other clean estimates; φ is applied to them once, for all losses."""
         applied = self.degradation(x0), None if x0_auxiliary is None else self.degradation(x0_auxiliary)
         return replace(self, x0=x0, x0_auxiliary=x0_auxiliary, _applied=applied)
 
     @property
     def y_hat(self) -> Tensor:
-        """φ(x0), with φ as it is now."""
+        """φ(x0), with the current φ."""
         return self.degradation(self.x0) if self._applied is None else self._applied[0]
 
     @property
     def y_hat_auxiliary(self) -> Tensor | None:
-        """φ of the auxiliary clean estimates, where there are any."""
+        """φ of the auxiliary clean estimates, if there are any."""
         if self._applied is not None or self.x0_auxiliary is None:
             return None if self._applied is None else self._applied[1]
         return self.degradation(self.x0_auxiliary)
@@ -65,7 +65,7 @@ class GuidanceState:
         return level
 
     def noise_variance(self) -> Tensor:
-        """σ² of each value of y, which broadcasts to (B, 3, H, W); infinite where y says nothing."""
+        """σ² of each value of y, in a shape that broadcasts to (B, 3, H, W); infinite where y has no information."""
         variance: Tensor = self.degradation.call("noise_variance", self.y, self.y_hat.detach())
         return variance
 
@@ -73,19 +73,19 @@ class GuidanceState:
 class GuidanceLoss(Ranged, nn.Module):
     """A loss on the clean estimate or on the degradation model; lower is better.
 
-    ``forward(state)`` returns (B,): one value for each image, a mean over that image's elements and never mixed over
-    the batch, so that a weight means the same at any image size and batch size. The same classes serve test-time
-    degradation modeling (differentiated in φ's parameters) and guidance (differentiated in x0).
+    ``forward(state)`` returns (B,), one value for each image: a mean over the elements of this image only. So a weight
+    means the same at any image size and batch size. Test-time degradation modeling differentiates it in φ's parameters,
+    guidance in x0.
 
     Attributes:
-        adversarial: the loss needs a discriminator of its own, which the fit builds and trains.
+        adversarial: the loss needs its own discriminator, which the fit builds and trains.
     """
 
     adversarial: bool = False
 
     @property
     def name(self) -> str:
-        """The key of this loss in logs and tables: the class name in snake case."""
+        """The name of this loss in logs and tables: the class name in snake case."""
         return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(self).__name__).lower()
 
     def forward(self, state: GuidanceState) -> Tensor:

@@ -1,4 +1,4 @@
-"""The patch discriminator of test-time degradation modeling, and the adversarial objectives it can be trained with."""
+"""The patch discriminator of test-time degradation modeling, and its adversarial objectives."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Objective = Literal["bce", "bce_logits", "wgan_softplus", "lsgan", "hinge", "wga
 
 
 class PatchDiscriminator(nn.Module):
-    """Says for each patch whether it looks real (ZeroAIR, arXiv 2312.02197): 3→64→128→256 (3×3, stride 2), →1 (1×1).
+    """Classifies each patch as real or fake (ZeroAIR, arXiv 2312.02197): 3→64→128→256 (3×3, stride 2), →1 (1×1).
 
     Returns logits, (B, 1, H/8, W/8): 32×32 decisions on a 256×256 image; 371,073 parameters.
     """
@@ -35,7 +35,7 @@ class PatchDiscriminator(nn.Module):
 
 
 def discriminator_loss(real: Tensor, fake: Tensor, objective: Objective) -> Tensor:
-    """What a discriminator minimizes, (B,), from its logits on real and fake images, (B, 1, h, w) each."""
+    """The discriminator's loss, (B,), from its logits on real and fake images, (B, 1, h, w) each."""
     if objective == "bce":  # sigmoid, then BCE, as the paper has it: saturates where the logits version does not
         loss = _bce(real.sigmoid(), 1.0) + _bce(fake.sigmoid(), 0.0)
     elif objective in ("bce_logits", "wgan_softplus"):
@@ -50,20 +50,20 @@ def discriminator_loss(real: Tensor, fake: Tensor, objective: Objective) -> Tens
 
 
 def generator_loss(fake: Tensor, objective: Objective) -> Tensor:
-    """What the generator minimizes, (B,), from the discriminator's logits on its images, (B, 1, h, w)."""
+    """The generator's loss, (B,), from the discriminator's logits on its images, (B, 1, h, w)."""
     if objective == "bce":
         loss = _bce(fake.sigmoid(), 1.0)
     elif objective == "bce_logits":
         loss = F.softplus(-fake)
     elif objective == "lsgan":
         loss = (fake - 1).square()
-    else:  # the softplus form differs from bce_logits here alone: its generator climbs the raw score
+    else:  # wgan_softplus differs from bce_logits only here: its generator maximizes the raw score
         loss = -fake
     return loss.flatten(1).mean(1)
 
 
 def accuracy(real: Tensor, fake: Tensor) -> Tensor:
-    """(B,): the share of patches that the logits call right; 0.5 is a blind discriminator."""
+    """(B,): the share of patches that are classified correctly; 0.5 is chance."""
     right = torch.cat([(real > 0).flatten(1), (fake <= 0).flatten(1)], dim=1)
     return right.float().mean(1)
 

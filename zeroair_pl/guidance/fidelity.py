@@ -1,4 +1,4 @@
-"""Losses of pixels: φ(x0) against the photo or the clean estimate, and the smoothness of the clean estimate."""
+"""Losses of pixels: the distance of φ(x0) from the photo or the clean estimate, and the total variation."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Target = Literal["y", "x0"]
 
 
 class Fidelity(GuidanceLoss):
-    """Mean squared error ‖φ(x0) − target‖² / N, averaged over the guided and the auxiliary map where both take part.
+    """Mean squared error ‖φ(x0) − target‖² / N, averaged over the guided and the auxiliary map if both take part.
 
     Args:
-        target: ``y`` holds φ(x0) to the degraded photo; ``x0`` holds it to the clean estimate, which keeps the content
-            of a free-form φ (the paper's reconstruction term).
+        target: ``y`` for the degraded photo; ``x0`` for the clean estimate, so that a free-form φ keeps the content
+            (the paper's reconstruction term).
     """
 
     def __init__(self, target: Target = "y") -> None:
@@ -63,7 +63,7 @@ class Likelihood(GuidanceLoss):
         residual = (state.y - state.y_hat).square()
         if bool(noise.isfinite().all()):
             return per_image_mean(0.5 * residual / variance + 0.5 * variance.log())
-        known = noise.isfinite().expand_as(residual)  # y says nothing elsewhere
+        known = noise.isfinite().expand_as(residual)  # elsewhere y has no information
         terms = 0.5 * residual / variance + 0.5 * variance.where(known, 1.0).log()
         return terms.where(known, 0.0).flatten(1).sum(1) / known.flatten(1).sum(1).clamp(min=1)
 

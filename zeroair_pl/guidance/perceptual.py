@@ -1,4 +1,4 @@
-"""Perceptual losses: distances between deep features instead of pixels."""
+"""Perceptual losses: distances between features of networks."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Perceptual(GuidanceLoss):
     """Mean squared error between features of φ(x0) and of the target, averaged over the feature maps.
 
     Args:
-        trunk: ``prior`` uses the encoder of the fit's own diffusion prior and needs no download; any other name is a
-            timm model whose pretrained weights are looked up by timm (the paper's is ``vgg16.tv_in1k``).
+        trunk: ``prior`` for the encoder of the fit's own prior, which needs no download; else the name of a timm model
+            with pretrained weights (the paper's is ``vgg16.tv_in1k``).
         layers: which feature maps, from the finest; for VGG16, ``[0, 1]`` are its features up to relu2_2.
         target: compare with the degraded photo ``y`` or with the clean estimate ``x0``.
         weights: file of the timm model's weights, in timm's or torchvision's format; by default timm finds them.
@@ -45,7 +45,7 @@ class Perceptual(GuidanceLoss):
                 "trunk: vgg16.tv_in1k."
             )
         self.trunk, self.layers, self.target, self.weights = trunk, layers, target, weights
-        self._loaded: tuple[Any, Tensor, Tensor] | None = None  # a tuple, to stay out of the module tree
+        self._loaded: tuple[Any, Tensor, Tensor] | None = None  # a tuple stays out of the module tree
 
     def forward(self, state: GuidanceState) -> Tensor:
         found = self.features(state.y_hat, state)

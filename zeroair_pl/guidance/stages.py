@@ -1,4 +1,4 @@
-"""The three stages of guidance, and what acts in each: the only place that knows about stage boundaries."""
+"""The three stages of guidance, their boundaries, and the losses that act in each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks of other people whose features are compared; weights from a file, or where their packages keep them."""
+"""Published networks for features; their weights come from a file, or from the caches of their packages."""
 
 from __future__ import annotations
 

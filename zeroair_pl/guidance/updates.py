@@ -1,4 +1,4 @@
-"""How guidance moves the clean estimate: the gradient form of the paper, and the proximal form that needs no scale."""
+"""Steps of guidance on the clean estimate: the paper's gradient step, and the proximal step, which needs no scale."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ REFERENCE_ELEMENTS = 3 * 256 * 256  # the image size at which the paper's guidan
 
 
 class Guided(NamedTuple):
-    """The outcome of one guidance step; images are (B, 3, H, W) in [0, 1].
+    """The result of one guidance step; images are (B, 3, H, W) in [0, 1].
 
     Attributes:
         x0: the guided clean estimate, which the sampler steps from.
-        x0_auxiliary: the same for the auxiliary map, where there is one.
+        x0_auxiliary: the same for the auxiliary map, if there is one.
         shift, shift_auxiliary: what to add to x_{t−1} after the sampler's step, on the [-1, 1] scale.
-        observation: the photo seen through φ⁻¹, if the update has looked.
-        losses: the value of each loss that acted, (B,), unweighted, for logs.
+        observation: φ⁻¹ of the photo, if the update has computed it.
+        losses: the unweighted value of each loss that acted, (B,), for logs.
     """
 
     x0: Tensor
@@ -39,10 +39,10 @@ class Guided(NamedTuple):
 
 
 class GuidanceUpdate(Ranged, ABC):
-    """Moves the clean estimate towards lower guidance loss."""
+    """Moves the clean estimate to a lower guidance loss."""
 
     def gentler(self, factor: float) -> GuidanceUpdate | None:
-        """The same with a smaller step, for a fit that has diverged; ``None`` if no step is set by hand."""
+        """The same with a smaller step, for a fit that has diverged; ``None`` if it has no step size."""
         return None
 
     @abstractmethod
@@ -50,8 +50,8 @@ class GuidanceUpdate(Ranged, ABC):
         """One guidance step.
 
         Args:
-            state: the moment, with the prior's unguided estimates; ``x0_auxiliary`` takes part if it is there.
-            terms: the losses that act in this stage and their present weights.
+            state: the state, with the prior's unguided estimates; ``x0_auxiliary`` is guided too if it is there.
+            terms: the losses that act in this stage, and their current weights.
             steps: number of timesteps of a full schedule at this spacing.
         """
 
@@ -86,7 +86,7 @@ class GradientUpdate(GuidanceUpdate):
             signed = [(2 * v - 1).detach().requires_grad_() for v in variables]
             moment = state.at(*((v + 1) / 2 for v in signed))
             energy, losses = _energy(moment, terms)
-            # Some losses look at the guided map alone: the auxiliary one then has a zero gradient.
+            # The auxiliary map has a zero gradient for losses of the guided map only.
             moves = [-scale * g for g in torch.autograd.grad(energy, signed, materialize_grads=True)]
         if self.on == "mean":
             shifts = [move * 1000 / steps for move in moves]
@@ -135,7 +135,7 @@ def descend(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """x − P·∇(N·Σ w L), one step preconditioned by the ``variance`` P at x, and the losses L.
 
-    The likelihood is left out: the closed form has it already.
+    The likelihood is left out, since the closed form includes it.
     """
     others = [(term, weight) for term, weight in terms if not isinstance(term.loss, Likelihood)]
     if not others:

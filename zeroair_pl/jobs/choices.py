@@ -233,7 +233,7 @@ def choices_of(
     for source in sources:
         if not (source.kind or source.strength):
             continue
-        record = outputs.sidecars.read(source.name)
+        record = outputs.records.read(source.name)
         choice = Choice(**record.choice) if record is not None else Choice()
         where = f"the list's row of {source.path}"
         as_before = record is not None and record.row.status in FINISHED and same_kind(source.kind, record.row.kind)

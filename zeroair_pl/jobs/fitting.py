@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from zeroair_pl.errors import ConfigError, DivergenceError, describe
-from zeroair_pl.jobs.task import Task, own_fault
+from zeroair_pl.jobs.task import Task, fails_alone
 from zeroair_pl.method.settings import Method, Result
 from zeroair_pl.method.solve import solve
 from zeroair_pl.photos.masking import view_of
@@ -74,7 +74,7 @@ class Fitting:
 
     def _alone(self, task: Task, reason: str = "") -> None:
         """Fits this photo alone. A ``reason`` says that a fit of it has diverged already."""
-        with nullcontext() if self.strict else own_fault(task):
+        with nullcontext() if self.strict else fails_alone(task):
             if not reason:
                 try:
                     result, note = self._once([task])

@@ -19,12 +19,12 @@ from zeroair_pl.inspection.progress import ListProgress
 from zeroair_pl.jobs.batches import BatchSize, batch_size
 from zeroair_pl.jobs.choices import Choice, Plans
 from zeroair_pl.jobs.fitting import Fitting
-from zeroair_pl.jobs.full_strength import forget, full_of, name_of, step_names, steps_in
+from zeroair_pl.jobs.full_strength import FullStrength
 from zeroair_pl.jobs.outputs import Outputs
-from zeroair_pl.jobs.pictures import kept, pictures_of
+from zeroair_pl.jobs.pictures import Wanted, kept, pictures_of
 from zeroair_pl.jobs.records import Record, Row, digest, of_photo
 from zeroair_pl.jobs.report import present
-from zeroair_pl.jobs.task import Task, own_fault
+from zeroair_pl.jobs.task import Task, fails_alone
 from zeroair_pl.method.checkpoints import Checkpoints
 from zeroair_pl.method.shares import share_of, steps_of, strength_for
 from zeroair_pl.photos.atomic import write_atomically
@@ -48,7 +48,8 @@ class Job:
     Args:
         plans: how photos are restored.
         outputs: where the results go.
-        wanted: the switches ``maps``, ``arrays``, ``strips``, ``report``, ``tensorboard`` and ``overwrite``.
+        wanted: what is written for each photo.
+        overwrite: restore finished photos again.
         trainer: further arguments of ``lightning.Trainer``.
         steps: timesteps of a fit.
         batches: how many photos of one size are fitted together, or ``auto``.
@@ -61,7 +62,8 @@ class Job:
 
     plans: Plans
     outputs: Outputs
-    wanted: dict[str, bool]
+    wanted: Wanted
+    overwrite: bool
     trainer: dict[str, Any]
     steps: int
     batches: BatchSize
@@ -74,15 +76,15 @@ class Job:
     def read(self, source: Source) -> Task:
         """Checks whether the photo is finished, and decodes it if not."""
         task = Task(source, Row(source.name, str(source.path)))
-        with task.clock("read"), own_fault(task):
-            record = task.before = self.outputs.sidecars.read(source.name)
+        with task.clock("read"), fails_alone(task):
+            record = task.before = self.outputs.records.read(source.name)
             task.choice = self._choice(source, record)
             task.plan = self.plans.of(task.choice)
             # Hashed before decoding: if the file changes meanwhile, the record has the digest of the old bytes, and the
             # next run restores the photo again.
             depends = {**of_photo(source.path, task.plan.depends), **self._side(source, task.choice)}
             task.row = replace(task.row, settings=digest(depends))
-            if record is not None and self.outputs.finished(record, task.row.settings) and not self.wanted["overwrite"]:
+            if record is not None and self.outputs.finished(record, task.row.settings) and not self.overwrite:
                 task.row = replace(record.row, input=str(source.path), status="skipped", reason="")
                 return task
             photo = self.side_files.of(task.choice.mask).read(source, load_photo(source.path))
@@ -90,16 +92,20 @@ class Job:
             task.row = replace(task.row, height=photo.size[0], width=photo.size[1])
             path = output_path(self.outputs.folder, source, photo)
             self._may_write(path, source, depends["sha256"], record)
-            if record is not None and not self.wanted["overwrite"]:
+            if record is not None and not self.overwrite:
                 by_kind = isinstance(strength_for(task.plan.strength, record.row.kind), dict)
-                steps = steps_in(self.outputs.sidecars, record) if by_kind else []
-                task.full = None if steps is None else full_of(self.outputs.sidecars, record, depends)
+                steps = self._stored.read_steps(record) if by_kind else []
+                task.full = None if steps is None else self._stored.read(record, depends)
                 if task.full is not None:  # only its strength differs: no fit is needed
                     task.steps = steps or []
                     task.unchanged = record.row.status == "unchanged"
                     task.row = replace(record.row, input=str(source.path), settings=task.row.settings)
             task.depends, task.photo, task.path = depends, photo, path
         return task
+
+    @property
+    def _stored(self) -> FullStrength:
+        return FullStrength(self.outputs.records)
 
     def settings_of(self, source: Source, record: Record) -> str:
         """The digest ``Row.settings`` that this run would give to the bytes of the photo in the record."""
@@ -125,7 +131,7 @@ class Job:
             and record.photo != os.path.realpath(source.path)
             and record.depends.get("sha256") != sha256
         )
-        if another and os.path.lexists(path) and not self.wanted["overwrite"]:
+        if another and os.path.lexists(path) and not self.overwrite:
             raise InputError(f"{path}: exists, and is not made from {source.path}; use --overwrite or another --out.")
 
     def batch(self, task: Task) -> int:
@@ -137,7 +143,7 @@ class Job:
     def fit(self, tasks: Sequence[Task], progress: ListProgress) -> None:
         """Restores photos of one size. Skips those that could not be read and those that are finished."""
         for task in tasks:
-            with own_fault(task):
+            with fails_alone(task):
                 self.outputs.require_room(task.source)
         fitting = Fitting(self.trainer, partial(self._watched, progress), progress.print, self._forget)
         began = time.perf_counter()
@@ -146,7 +152,7 @@ class Job:
             task.spent["fit"] = (time.perf_counter() - began) / len(tasks)
 
     def _forget(self, task: Task) -> None:
-        self.outputs.sidecars.path(task.source.name, ".ckpt").unlink(missing_ok=True)
+        self.outputs.records.path(task.source.name, ".ckpt").unlink(missing_ok=True)
 
     @contextmanager
     def _watched(self, progress: ListProgress, tasks: Sequence[Task], again: bool) -> Iterator[Sequence[Callback]]:
@@ -159,7 +165,7 @@ class Job:
                 task.follow.leave()
             task.follow = follow
         callbacks: list[Callback] = [follow]
-        if self.wanted["tensorboard"]:
+        if self.wanted.tensorboard:
             from zeroair_pl.inspection.tensorboard import TensorBoard
 
             assert tasks[0].plan is not None
@@ -167,7 +173,7 @@ class Job:
         if self.checkpoint_every and not again:
             own = [task.row.settings for task in tasks]
             settings = own[0] if len(own) == 1 else digest({"batch": own})
-            path = self.outputs.sidecars.path(names[0], ".ckpt")
+            path = self.outputs.records.path(names[0], ".ckpt")
             callbacks.append(Checkpoints(path, self.checkpoint_every, settings))
         try:
             yield callbacks
@@ -177,11 +183,11 @@ class Job:
     def write(self, task: Task) -> Row:
         """Writes and scores the restored photo, and records that it is finished; returns the photo's row."""
         source = task.source
-        with task.clock("write"), own_fault(task):
+        with task.clock("write"), fails_alone(task):
             if task.row.status == "skipped" and task.before is not None and source.reference is not None:
                 path = self.outputs.folder / task.row.output
                 task.row = _scored(task.row, source, load_photo(source.path), path)
-                self.outputs.sidecars.write(replace(task.before, row=replace(task.row, status=task.before.row.status)))
+                self.outputs.records.write(replace(task.before, row=replace(task.row, status=task.before.row.status)))
             if task.photo is not None and (task.result is not None or task.full is not None):
                 self._write(task, task.photo)
         return task.row
@@ -207,15 +213,15 @@ class Job:
         note = "; ".join(dict.fromkeys(filter(None, [row.note, *notes])))
         row = replace(row, status="unchanged" if task.unchanged else "restored", note=note)
         row = _scored(row, source, photo, self.outputs.folder / output)
-        self.outputs.sidecars.write(replace(record, row=row, shown=present(task.shown, digests)))
+        self.outputs.records.write(replace(record, row=row, shown=present(task.shown, digests)))
         self._forget(task)
         if before is not None:
-            forget(self.outputs.sidecars, before, files)
+            self._stored.forget(before, files)
         task.row, task.notes = row, notes
 
     def _files(self, task: Task, photo: Photo) -> tuple[dict[str, bytes], list[str]]:
         """What is to be written for the photo, by name, its output first; and notes on what is not."""
-        source, path, sidecars = task.source, task.path, self.outputs.sidecars
+        source, path = task.source, task.path
         assert path is not None
         strength = 1.0 if task.plan is None else strength_for(task.plan.strength, task.row.kind)
         whole = self.prepare is None
@@ -232,8 +238,8 @@ class Job:
         if task.unchanged and full != own and whole:
             task.row = replace(task.row, note="; ".join(filter(None, [task.row.note, task.no_copy()])))
         if strength != 1 and not task.unchanged:
-            others[name_of(sidecars, source.name)] = full
-            others |= zip(step_names(sidecars, source.name, task.row.kind), task.steps, strict=False)
+            others[self._stored.name(source.name)] = full
+            others |= zip(self._stored.steps(source.name, task.row.kind), task.steps, strict=False)
         files = {path.relative_to(self.outputs.folder).as_posix(): made}
         for name, data in others.items():
             if reason := self.outputs.foreign(name, source.name, task.before):

@@ -17,7 +17,7 @@ from zeroair_pl.config.files import read_config
 from zeroair_pl.errors import ConfigError, InputError
 from zeroair_pl.inspection.pages import PICTURES
 from zeroair_pl.jobs.names import check_folder, check_writable
-from zeroair_pl.jobs.records import FINISHED, INTERRUPTED, Record, Row, Sidecars, as_table
+from zeroair_pl.jobs.records import FINISHED, INTERRUPTED, Record, Records, Row, as_table
 from zeroair_pl.photos.atomic import clear_leftovers
 from zeroair_pl.photos.finding import numbered
 from zeroair_pl.photos.ownership import FOLDER, OwnFiles, digest_of, why
@@ -27,7 +27,7 @@ TABLE, CONFIG = "results.csv", "config.yaml"
 _BESIDE = 1_000_000  # bytes that a photo's pictures and log may take, beside its output
 
 # The table is written as a whole, which takes long for a long list. So a long table is not written after each photo;
-# the sidecars say at any moment which photos are finished.
+# the records say at any moment which photos are finished.
 _SHORT = 100  # rows of a table that is written after each photo
 _PAUSE = 60.0  # seconds between two writes of a longer table
 
@@ -38,7 +38,7 @@ class Outputs:
     No file there is replaced that this program did not write; see ``ownership``.
 
     Args:
-        looks: only read the folder, and do not make it.
+        read_only: do not make the folder.
 
     Attributes:
         names: of the photos of this run, in the order of their list and of the table.
@@ -52,9 +52,9 @@ class Outputs:
             program did not write.
     """
 
-    def __init__(self, folder: Path, looks: bool = False) -> None:
+    def __init__(self, folder: Path, read_only: bool = False) -> None:
         self.folder, self.results, self.board = folder, folder / TABLE, folder / "tensorboard"
-        self.sidecars, self._own = Sidecars(folder), OwnFiles(folder)
+        self.records, self._own = Records(folder), OwnFiles(folder)
         check_folder(folder)
         self._own.check(name for name in (TABLE, CONFIG) if not self._own.edited(name))
         self._new = [parent for parent in (folder, *folder.parents) if not parent.exists()]
@@ -62,7 +62,7 @@ class Outputs:
         self._before: bytes | None = None
         self.names: list[str] = []
         try:
-            if looks:
+            if read_only:
                 check_writable(folder)
             else:
                 folder.mkdir(parents=True, exist_ok=True)
@@ -81,8 +81,8 @@ class Outputs:
         self._written = -_PAUSE
 
     def _refresh(self) -> None:
-        """Reads the sidecars that this and other processes have written since the last time."""
-        for found in self.sidecars.changed():
+        """Reads the records that this and other processes have written since the last time."""
+        for found in self.records.changed():
             self.earlier[found.row.name] = found.row
             if "run" not in found.depends:  # not a failure
                 self._names_of[found.photo] = found.row.name
@@ -164,7 +164,7 @@ class Outputs:
         """
         path = self.folder / name
         if record is None:
-            digests, unknown = [], self.sidecars.path(photo).is_file()
+            digests, unknown = [], self.records.path(photo).is_file()
         else:
             digests, unknown = record.files.get(name, []), not record.files
         # A record that is damaged, or from a version without digests, still says that the photo's files are ours.
@@ -187,13 +187,13 @@ class Outputs:
         both = {name: [*record.files.get(name, []), *files.get(name, [])] for name in {**files, **record.files}}
         row = replace(record.row, status="failed", reason=INTERRUPTED)
         claimed = replace(record, row=row, files={name: list(dict.fromkeys(both[name])) for name in both})
-        self.sidecars.write(claimed)
+        self.records.write(claimed)
         self.earlier[claimed.row.name] = claimed.row
 
     def fail(self, row: Row, photo: Path, run: str) -> None:
         """Records why a photo failed, for other processes and later tables. An error of writing is ignored."""
         with contextlib.suppress(InputError):
-            self.sidecars.write(Record(os.path.realpath(photo), {"run": run}, row), ".failed")
+            self.records.write(Record(os.path.realpath(photo), {"run": run}, row), ".failed")
 
     def add(self, row: Row) -> None:
         """Adds a row of this run. Writes the table if it is short, or was not written for a minute."""

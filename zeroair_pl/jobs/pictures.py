@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,8 +20,19 @@ from zeroair_pl.photos.reading import decode_photo
 from zeroair_pl.tensors.arrays import encode_arrays
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What is written for each photo beside its output: maps as pictures or arrays, strips, the page, TensorBoard."""
+
+    maps: bool
+    arrays: bool
+    strips: bool
+    report: bool
+    tensorboard: bool
+
+
 def pictures_of(
-    outputs: Outputs, wanted: Mapping[str, bool], task: Task, photo: Photo, output: bytes
+    outputs: Outputs, wanted: Wanted, task: Task, photo: Photo, output: bytes
 ) -> tuple[dict[str, bytes], list[str]]:
     """The bytes of the pictures, by their names in the output folder, and a note for each that could not be drawn.
 
@@ -28,7 +40,7 @@ def pictures_of(
     ``task.shown`` to what the page shows.
 
     Args:
-        wanted: the switches ``strips``, ``maps``, ``arrays`` and ``report``.
+        wanted: the pictures to draw.
         photo: the degraded photo.
         output: the bytes of the restored photo's file.
     """
@@ -42,7 +54,7 @@ def pictures_of(
         assert task.path is not None
         return decode_photo(output, Path(task.path.name)).pixels
 
-    if wanted["strips"]:
+    if wanted.strips:
         strip = side_picture("strips", source.name, ".png")
 
         def draw() -> bytes:
@@ -52,10 +64,10 @@ def pictures_of(
 
         makers[strip] = draw
     maps = {} if result is None else result.diagnostics[0]
-    for what, values in maps.items() if wanted["maps"] else ():
+    for what, values in maps.items() if wanted.maps else ():
         name = side_picture("maps", source.name, f"_{what}.png")
         makers[name] = lambda name=name, values=values: encode_map(name, values)  # type: ignore[misc]
-    if wanted["arrays"] and maps:
+    if wanted.arrays and maps:
         makers[f"maps/{source.name}.npz"] = lambda: encode_arrays(maps)
     made, notes = {}, []
     for name, maker in makers.items():
@@ -65,7 +77,7 @@ def pictures_of(
             raise
         except Exception as error:
             notes.append(f"{name}: not drawn, {describe(error)}")
-    if wanted["report"]:
+    if wanted.report:
         try:
             task.shown, small = drawn(task, photo.pixels, after())
             made |= small

@@ -1,4 +1,4 @@
-"""Sidecars: one small file for each photo that says whether it is finished. Several processes may write them.
+"""Records: one small file for each photo that says whether it is finished. Several processes may write them.
 
 ``OUT/.zeroair/NAME.json`` says from which photo, settings, prior and version the output NAME is made. It is written
 twice: before the output as an announcement, and after it as a record. So even after a kill −9, a later run sees that an
@@ -112,7 +112,7 @@ def as_table(rows: Iterable[Row]) -> bytes:
 
 @dataclass(frozen=True)
 class Record:
-    """A sidecar of a photo that was restored, or whose files are being written; or why it could not be restored.
+    """The record of a photo that was restored, or whose files are being written; or why it could not be restored.
 
     Attributes:
         photo: absolute path of the photo, links resolved.
@@ -133,8 +133,8 @@ class Record:
     shown: dict[str, Any] = field(default_factory=dict)
 
 
-class Sidecars:
-    """The records and failures in the output folder ``out``."""
+class Records:
+    """The files of the records and failures in the output folder ``out``."""
 
     def __init__(self, out: Path) -> None:
         self.folder = out / FOLDER

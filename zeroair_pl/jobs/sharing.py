@@ -49,8 +49,8 @@ def restore_list(
         ConfigError: a setting is wrong.
         KeyboardInterrupt: the run was stopped.
     """
-    workers = Workers(rank, job.outputs.sidecars.folder, settings, lambda process: share.takes_part(process))
-    share = Share(job, sources, others, lambda: rank.size if rank.launched or rank.worker else 1 + workers.running)
+    workers = Workers(rank, job.outputs.records.folder, settings, lambda process: share.takes_part(process))
+    share = SharedList(job, sources, others, lambda: rank.size if rank.launched or rank.worker else 1 + workers.running)
 
     def both(task: Task) -> None:
         progress.workers = share.peers.living
@@ -63,7 +63,7 @@ def restore_list(
             restore_all(job, share, progress, both, share.peers.held, share.peers.ahead)
 
 
-class Share:
+class SharedList:
     """The list as one process sees it: iteration claims photos for this process, ``done`` releases them.
 
     Args:
@@ -76,11 +76,11 @@ class Share:
         self, job: Job, sources: Sequence[Source], others: Callable[[Row], None], expected: Callable[[], int]
     ) -> None:
         self._job, self._sources, self._others = job, sources, others
-        self._outputs, self._sidecars = job.outputs, job.outputs.sidecars
+        self._outputs, self._sidecars = job.outputs, job.outputs.records
         chosen = {name: choice.kept() for name, choice in job.chosen.items()}
         self._run = digest({**job.plans.of(Choice()).depends, "chosen": chosen})
         photos = [(source.name, os.path.realpath(source.path)) for source in sources]
-        key = digest({"run": self._run, "photos": photos, "overwrite": job.wanted["overwrite"]})
+        key = digest({"run": self._run, "photos": photos, "overwrite": job.overwrite})
         self._claims = Claims()
         self.peers = Peers(self._claims, self._sidecars.folder, key, len(sources), expected)
         self._open = {source.name: source for source in sources}  # photos that are not done
@@ -89,7 +89,7 @@ class Share:
         self._trouble: BaseException | None = None
         self._watcher = threading.Thread(target=self._watch, name="watch", daemon=True)
 
-    def __enter__(self) -> Share:
+    def __enter__(self) -> SharedList:
         self.peers.join()
         self._watcher.start()
         return self
@@ -212,7 +212,7 @@ class Share:
         if not self._outputs.finished(record, self._job.settings_of(source, record)):
             return None
         made = os.stat(self._outputs.folder / record.row.output).st_ctime_ns > began
-        if self._job.wanted["overwrite"] and not made:
+        if self._job.overwrite and not made:
             return None
         return replace(record.row, input=str(source.path), status=record.row.status if made else "skipped")
 

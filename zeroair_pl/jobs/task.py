@@ -112,8 +112,8 @@ def found_in_words(phi: Degradation, sigma: float) -> str:
 
 
 @contextmanager
-def own_fault(task: Task) -> Iterator[None]:
-    """Puts an error within the block into the row of this photo, as its reason; a ``ConfigError`` is raised."""
+def fails_alone(task: Task) -> Iterator[None]:
+    """Within it, an error fails only this photo, and becomes the reason in its row; a ``ConfigError`` is raised."""
     reason, unexpected = "", False
     try:
         yield

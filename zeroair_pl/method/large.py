@@ -71,9 +71,11 @@ def fit_large(
     with torch.no_grad():
         look = FirstLook(method.prior)
         phi = carried(result.phi[0], small, y, look)
-        y = phi.explained(y)
-        method = replace(method, prior=prior_for(phi, y, method, name))
-        restored, passes = last_part(y, phi, method, image_generator(method.seed, name, "full size"))
+        restored, passes = y, 0
+        if not phi.untouched:  # a photo that stays as it is takes no pass at full size
+            y = phi.explained(y)
+            method = replace(method, prior=prior_for(phi, y, method, name))
+            restored, passes = last_part(y, phi, method, image_generator(method.seed, name, "full size"))
         if what := lost(y, restored):
             raise DivergenceError(f"{name}: {what[0]}")
         if broken := unsound(phi):

@@ -1,4 +1,4 @@
-"""The words for a path that does not exist."""
+"""Explains why a path does not exist, and suggests the nearest name."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ def near(name: str, folder: Path) -> str:
         names = _names_in(folder, os.stat(folder).st_mtime_ns)
     except (OSError, ValueError):
         return ""
-    if len(names) > _COMPARED:  # a list may miss 100,000 files, and to compare each with all others takes an hour
+    if (
+        len(names) > _COMPARED
+    ):  # for a list with 100,000 missing files, comparing each with all names would take an hour
         middle = bisect_left(names, name)
         names = names[max(0, middle - _COMPARED // 2) : middle + _COMPARED // 2]
     return did_you_mean(name, names)

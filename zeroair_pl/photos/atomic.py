@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Writes files completely or not at all."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 from zeroair_pl.errors import InputError
 from zeroair_pl.photos.locks import lock
 
-TEMPORARY = (".zeroair-", ".tmp")  # hidden, so that a search for images passes it by
+TEMPORARY = (".zeroair-", ".tmp")  # hidden, so that searches for images skip it
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write ``data`` under a temporary name beside ``path`` and move it there in one step; on failure leave neither.
+    """Writes ``data`` under a temporary name beside ``path``, and renames it in one step.
 
-    Raises InputError naming ``path``, e.g. for a full disk or a folder without write permission.
+    After an error no temporary file is left. Raises InputError, such as for a full disk or a missing permission.
     """
     temporary = path.parent / f"{TEMPORARY[0]}{uuid.uuid4().hex}{TEMPORARY[1]}"
     try:
@@ -25,7 +25,7 @@ def write_atomically(path: Path, data: bytes) -> None:
             _write_held(temporary, data)
             try:
                 os.replace(temporary, path)
-            except FileNotFoundError:  # another run removed it as abandoned, before it was locked
+            except FileNotFoundError:  # another run took it for abandoned before it was locked
                 _write_held(temporary, data)
                 os.replace(temporary, path)
         except BaseException:
@@ -37,16 +37,16 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 def _write_held(temporary: Path, data: bytes) -> None:
     with temporary.open("xb") as file:
-        lock(file.fileno())  # not every file system has locks, which is no error
+        lock(file.fileno())  # does nothing on file systems without locks
         file.write(data)
         file.flush()
-        os.fsync(file.fileno())  # else a power cut could leave the name with no content
+        os.fsync(file.fileno())  # so that a power cut cannot leave an empty file
 
 
 def clear_leftovers(folder: Path) -> None:
-    """Remove the temporary files in ``folder`` (not below it) of a ``write_atomically`` that was killed.
+    """Removes the temporary files in ``folder`` (not below it) that killed processes left.
 
-    One that another process is writing now is locked, and stays.
+    Files that another process is writing are locked, and stay.
     """
     try:
         with os.scandir(folder) as entries:

@@ -1,6 +1,6 @@
-"""EXIF and GPS between a TIFF's directories and the block that other formats carry, which is a small TIFF itself.
+"""Converts EXIF and GPS between directories of a TIFF and the block of other formats, which is a small TIFF itself.
 
-From TIFF 6.0, section 2, and EXIF 3.0 (CIPA DC-008), section 4.6.
+Sources: TIFF 6.0, section 2, and EXIF 3.0 (CIPA DC-008), section 4.6.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable
 from mmap import mmap
 from typing import NamedTuple
 
-EXIF_IFD, GPS_IFD, _INTEROPERABILITY_IFD = 34665, 34853, 40965  # tags that hold the place of another directory
+EXIF_IFD, GPS_IFD, _INTEROPERABILITY_IFD = 34665, 34853, 40965  # tags whose value is the offset of another directory
 _INNER = (EXIF_IFD, GPS_IFD, _INTEROPERABILITY_IFD)
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}  # bytes of a value, by type
 _UNITS = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8}  # bytes that are swapped together
@@ -20,7 +20,7 @@ _LONG = 4
 
 
 class Entry(NamedTuple):
-    """One entry of a directory: its value as little-endian bytes, or the directory that it leads to."""
+    """One entry of a directory: its value as little-endian bytes, or the directory that it points to."""
 
     tag: int
     type: int
@@ -31,7 +31,7 @@ class Entry(NamedTuple):
 def read_directory(
     data: bytes | mmap, at: int, order: str, only: Container[int] | None = None, depth: int = 0
 ) -> tuple[Entry, ...]:
-    """The entries of the directory at ``at`` in a TIFF; those that are damaged are left out.
+    """The entries of the directory at the offset ``at`` of a TIFF, without damaged ones.
 
     Args:
         data: the whole TIFF, from its byte order mark on.
@@ -66,7 +66,7 @@ def read_directory(
 
 
 def read_block(block: bytes | None) -> tuple[Entry, ...]:
-    """The first directory of an EXIF block ("Exif\\0\\0" and a TIFF, or the TIFF alone) with what it leads to."""
+    """The first directory of an EXIF block ("Exif\\0\\0" and a TIFF, or only the TIFF), and those it points to."""
     data = (block or b"").removeprefix(b"Exif\0\0")
     if len(data) < 8 or data[:4] not in (b"II*\0", b"MM\0*"):
         return ()
@@ -75,7 +75,7 @@ def read_block(block: bytes | None) -> tuple[Entry, ...]:
 
 
 def write_block(entries: Iterable[Entry]) -> bytes | None:
-    """An EXIF block of these entries, None without any."""
+    """An EXIF block of these entries; ``None`` if there are none."""
     entries = tuple(entries)
     if not entries:
         return None
@@ -85,7 +85,7 @@ def write_block(entries: Iterable[Entry]) -> bytes | None:
 
 
 def append(out: bytearray, entries: Iterable[Entry]) -> int:
-    """Put a directory, and all that it leads to, at the end of a little-endian TIFF; returns where it begins."""
+    """Appends a directory, and those it points to, to a little-endian TIFF; returns its offset."""
     rows = b""
     ordered = sorted({entry.tag: entry for entry in entries}.values())
     for tag, kind, value, inner in ordered:

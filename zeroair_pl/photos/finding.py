@@ -1,4 +1,4 @@
-"""Finding the photos a user names, and giving each a name for its outputs to share. Reads no pixels."""
+"""Finds the photos that a user names, and gives each a name for its outputs. No file is opened."""
 
 from __future__ import annotations
 
@@ -27,14 +27,18 @@ def find_images(
 ) -> list[Source]:
     """The photos that ``specs`` name, in the order named, each file once.
 
-    A spec is a file (any suffix: its content decides), a folder (searched recursively and sorted, supported suffixes
-    only, hidden files and symlink loops left out), a glob (``**`` too; supported suffixes only; a folder it matches is
-    searched, unless the pattern has a ``**``), or a ``.txt`` / ``.csv`` list, see ``lists``. A file that is listed, or
-    named with the suffix of a photo, need not exist: it is returned all the same, and fails when loaded.
+    A spec is one of these:
 
-    Searches leave out what lies in ``skip`` (the output folder), and what earlier runs wrote: their results, unless
-    ``results`` or their folder itself is named, and the pictures beside them. Warnings count these files, and pictures
-    and videos of kinds that are not read.
+    - a file with any suffix, since its content decides;
+    - a folder: it is searched recursively for supported suffixes, without hidden files and loops of links;
+    - a glob, also with ``**``: folders that it matches are searched, unless it has a ``**``;
+    - a ``.txt`` or ``.csv`` list, see ``lists``.
+
+    A file in a list, or with the suffix of a photo, need not exist: it fails when it is loaded.
+
+    Searches leave out the folder ``skip`` (the output folder) and the files of earlier runs: their pictures, and their
+    results unless ``results`` is true or their folder itself is named. Warnings count these files, and pictures and
+    videos that cannot be read.
 
     Raises:
         ConfigError: a spec matches nothing, or a list cannot be read.
@@ -47,7 +51,7 @@ def find_images(
     search = Search(skip, results)
     for spec in specs:
         for item in _expand(str(spec), search):
-            key = os.path.realpath(item.path)  # a later mention with further facts does not reorder a folder
+            key = os.path.realpath(item.path)  # a later mention adds facts, and does not change the order
             found[key] = _joined(found[key], item) if key in found else item
     for sentence in search.said():
         warnings.warn(f"{sentence}.", stacklevel=2)
@@ -57,7 +61,7 @@ def find_images(
 
 
 def _joined(first: Source, again: Source) -> Source:
-    """A photo that is named twice: the first mention counts."""
+    """One photo from two mentions of it; the first one counts."""
     facts = {}
     for what in ("reference", "kind", "strength"):
         counts, other = getattr(first, what), getattr(again, what)
@@ -69,7 +73,7 @@ def _joined(first: Source, again: Source) -> Source:
 
 
 def _expand(spec: str, search: Search) -> list[Source]:
-    if not spec.strip():  # Path("") is the working folder, which an empty setting did not mean
+    if not spec.strip():  # Path("") would be the working folder
         raise ConfigError(f"images: an entry is empty. {_EXPECTED}.")
     path = at_home(spec)
     if (meant := from_uri(spec)) and not os.path.lexists(path):
@@ -90,12 +94,11 @@ def _expand(spec: str, search: Search) -> list[Source]:
 
 
 def names_of(files: Sequence[tuple[Path, Path]]) -> list[str]:
-    """Unique names for (path, root): the path below the root without suffix, made longer only where two would be the
-    same."""
+    """Unique names for files, (path, root): the path below the root without suffix, longer if two would be equal."""
     paths = [Path(os.path.abspath(path)) for path, _ in files]
     depths = [len(p.parts) - len(Path(os.path.abspath(root)).parts) for p, (_, root) in zip(paths, files, strict=True)]
     siblings = Counter(str(path.with_name(path.stem)).casefold() for path in paths)
-    # a.png beside a.jpg: no folder tells them apart, so their suffixes become part of the name.
+    # The names of a.png and a.jpg in one folder include their suffixes.
     ambiguous = [siblings[str(path.with_name(path.stem)).casefold()] > 1 for path in paths]
     ends = [f"{p.stem}_{p.suffix[1:]}" if a and p.suffix else p.stem for p, a in zip(paths, ambiguous, strict=True)]
     full = [[*path.parts[1:-1], end] for path, end in zip(paths, ends, strict=True)]
@@ -114,7 +117,7 @@ def names_of(files: Sequence[tuple[Path, Path]]) -> list[str]:
 
 
 def numbered(name: str, taken: set[str]) -> str:
-    """The name, with a number where it is ``taken``, letter case aside; it is added to ``taken``."""
+    """The name, with a number if it is ``taken`` (in any letter case); adds it to ``taken``."""
     own, number = name, 1
     while own.casefold() in taken:
         number += 1

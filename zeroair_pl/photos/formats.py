@@ -1,4 +1,4 @@
-"""Which kinds of files are read, by their suffixes; and what a search says of files that it passes by."""
+"""The suffixes of files that can be read, and what a search says about other files."""
 
 from __future__ import annotations
 
@@ -66,12 +66,12 @@ def is_image(name: str) -> bool:
 
 
 def is_passed_by(name: str) -> bool:
-    """Whether a file of that name is a picture or a video that a search does not take, and mentions."""
+    """Whether a file of that name is a picture or video that cannot be read; searches mention such files."""
     return not name.startswith(".") and Path(name).suffix.lower() in _WHY
 
 
 def left_out(names: Iterable[str]) -> str:
-    """One line on what a search passed by: ``"3 files are left out: 2 .nef (pip install …), 1 .mov (a video)"``."""
+    """One line on what a search has left out: ``"3 files are left out: 2 .nef (pip install …), 1 .mov (a video)"``."""
     counts = Counter(Path(name).suffix.lower() for name in names)
     total = sum(counts.values())
     parts = ", ".join(f"{count} {suffix} ({_WHY[suffix]})" for suffix, count in sorted(counts.items()))

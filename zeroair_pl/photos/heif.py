@@ -1,8 +1,8 @@
-"""HEIC, AVIF and JPEG XL: read, and written as a JPEG, or as a PNG where a JPEG could not hold the photo.
+"""Reads HEIC, AVIF and JPEG XL. They are written as a JPEG, or as a PNG if a JPEG cannot hold the photo.
 
-Few programs open them, and no available library writes all of them without loss. A JPEG holds what a phone's HEIC
-has (8 bits, profile, EXIF, XMP). A PNG takes more than 8 bits, alpha, colors that only its chunk cICP can tell, and
-all of JPEG XL, which may have been lossless.
+Few programs open these formats, and no library writes all of them without loss. A JPEG holds what a phone's HEIC has:
+8 bits, profile, EXIF, XMP. Photos of more than 8 bits, with alpha, with colors that need the chunk cICP, and all JPEG
+XL, which may be lossless, become a PNG.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def _photo(
 
 
 def _with_orientation(exif: bytes | None, orientation: int) -> bytes | None:
-    """An EXIF block without thumbnail, that says how these pixels lie."""
+    """The EXIF block without thumbnail, with the orientation of these pixels."""
     image = Image.new("L", (1, 1))
     image.info["exif"] = exif or b""
     block, said = read_exif(image)

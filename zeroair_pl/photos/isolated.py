@@ -26,12 +26,12 @@ _PATIENCE = 600  # seconds
 def decode(
     kind: str, path: Path, file: IO[bytes], refusal: Callable[[str], str]
 ) -> tuple[NDArray[Any], dict[str, Any], dict[str, bytes]]:
-    """The pixels (H, W, C) of a file, what its decoder says of it, and its metadata; see ``decoders``.
+    """The pixels (H, W, C) of a file, facts about it, and its metadata; see ``decoders``.
 
-    ``path`` is its name for errors; a file that is in memory alone is decoded from a temporary one.
+    ``path`` is its name for errors. A file that is only in memory is decoded from a temporary copy.
 
-    Raises InputError: what ``refusal`` makes of the reason, where it cannot be decoded; and for sizes that
-    ``check_size`` refuses, before decoding.
+    Raises:
+        InputError: the file cannot be decoded (``refusal(reason)`` is the message), or ``check_size`` refuses its size.
     """
     try:
         with _on_disk(path, file) as place:

@@ -1,4 +1,4 @@
-"""What a JPEG file says of its own compression: quantization tables, chroma subsampling, and where its blocks begin."""
+"""The compression of a JPEG file: quantization tables, chroma subsampling, and where its blocks begin."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class JpegFile:
     """The compression of one photo, as its upright pixels show it.
 
     Attributes:
-        luma, chroma: (8, 8) quantization steps in units of 1/255, rows of vertical frequencies; of a gray file alike.
-        pool: (down, across), luma samples for each of chroma.
-        top, left: rows and columns of the first block that lie outside of the photo, since a turn has put the end of
-            the stored photo, where blocks may be cut, at its start.
+        luma, chroma: (8, 8) quantization steps in units of 1/255; rows are vertical frequencies. Equal for a gray file.
+        pool: (down, across), luma samples for each sample of chroma.
+        top, left: rows and columns of the first block that lie outside the photo. Blocks at the end of the stored photo
+            may be cut, and a rotation may have moved that end to the start.
     """
 
     luma: NDArray[np.float32]

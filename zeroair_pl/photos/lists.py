@@ -1,4 +1,4 @@
-"""Lists of photos, as editors, spreadsheets and shells write them: ``.txt`` with a path a line, and ``.csv``."""
+"""Lists of photos from editors, spreadsheets and shells: ``.txt`` with one path in a line, and ``.csv``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from zeroair_pl.photos.source import Source
 
 _COLUMNS = ("image", "reference", "kind", "strength")
 _TABLE = {"name", "input", "output", "status"}  # of a results.csv, which is a list too
-_DELIMITERS = (",", ";", "\t")  # spreadsheets of many locales write semicolons
+_DELIMITERS = (",", ";", "\t")  # spreadsheets write semicolons in many countries
 _QUOTES = ('"', "'", "\u201c\u201d", "\u2018\u2019")
 _MARKS = {  # the mark of UTF-16 is the beginning of the one of UTF-32
     codecs.BOM_UTF8: "utf-8-sig",
@@ -33,7 +33,7 @@ _MARKS = {  # the mark of UTF-16 is the beginning of the one of UTF-32
 def read_list(path: Path) -> list[Source]:
     """The photos that a list names, which need not exist.
 
-    A txt has a path a line, and comments that begin with ``#``. A csv has a header with ``image`` (or those of
+    A txt has one path in a line, and comments that begin with ``#``. A csv has a header with ``image`` (or those of
     ``results.csv``) and optionally ``reference``, ``kind`` and ``strength``; a warning names columns that are not used.
     Paths are relative to the list's folder, then to the working folder; see ``_readings`` for how they may be written.
 
@@ -60,8 +60,8 @@ def read_list(path: Path) -> list[Source]:
 
 
 def from_uri(text: str) -> str:
-    """The path that a ``file:`` URI names; ``""`` for everything else, and for files of other machines."""
-    # A "?" or "#" that is not escaped is no part of a path by the standard, but people write such URIs by hand.
+    """The path that a ``file:`` URI names; ``""`` for any other text, and for files on other machines."""
+    # By the standard, "?" and "#" in a path must be escaped, but people write such URIs by hand.
     found = re.fullmatch(r"file:(?://(?:localhost)?)?(/(?!/).*)", text, re.IGNORECASE | re.DOTALL)
     if found is None:
         return ""
@@ -110,7 +110,7 @@ def _csv_rows(path: Path, text: str) -> Iterator[dict[str, str]]:
 
 
 def _delimiter(text: str) -> tuple[str, str]:
-    """The table without Excel's first line ``sep=;``, and what stands between its cells."""
+    """The table without Excel's first line ``sep=;``, and the delimiter of its cells."""
     first, _, rest = text.partition("\n")
     if stated := re.fullmatch(r'"?sep=(.)"?\s*', first, re.IGNORECASE):
         return rest, stated[1]
@@ -118,7 +118,7 @@ def _delimiter(text: str) -> tuple[str, str]:
 
 
 def _fitted(path: Path, row: list[str], columns: list[str], delimiter: str, number: int) -> list[str]:
-    """A row with as many cells as there are columns, where a name with a delimiter in it was written without quotes."""
+    """The row with one cell for each column: joins the parts of a name with a delimiter that was not quoted."""
     while len(row) > len(columns) and not row[-1].strip():
         row = row[:-1]
     more, at = len(row) - len(columns), columns.index("image")
@@ -132,7 +132,7 @@ def _fitted(path: Path, row: list[str], columns: list[str], delimiter: str, numb
 
 
 def _meant(list_file: Path, entry: str) -> Path:
-    """The file that an entry names: the first reading of the entry whose file exists, else the plainest one."""
+    """The file that an entry names: the first of its readings that exists, else the last one."""
     readings = list(_readings(entry))
     for reading in readings:
         if found := _there(list_file, reading):
@@ -141,8 +141,9 @@ def _meant(list_file: Path, entry: str) -> Path:
 
 
 def _readings(entry: str) -> Iterator[str]:
-    """As it stands; without blanks around it; without quotes around it ("Copy as path"); a ``file:`` URI as a path;
-    blanks escaped as for a shell; backslashes as on Windows. Each in code page 1252, where it is no UTF-8."""
+    """The ways to read an entry: as it is; without blanks around it; without quotes (Windows' "Copy as path"); as a
+    ``file:`` URI; with blanks escaped for a shell; with backslashes of Windows. If it is not UTF-8, also in code page
+    1252."""
     plain = entry.strip()
     yield from _each_encoding(entry)
     yield from _each_encoding(plain)

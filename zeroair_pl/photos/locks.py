@@ -15,9 +15,9 @@ except ImportError:  # Windows
 
 
 def lock(file: int) -> bool | None:
-    """Tries to lock an open file: whether it is locked now, or ``None`` where the file system has no locks.
+    """Tries to lock an open file. Returns whether it succeeded; ``None`` if the file system has no locks.
 
-    The lock lasts until the file is closed. It is between processes, and between two openings in one process.
+    The lock lasts until the file is closed. It excludes other processes, and other openings in this process.
     """
     if fcntl is None:
         return None
@@ -31,7 +31,7 @@ def lock(file: int) -> bool | None:
 
 
 def same(path: Path, file: int) -> bool:
-    """Whether an open file is still the one that has this path."""
+    """Whether the path still belongs to this open file."""
     try:
         return os.path.samestat(os.stat(path), os.fstat(file))
     except OSError:
@@ -40,10 +40,10 @@ def same(path: Path, file: int) -> bool:
 
 @contextlib.contextmanager
 def held(path: Path, patience: float) -> Iterator[None]:
-    """Holds a lock, a file that is there for as long as it is held.
+    """Holds a lock: a file that exists only while the lock is held.
 
     Args:
-        patience: seconds after which the wait for another holder is given up, and there is no lock.
+        patience: seconds to wait for another holder; then the block runs without the lock.
 
     Raises:
         OSError: the file cannot be made.

@@ -1,4 +1,4 @@
-"""Photos that are arrays, tensors or Pillow images: from any of them to a ``Photo``, and back to the same kind."""
+"""Converts arrays, tensors and Pillow images to a ``Photo``, and results back to the same kind."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Back = Callable[[Tensor], Any]  # pixels (3, H, W) in [0, 1] as the kind of imag
 
 
 def as_photo(image: Any, name: str = "photo") -> tuple[Photo, Back]:
-    """Any image as a ``Photo``, and the way back.
+    """Any image as a ``Photo``, and a function that converts results back.
 
         >>> import numpy as np
         >>> photo, back = as_photo(np.full((16, 20), 51, np.uint8))
@@ -150,7 +150,7 @@ def _check_range(low: float, high: float, what: str) -> None:
 
 
 def _format(samples: Array) -> str:
-    """That of a file which holds such samples."""
+    """The format of a file for such samples."""
     return "PNG" if samples.dtype.kind == "u" else "TIFF"
 
 

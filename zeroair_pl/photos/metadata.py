@@ -1,7 +1,7 @@
-"""What a file says about its photo beside pixels, profile and EXIF: XMP, IPTC, comments, PNG's chunks. It is kept.
+"""Metadata besides the profile and EXIF: XMP, IPTC, comments and the chunks of PNG. All of it is kept.
 
-Formats: XMP (ISO 16684-1) as it lies in each container (XMP specification, part 3); IPTC in Photoshop's image
-resources; the chunks of PNG (W3C, third edition).
+Formats: XMP (ISO 16684-1; in files: XMP specification, part 3), IPTC in Photoshop's image resources, and the chunks of
+PNG (W3C, third edition).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 _XMP_IN_PNG = b"XML:com.adobe.xmp\0\0\0\0\0"  # an uncompressed iTXt without language and translated keyword
 _PNG_START = 8 + 25  # signature and IHDR
-# Kept byte by byte. Of the others, those that depend on the old pixels (palette, histogram, background, date) go.
+# Kept byte by byte. Chunks that depend on the old pixels (palette, histogram, background, date) are dropped.
 _COLOR_CHUNKS = (b"cICP", b"mDCV", b"cLLI", b"sRGB", b"gAMA", b"cHRM")
 _TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
 _AS_EXIF = (b"Raw profile type exif\0", b"Raw profile type APP1\0")  # ImageMagick's; written as EXIF
@@ -25,16 +25,16 @@ _SEGMENT = 65533  # bytes in one segment of a JPEG
 
 @dataclass(frozen=True)
 class Metadata:
-    """Beside EXIF, which is ``Photo.exif``.
+    """The metadata of one photo, without EXIF, which is ``Photo.exif``.
 
     Attributes:
         xmp: a packet, UTF-8.
         photoshop: image resources ("8BIM…"), with IPTC in resource 1028; without thumbnails.
-        iptc: records of IPTC by themselves, as TIFF has them.
+        iptc: records of IPTC without image resources, as in TIFF.
         segments: of a JPEG, (marker's second byte, content): extended XMP and comments.
         chunks: of a PNG, (type, content): texts and what its colors mean.
-        cicp: primaries, transfer, matrix and range of ITU-T H.273, where an HEIC or AVIF has no profile.
-        lost: what the file had and its result will not have, in words.
+        cicp: primaries, transfer, matrix and range of ITU-T H.273, of an HEIC or AVIF without a profile.
+        lost: in words, what the file had and the result will not have.
     """
 
     xmp: bytes | None = None
@@ -47,7 +47,7 @@ class Metadata:
 
 
 def of_png(chunks: Iterable[tuple[bytes, bytes]]) -> Metadata:
-    """From the chunks of a PNG, (type, content)."""
+    """The metadata in the chunks of a PNG, (type, content)."""
     kept, lost = [], []
     for kind, body in chunks:
         if kind in _COLOR_CHUNKS or (kind in _TEXT_CHUNKS and not body.startswith(_AS_EXIF)):
@@ -58,7 +58,7 @@ def of_png(chunks: Iterable[tuple[bytes, bytes]]) -> Metadata:
 
 
 def into_png(png: bytes, metadata: Metadata) -> bytes:
-    """A PNG with these chunks behind its header, where the standard wants those about color."""
+    """The PNG with these chunks after its header, where the standard requires those about color."""
     chunks = list(metadata.chunks)
     if metadata.cicp:
         primaries, transfer, _, _ = metadata.cicp  # RGB has no matrix, and PNG knows the full range only
@@ -72,7 +72,7 @@ def into_png(png: bytes, metadata: Metadata) -> bytes:
 
 
 def of_jpeg(segments: Iterable[tuple[str, bytes]]) -> Metadata:
-    """From the segments of a JPEG as Pillow lists them, ("APP1", content)."""
+    """The metadata in the segments of a JPEG, ("APP1", content), as Pillow lists them."""
     xmp, photoshop, kept, lost = None, b"", [], []
     for name, body in segments:
         if name == "COM":
@@ -95,7 +95,7 @@ def of_jpeg(segments: Iterable[tuple[str, bytes]]) -> Metadata:
 
 
 def jpeg_segments(metadata: Metadata) -> bytes:
-    """The segments to put into a JPEG, ready to be written."""
+    """The bytes of the segments with this metadata, for a JPEG."""
     segments = list(metadata.segments)
     if metadata.photoshop:
         room = _SEGMENT - len(_PHOTOSHOP)

@@ -2,7 +2,7 @@
 
 ``FOLDER/.zeroair/written/NAME.sha256`` holds the digest of what this program last wrote to ``FOLDER/NAME``. A file with
 other content belongs to the user: it was there before, or was edited since. The files of a photo are remembered
-in its own record (see ``sidecars``), by the same rule.
+in its own record (see ``records``), by the same rule.
 """
 
 from __future__ import annotations

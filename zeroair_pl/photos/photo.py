@@ -23,7 +23,7 @@ from zeroair_pl.photos.value_range import beyond
 Array = NDArray[Any]
 Space = Literal["gray", "rgb", "cmyk"]
 
-MIN_SIDE = 16  # px; smaller than the prior's smallest feature map can see
+MIN_SIDE = 16  # px; the prior's coarsest feature map needs as many
 MAX_PIXELS = 200_000_000  # refused before decoding: 200 megapixels are 2.4 GB of float32 RGB
 ORIENTATION = 0x0112  # the EXIF and TIFF tag
 
@@ -33,29 +33,31 @@ class Photo:
     """A decoded photo and what writing it back needs.
 
     ``pixels`` is float32 (3, H, W) in [0, 1], upright: the file's orientation is applied. Gray is three equal channels.
-    An RGB or gray file keeps its own encoding (values / white, no color conversion), so a photo left unchanged is
-    written back bit for bit; CMYK is converted, through its profile where that works in both directions.
+    RGB and gray files keep their own encoding: values are divided by white, and no color is converted. So a photo that
+    does not change is written back bit for bit. CMYK is converted, by its profile if that works in both directions.
 
-    The written file has the *stored* layout and the orientation tag of the input, so its size in the file, its EXIF
-    and what a viewer shows all stay the same.
+    The written file has the *stored* layout and the orientation tag of the input. So its size in the file, its EXIF
+    and its look in a viewer stay the same.
     """
 
     pixels: Tensor
-    format: str  # a key of formats.SUFFIXES; the one to write, where the file's own is only read
-    space: Space  # of the file; palettes count as rgb, bilevel as gray
+    format: str  # a key of formats.SUFFIXES: the format to write, which differs from the file's for HEIC and such
+    space: Space  # of the file; a palette counts as rgb, black and white as gray
     dtype: str = "uint8"  # of one sample in the file: uint8, uint16, float16, float32, float64
     alpha: Array | None = None  # (H, W) of that dtype, upright, straight (not premultiplied); written back untouched
-    others: Array | None = None  # (H, W, N), likewise: masks and other channels of a TIFF, neither color nor alpha
+    others: Array | None = None  # (H, W, N), the same for other channels of a TIFF, such as masks
     channels: tuple[int, ...] = ()  # a TIFF's ExtraSamples, in file order: 0 others, 1 premultiplied alpha, 2 alpha
     icc_profile: bytes | None = None
     exif: bytes | None = None  # without its thumbnail, which would show the unrestored photo
     orientation: int = 1  # EXIF 1..8, of the stored layout
     dpi: tuple[float, float] | None = None
-    white: float | None = None  # the sample that 1.0 in pixels stands for, if not full scale; see ``value_range``
-    beyond: tuple[Array, Array] | None = None  # of a float file: where upright samples lie outside [0, white], how far
-    lossless: bool = True  # a WebP may be either
+    white: float | None = None  # the sample value that 1.0 stands for, if it is not full scale; see ``value_range``
+    beyond: tuple[Array, Array] | None = (
+        None  # of a float file: places of samples outside [0, white], and how far outside
+    )
+    lossless: bool = True  # a WebP may be lossy
     metadata: Metadata = field(default_factory=Metadata)
-    side: Mapping[str, Any] = field(default_factory=dict)  # what comes with it, for its degradation: see ``Side``
+    side: Mapping[str, Any] = field(default_factory=dict)  # side information for the degradation, see ``Side``
 
     @property
     def size(self) -> tuple[int, int]:
@@ -64,7 +66,7 @@ class Photo:
 
 
 def check_size(path: Path, width: int, height: int) -> None:
-    """Refuse, from the header alone, what is too small to restore or too large to decode."""
+    """Raises InputError for a size that is too small to restore or too large to decode."""
     if width * height > MAX_PIXELS:
         raise InputError(f"{path}: {width}x{height} px are {width * height / 1e6:.0f} megapixels; the limit is "
                          f"{MAX_PIXELS / 1e6:.0f}.")  # fmt: skip
@@ -111,9 +113,9 @@ def build(
 
 
 def of_size(photo: Photo, size: tuple[int, int]) -> Photo:
-    """What writing another size (height, width) of the photo needs: its alpha and other channels in that size.
+    """The photo with alpha and other channels resized to ``size`` (height, width), for a result of that size.
 
-    ``pixels`` stay as they are. What a float file had beyond its range belongs to its own pixels, and is left out.
+    ``pixels`` stay as they are. ``beyond`` is removed, since its places are those of the old size.
     """
     if photo.size == tuple(size):
         return photo
@@ -130,14 +132,14 @@ def _resized(array: Array, size: tuple[int, int]) -> Array:
 
 
 def upright(array: Array, orientation: int) -> Array:
-    """Stored layout to the one a viewer shows, for arrays (H, W, ...) and EXIF orientations 1..8."""
+    """Turns an array (H, W, ...) from the stored layout to the upright one, for EXIF orientations 1 to 8."""
     turned = np.swapaxes(array, 0, 1) if orientation >= 5 else array
     turned = turned[::-1] if orientation in (3, 4, 7, 8) else turned
     return turned[:, ::-1] if orientation in (2, 3, 6, 7) else turned
 
 
 def as_stored(array: Array, orientation: int) -> Array:
-    """The inverse of ``upright``: each turn undoes itself, but the two quarter turns undo each other."""
+    """The inverse of ``upright``. Each orientation is its own inverse, except 6 and 8, which are each other's."""
     return upright(array, {6: 8, 8: 6}.get(orientation, orientation))
 
 
@@ -149,14 +151,14 @@ def read_exif(image: Image.Image) -> tuple[bytes | None, int]:
         exif.load(raw)
         orientation = exif.get(ORIENTATION, 1)
         return _without_thumbnail(raw) or None, orientation if orientation in range(1, 9) else 1
-    except Exception:  # as for pixels, but losing a broken block is no reason to refuse the photo
+    except Exception:  # a damaged block raises any exception; the photo can do without it
         return None, 1
 
 
 def _without_thumbnail(exif: bytes) -> bytes:
-    """Cut the link from the first directory to the next, the thumbnail's.
+    """Removes the link from the first directory to the second one, which is the thumbnail's.
 
-    Every other byte stays where it is, which rewriting the block would not grant and makers' own notes rely on.
+    All other bytes stay in place: the notes of camera makers contain absolute offsets.
     """
     body = bytearray(exif.removeprefix(b"Exif\0\0"))
     order = "<" if body[:2] == b"II" else ">"
@@ -168,7 +170,7 @@ def _without_thumbnail(exif: bytes) -> bytes:
 
 
 def read_dpi(image: Image.Image) -> tuple[float, float] | None:
-    """Pixels per inch (x, y) where the file states sensible ones."""
+    """Pixels per inch (x, y); ``None`` if the file states none, or impossible ones."""
     try:
         x, y = (float(value) for value in image.info["dpi"])
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
@@ -189,7 +191,7 @@ def to_cmyk(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 
 def _transforms(profile: bytes | None) -> tuple[ImageCms.ImageCmsTransform, ImageCms.ImageCmsTransform] | None:
-    """To and from sRGB, or None unless both exist: different rules for the two directions would shift colors."""
+    """The transforms to and from sRGB; ``None`` if one is missing, since a mix of rules would shift colors."""
     if not profile:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What Pillow leaves out of PNG: 16 bits per sample in color, and whether all of its pixels are there.
+"""What Pillow lacks for PNG: colors of 16 bits a sample, and a check that no pixel is missing.
 
 Names and numbers are of the PNG specification, ISO/IEC 15948.
 """
@@ -22,7 +22,7 @@ _STEP = 1 << 20  # bytes
 
 
 class Png:
-    """The chunks of a file that Pillow has decoded without complaint.
+    """The chunks of a file that Pillow has decoded without an error.
 
     Attributes:
         depth: bits per sample.
@@ -43,7 +43,7 @@ class Png:
         self.gray = self._type in (0, 4)
 
     def whole(self) -> bool:
-        """Whether all pixels are there; decoders take those that are not for black."""
+        """Whether no pixel is missing; decoders show missing ones as black."""
         found, wanted, stream = 0, self._length(), zlib.decompressobj()
         for body in self._pixels:
             while body and found < wanted:
@@ -52,9 +52,9 @@ class Png:
         return found + len(stream.flush(_STEP) if found < wanted else b"") >= wanted
 
     def decode(self) -> NDArray[Any]:
-        """Its samples as OpenCV has them: (H, W) or (H, W, C), colors in reverse.
+        """The samples in OpenCV's order: (H, W) or (H, W, C), colors in reverse.
 
-        OpenCV sees the pixels only: it prints what it thinks of other chunks where a person reads the results.
+        OpenCV gets only the chunks of the pixels, since it prints warnings about others on the terminal.
         """
         import cv2
 

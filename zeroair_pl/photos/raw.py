@@ -1,7 +1,7 @@
-"""Camera raw files: known by their content, and developed where the extra ``raw`` (rawpy, with LibRaw) is installed.
+"""Camera raw files: recognized by their content, and developed by the extra ``raw`` (rawpy, with LibRaw).
 
-Most of them are TIFFs whose first picture is a thumbnail, so a reader of TIFF alone would restore the thumbnail. Tags
-are those of TIFF/EP (ISO 12234-2) and of the DNG specification 1.7.
+Most of them are TIFFs whose first picture is a thumbnail, which a plain TIFF reader would restore. Tags are those of
+TIFF/EP (ISO 12234-2) and of the DNG specification 1.7.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ HEAD = 64  # bytes of a file that ``kind_of_start`` looks at
 
 
 def kind_of_start(head: bytes) -> str | None:
-    """The raw format that the first ``HEAD`` bytes of a file tell of, as in "Canon CR2", or None."""
+    """The raw format by the first ``HEAD`` bytes of a file, such as "Canon CR2"; ``None`` if it is none."""
     if head[8:10] == b"CR" and head[:4] in (b"II*\0", b"MM\0*"):
         return "Canon CR2"
     if head[4:12] == b"ftypcrx ":
@@ -48,9 +48,9 @@ def kind_of_start(head: bytes) -> str | None:
 
 
 def kind_of_tiff(path: Path, tiff: tifffile.TiffFile) -> str | None:
-    """The raw format of a TIFF that holds a sensor's samples in one of its pages or of their SubIFDs, or None.
+    """The raw format of a TIFF with a sensor's samples in a page or SubIFD; ``None`` if it has none.
 
-    Raises InputError for a TIFF that is no raw file but has only a preview in the place where the photo should be.
+    Raises InputError for another TIFF whose first picture is only a preview.
     """
     pages = pages_of(tiff)
     if not pages:
@@ -76,7 +76,7 @@ def kind_of_tiff(path: Path, tiff: tifffile.TiffFile) -> str | None:
 def pages_of(parent: tifffile.TiffFile | tifffile.TiffPage) -> list[tifffile.TiffPage]:
     """The directories of a file, or the SubIFDs of a page.
 
-    They are counted first, which finds a directory that is followed by itself; to iterate over them would not end.
+    They are counted first: iterating over directories that form a loop would not end.
     """
     pages = parent.pages
     return [pages[i].aspage() for i in range(len(pages))] if pages is not None else []
@@ -87,9 +87,8 @@ def develop(
 ) -> Photo:
     """A raw file as a photo of 16 bits in sRGB, upright, to be written as a TIFF.
 
-    White balance is the camera's, exposure as taken (nothing is brightened, so nothing is clipped that the sensor did
-    not clip), the transfer curve sRGB's. ``exif`` and ``metadata`` are kept, except for the
-    tags that only a raw file has.
+    It has the camera's white balance, the exposure as taken (so nothing more is clipped than in the sensor), and the
+    transfer curve of sRGB. ``exif`` and ``metadata`` are kept, without the tags that only a raw file has.
 
     Raises InputError where the extra is missing, where LibRaw cannot develop the file, and for sizes that
     ``check_size`` refuses.

@@ -1,4 +1,4 @@
-"""Reading one photo from a file, or saying in one line why that cannot be."""
+"""Reads one photo from a file; an error is one line that says why it cannot be read."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def original(path: Path, sha256: str = "") -> bytes | None:
 
 
 def writable(data: bytes) -> bool:
-    """Whether the format of a file is one that is written too, unlike HEIC, camera raw and such."""
+    """Whether the program can also write the format of the file; it cannot write HEIC, camera raw and the like."""
     return not (raw.kind_of_start(data[: raw.HEAD]) or heif.kind_of_start(data[: raw.HEAD]))
 
 
@@ -88,7 +88,7 @@ def _decoded(path: Path, file: IO[bytes]) -> Photo:
 
 @contextmanager
 def _reasons(path: Path) -> Iterator[None]:
-    """Whatever goes wrong with a file, as an InputError of one sentence."""
+    """Turns every error of a decoder into an InputError of one sentence."""
     try:
         yield
     except InputError:
@@ -99,12 +99,12 @@ def _reasons(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: no permission to read it.") from error
     except MemoryError as error:
         raise InputError(f"{path}: too little memory to decode it.") from error
-    except Exception as error:  # decoders meet damaged bytes with nearly every exception there is
+    except Exception as error:  # damaged bytes make decoders raise exceptions of nearly every type
         raise InputError(f"{path}: damaged or truncated ({_one_line(error)}).") from error
 
 
 def check_file(path: Path) -> None:
-    """Refuse what is no file with content, before anything opens it: reading from a pipe would wait for ever."""
+    """Raises InputError unless ``path`` is a regular file that is not empty. It opens nothing: a pipe would block."""
     try:
         status = path.stat()
     except FileNotFoundError as error:
@@ -113,7 +113,7 @@ def check_file(path: Path) -> None:
         raise InputError(f"{path}: cannot be reached ({_one_line(error)}).") from error
     if stat.S_ISDIR(status.st_mode):
         raise InputError(f"{path}: a folder; expected an image file.")
-    if not stat.S_ISREG(status.st_mode):  # before opening: reading from a pipe would wait for ever
+    if not stat.S_ISREG(status.st_mode):
         raise InputError(f"{path}: not a regular file (a pipe, socket or device).")
     if status.st_size == 0:
         raise InputError(f"{path}: empty (0 bytes).")
@@ -123,8 +123,8 @@ def check_file(path: Path) -> None:
 def _quiet_pillow() -> Iterator[None]:
     """Replaces Pillow's own size limit, which is lower, by ``check_size``; silences warnings about odd metadata.
 
-    One photo at a time, since limit and filters are the process's. The filter alone is taken back: all of them would
-    also take back what another thread has done with warnings meanwhile.
+    One photo at a time, since the limit and the filters belong to the process. At the end only this filter is removed;
+    another thread may have added filters meanwhile.
     """
     with _DECODING:
         before = set(warnings.filters)

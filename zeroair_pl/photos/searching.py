@@ -1,4 +1,4 @@
-"""Searching folders for photos, by name and pattern. Results of earlier runs are no photos."""
+"""Searches folders for photos, without the results of earlier runs."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from zeroair_pl.photos.absent import near, why_missing
 from zeroair_pl.photos.formats import SUPPORTED, is_image, is_passed_by, left_out
 from zeroair_pl.photos.ownership import written_by_runs
 
-_PICTURES = ("strips/", "maps/", "report_files/")  # of a photo beside its result
+_PICTURES = ("strips/", "maps/", "report_files/")  # of photos, in an output folder
 
 
 @dataclass
 class Search:
-    """What is left out of searches, and what they have passed by.
+    """What searches leave out, and what they have left out so far.
 
     Args:
         skip: a folder that is left out.
@@ -39,7 +39,7 @@ class Search:
     written: dict[Path, frozenset[str]] = field(default_factory=dict)
 
     def said(self) -> Iterator[str]:
-        """A sentence for each kind of files that were passed by."""
+        """A sentence for each kind of files that were left out."""
         if self.others:
             yield left_out(self.others)
         if self.outputs:
@@ -92,7 +92,7 @@ def _below(folder: Path, root: Path, search: Search) -> Iterator[Path]:
 
 
 def _is_photo(file: Path, root: Path, search: Search) -> bool:
-    """Whether a search takes the file; what it passes by is noted.
+    """Whether a search takes the file; a file that it leaves out is noted in ``search``.
 
     Of the results of earlier runs it takes those in ``root`` itself, the folder that was named, without their pictures.
     """
@@ -114,7 +114,7 @@ def _is_photo(file: Path, root: Path, search: Search) -> bool:
 
 
 def _searched_for() -> str:
-    """In words, without the many suffixes of raw files."""
+    """The suffixes, for errors, without the many of raw files."""
     return ", ".join(sorted(SUPPORTED))
 
 
@@ -123,7 +123,7 @@ def _but(search: Search) -> str:
 
 
 def _left_out(path: Path, skip: Path | None) -> bool:
-    """Whether ``path`` is the output folder, or a link to a folder above itself (which would be searched for ever)."""
+    """Whether ``path`` is the output folder, or a link to a folder above itself (a search would not end)."""
     real = os.path.realpath(path)
     if skip is not None and real == os.path.realpath(skip):
         return True

@@ -1,4 +1,4 @@
-"""TIFF in and out: what the samples of a file mean, and a file that says the same of restored ones."""
+"""Reads and writes TIFF: the meaning of the samples, and restored samples with the same meaning."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from zeroair_pl.photos.value_range import white_of
 if TYPE_CHECKING:
     import tifffile
 
-logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it finds wrong reaches the user as an InputError
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # its findings reach the user as an InputError
 PHOTOMETRIC, MAX_SAMPLE, INK_SET = 262, 281, 332  # tags
 _NOT_A_PHOTO = 1 | 4  # bits of NewSubfileType: this page is a small copy of another, or its mask
 
@@ -95,7 +95,7 @@ def write_tiff(photo: Photo, color: Array) -> bytes:
 
 
 def _colors(path: Path, page: tifffile.TiffPage) -> tuple[Space, Array, Array]:
-    """The page as (space, color (H, W, 1 or 3), further channels (H, W, N)), in uint8, uint16 or float."""
+    """The page's color space, its colors (H, W, 1 or 3) and its other channels (H, W, N), in uint8, uint16 or float."""
     kind, samples, bits = int(page.photometric), page.samplesperpixel, page.bitspersample
     if PHOTOMETRIC not in page.tags and page.compression != JPEG:  # as libtiff guesses
         kind = 2 if samples >= 3 else 1

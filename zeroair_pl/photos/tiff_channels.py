@@ -1,7 +1,7 @@
-"""The channels of a TIFF beside its colors: alpha, straight or premultiplied, and others, which are kept as they are.
+"""The channels of a TIFF besides its colors: straight or premultiplied alpha, and others, which are kept as they are.
 
-TIFF's tag ExtraSamples says what each is (TIFF 6.0, section 18): 0 nothing in particular, which is how photo editors
-save a mask or a spot color, 1 alpha that the colors are multiplied by, 2 alpha that they are not multiplied by.
+The tag ExtraSamples says what each is (TIFF 6.0, section 18): 0 unspecified (photo editors save masks and spot colors
+so), 1 premultiplied alpha, 2 straight alpha.
 """
 
 from __future__ import annotations
@@ -22,20 +22,19 @@ Array = NDArray[Any]
 
 EXTRA_SAMPLES = 338  # the tag
 UNSPECIFIED, PREMULTIPLIED, STRAIGHT = 0, 1, 2
-_FAINTEST = 1e-4  # float alpha below it shows nothing, and colors divided by it would be noise
+_FAINTEST = 1e-4  # float alpha below it is invisible; colors divided by it would be noise
 
 
 def channels_of(path: Path, page: tifffile.TiffPage, count: int) -> tuple[int, ...]:
-    """What the ``count`` channels beside the colors are.
+    """The meaning of each of the ``count`` channels besides the colors.
 
-    A single one that the file says nothing of is alpha, as viewers take it. Raises InputError where several are not
-    described.
+    A single channel without a description is alpha, as in viewers. Raises InputError if several have none.
     """
     kinds = tuple(int(kind) for kind in page.extrasamples) if EXTRA_SAMPLES in page.tags else ()
     if len(kinds) != count:
         if kinds or count > 1:
             raise InputError(
-                f"{path}: {count} channels beside the colors, of which its tag ExtraSamples describes {len(kinds)}; "
+                f"{path}: {count} channels besides the colors, of which its tag ExtraSamples describes {len(kinds)}; "
                 "save it as RGB."
             )
         kinds = (STRAIGHT,) * count
@@ -43,7 +42,7 @@ def channels_of(path: Path, page: tifffile.TiffPage, count: int) -> tuple[int, .
 
 
 def alpha_at(space: str, kinds: tuple[int, ...]) -> int | None:
-    """Which channel is the alpha: the first that says so. With inks it is only kept, since no viewer agrees on it."""
+    """Index of the alpha channel, the first that is described as one. CMYK has none: viewers disagree."""
     return next((i for i, kind in enumerate(kinds) if kind != UNSPECIFIED and space != "cmyk"), None)
 
 

@@ -1,4 +1,4 @@
-"""What a TIFF says beside its pixels, read from its directory and put into the directory of the restored file."""
+"""The metadata of a TIFF: read from its directory, and put into the directory of the restored file."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _UNDEFINED, _BYTE, _SHORT = 7, 1, 3
 
 
 def read_metadata(file: IO[bytes], page: tifffile.TiffPage, orientation: int) -> tuple[bytes | None, Metadata]:
-    """(EXIF block with the texts of the page, its EXIF and GPS directories and ``orientation``; all else)."""
+    """An EXIF block with the page's texts, its EXIF and GPS directories and ``orientation``; and all other metadata."""
     codes = [int(tag.code) for tag in page.tags.values()]
     handled = {_XMP, _IPTC, _PHOTOSHOP, _LAYERS}
     lost = ["the layers of Photoshop"] if _LAYERS in codes else []
@@ -55,7 +55,7 @@ def read_metadata(file: IO[bytes], page: tifffile.TiffPage, orientation: int) ->
 
 @contextmanager
 def _content(file: IO[bytes]) -> Iterator[bytes | mmap.mmap]:
-    """The whole file, without reading it where it lies on a disk."""
+    """The bytes of the file; one on a disk is mapped, not read."""
     if isinstance(file, io.BytesIO):
         yield file.getvalue()
     else:
@@ -64,7 +64,7 @@ def _content(file: IO[bytes]) -> Iterator[bytes | mmap.mmap]:
 
 
 def with_metadata(tiff: bytes, exif: bytes | None, metadata: Metadata) -> bytes:
-    """A little-endian TIFF of one page with these in its directory. A BigTIFF (of more than 4 GB) stays without."""
+    """The little-endian TIFF with this metadata in its directory. A BigTIFF (more than 4 GB) is returned as it is."""
     if tiff[:4] != b"II*\0":
         return tiff
     (start,) = struct.unpack_from("<I", tiff, 4)

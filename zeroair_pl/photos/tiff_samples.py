@@ -1,8 +1,8 @@
 """The samples of one TIFF page: each strip or tile is decoded, checked, and put in its place.
 
-Numbers of tags and compressions are those of TIFF 6.0 and of libtiff's documentation. tifffile takes the strips apart
-and imagecodecs decompresses them. No other decoder steps in where these two cannot read a file: a second guess at the
-layout mixes planes up. What they do not read is refused.
+Numbers of tags and compressions are those of TIFF 6.0 and of libtiff's documentation. tifffile splits the strips, and
+imagecodecs decompresses them. What these two cannot read is refused: other decoders guess the layout, and may mix up
+planes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 JPEG = 7  # its decoder also converts YCbCr to RGB
-# Only those that the tests check against the written pixels, and against a second decoder where there is one.
+# Only compressions whose decoding a test compares with the written pixels, and with a second decoder if there is one.
 COMPRESSIONS = {
     1: "none",
     2: "CCITT RLE",
@@ -49,8 +49,8 @@ def read_samples(path: Path, page: tifffile.TiffPage) -> Array:
     """The samples of ``page`` as (H, W, S), of its sample type, not scaled. JPEG data in YCbCr come as RGB.
 
     Raises:
-        InputError: naming the compression, for what cannot be decoded in full: an unknown compression or predictor, a
-            missing or short strip or tile, samples of another type than the tags say.
+        InputError: the page cannot be decoded in full: its compression or predictor is unknown, a strip or tile is
+            missing or short, or samples have another type than the tags say. The message names the compression.
     """
     _check_compression(path, page)
     _check_strips(path, page)
@@ -90,9 +90,9 @@ def _name_of(page: tifffile.TiffPage) -> str:
 
 
 def _check_compression(path: Path, page: tifffile.TiffPage) -> None:
-    """Refuse a compression, or a combination of it with a predictor or channels, that is not known to decode right.
+    """Raises InputError for a compression that is unknown, or that is not tested with such a predictor or channels.
 
-    A predictor that does not belong to the compression is taken off the page.
+    A predictor that the compression ignores is removed from the page.
     """
     code, predictor, bits = int(page.compression), int(page.predictor), page.bitspersample
     if code not in COMPRESSIONS:
@@ -111,7 +111,7 @@ def _check_compression(path: Path, page: tifffile.TiffPage) -> None:
 
 
 def _check_strips(path: Path, page: tifffile.TiffPage) -> None:
-    """Refuses a page that does not list all of its strips or tiles: a decoder would leave the rest undefined."""
+    """Raises InputError if strips or tiles are missing from the page's list; a decoder would leave them undefined."""
     if page.is_tiled:
         across, down = ceil(page.imagewidth / page.tilewidth), ceil(page.imagelength / page.tilelength)
     else:
@@ -123,5 +123,5 @@ def _check_strips(path: Path, page: tifffile.TiffPage) -> None:
 
 
 def _plain(dtype: Any) -> np.dtype[Any]:
-    """Bilevel samples are uint8 or bool, as the decoder likes it."""
+    """The type, with uint8 for bool: decoders return samples of one bit as either."""
     return np.dtype(np.uint8) if np.dtype(dtype) == bool else np.dtype(dtype)

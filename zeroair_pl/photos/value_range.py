@@ -1,4 +1,4 @@
-"""Which sample value is white: full scale, or less where a file uses less of it. What lies beyond it is kept."""
+"""The sample value that is white: full scale, or less if the file uses less. Values outside the range are kept."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-# Bits of sensors whose numbers programs store as they are. A photo of 16 bits that stays below 1/16 of full scale is
-# all but black to every viewer; one below 1/4, as 14 bits would be, may be a dark photo, so only the tag tells those.
+# Bits of sensors whose values programs store unscaled in 16 bits. A photo below 1/16 of full scale looks black in
+# every viewer, so it is taken for one of 12 bits. One below 1/4 may be dark or of 14 bits; only the tag says which.
 _SENSOR_BITS = (8, 10, 12)
 _FEWEST = 32  # levels in use; a photo with fewer is black
-_SAMPLED = 1_000_000  # values that the shares are taken from
+_SAMPLED = 1_000_000  # values of which percentiles are computed
 _MOST, _ALL_BUT_OUTLIERS = 95, 99.9  # percent
 
 
 def white_of(samples: Array, stated: int | None = None) -> float | None:
-    """The value that counts as 1, or None for full scale: the type's largest integer, or 1.0 in float.
+    """The sample value that counts as 1; ``None`` for full scale, the largest integer or 1.0 in float.
 
-    Integers of 16 bits: what the tag MaxSampleValue states, if that is a number of bits and nothing lies above; else
-    8, 10 or 12 bits if all values lie within. Float: 1 if 95 % of the values are at most 1, as in scene-linear photos
-    with bright lights; else the largest, or the 99.9th percentile where the largest is more than twice as much.
+    Integers of 16 bits: the tag MaxSampleValue, if it is 2^n − 1 and no value is above it. Otherwise 8, 10 or 12 bits,
+    if they hold all values. Float: 1 if at least 95 % of the values are at most 1, as in scene-linear photos with
+    bright lights. Otherwise the largest value, or the 99.9th percentile if the largest is more than twice that.
 
     Args:
         samples: of any shape, finite.
@@ -45,7 +45,7 @@ def white_of(samples: Array, stated: int | None = None) -> float | None:
 
 
 def beyond(samples: Array, white: float) -> tuple[Array, Array] | None:
-    """What of ``samples`` lies outside [0, white]: (flat indices, how far), or None."""
+    """Flat indices of the samples outside [0, white], and how far outside they are; ``None`` if there are none."""
     if samples.min() >= 0 and samples.max() <= white:
         return None
     rest = samples - np.clip(samples, 0, samples.dtype.type(white))
@@ -54,7 +54,7 @@ def beyond(samples: Array, white: float) -> tuple[Array, Array] | None:
 
 
 def put_back(samples: Array, rest: tuple[Array, Array] | None) -> Array:
-    """``samples``, a restored photo's, with what ``beyond`` took off."""
+    """The samples of a restored photo, with what ``beyond`` found added again."""
     if rest is not None:
         samples = np.ascontiguousarray(samples)
         samples.reshape(-1)[rest[0]] += rest[1]

@@ -1,4 +1,4 @@
-"""Writing a photo back as its file was: format, size, orientation, bit depth, alpha, profile. Whole or not at all."""
+"""Writes a photo like its file: format, size, orientation, bit depth, alpha, profile."""
 
 from __future__ import annotations
 
@@ -31,8 +31,7 @@ _MODES = {("gray", False): "L", ("gray", True): "LA", ("rgb", False): "RGB", ("r
 def output_path(out_dir: str | Path, source: Source, photo: Photo) -> Path:
     """Where the restored file goes: ``out_dir / name`` with the input's own suffix where its format has that suffix.
 
-    Every format can hold what was read from it, so none is exchanged; only a misnamed file (a PNG called .jpg) gets
-    its format's suffix. Raises as ``keep_original``.
+    A misnamed file (a PNG called .jpg) gets the suffix of its format. Raises the errors of ``keep_original``.
     """
     path = Path(out_dir) / f"{source.name}{suffix_for(source.path, photo)}"
     keep_original(path, source)
@@ -52,19 +51,21 @@ def keep_original(path: Path, source: Source) -> None:
 
 
 def save_photo(path: str | Path, pixels: Tensor, like: Photo) -> None:
-    """Write ``pixels`` (3, H, W) in [0, 1], upright, as a file like the one ``like`` came from.
+    """Writes ``pixels`` (3, H, W) in [0, 1], upright, as a file like that of the photo ``like``.
 
-    They may be more than the photo has: transparency and other channels are enlarged then.
+    If there are more pixels than in the photo, its transparency and other channels are enlarged.
 
     Values outside [0, 1] are clipped and rounded to the nearest step of the file's depth. Gray files get the BT.601
-    luma, CMYK files CMYK; palette and bilevel files become 8-bit RGB(A) and gray, since a restored photo has more
-    colors. Alpha, profile, EXIF and resolution are the input's. JPEG is written at quality 95 without chroma
-    subsampling, WebP at 95 or, if the input was, lossless; the other formats are lossless.
+    luma, CMYK files CMYK. Palette files become 8-bit RGB(A), black-and-white files 8-bit gray, since a restored photo
+    has more colors. Alpha, profile, EXIF and resolution are those of the input. JPEG is written at quality 95 without
+    chroma subsampling, WebP at 95, or lossless like the input. The other formats are lossless.
 
-    ``path`` ends with a suffix of ``like.format``, or with ``.png`` to have a PNG of anything (float as 16 bits, CMYK
-    as RGB). Missing folders are made. An existing file is replaced in one step, and stays if anything fails.
+    ``path`` ends with a suffix of ``like.format``, or with ``.png`` for a PNG of any photo (float as 16 bits, CMYK as
+    RGB). Missing folders are made. An existing file is replaced in one step, and stays if the writing fails.
 
-    Raises DivergenceError for NaN or Inf, InputError (naming ``path``) where it cannot be written.
+    Raises:
+        DivergenceError: a pixel is NaN or infinite.
+        InputError: the file cannot be written.
     """
     write_atomically(Path(path), encode_photo(path, pixels, like))
 
@@ -84,7 +85,7 @@ def encode_photo(path: str | Path, pixels: Tensor, like: Photo) -> bytes:
         like = _for_png(like)
     try:
         return _encode(fmt, like, _color(pixels, like))
-    except Exception as error:  # whatever a codec raises, only this file fails
+    except Exception as error:  # codecs raise many types; only this file fails
         raise InputError(f"{path}: cannot be encoded as {fmt} ({error or type(error).__name__}).") from error
 
 
@@ -111,7 +112,7 @@ def samples_of(
 
     Args:
         white: the sample that 1 becomes; by default the largest of an integer type, 1 of a float type.
-        beyond: what a float file had outside [0, 1], to be put back.
+        beyond: what a float file had outside [0, 1], which is added again.
     """
     values: Array = pixels.detach().float().cpu().numpy()
     if gray:  # in double precision, so that three equal channels give exactly their value
@@ -153,7 +154,7 @@ def _encode(fmt: str, like: Photo, color: Array) -> bytes:
         "BMP": {},
     }[fmt]
     exif = like.exif
-    if fmt == "JPEG" and exif and len(exif) > _JPEG_EXIF_LIMIT:  # a camera may have spread it over several segments
+    if fmt == "JPEG" and exif and len(exif) > _JPEG_EXIF_LIMIT:  # cameras split it into several segments
         block = Image.Exif()
         block[ORIENTATION] = like.orientation
         exif = block.tobytes()

@@ -63,6 +63,7 @@ class NoiseMatchedSampler(Sampler):
         with torch.no_grad():
             self.x0 = phi.call("first_estimate", y)
         self.crossed = torch.zeros_like(y, dtype=torch.bool)  # values that were drawn from the photo at some level
+        self.finished = torch.tensor([each.untouched for each in phi.each])  # such a photo stays as it is
         self.ratio = torch.ones(len(y))  # error of the clean estimate on this photo, divided by the calibrated error
         self._draw(seen, 0)
 

@@ -1,4 +1,4 @@
-"""The modes of torch in which this package computes. Those of the caller are set again afterwards."""
+"""The modes of torch in which this package computes; the caller's are restored afterwards."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class _Process:
 
 @contextmanager
 def own_modes() -> Iterator[None]:
-    """Within it: gradients, no inference mode and no autocast in this thread, new tensors of float32 on the CPU.
+    """Within it, this thread has gradients, no inference mode and no autocast; new tensors are float32 on the CPU.
 
-    Afterwards all is as it was; so are random states (torch's, NumPy's, Python's), filters of warnings, and the mode
-    of gradients, which Lightning leaves as it needs it.
+    Afterwards the caller's modes are restored, and so are random states (of torch, NumPy and Python) and filters of
+    warnings, which Lightning changes.
     """
     with ExitStack() as stack:
         stack.enter_context(_random_states())
@@ -59,8 +59,8 @@ def _random_states() -> Iterator[None]:
 
 @contextmanager
 def _of_the_process() -> Iterator[None]:
-    """New tensors of float32, and filters of warnings: the first call that begins sets them, the last that ends sets
-    them back. Libraries add filters when they are imported."""
+    """Sets float32 for new tensors. When the last of overlapping calls ends, that and the filters of warnings are
+    restored; libraries add filters when they are imported."""
     with _Process.lock:
         if not _Process.calls:
             _Process.dtype, _Process.filters = torch.get_default_dtype(), list(warnings.filters)
@@ -79,8 +79,8 @@ def _of_the_process() -> Iterator[None]:
 
 @contextmanager
 def _threads_after_a_fork() -> Iterator[None]:
-    """One thread in a process that was forked from one in which torch has computed: of the other threads, which OpenMP
-    would wait for, there is no copy."""
+    """Within it, a process that was forked after torch had computed uses one thread. A fork copies no other threads,
+    and OpenMP would wait for them."""
     forked = _Process.pid not in (0, os.getpid())
     if not forked:
         _Process.pid = os.getpid()

@@ -1,4 +1,4 @@
-"""B images, B independent small networks, and random numbers that depend on the image alone."""
+"""One small network for each image of a batch, and random numbers that depend on the image alone."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from zeroair_pl.tensors.stacks import Stack, call_alone, stacked
 
 
 class PerImage(nn.Module):
-    """B independent modules, the i-th of which sees the i-th image alone.
+    """B independent modules; the i-th is applied to the i-th image only.
 
-    ``stack`` computes them at once, for devices on which that saves time. Each is still trained by its own image alone;
-    an operation on a whole batch may round differently from one on an image.
+    After ``stack`` they are computed at once, which saves time on some devices. Each is still trained by its own image
+    only, but operations on a whole batch may round differently.
 
     Args:
         modules: one for each image of the batch.
@@ -40,36 +40,36 @@ class PerImage(nn.Module):
 
     @property
     def each(self) -> list[Any]:
-        """The modules, in the order of the images, with what they have learned so far."""
+        """The modules in the order of the images, with their current parameters."""
         return list(self.own) if self.whole is None else self.whole.restack()
 
     @property
     def first(self) -> Any:
-        """The module of the first image, for what all have in common; not for what it has learned."""
+        """The module of the first image, for properties that all have in common; its parameters may be old."""
         return self.own[0] if self.whole is None else self.whole.first
 
     def stack(self, y: Tensor, methods: Sequence[str] = ()) -> None:
-        """Stacks the modules if they can be, see ``stacks.stacked``, which the arguments are for.
+        """Stacks the modules if possible; the arguments are those of ``stacks.stacked``.
 
-        Call it before any optimizer has their parameters, which are replaced.
+        Call it before an optimizer is made, since it replaces the parameters.
         """
         if len(self.own) > 1 and (whole := stacked(list(self.own), y, methods)) is not None:
             self.own, self.whole = nn.ModuleList(), whole
 
     def apart(self) -> None:
-        """Each module by itself again, with what it has learned."""
+        """Undoes ``stack``; each module gets what it has learned."""
         self.own, self.whole = nn.ModuleList(self.each), None
 
     def forward(self, x: Tensor) -> Tensor:
-        """(K·B, C, H, W) → the outputs, (K·B, …); the K maps of an image go through its own module."""
+        """Applies to each of K·B images, (K·B, C, H, W), the module of its photo; returns (K·B, …)."""
         if len(x) % len(self):
             raise ValueError(f"{len(x)} images for {len(self)} per-image modules; expected a multiple")
         return _cat([self.call("forward", maps) for maps in x.split(len(self))])
 
     def call(self, method: str, *inputs: Tensor) -> Any:
-        """``method`` of each module, on its own image of each input (B, …): (B, …), where scalars become (B,).
+        """Calls ``method`` of each module with its own image of each input (B, …); returns (B, …), scalars as (B,).
 
-        What it returns is a tensor or a tuple of tensors; ``None`` if it is ``None`` for one of the images.
+        The method returns a tensor or a tuple of tensors. The result is ``None`` if it is for one of the images.
         """
         if self.whole is not None:
             return self.whole.call(method, *inputs)
@@ -77,7 +77,7 @@ class PerImage(nn.Module):
         return None if any(each is None for each in found) else tree_map(lambda *values: _cat(values), *found)
 
     def dicts(self, method: str, *inputs: Tensor) -> list[dict[str, Tensor]]:
-        """``method`` of each module, which returns a dict of tensors (1, …); see ``call``."""
+        """Calls ``method`` of each module, which returns a dict of tensors (1, …); see ``call``."""
         if self.whole is None:
             return self._alone(method, inputs)
         values = self.whole.call(method, *inputs)
@@ -87,7 +87,7 @@ class PerImage(nn.Module):
         return [call_alone(each, method, *(x[i : i + 1] for x in inputs)) for i, each in enumerate(self.own)]
 
     def parameter_groups(self, *values: Any) -> list[dict[str, Any]]:
-        """The groups that each module states (``parameter_groups(*values)``), for an optimizer of all."""
+        """The parameter groups of all modules, each by its ``parameter_groups(*values)``, for one optimizer."""
         groups: dict[str, dict[str, Any]] = {}
         for each in self.own if self.whole is None else [self.whole]:
             for group in each.parameter_groups(*values):  # type: ignore[operator]
@@ -101,7 +101,7 @@ class PerImage(nn.Module):
         return bool(self.first.pointwise) and all(each.pointwise for each in self.own)
 
     def trained(self, finished: Tensor) -> list[nn.Parameter]:
-        """The parameters that images which are not ``finished``, (B,), still train."""
+        """The trainable parameters of the images that are not ``finished``, (B,)."""
         if bool(finished.all()):
             return []
         modules: list[Any] = [self.whole]
@@ -113,7 +113,7 @@ class PerImage(nn.Module):
     def holding(self, finished: Tensor) -> Iterator[None]:
         """Within it, an optimizer's step leaves the parameters of ``finished`` images, (B,), as they are.
 
-        A module by itself has no gradient then, and needs nothing; in a stack, momentum would move it.
+        Single modules have no gradient then, so they do not move. In a stack, momentum would move them.
         """
         rows = finished.nonzero()[:, 0]
         moving = list(self.whole.parameters()) if self.whole is not None and len(rows) else []
@@ -128,7 +128,7 @@ def _cat(values: Sequence[Tensor]) -> Tensor:
     if len(values) == 1:
         return values[0]
     shapes = {value.shape[1:] for value in values}
-    if len(shapes) > 1:  # such as a variance that is the same everywhere, and one that is not
+    if len(shapes) > 1:  # such as a variance that is one number for one image, and a map for another
         size = torch.broadcast_shapes(*shapes)
         values = [value.expand(len(value), *size) for value in values]
     return torch.cat(list(values))
@@ -141,12 +141,12 @@ def image_seed(seed: int, name: str) -> int:
 
 
 def image_generator(seed: int, name: str, stream: str = "") -> torch.Generator:
-    """A CPU generator of this image's own. CPU, so that the numbers are the same on every device."""
+    """A generator for one image, on the CPU, so that its numbers are the same on every device."""
     return torch.Generator().manual_seed(image_seed(seed, f"{name}\0{stream}" if stream else name))
 
 
 def build_per_image(factory: Callable[[], nn.Module], names: list[str], seed: int, stream: str) -> PerImage:
-    """One fresh module for each image, its initial weights drawn from that image's own seed."""
+    """One new module for each image, with initial weights from the image's own seed."""
     modules = []
     for name in names:
         with torch.random.fork_rng(devices=[]):
@@ -163,7 +163,7 @@ def randn(shape: tuple[int, ...], generators: list[torch.Generator], device: tor
 
     if device.type == "cpu" or len(generators) == 1:
         return torch.stack([drawn(each) for each in generators]).to(device)
-    with ThreadPoolExecutor() as pool:  # one after the other, the numbers would take longer than the prior's work
+    with ThreadPoolExecutor() as pool:  # in one thread, this would take longer than the prior
         return torch.stack(list(pool.map(drawn, generators))).to(device)
 
 

@@ -1,4 +1,4 @@
-"""Alike small networks of several images, computed as one: their tensors stacked, and one call under ``torch.vmap``."""
+"""Computes the equal small networks of several images as one, with stacked tensors and ``torch.vmap``."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _OWN = {"training", *vars(nn.Module())}  # attributes that every module has
 
 
 class Stack(nn.Module):
-    """N independent modules of N images, which must be alike, as one vmapped module.
+    """N independent modules of N images as one vmapped module. The modules must be ``alike``.
 
-    Its tensors have a leading dimension of N, and it is these that are trained; ``restack`` gives each module its own
-    again.
+    Its tensors have a leading dimension of N, and are trained in place of the modules' own. ``restack`` copies them
+    back to the modules.
 
     Args:
-        modules: of the images.
+        modules: one for each image.
     """
 
     def __init__(self, modules: Sequence[nn.Module]) -> None:
         super().__init__()
-        # In tuples: out of the module tree, or the optimizer would see them twice.
+        # Tuples keep these out of the module tree; otherwise the optimizer would have them twice.
         self._apart, self._methods = (list(modules),), (_Methods(modules[0]),)
         parameters, buffers = stack_module_state(list(modules))
         for name, tensor in parameters.items():
@@ -39,26 +39,26 @@ class Stack(nn.Module):
 
     @property
     def first(self) -> Any:
-        """The first of the modules, which stands for what all have in common."""
+        """The first of the modules, for properties that all have in common."""
         return self._apart[0][0]
 
     def call(self, method: str, *inputs: Tensor) -> Any:
         """``method`` of each module on its own image of each input, (N, …): a tensor or a dict of tensors, (N, …).
 
-        What a module sees has a first dimension of 1; a scalar that it returns becomes (N,).
+        Each module gets inputs with a first dimension of 1. Scalar results become (N,).
         """
         tensors = {f"net.{name.replace('/', '.')}": value for name, value in self._named()}
 
         def one(own: dict[str, Tensor], *images: Tensor) -> Any:
-            # Untied: a module with two names would get the stacked tensors back instead of its own.
+            # Otherwise a module with two names would get the stacked tensors instead of its own.
             value = functional_call(self._methods[0], own, (method, *images), tie_weights=False)
-            return () if value is None else value  # vmap knows no None
+            return () if value is None else value  # vmap does not accept None
 
         found = torch.vmap(one, randomness="different")(tensors, *(x[:, None] for x in inputs))
         return None if found == () else _each(found, lambda value: value if value.ndim == 1 else value.flatten(0, 1))
 
     def parameter_groups(self, *values: Any) -> list[dict[str, Any]]:
-        """The groups that the modules state, ``parameter_groups(*values)``, of the parameters that are trained."""
+        """The groups of ``parameter_groups(*values)`` of the modules, with the stacked parameters."""
         names = {id(p): name.replace(".", "/") for name, p in self.first.named_parameters()}
         own = dict(self.named_parameters(recurse=False))
         groups = self.first.parameter_groups(*values)
@@ -71,7 +71,7 @@ class Stack(nn.Module):
         for i, module in enumerate(modules):
             with torch.no_grad():
                 for name, own in [*module.named_parameters(), *module.named_buffers()]:
-                    # Not written into: an expanded buffer has no memory of its own, another may be a view of y.
+                    # Replaced, not written into: a buffer may be expanded, or a view of y.
                     own.data = stacked[name][i].to(own.device, copy=True)
         return modules
 
@@ -80,7 +80,7 @@ class Stack(nn.Module):
 
 
 class _Methods(nn.Module):
-    """Any method of a module, for ``functional_call``, which knows ``forward`` alone."""
+    """Makes any method of a module available to ``functional_call``, which only calls ``forward``."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
@@ -91,16 +91,16 @@ class _Methods(nn.Module):
 
 
 def call_alone(module: nn.Module, method: str, *inputs: Tensor) -> Any:
-    """What ``Stack.call`` gives, for one module and one image, (1, …)."""
+    """The same as ``Stack.call`` for one module and one image, (1, …)."""
     return _each(getattr(module, method)(*inputs), lambda value: value[None] if value.ndim == 0 else value)
 
 
 def stacked(modules: Sequence[nn.Module], y: Tensor, methods: Sequence[str] = ()) -> Stack | None:
     """The modules of a batch as one stack; ``None`` if they cannot be.
 
-    They can be if they are alike, and if a trial gives what each of them gives by itself: a plugin may do what cannot
-    be vmapped, such as to look at a value. The trial calls ``forward`` on ``y``, (B, 3, H, W), and ``methods``, which
-    take images or nothing.
+    They must be alike, and a trial must give the results of the single modules, since a plugin may do what cannot be
+    vmapped, such as a branch on a value. The trial calls ``forward`` on ``y``, (B, 3, H, W), and ``methods``, whose
+    arguments are images, if any.
     """
     if not all(alike(modules[0], other) for other in modules[1:]):
         return None
@@ -117,7 +117,7 @@ def alike(a: nn.Module, b: nn.Module) -> bool:
         return False
     try:
         return all(bool(_attributes(first[name]) == _attributes(second[name])) for name in first)
-    except Exception:  # what cannot be compared may differ
+    except Exception:  # values that cannot be compared may differ
         return False
 
 
@@ -131,7 +131,7 @@ def _shapes(module: nn.Module) -> dict[str, tuple[Any, ...]]:
 
 
 def _attributes(module: nn.Module) -> dict[str, Any]:
-    facts = getattr(module, "facts", ())  # of one image, and no part of what is computed
+    facts = getattr(module, "facts", ())  # about one image, and not used in a fit
     return {name: value for name, value in vars(module).items() if name not in _OWN and name not in facts}
 
 

@@ -1,4 +1,4 @@
-"""Results that do not depend on the number of threads, where this takes no more time."""
+"""Makes results independent of the number of threads, for photos for which this costs no time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import torch
 
-PIXELS = 2**17  # of a photo, up to which its small operations are no slower in one thread
+PIXELS = 2**17  # of a photo whose small operations are as fast in one thread
 
 
 class _Outside:
@@ -21,11 +21,11 @@ class _Outside:
 
 @contextmanager
 def one_thread(pixels: int) -> Iterator[None]:
-    """Within it, operations on photos of so many pixels take one thread of the CPU, if that is few enough.
+    """Within it, operations use one thread of the CPU, if the photo has at most ``PIXELS`` pixels.
 
-    A sum over an image that is split among threads rounds as they split it, and a fit magnifies that. The operations
-    of TDM and TDG on a small photo take a fraction of a millisecond, too short to start a second thread. The
-    prior's convolutions split no sum, and have all threads: see ``all_threads``.
+    The rounding of a sum depends on how threads split it, and a fit magnifies the difference. The operations of TDM and
+    TDG on a small photo take a fraction of a millisecond, too short for a second thread. The prior's convolutions split
+    no sum, so they use all threads, see ``all_threads``.
     """
     if pixels > PIXELS:
         yield
@@ -45,7 +45,7 @@ def one_thread(pixels: int) -> Iterator[None]:
 
 @contextmanager
 def all_threads() -> Iterator[None]:
-    """Within it, as many threads as outside of ``one_thread``: for the prior."""
+    """Within it, as many threads are used as outside of ``one_thread``; for the prior."""
     if not _Outside.fits or torch.get_num_threads() == _Outside.threads:
         yield
         return

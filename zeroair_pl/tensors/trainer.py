@@ -1,4 +1,4 @@
-"""Lightning's Trainer as a fit uses it: silent, on one device, and stopped by Ctrl-C as Python stops."""
+"""Lightning's Trainer for a fit: silent, on one device, and ended by Ctrl-C like any Python program."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SHOWN = ("accelerator", "devices", "precision")  # of further arguments, in an 
 
 
 def device_of(trainer: dict[str, Any] | None = None) -> torch.device:
-    """The device that a fit with these further arguments of ``lightning.Trainer`` is made on."""
+    """The device of a fit with these further arguments of ``lightning.Trainer``."""
     asked = repr({name: (trainer or {}).get(name) for name in ("accelerator", "devices")})
     if asked not in _known:  # a Trainer takes 0.05 s
         with quiet_lightning():
@@ -32,15 +32,15 @@ def device_of(trainer: dict[str, Any] | None = None) -> torch.device:
 
 
 def trainer_of(callbacks: list[Callback], trainer: dict[str, Any] | None, loggers: Sequence[Logger] = ()) -> Trainer:
-    """A Trainer for one fit, without checkpoints and bars of its own.
+    """A Trainer for one fit, without Lightning's own checkpoints and progress bars.
 
     Args:
-        callbacks: all that it has.
+        callbacks: all callbacks.
         trainer: further arguments of ``lightning.Trainer``; callbacks and loggers among them are left out.
-        loggers: all that it has.
+        loggers: all loggers.
 
     Raises:
-        ConfigError: it cannot be built so, as where ``accelerator`` asks for what this machine has not.
+        ConfigError: Lightning refuses the arguments, such as an ``accelerator`` that this machine does not have.
     """
     from lightning.pytorch import Trainer
 
@@ -56,21 +56,21 @@ def trainer_of(callbacks: list[Callback], trainer: dict[str, Any] | None, logger
     }
     try:
         return Trainer(callbacks=callbacks, logger=list(loggers) or False, **settings)
-    except Exception as error:  # of many kinds: what the arguments ask for is not available
+    except Exception as error:  # Lightning raises many types
         asked = [f"trainer.{key}={settings[key]!r}" for key in _SHOWN if key in (trainer or {})]
         raise ConfigError(f"{', '.join(asked) or 'trainer'}: {' '.join(str(error).split())}") from error
 
 
 @contextmanager
 def plain_interrupt() -> Iterator[None]:
-    """Ctrl-C as Python has it. Lightning would leave the process by ``sys.exit``, and ignore later ones."""
+    """Within it, Ctrl-C raises KeyboardInterrupt. Lightning would call ``sys.exit``, and ignore further ones."""
     main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT)
     try:
         yield
     except SystemExit as error:
         if isinstance(error.__context__, KeyboardInterrupt):
-            raise error.__context__ from None  # itself: SIGTERM comes as a subclass, see ``signals``
+            raise error.__context__ from None  # itself: SIGTERM raises a subclass of it, see ``cli.process``
         raise
     finally:
         if main and handler is not None:
@@ -78,7 +78,7 @@ def plain_interrupt() -> Iterator[None]:
 
 
 class quiet_lightning:
-    """Keeps Lightning's start-up notes out of the terminal: they do not help a person with a photo."""
+    """Within it, Lightning prints no notes on its start, which do not help a person with a photo."""
 
     def __enter__(self) -> None:
         import lightning.pytorch  # noqa: F401 - which sets the levels of its loggers

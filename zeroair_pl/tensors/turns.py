@@ -1,4 +1,4 @@
-"""The eight ways to turn and flip an image: what a network adds in one place does not add up over them."""
+"""The eight rotations and flips of an image. Over them, a network's systematic errors do not add up."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def turned(x: Tensor, k: int) -> Tensor:
-    """The k-th of the eight turns and flips of images (…, H, W); k counts on from 8 again."""
+    """The k-th of the eight rotations and flips of images (…, H, W); k is taken modulo 8."""
     k %= 8
     return torch.rot90(x.flip(-1) if k >= 4 else x, k % 4, (-2, -1))
 

@@ -22,6 +22,7 @@ from zeroair_pl.priors.folder import load_network
 from zeroair_pl.priors.hub.locating import locate
 from zeroair_pl.priors.network import DenoisingUNet
 from zeroair_pl.priors.training.export import describe, export, schedule
+from zeroair_pl.priors.training.keeping import Keeping
 from zeroair_pl.priors.training.module import Optimization, PriorTraining
 from zeroair_pl.priors.training.photos import Crops, Data, Photos, center, gather, held_out
 from zeroair_pl.tensors.trainer import plain_interrupt, quiet_lightning
@@ -145,7 +146,8 @@ def fit_prior(
     weights the training starts.
 
     Raises:
-        ConfigError: the data or an option is impossible, or the network of ``start`` differs.
+        ConfigError: the data or an option is impossible, the network of ``start`` differs, or answers are to be kept
+            without ``start``.
         DivergenceError: the loss is not finite.
         KeyboardInterrupt: the user has stopped the training; the files of the last measurement remain.
     """
@@ -155,11 +157,14 @@ def fit_prior(
         unet = DenoisingUNet(**network)
     if start is not None:
         _begin_with(unet, start)
-    module = PriorTraining(unet, schedule().alphas_cumprod, optimization, out.resolve().name)
+    elif optimization.kept:
+        raise ConfigError(f"optimization.kept is {optimization.kept:g}: there are no answers to keep without --start")
+    keeping = Keeping(unet) if optimization.kept else None
+    module = PriorTraining(unet, schedule().alphas_cumprod, optimization, out.resolve().name, keeping)
     photos = PhotoData(data, optimization, place / "photos", seed)
     averaging = Averaging(optimization.average)
-    keeping = ModelCheckpoint(place, filename="last", every_n_epochs=1, save_on_train_epoch_end=True,
-                              enable_version_counter=False)  # fmt: skip
+    checkpoints = ModelCheckpoint(place, filename="last", every_n_epochs=1, save_on_train_epoch_end=True,
+                                  enable_version_counter=False)  # fmt: skip
     settings: dict[str, Any] = {
         "accelerator": "auto",
         "devices": 1,
@@ -172,7 +177,7 @@ def fit_prior(
     }
     with quiet_lightning():
         engine = Trainer(
-            callbacks=[averaging, Measuring(out, photos, averaging, draw), keeping],
+            callbacks=[averaging, Measuring(out, photos, averaging, draw), checkpoints],
             logger=TensorBoardLogger(place / "tensorboard", name="", version=""),
             max_epochs=math.ceil(optimization.steps / optimization.validate_every),
             reload_dataloaders_every_n_epochs=1,

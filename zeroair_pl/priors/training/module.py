@@ -13,6 +13,7 @@ from torch import Tensor
 from zeroair_pl.errors import DivergenceError
 from zeroair_pl.priors.base import Calibration
 from zeroair_pl.priors.network import DenoisingUNet
+from zeroair_pl.priors.training.keeping import Keeping
 from zeroair_pl.priors.training.muon import Muon
 from zeroair_pl.priors.vp import Prediction, VPPrior
 from zeroair_pl.ranges import Range, ranged
@@ -22,6 +23,7 @@ LEVELS = (0.01, 0.02, 0.0392, 0.0784, 0.1176, 0.196, 0.392, 0.784, 1.569, 5.0, 1
 LOWEST, HIGHEST = 0.01, 150.0  # the ends of the linear schedule
 USUAL_LOWEST, USUAL_HIGHEST = 0.01, 2.0  # where restoration works
 BINS = 16
+KEPT = 3.0  # weight of an old answer, relative to a denoised crop
 
 
 @ranged("optimization")
@@ -39,6 +41,9 @@ class Optimization:
         optimizer: ``adamw`` or ``muon``; with batches of 8 crops of 128 px a step of Muon takes 29 % longer on a CPU.
         weight_decay: of the weights.
         clip: largest norm of the gradient.
+        kept: share of the crops of a step on which the network has to answer as the prior that it began with, while the
+            learning rate falls: images like those in the middle of a restoration. Use 0.25 to train a prior on; it
+            needs ``start``.
         restoring: share of the crops with the noise levels of restoration, 0.01 to 2 in units of [-1, 1]; the others
             have any level. Choose a smaller share for a prior that draws whole pictures.
         validate_every: number of steps between two measurements; each ends an epoch, and a training resumes at the last
@@ -53,6 +58,7 @@ class Optimization:
     optimizer: Literal["adamw", "muon"] = "adamw"
     weight_decay: Annotated[float, Range(0)] = 1e-4
     clip: Annotated[float, Range(0, above=True)] = 1.0
+    kept: Annotated[float, Range(0, 0.9)] = 0.0
     restoring: Annotated[float, Range(0, 1)] = 0.75
     validate_every: Annotated[int, Range(1)] = 500
 
@@ -94,19 +100,22 @@ class PriorTraining(LightningModule):
         alphas_cumprod: ᾱ of the schedule, (T,).
         optimization: the settings of the optimization.
         name: of the prior.
+        keeping: the answers to keep, for ``optimization.kept``.
     """
 
     usual_loss: Tensor
 
     def __init__(
-        self, network: DenoisingUNet, alphas_cumprod: Tensor, optimization: Optimization, name: str = "prior"
-    ) -> None:
+        self, network: DenoisingUNet, alphas_cumprod: Tensor, optimization: Optimization, name: str = "prior",
+        keeping: Keeping | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         torch.nn.Module.to(network, memory_format=torch.channels_last)
         self.network = network
         self.optimization = optimization
         self.prior = NetworkPrior(network, alphas_cumprod, name)
         self.register_buffer("usual_loss", torch.ones(BINS))
+        self.keeping = keeping
         self.measured: dict[float, list[float]] = {}
         self.curve: list[dict[str, float]] = []
 
@@ -122,19 +131,39 @@ class PriorTraining(LightningModule):
         return Step(x_t, t.to(clean), (sigma / signal).flatten(), signal * noise - sigma * clean)
 
     def training_step(self, batch: tuple[Tensor, Tensor, Tensor], batch_idx: int) -> Tensor:
-        step = self.noisy(*batch)
-        each = (self.network(step.x_t, step.t).sample.float() - step.v).square().mean(dim=(1, 2, 3))
-        place = (step.noise / LOWEST).log() / math.log(HIGHEST / LOWEST)
-        bins = (place * BINS).long().clamp(0, BINS - 1)
+        kept = self._kept(len(batch[0]))
+        step = self.noisy(*(part[kept:] for part in batch))
+        each, bins = self._errors(step), _bins(step.noise)
         with torch.no_grad():
             for k, loss in zip(bins, each, strict=True):
                 self.usual_loss[k].lerp_(loss.clamp(max=4 * self.usual_loss[k].item()), 0.02)
-        total = (each / self.usual_loss[bins]).mean()
+        total = (each / self.usual_loss[bins]).sum()
+        if kept:
+            old = self._old(batch[0][:kept], batch[1][:kept])
+            total = total + KEPT * (self._errors(old) / self.usual_loss[_bins(old.noise)]).sum()
+        total = total / len(batch[0])
         if not bool(torch.isfinite(total)):
             raise DivergenceError(f"the training diverged at step {self.global_step}; try a smaller optimization.lr")
         self.log("loss", total, prog_bar=True)
         self.log("v_error", each.mean())
         return total
+
+    def _errors(self, step: Step) -> Tensor:
+        return (self.network(step.x_t, step.t).sample.float() - step.v).square().mean(dim=(1, 2, 3))
+
+    def _kept(self, count: int) -> int:
+        """Number of the ``count`` crops of this step on which the network answers as it was."""
+        o = self.optimization
+        return int(o.kept * count) if self.global_step >= (1 - o.decay) * o.steps else 0
+
+    def _old(self, clean: Tensor, noise: Tensor) -> Step:
+        """The answers of the first network for images without the noise that it is told, as a ``Step``."""
+        assert self.keeping is not None
+        images, level = self.keeping.images(clean, noise, self.global_step)
+        t = self.prior.timestep(level)
+        signal = self.prior.alpha_bar(t).sqrt().to(images)[:, None, None, None]
+        x_t = (signal * images).contiguous(memory_format=torch.channels_last)
+        return Step(x_t, t.to(images), level, self.keeping.answers(x_t, t.to(images)))
 
     def measure(self, prior: VPPrior, clean: list[Tensor]) -> dict[float, float]:
         """Mean PSNR in dB by noise level on clean images (1, 3, H, W) in [-1, 1], each with different noise.
@@ -195,6 +224,11 @@ class PriorTraining(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.curve = checkpoint["curve"]
+
+
+def _bins(noise: Tensor) -> Tensor:
+    """The index of the running mean for each noise level."""
+    return ((noise / LOWEST).log() / math.log(HIGHEST / LOWEST) * BINS).long().clamp(0, BINS - 1)
 
 
 def denoised(prior: VPPrior, clean: Tensor, noise: Tensor, level: float) -> Tensor:
