@@ -1,6 +1,6 @@
 """Time and peak memory of each family on a large photo.
 
-    python benchmarks/large.py [--only KIND ...] [--megapixels 12]
+    python benchmarks/large.py [--only KIND ...] [--megapixels 12] [--levels N]
 
 An example photo and its mirror images are tiled to a photo of 4:3, which is then degraded as the names of the kinds say
 (``upscale`` gets a quarter of the pixels, and restores all of them). A process of its own restores it, from file to
@@ -83,9 +83,10 @@ def rained_on(x: Any, generator: Any, folder: Path) -> Any:
 
     height, width = x.shape[-2:]
     light = torch.zeros(height, width)
-    for place in torch.rand(height * width // 2000, 2, generator=generator):
+    wide = max(2, height // 300)  # in a larger photo, rain is as large a part of it
+    for place in torch.rand(height * width // (500 * wide * wide), 2, generator=generator):
         top, left = int(place[0] * height), int(place[1] * width)
-        light[top : top + 31, left : left + 2] = 0.4
+        light[top : top + 15 * wide, left : left + wide] = 0.4
     return x + light
 
 
@@ -129,7 +130,10 @@ def measure(options: argparse.Namespace) -> int:
     """Prints a line for each kind, and writes the JSON file."""
     if options.part:
         task, kind, folder = options.part
-        {"degrade": degraded, "restore": restored}[task](KINDS[kind], Path(folder))
+        chosen = KINDS[kind]
+        if options.levels:
+            chosen = chosen._replace(settings={**chosen.settings, "sampling": {"steps": options.levels}})
+        {"degrade": degraded, "restore": restored}[task](chosen, Path(folder))
         return 0
     path = machine.RESULTS / "large.json"
     found = json.loads(path.read_text())["rows"] if path.is_file() else {}
@@ -137,15 +141,15 @@ def measure(options: argparse.Namespace) -> int:
         with tempfile.TemporaryDirectory() as folder:
             width, height = sizes.mosaic(SOURCE, options.megapixels, Path(folder) / "clean.png")
             for task in ("degrade", "restore"):
-                words = [sys.executable, __file__, "--part", task, kind, folder]
+                words = [sys.executable, __file__, "--levels", str(options.levels), "--part", task, kind, folder]
                 child = subprocess.run(words, capture_output=True, text=True)
                 if child.returncode:
                     print(f"error: {kind}: {child.stderr.strip()}", file=sys.stderr)
                     return 1
             row = {"megapixels": round(width * height / 1e6, 1), **json.loads(child.stdout.splitlines()[-1])}
-            found[kind] = row
         line = "{:14}{:5.1f} Mpx{:8.1f} s{:8.1f} s CPU{:7.0f} MiB{:5.0f} passes"
         print(line.format(kind, *row.values()), flush=True)
+        found[kind] = {**row, "levels": options.levels or "config"}
     print(f"all numbers: {machine.write('large', {'rows': found, **machine.described()})}")
     return 0
 
@@ -186,6 +190,7 @@ main = machine.Command(
     __doc__,
     option("--only", nargs="+", default=[], help="of the kinds"),
     option("--megapixels", type=float, default=12.0, help="of the clean photo"),
+    option("--levels", type=int, default=0, help="noise levels; those of the config if not given"),
     option("--part", nargs=3, help=argparse.SUPPRESS),  # for the processes of one kind
 )
 

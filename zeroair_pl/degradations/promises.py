@@ -18,10 +18,14 @@ _kept: WeakSet[type] = WeakSet()
 def check_once(phi: Degradation, y: Tensor) -> None:
     """Checks the class of ``phi`` on ``y`` (1, 3, H, W), once: on the first photo that the class is used for.
 
+    The tests of this package check its own classes, so they are left out here: on a large photo the check needs
+    gigabytes.
+
     Raises:
         ConfigError: a declaration is false.
     """
-    if type(phi) in _kept:
+    links = [type(each).__module__ for each in phi.modules() if isinstance(each, Degradation)]
+    if type(phi) in _kept or all(name.startswith("zeroair_pl.") for name in links):
         return
     if broken := broken_promise(phi, y):
         raise ConfigError(f"degradation: {type(phi).__name__} {broken}.")
