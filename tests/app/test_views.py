@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from helpers.toys import toy_photo
 from zeroair_pl.app.shots import Shot
-from zeroair_pl.app.views import found
+from zeroair_pl.app.views import found, learned
 from zeroair_pl.method.restored import Restored
 from zeroair_pl.photos.photo import Photo
 
@@ -30,3 +32,12 @@ def test_noise_is_left_only_where_some_was_removed_first(reason: str, first: boo
     text = found(shot)
     assert left in text
     assert ("96 %" in text) == first
+
+
+def test_what_was_learned_is_explained() -> None:
+    maps: dict[str, Any] = {"Haze transmission": np.full((8, 8), 0.5), "airlight": np.ones(3), "own": np.ones(1)}
+    shot = Shot("0", Path("a.png"), "a.png", "restored", restored=replace(RESTORED, diagnostics=maps))
+    text = learned(shot)
+    assert "low where the haze is thick" in text
+    assert "the color of the haze" in text
+    assert text.count("<small>") == 2, "a number of a plugin has its name alone"

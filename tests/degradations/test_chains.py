@@ -62,6 +62,20 @@ def test_a_factor_that_is_not_whole_cuts_pixels() -> None:
     torch.testing.assert_close(phi(moved), small + 0.1, atol=2e-3, rtol=0)
 
 
+def test_a_bicubic_reduction_is_undone_as_what_it_is() -> None:
+    clean = crop("haze_workshop", 128)
+    y = F.interpolate(clean, scale_factor=0.5, mode="bicubic", antialias=True).clamp(0, 1)
+    found = {
+        kernel: psnr(
+            Method.from_config("upscale", degradation={"init_args": {"kernel": kernel}}).restore(y).image, clean
+        )
+        for kernel in ("area", "bicubic")
+    }
+    assert found["bicubic"] > found["area"] + 0.2
+    phi = Method.from_config("upscale", degradation={"init_args": {"kernel": "bicubic"}}, upscale=4).fresh()
+    assert (phi.factor, phi.kernel) == (4, "bicubic")
+
+
 @pytest.mark.parametrize("links", [["Downscaled", "Haze"], ["Haze"]])
 def test_the_kind_of_an_enlarged_photo_is_enlarged_once(links: list[str]) -> None:
     """A table that is a list again has ``Downscaled + Haze``, and its run has ``upscale``, too."""

@@ -9,6 +9,7 @@ from torch import Tensor
 from helpers.fitting import matched
 from helpers.moments import names
 from helpers.scenes import bundled, crop, psnr
+from zeroair_pl import Method
 from zeroair_pl.degradations import Noise
 from zeroair_pl.degradations.noise_kind import channel_correlation, kind_of_noise, variance_slope
 from zeroair_pl.degradations.noise_models import STEEPEST, CameraNoise, even, even_level, uneven
@@ -123,3 +124,9 @@ def test_noise_that_grows_with_the_light_is_removed_where_it_is() -> None:
     out = restored(y)
     assert psnr(out, x) > psnr(y, x) + 4
     assert float(out.mean()) == pytest.approx(float(x.mean()), abs=0.01)  # in the photo's own tone
+
+
+def test_a_stated_level_is_kept() -> None:
+    y = torch.full((1, 3, 48, 48), 0.5)
+    restored = Method.from_config("denoise", degradation={"init_args": {"level": 0.05}}).restore(y)
+    assert float(restored.noise_level) == pytest.approx(0.05, rel=1e-3)

@@ -90,3 +90,10 @@ def test_a_line_is_found_along_its_direction_alone() -> None:
     along, across = lines(image, 0.0, 7, 15), lines(image, math.pi / 2, 7, 15)
     torch.testing.assert_close(along, image)
     assert float(across.abs().max()) == 0
+
+
+def test_a_stated_direction_is_taken() -> None:
+    y = crop("haze_workshop", 96)
+    phi = Streaks(angle=37.0)
+    phi.initialize(y, {}, lambda x, sigma: x)
+    assert float(phi.diagnostics()["angle"]) == pytest.approx(37)

@@ -38,3 +38,11 @@ def test_a_thing_before_a_white_wall_is_no_vignette() -> None:
 def test_a_scene_that_is_dark_on_one_side_is_no_vignette() -> None:
     side = torch.linspace(1, 0.3, 200).expand(1, 3, 200, 200)
     assert falloff_of(crop("haze_workshop", 200) * side).at_corner < 0.1
+
+
+def test_the_light_of_the_corners_can_be_stated() -> None:
+    y = torch.full((1, 3, 31, 41), 0.4)
+    phi = Vignette(corner=0.5)
+    phi.initialize(y, {}, lambda x, sigma: x)
+    assert float(phi.invert(y)[0, 0, 0, 0]) == pytest.approx(0.8)
+    assert float(phi.invert(y)[0, 0, 15, 20]) == pytest.approx(0.4)

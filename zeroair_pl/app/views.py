@@ -14,6 +14,18 @@ from zeroair_pl.tensors.drawing import data_uri, map_panels, short
 
 MAPS = 260  # height of a map
 
+# What learned maps and numbers say, by the end of their names. Those of a plugin have their names alone.
+MEANINGS = {
+    "transmission": "how much of the scene came through: low where the haze is thick",
+    "airlight": "the color of the haze",
+    "illumination": "how much light fell there",
+    "gamma": "the tone curve: above 1, it darkened the shadows",
+    "veil": "the light that the water added",
+    "kernel": "how the blur spread each point",
+    "streaks": "the light that rain or snow added",
+    "missing": "what was filled",
+    "quality": "of the JPEG",
+}
 _SHARE = re.compile(r"(\d+)% of (.*?)(?:: (.*))?", re.DOTALL)
 
 
@@ -112,15 +124,21 @@ def learned(shot: Shot | None) -> str:
     maps = as_maps({name: values for name, values in named.items() if values.ndim >= 2})
     figures = (
         f'<figure><img alt="{escape(caption)}" src="{data_uri(image, "PNG")}"><figcaption>{escape(caption)}'
-        "</figcaption></figure>"
-        for caption, image in map_panels(maps, MAPS, 3 * MAPS)
+        f"{_meaning(name)}</figcaption></figure>"
+        for name, values in maps.items()
+        for caption, image in map_panels({name: values}, MAPS, 3 * MAPS)
     )
     numbers = {name: values.ravel().tolist() for name, values in named.items() if values.ndim < 2}
     rows = (
-        f"<dt>{escape(name)}</dt><dd>{_chip(values)}{', '.join(map(short, values[:8]))}</dd>"
+        f"<dt>{escape(name)}</dt><dd>{_chip(values)}{', '.join(map(short, values[:8]))}{_meaning(name)}</dd>"
         for name, values in {**numbers, "noise, of 255": [255 * result.noise_level]}.items()
     )
     return f'<div class="zr-maps">{"".join(figures)}</div><dl class="zr-numbers">{"".join(rows)}</dl>'
+
+
+def _meaning(name: str) -> str:
+    said = MEANINGS.get(name.rpartition(" ")[2])
+    return f"<small>{said}</small>" if said else ""
 
 
 def _chip(values: list[float]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -21,19 +21,23 @@ MOST = 8
 
 
 class Downscaled(Degradation):
-    """y = A x + n, where A takes means of f×f pixels. The restored photo is f times as wide and as high.
+    """y = A x + n, where A makes a photo smaller. The restored photo is f times as wide and as high.
 
+    By default A takes means of f×f pixels.
     For a whole number f, A Aᵀ = I/f², and the proximal step has a closed form: x0 + f²Aᵀ(y − A x0)·v/(σ² + v) with
     v = e²/f². For any other f, the means weight the pixels of x at the edges of a square by the covered area, and
     conjugate gradients find the step.
 
     Args:
         factor: f, from 1 to 8.
+        kernel: of the reduction: ``area``, or ``bicubic`` as in most programs, whose step takes conjugate gradients.
     """
 
-    def __init__(self, factor: Annotated[float, Range(1, MOST)] = 2) -> None:
+    def __init__(
+        self, factor: Annotated[float, Range(1, MOST)] = 2, kernel: Literal["area", "bicubic"] = "area"
+    ) -> None:
         super().__init__()
-        self.factor = factor
+        self.factor, self.kernel = factor, kernel
 
     def measure_noise(self, y: Tensor, denoise: Denoise) -> None:
         self.noise.start(look_at_noise(y, denoise), rounding(y))
@@ -42,6 +46,9 @@ class Downscaled(Degradation):
         return round(self.factor * y.shape[-2]), round(self.factor * y.shape[-1])
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.kernel == "bicubic":
+            size = (round(x.shape[-2] / self.factor), round(x.shape[-1] / self.factor))
+            return F.interpolate(x, size=size, mode="bicubic", align_corners=False, antialias=True)
         if self._whole:
             return F.avg_pool2d(x, int(self.factor))
         return _means(_means(x, self.factor, -2), self.factor, -1)
@@ -50,7 +57,7 @@ class Downscaled(Degradation):
         return F.interpolate(y, size=self.shape(y), mode="bicubic", align_corners=False)
 
     def proximal(self, x0: Tensor, y: Tensor, error: Tensor) -> Tensor:
-        if not self._whole:
+        if not self._whole or self.kernel != "area":
             return super().proximal(x0, y, error)
         v = error.square().view(1, 1, 1, 1) / self.factor**2
         move = (y - self(x0)) * (v / (v + self.noise_level().square()))
@@ -81,9 +88,9 @@ def enlarging(degradation: Callable[[], Degradation], factor: float) -> Callable
 
     def made() -> Degradation:
         phi = degradation()
-        smaller = Downscaled(factor)
         if isinstance(phi, Downscaled):
-            return smaller
+            return Downscaled(factor, phi.kernel)
+        smaller = Downscaled(factor)
         if isinstance(phi, Chain) and isinstance(phi.links[0], Downscaled):  # the kind of an enlarged photo in a table
             others = cast("list[Degradation]", list(phi.links)[1:])
             return Chain([partial(_itself, link) for link in (smaller, *others)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Any
+
 import torch
 from torch import Tensor
 
@@ -9,6 +11,7 @@ from zeroair_pl.degradations.base import Degradation, Denoise, Observation
 from zeroair_pl.degradations.noise_kind import kind_of_noise
 from zeroair_pl.degradations.noise_level import rounding
 from zeroair_pl.degradations.noise_models import CameraNoise, even, uneven
+from zeroair_pl.ranges import Range
 
 OWN = (0.8, 0.98)  # correlations between channels: the photo's own colors are not used below, and fully used above
 
@@ -19,20 +22,27 @@ class Noise(Degradation):
     ``noise_kind.kind_of_noise`` finds two kinds of noise before the fit. For noise that is the same in all channels,
     the prior gets a higher noise level. For noise that grows with brightness, y = φ(x) + n with a tone curve φ: x is
     the clean photo in a tone in which the noise is the same everywhere, and ``result`` converts x back.
+
+    Args:
+        level: σ, the standard deviation of the noise in units of [0, 1]; null to find and learn it.
     """
 
     pointwise = True
     noise: CameraNoise
 
-    def __init__(self) -> None:
+    def __init__(self, level: Annotated[float | None, Range(0, 0.5)] = None) -> None:
         super().__init__()
+        self.level = level
         self.noise = CameraNoise()
 
     def measure_noise(self, y: Tensor, denoise: Denoise) -> None:
         kind = kind_of_noise(y, denoise)
-        self.noise.start(kind.level, rounding(y))
+        self.noise.start(kind.level if self.level is None else self.level, rounding(y))
         self.noise.common.fill_(kind.common)
         self.noise.slope.fill_(kind.slope)
+
+    def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
+        return super().parameter_groups(lr) if self.level is None else []
 
     def forward(self, x: Tensor) -> Tensor:
         return uneven(x, self.noise.slope)

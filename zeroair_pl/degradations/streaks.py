@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +14,7 @@ from zeroair_pl.degradations.maps import thumbnail
 from zeroair_pl.degradations.noise_level import look_at_noise, rounding
 from zeroair_pl.degradations.noise_models import NoiseModel
 from zeroair_pl.degradations.steps import ramp
+from zeroair_pl.ranges import Range
 
 LEVELS = 0.2, 0.03  # noise levels
 UNSURE = 1.5  # standard deviation of the error under a streak, in units of the streak's brightness S
@@ -56,9 +57,16 @@ class Streaks(Degradation):
     the probability that such a line is rain. Rain falls everywhere in a photo, and its streaks end. Lines in one part
     of the photo, and lines without end, belong to the scene (``share_of_rain``). ``AnnealedSampler`` then restores the
     scene under the streaks.
+
+    Args:
+        angle: the direction, in degrees, counterclockwise from the right: 90 is vertical; null to find it.
     """
 
     pointwise = True
+
+    def __init__(self, angle: Annotated[float | None, Range(0, 180)] = None) -> None:
+        super().__init__()
+        self.stated = None if angle is None else math.radians(angle)
 
     @property
     def scales(self) -> bool:
@@ -66,7 +74,7 @@ class Streaks(Degradation):
 
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
         small = thumbnail(y, PIXELS)
-        found = direction_of(small)
+        found = direction_of(small, self.stated)
         layer = streaks_in(small, found)
         layer = layer * share_of_rain(small, layer, found) * self.amount
         self.register_buffer("angle", y.new_full((1, 1, 1, 1), math.degrees(found.angle)))
@@ -129,13 +137,13 @@ class Direction(NamedTuple):
     contrast: float
 
 
-def direction_of(y: Tensor) -> Direction:
-    """The direction in which the bright lines of ``y`` (1, 3, H, W) exceed its dark lines most."""
+def direction_of(y: Tensor, stated: float | None = None) -> Direction:
+    """The direction in which the bright lines of ``y`` (1, 3, H, W) exceed its dark lines most, or ``stated``."""
     bright, dark = _both(y)
-    angles = [math.pi * k / ANGLES for k in range(ANGLES)]
+    angles = [(stated or 0) + math.pi * k / ANGLES for k in range(ANGLES)]
     found = torch.tensor([[float(lines(part, a, WIDE, LONG).mean()) for part in (bright, dark)] for a in angles])
     more = found[:, 0] - found[:, 1]
-    best = int(more.argmax())
+    best = int(more.argmax()) if stated is None else 0
     apart = (torch.arange(ANGLES) - best).remainder(ANGLES)
     others = found[torch.minimum(apart, ANGLES - apart) > 3].mean()
     return Direction(angles[best], float(found[best, 0]), float(more[best] / (others + 2e-4)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,7 @@ from torch import Tensor
 from zeroair_pl.degradations.base import Degradation, Denoise, Side
 from zeroair_pl.degradations.spectrum import LUMA
 from zeroair_pl.degradations.steps import ramp
+from zeroair_pl.ranges import Range
 
 SIDE = 96  # pixels, the long side of the copy of the photo that is searched
 POWERS = (2.0, 3.0, 4.0)
@@ -32,12 +33,24 @@ class Vignette(Degradation):
     along the radius have a Cauchy density around −a p r^(p−1), in which edges are outliers. A global search finds the a
     and p of the largest likelihood, and then the a of each of eight sectors. A lens darkens all corners, a scene seldom
     does. So the third lowest of these a counts, if the second lowest is large, too.
+
+    Args:
+        corner: share of the light in the corners, exp(−a), such as 0.6; null to find it.
+        power: p, if ``corner`` is stated.
     """
 
     pointwise = True
 
+    def __init__(
+        self,
+        corner: Annotated[float | None, Range(0, 1, above=True)] = None,
+        power: Annotated[float, Range(1, 8)] = 2.0,
+    ) -> None:
+        super().__init__()
+        self.corner, self.power = corner, power
+
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
-        found = falloff_of(y)
+        found = falloff_of(y) if self.corner is None else Falloff(-math.log(self.corner), self.power)
         distance = radius(y.shape[-2], y.shape[-1]).to(y)
         light = torch.exp(-float(self.amount) * found.at_corner * distance**found.power)
         self.register_buffer("light", light[None, None])
