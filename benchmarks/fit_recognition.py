@@ -1,58 +1,110 @@
-"""Fits models like those of zeroair_pl/degradations/recognition.py to folders of photos, by ridge logistic regression.
+"""Fits the models of zeroair_pl/degradations/recognition.py to photos, by ridge logistic regression.
 
-    python benchmarks/fit_recognition.py DARK --with dim:5 night:2 --without ordinary:2 photos:0.3
+    python benchmarks/fit_recognition.py ROOT [--models FOG VEIL DARK WATER] [--plan benchmarks/fit_recognition.yaml]
 
-Fits one of the models FOG, VEIL, DARK and WATER over its statistics to photos that show the degradation (``--with``)
-and photos that do not (``--without``). A number after a folder is the weight of each of its photos. Prints the model's
-terms, and for each folder how many of its photos have z above 0 in a fit without this folder.
+The plan names folders under ROOT, what their photos show, and the weight of each photo in each model; photos that
+show the kind or may show it, by eye, among those of a folder that shows nothing (``labels``); and how many photos of a
+folder are degraded with a seed (``composed``). Prints the terms of each model, and for each set the log-odds z of its
+photos in fits without them: a fifth of all photos is left out at a time (``folds``), or all of the set (``set out``).
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import composed_kinds
 import machine
 import numpy as np
+import torch
+import yaml
 from machine import option
 from numpy.typing import NDArray
 
 from zeroair_pl.degradations import recognition
+from zeroair_pl.degradations.maps import thumbnail
 from zeroair_pl.degradations.picture import looked_at
 from zeroair_pl.degradations.statistics import statistics
 from zeroair_pl.photos.reading import load_photo
 
 Array = NDArray[np.float64]
-RIDGE = 3.0
+RIDGE, FOLDS = 3.0, 5
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 
 
+@dataclass(frozen=True)
+class Seen:
+    """A photo's set, what it shows, its name, and its statistics; ``shows`` is "" for nothing."""
+
+    set: str
+    shows: str
+    name: str
+    values: dict[str, float]
+
+
 def report(options: argparse.Namespace) -> int:
-    """Fits the model and prints it."""
-    names = list(getattr(recognition, options.model).terms)
-    values, label, weight, folder = [], [], [], []
-    for shown, folders in ((1.0, options.shown), (0.0, options.plain)):
-        for each in folders:
-            path, _, number = each.partition(":")
-            for file in photos_in(Path(path)):
-                found = statistics(looked_at(load_photo(file).pixels[None]))
-                values.append([found[name] for name in names])
-                label.append(shown)
-                weight.append(float(number or 1))
-                folder.append(path)
-    x, y, w, of = np.array(values), np.array(label), np.array(weight), np.array(folder)
+    """Fits the models and prints them."""
+    plan = yaml.safe_load(options.plan.read_text())
+    photos = [photo for name, each in plan["sets"].items() for photo in look(options.root, name, each)]
+    photos += [photo for kind, each in plan["composed"].items() for photo in composed(options.root, kind, each)]
+    for model in options.models:
+        fit(model, plan["models"][model], photos)
+    return 0
+
+
+def look(root: Path, name: str, about: dict[str, Any]) -> list[Seen]:
+    """The photos of a set."""
+    files = [file for file in sorted(root.glob(about["files"])) if file.suffix.lower() in SUFFIXES]
+    return [Seen(name, about.get("shows", ""), file.stem, statistics(looked_at(_small(file)))) for file in files]
+
+
+def composed(root: Path, kind: str, about: dict[str, Any]) -> list[Seen]:
+    """Photos of a folder with a degradation, each from a seed of its own."""
+    files = sorted(root.glob(about["files"]))
+    order = torch.randperm(len(files), generator=torch.Generator().manual_seed(0)).tolist()[: about["count"]]
+    found = []
+    for i in order:
+        y = composed_kinds.KINDS[kind](_small(files[i]), torch.Generator().manual_seed(i))
+        found.append(Seen(f"composed {kind}", kind, files[i].stem, statistics(looked_at(y))))
+    return found
+
+
+def fit(model: str, plan: dict[str, Any], photos: list[Seen]) -> None:
+    """Prints one model and how well its fits do on photos that were left out."""
+    kind, weights = plan["finds"], plan.get("weights", {})
+    shows, unsure = (set(plan.get("labels", {}).get(what, "").split()) for what in ("shows", "unsure"))
+    used, label = [], []
+    for photo in photos:
+        other = photo.set.startswith("composed") and photo.shows != kind
+        labeled = photo.name in shows and not photo.shows
+        if other or (photo.name in unsure and not photo.shows):
+            continue
+        used.append(Seen("labeled", kind, photo.name, photo.values) if labeled else photo)
+        label.append(float(used[-1].shows == kind))
+    names = list(getattr(recognition, model).terms)
+    x, y = np.array([[photo.values[name] for name in names] for photo in used]), np.array(label)
+    w = np.array([float(weights.get(photo.set, 1)) for photo in used])
+    of, fold = np.array([photo.set for photo in used]), np.array([sum(map(ord, p.name)) % FOLDS for p in used])
     usual, spread = x[y == 0].mean(0), x[y == 0].std(0) + 1e-6
     x = recognition.FAR * np.tanh((x - usual) / spread / recognition.FAR)
     factors, bias = logistic(x, y, w)
-    print(f"bias={bias:.2f}")
+    print(f"{model}: bias={bias:.2f}")
     for i in np.argsort(-np.abs(factors)):
-        print(f'"{names[i]}": ({usual[i]:.3g}, {spread[i]:.3g}, {factors[i]:.2f}),')
-    for path in dict.fromkeys(folder):
-        rest = of != path
-        factors, bias = logistic(x[rest], y[rest], w[rest])
-        z = x[~rest] @ factors + bias
-        print(f"{path}, left out: {np.mean(z > 0):.0%} of {len(z)} above 0, median {np.median(z):.1f}")
-    return 0
+        print(f'    "{names[i]}": ({usual[i]:.3g}, {spread[i]:.3g}, {factors[i]:.2f}),')
+    own, folds = x @ factors + bias, np.zeros(len(y))
+    for k in range(FOLDS):
+        factors, bias = logistic(x[fold != k], y[fold != k], w[fold != k])
+        folds[fold == k] = x[fold == k] @ factors + bias
+    print(f"{'set':<22} shows photos   z > 0 of all, in folds, set out   z at 2, 10, 50, 90 and 98 % in folds")
+    for name in dict.fromkeys(of):
+        inside = of == name
+        factors, bias = logistic(x[~inside], y[~inside], w[~inside])
+        out = x[inside] @ factors + bias
+        quantiles = " ".join(f"{np.quantile(folds[inside], q):6.2f}" for q in (0.02, 0.1, 0.5, 0.9, 0.98))
+        counts = " ".join(f"{int((z > 0).sum()):8d}" for z in (own[inside], folds[inside], out))
+        print(f"{name:<22} {int(y[inside][0]):5d} {int(inside.sum()):6d} {counts}          {quantiles}")
 
 
 def photos_in(folder: Path) -> list[Path]:
@@ -74,12 +126,16 @@ def logistic(x: Array, y: Array, w: Array, rounds: int = 25) -> tuple[Array, flo
     return factors, float(b[-1] - factors @ mean)
 
 
+def _small(file: Path) -> torch.Tensor:
+    return thumbnail(load_photo(file).pixels[None])
+
+
 main = machine.Command(
     report,
     __doc__,
-    option("model", choices=["FOG", "VEIL", "DARK", "WATER"]),
-    option("--with", dest="shown", nargs="+", required=True, metavar="FOLDER[:WEIGHT]"),
-    option("--without", dest="plain", nargs="+", required=True, metavar="FOLDER[:WEIGHT]"),
+    option("root", type=Path, help="the folder that the plan's files are in"),
+    option("--models", nargs="+", default=["FOG", "VEIL", "DARK", "WATER"], metavar="MODEL"),
+    option("--plan", type=Path, default=Path(__file__).with_suffix(".yaml")),
 )
 
 if __name__ == "__main__":

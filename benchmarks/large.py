@@ -68,12 +68,13 @@ def specked(x: Any, generator: Any, folder: Path) -> Any:
 
 def torn(x: Any, generator: Any, folder: Path) -> Any:
     import numpy as np
+    import torch
     from PIL import Image
 
     mask = np.zeros(x.shape[-2:], bool)
     mask[:, ::97] = mask[:, 1::97] = mask[::211] = mask[100:160, 100:220] = True
     Image.fromarray(mask.astype(np.uint8) * 255).save(folder / "mask.png")
-    x[..., mask] = 1
+    x[..., torch.from_numpy(mask)] = 1
     return x
 
 

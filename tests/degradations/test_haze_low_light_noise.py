@@ -224,3 +224,18 @@ def test_uneven_light_is_evened_out_in_part() -> None:
 @pytest.mark.parametrize("family", [Haze, LowLight, Noise], ids=lambda cls: cls.__name__)
 def test_a_flawless_flat_photo_is_known_to_eight_bits_and_no_better(family: Any) -> None:
     assert float(started(family, torch.full((1, 3, 32, 32), 0.4)).noise_level().detach()) == pytest.approx(EIGHT_BITS)
+
+
+def test_a_black_sky_stays_black_and_does_not_make_the_rest_too_bright() -> None:
+    """Steps of 8 bits in a sky without light are no scene, and say nothing about the light on the ground."""
+    g = torch.Generator().manual_seed(1)
+    ground = 0.15 * clean("noise_blossom", 128)
+    night = torch.cat([torch.randint(0, 3, (1, 3, 128, 128), generator=g) / 255, ground], dim=-2)
+    found = {}
+    for name, y in (("night", night), ("ground", ground)):
+        phi = LowLight()
+        phi.initialize(y, {}, lambda x, sigma: x)
+        found[name] = phi.invert(y).clamp(0, 1).detach()
+    sky, lit = found["night"].chunk(2, dim=-2)
+    assert float(sky[..., :100, :].mean()) < 0.07
+    assert float(lit.mean()) < 1.15 * float(found["ground"].mean())

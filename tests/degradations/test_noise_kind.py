@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from helpers.fitting import matched
 from helpers.moments import names
-from helpers.scenes import bundled, crop, psnr
+from helpers.scenes import as_jpeg, bundled, crop, psnr
 from zeroair_pl import Method
 from zeroair_pl.degradations import Noise
 from zeroair_pl.degradations.noise_kind import channel_correlation, kind_of_noise, variance_slope
 from zeroair_pl.degradations.noise_models import STEEPEST, CameraNoise, even, even_level, uneven
 from zeroair_pl.method.first_look import FirstLook
 from zeroair_pl.method.fit import fit
+from zeroair_pl.photos.jpeg import jpeg_file
 
 PHOTO = "haze_workshop"
 
@@ -130,3 +134,18 @@ def test_a_stated_level_is_kept() -> None:
     y = torch.full((1, 3, 48, 48), 0.5)
     restored = Method.from_config("denoise", degradation={"init_args": {"level": 0.05}}).restore(y)
     assert float(restored.noise_level) == pytest.approx(0.05, rel=1e-3)
+
+
+@pytest.mark.parametrize(("quality", "strongest"), [(55, 6.0), (85, 30.0)])
+def test_what_a_poor_jpeg_has_left_of_texture_is_no_noise_of_a_camera(quality: int, strongest: float) -> None:
+    """JPEG leaves coarse texture and noise, as a camera does; but no camera saves at a low quality."""
+    soft = torch.nn.functional.avg_pool2d(scene(), 3, 1, 1, count_include_pad=False)
+    data, y = as_jpeg(with_noise(soft, "white", 5 / 255), quality)
+    file = jpeg_file(Image.open(io.BytesIO(data)), 1)
+    levels = []
+    for side in ({}, {"jpeg": file}):
+        phi = Noise()
+        phi.initialize(y, side, FirstLook(bundled()))
+        levels.append(255 * float(phi.noise_level().detach()))
+    assert levels[1] < strongest
+    assert (levels[1] < 0.7 * levels[0]) == (quality < 60)

@@ -9,6 +9,7 @@ from torch import Tensor
 from zeroair_pl.degradations.base import Degradation, Denoise, Observation, Side
 from zeroair_pl.degradations.chain import Chain
 from zeroair_pl.degradations.clearing import LEFT, Cleared, cleared, visible, without_noise
+from zeroair_pl.degradations.doubt import bounded
 from zeroair_pl.degradations.haze import Haze
 from zeroair_pl.degradations.low_light import KEPT, LowLight
 from zeroair_pl.degradations.noise import Noise
@@ -20,7 +21,7 @@ from zeroair_pl.degradations.steps import ramp
 from zeroair_pl.degradations.underwater import Underwater
 
 FAMILIES: tuple[type[Degradation], ...] = (LowLight, Haze, Underwater)
-LEAST = 0.03  # a severity up to this counts as 0
+LEAST = 0.03  # a severity, and a share, up to this counts as 0
 # Learned noise level up to which noise is not removed. Two steps of 8 bits are 1.6 % of a mid gray; about there, an eye
 # begins to see grain of single pixels on a screen. For clean photos, the learned level is 1.2 to 1.8 steps, since faint
 # texture counts too. The lowest level of the photos with camera noise that were measured is 3.8 steps.
@@ -32,6 +33,7 @@ GENTLE = 0.75
 PLAIN = 0.26, 0.29  # lower quartile of the local range, relative to the lights, of a starry sky, and of other scenes
 VEILED = 0.25  # severity of haze from which on a photo without lights counts as one in haze
 HAZY = 2.0, 5.0  # severity of the haze in a photo that was lit: no correction, and a full one
+SURE = 2.0  # severity of darkness that visible noise or haze without any light shows
 RIVAL = 0.7  # share of the largest severity; a second largest below it does not reduce the correction
 
 
@@ -39,9 +41,10 @@ class Auto(Degradation):
     """Haze, low light, water, or nothing but noise: y = φ(x) + n with that family's φ, to the degree that it shows.
 
     Each family measures how strongly the photo shows it (``severity``). ``Auto`` takes the family with the largest
-    severity, and corrects the photo by this share (``amount``). If the share is 0, ``Noise`` remains. If two families
-    have nearly the same severity, the share decreases, to 0 if they are equal. So a small change of the photo changes
-    the result only a little. A dark photo is looked at again when it is lit, and becomes a chain if it has haze.
+    severity, and corrects the photo by this share (``amount``), or by less where it is not sure and the photo would
+    change much (``bounded``). If the share is 0, ``Noise`` remains. If two families have nearly the same severity, the
+    share decreases, to 0 if they are equal. So a small change of the photo changes the result only a little. A dark
+    photo is looked at again when it is lit, and becomes a chain if it has haze.
 
     Mixtures are undone in the reverse order of their origin: first strong JPEG, specks and rain (``cleared``), then
     visible noise, then the family. The fit sees the photo without these (``explained``). Noise alone is removed by the
@@ -62,8 +65,9 @@ class Auto(Degradation):
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
         y = self._without_first(y, side, denoise)
         small = looked_at(y)
-        best, share, why = most(small, estimate_noise_level(y))
-        if share > 0:
+        best, share, severity, why = most(small, estimate_noise_level(y))
+        share = bounded(best, small, share, severity, denoise)
+        if share > LEAST:
             self.chosen = best()
             self.chosen.amount.fill_(share)
             self._why = f"{share:.0%} of {why}"
@@ -185,8 +189,8 @@ class Auto(Degradation):
         return self.chosen.diagnostics()
 
 
-def most(small: Tensor, sigma: float) -> tuple[type[Degradation], float, str]:
-    """The family that a photo shows most, the share to correct, and the evidence in words.
+def most(small: Tensor, sigma: float) -> tuple[type[Degradation], float, float, str]:
+    """The family that a photo shows most, the share to correct, how severe it is, and the evidence in words.
 
     A camera brightens a weak signal, with its noise. So a photo whose brightest values are low lacks light if it has
     visible noise, and shows more than a few stars, or if it has haze, which is bright by day. (Of 110 ordinary photos,
@@ -208,8 +212,8 @@ def most(small: Tensor, sigma: float) -> tuple[type[Degradation], float, str]:
     if dim > 0.99 * share and found[Underwater] <= max(found[Haze], found[LowLight]):  # between equals, it is dark
         if max(noisy, hazy) > own:
             why = "darkness: nothing is bright, and there is " + ("noise" if noisy > hazy else "a veil")
-        return LowLight, dim, why
-    return best, share, why
+        return LowLight, dim, found[LowLight] + SURE * max(noisy, hazy), why
+    return best, share, found[best], why
 
 
 def _with_amount(family: type[Degradation], amount: float) -> Degradation:

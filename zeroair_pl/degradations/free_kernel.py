@@ -15,7 +15,8 @@ LEVELS = (30 / 255, 15 / 255, 8 / 255)  # noise levels of the prior's passes in 
 MODEL = 4 / 255  # error in y from an inexact kernel, in addition to the noise
 RIDGE, STRONG, MIXED, FAINT = 0.3, 0.1, 0.7, 0.05
 SURE = 0.6  # scale from which on the kernel's size is known
-LARGE, EXTENT, MARGIN = 0.3, 0.2, 1.3  # share of the largest value that is surely of the kernel; that shows its size
+EXTENT, MARGIN = 0.2, 1.3  # share of the largest value that shows the kernel's size; that it is cut to, in this size
+PIECE = 0.1  # share of the sum from which on a piece without connection to the others belongs to the path
 SOLVING = 60  # gradient steps for one kernel
 
 Restore = Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]
@@ -120,13 +121,16 @@ def _odd(length: float) -> int:
 
 
 def _connected(kernel: Tensor) -> Tensor:
-    """The kernel without the values that no path of values above ``FAINT`` connects to a large value."""
-    path, kept = kernel >= FAINT * kernel.max(), kernel >= LARGE * kernel.max()
-    while True:
-        grown = (F.max_pool2d(kept[None, None].float(), 3, stride=1, padding=1)[0, 0] > 0) & path
-        if torch.equal(grown, kept):
-            return kernel.where(kept, 0)
-        kept = grown
+    """The kernel without its small pieces: groups of neighboring values above ``FAINT`` that have little of its sum."""
+    path = kernel >= FAINT * kernel.max()
+    pieces = torch.arange(1.0, kernel.numel() + 1).view_as(kernel) * path
+    while True:  # each piece gets the largest number in it
+        grown = F.max_pool2d(pieces[None, None], 3, stride=1, padding=1)[0, 0] * path
+        if torch.equal(grown, pieces):
+            break
+        pieces = grown
+    sums = torch.zeros(kernel.numel() + 1).index_add_(0, pieces.long().flatten(), kernel.flatten())
+    return kernel.where(path & (sums[pieces.long()] >= PIECE * kernel.sum()), 0)
 
 
 def _cut(kernel: Tensor, margin: float | None = None) -> Tensor:

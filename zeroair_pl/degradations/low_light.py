@@ -13,10 +13,15 @@ from zeroair_pl.degradations.maps import correct, quantiles, refine, smooth_grid
 from zeroair_pl.degradations.noise_models import HOLD
 from zeroair_pl.degradations.picture import picture_window
 from zeroair_pl.degradations.recognition import look_for
+from zeroair_pl.degradations.steps import ramp
 from zeroair_pl.ranges import Range
 
 PEAK, SHARP = 1.15, 16  # value at which the restored brightness levels off, and how abruptly
 MILD, KEPT = 0.1, 0.5  # a color cast, as a logarithm, that is left as it is, and the share of the rest that is kept
+# Smoothed brightness below which the gain falls, by this power: there is little signal, and steps of 8 bits would show.
+BLACK, TOE = 2.5 / 255, 0.8
+UNLIT = 4 / 255  # value up to which a pixel is black
+NIGHT = 0.3, 0.5  # share of black pixels from which on they do not count for the gain: all count, none counts
 STIFF = 0.3 * SLOW  # relative learning rate of L and γ: a photo says little about how bright its scene was
 
 
@@ -26,9 +31,10 @@ class LowLight(Degradation):
     L in (0, 1] is a smooth illumination map, c the color of the light, γ one exponent. The start follows from the
     photo's statistics. L is the smoothed brightness to the power ``flatten``, so that shadows are brightened more than
     lights. It is scaled so that the brighter parts of the restored photo come near ``highlight``, and its mean near a
-    target that is lower for a darker photo. c keeps a mild color cast, and takes half of what is stronger: scenes that
-    are lit by one colored lamp are rare, wrong white balances in the dark are not. Test-time modeling then corrects γ
-    and, by a smooth grid, L. A photo without large dark areas hardly changes.
+    target that is lower for a darker photo; black, where there is no signal, stays dark and does not count. c keeps a
+    mild color cast, and takes half of what is stronger: scenes that are lit by one colored lamp are rare, wrong white
+    balances in the dark are not. Test-time modeling then corrects γ and, by a smooth grid, L. A photo without large
+    dark areas hardly changes.
 
     Args:
         curve: 1/γ at the start, the exponent that brightens the shadows.
@@ -72,10 +78,10 @@ class LowLight(Degradation):
         # Values below 0.02 are mostly noise and compression blocks. A larger gain would show them.
         relative = (smooth.clamp(min=0.02) / float(quantiles(smooth[window], 0.95))).clamp(max=1)
         uneven = relative ** (curve * self.flatten * darkness)
-        gain = _gain((y**curve / uneven)[window], float(y[window].mean()), self.highlight, self.mean)
+        gain = _gain((y**curve / uneven)[window], y[window], self.highlight, self.mean)
         # A smooth maximum of L and of the L that brings the brightness to PEAK, so that bright parts do not saturate.
         light = (uneven / gain) * (1 + (smooth.clamp(min=0) ** curve * gain / uneven / PEAK) ** SHARP) ** (1 / SHARP)
-        light = light.clamp(1 / self.max_gain, 1)
+        light = (light * (BLACK / smooth.clamp(min=BLACK / 8)).clamp(min=1) ** TOE).clamp(1 / self.max_gain, 1)
         self.register_buffer("log_l", self.amount * light.log())
         self.register_buffer("log_color", self.amount * darkness * _color((y**curve / light)[window], self.kept).log())
         self.correction = smooth_grid(y)
@@ -108,7 +114,23 @@ class LowLight(Degradation):
         return {"illumination": self.illumination(), "color": color, "gamma": self.gamma.view(1, 1, 1, 1)}
 
 
-def _gain(flat: Tensor, mean_in: float, highlight: float, mean: float) -> float:
+def _gain(flat: Tensor, y: Tensor, highlight: float, mean: float) -> float:
+    """The gain of a photo ``y`` (1, 3, H, W) that is ``flat`` after the curve, at least 1.
+
+    Black pixels say nothing about the light of the others. If there are many, as in the sky at night, the gain is that
+    of the others.
+    """
+    lit = y.amax(1, keepdim=True) > UNLIT
+    count = int(lit.sum())
+    night = ramp(1 - count / lit.numel(), *NIGHT) if count > 100 else 0.0
+    gain = 1.0 if night == 1 else _gain_of(flat, float(y.mean()), highlight, mean) ** (1 - night)
+    if night == 0:
+        return gain
+    others, values = (each[lit.expand_as(each)].view(1, 3, 1, count) for each in (flat, y))
+    return gain * _gain_of(others, float(values.mean()), highlight, mean) ** night
+
+
+def _gain_of(flat: Tensor, mean_in: float, highlight: float, mean: float) -> float:
     """Geometric mean of two gains, at least 1.
 
     The first gain brings the 95th percentile to ``highlight``. The second brings the mean to a target that is

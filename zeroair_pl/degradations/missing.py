@@ -79,6 +79,10 @@ class Missing(Degradation):
     def observe(self, y: Tensor) -> Observation | None:
         return None  # AnnealedSampler fills holes better, since it starts from the pixels around them
 
+    def proximal(self, x0: Tensor, y: Tensor, error: Tensor) -> Tensor:
+        e2 = error.square().view(1, 1, 1, 1)
+        return torch.lerp(x0, y, e2 / (e2 + self.noise.variance(y, x0)))
+
     def first_estimate(self, y: Tensor) -> Tensor:
         return self.get_buffer("filled").clamp(0, 1)
 

@@ -7,12 +7,17 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor
 
-from zeroair_pl.degradations.base import Degradation, Denoise, Observation
+from zeroair_pl.degradations.base import Degradation, Denoise, Observation, Side
+from zeroair_pl.degradations.jpeg_tables import Tables
 from zeroair_pl.degradations.noise_kind import kind_of_noise
 from zeroair_pl.degradations.noise_level import rounding
 from zeroair_pl.degradations.noise_models import CameraNoise, even, uneven
+from zeroair_pl.degradations.steps import ramp
 from zeroair_pl.ranges import Range
 
+# Quality of a JPEG file up to which coarse detail in the residual is what JPEG has left of texture, and from which on
+# it is the noise of a camera; cameras do not save at a lower quality.
+CAMERA = 68.0, 74.0
 OWN = (0.8, 0.98)  # correlations between channels: the photo's own colors are not used below, and fully used above
 
 
@@ -29,14 +34,21 @@ class Noise(Degradation):
 
     pointwise = True
     noise: CameraNoise
+    facts = ("reason", "camera")
 
     def __init__(self, level: Annotated[float | None, Range(0, 0.5)] = None) -> None:
         super().__init__()
         self.level = level
         self.noise = CameraNoise()
+        self.camera = 1.0  # how likely the photo is as a camera has saved it
+
+    def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
+        if "jpeg" in side:
+            self.camera = ramp(Tables.of_file(side["jpeg"]).quality(), *CAMERA)
+        super().initialize(y, side, denoise)
 
     def measure_noise(self, y: Tensor, denoise: Denoise) -> None:
-        kind = kind_of_noise(y, denoise)
+        kind = kind_of_noise(y, denoise, self.camera)
         self.noise.start(kind.level if self.level is None else self.level, rounding(y))
         self.noise.common.fill_(kind.common)
         self.noise.slope.fill_(kind.slope)

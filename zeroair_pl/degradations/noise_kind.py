@@ -43,7 +43,7 @@ class NoiseKind:
     slope: float = 0.0
 
 
-def kind_of_noise(y: Tensor, denoise: Denoise) -> NoiseKind:
+def kind_of_noise(y: Tensor, denoise: Denoise, camera: float = 1.0) -> NoiseKind:
     """The noise of a photo (1, 3, H, W) with about the contrast of a clean photo; takes one or two passes of the prior.
 
     The first pass is that of ``look_at_noise``. If its residual shows noise that is the same in all channels (a gray
@@ -54,6 +54,7 @@ def kind_of_noise(y: Tensor, denoise: Denoise) -> NoiseKind:
     Args:
         y: the photo, in [0, 1].
         denoise: the prior.
+        camera: see ``matched_noise_level``.
     """
     flat = max(estimate_noise_level(y), rounding(y))
     if flat < EIGHT_BITS:
@@ -62,7 +63,7 @@ def kind_of_noise(y: Tensor, denoise: Denoise) -> NoiseKind:
     told = max(flat * (3**0.5 if gray else 1.0), LOOK)
     clean = denoise(seen, told)
     residual = seen - clean
-    first = NoiseKind(matched_noise_level(residual))
+    first = NoiseKind(matched_noise_level(residual, camera))
     strength, moment, neighbors = signs(residual)
     white = step((0.15 - neighbors) / 0.03)
     if gray:

@@ -69,7 +69,7 @@ WHOLE, PART = 384, 192  # pixels: a photo up to the first is used whole; of a la
 LOOK = 8 / 255  # noise level for the prior at which faint noise and faint texture can be distinguished
 
 
-def matched_noise_level(residual: Tensor) -> float:
+def matched_noise_level(residual: Tensor, camera: float = 1.0) -> float:
     """The noise level at which a denoiser for white noise best removes the noise in ``residual``, in the same units.
 
     The residual (N, 3, H, W) is a photo minus its denoised version, for a noise level somewhat above the noise. Its
@@ -82,11 +82,13 @@ def matched_noise_level(residual: Tensor) -> float:
       the noise (c = 0.33 to 0.64 on photos of cameras at high ISO, 0.1 to 0.35 in texture). A denoiser for white noise
       keeps this part like texture, unless its noise level is higher. r·(1 + 8c²) is close to the best levels found by
       trial: r for white noise, 1.1 r for resampled noise, 2.5 to 4 r for noise of cameras.
+
+    ``camera``, 0 to 1, says whether correlated detail may be the noise of a camera.
     """
     strength, moment, neighbors = signs(residual)
     if strength == 0.0:
         return 0.0
-    camera = step((neighbors - 0.34) / 0.02)
+    camera = camera * step((neighbors - 0.34) / 0.02)
     noise = max(camera, 1 - 0.6 * step((moment - 3.5) / 0.1))
     c = max(0.0, neighbors + 0.03)  # for white noise, c is slightly below 0
     return strength * noise * (1 + 8 * c * c)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 FREEDOM = 4.0  # degrees of freedom of the errors' t-distribution; with a Gaussian, edges would count as outliers
 FLOOR = (2 / 255) ** 2  # smallest variance of a prediction
 FIRST_SPREAD = (6 / 255) ** 2  # added to the variance of the first prediction, a median, which has no texture
+BAND = 32  # rows that are computed at once
 ATOM = 8.0  # number of outliers of one color above which this is a typical color of outliers
 
 
@@ -40,8 +41,8 @@ class Outliers(nn.Module):
 
     def __init__(self, y: Tensor) -> None:
         super().__init__()
-        values = (y * 255).round().long()
-        codes = (values[:, 0] * 256 + values[:, 1]) * 256 + values[:, 2]
+        red, green, blue = (y[0] * 255).round().int()
+        codes = (red * 256 + green) * 256 + blue
         _, color = codes.flatten().unique(return_inverse=True)
         median, spread = _around(y)
         empty = torch.zeros_like(y[:, :1])
@@ -77,23 +78,19 @@ class Outliers(nn.Module):
         self.density = density[self.color].view_as(self.density).log()
 
 
-def _around(y: Tensor, band: int = 128) -> tuple[Tensor, Tensor]:
-    """Median of the 24 pixels around each pixel, and 1.48 times the median absolute deviation from it.
-
-    Computed for bands of rows, since it takes 25 times the memory of a band.
-    """
-    padded, height = F.pad(y, [2] * 4, mode="reflect"), y.shape[-2]
-    found = [_around_rows(padded[..., top : min(top + band, height) + 4, :]) for top in range(0, height, band)]
-    medians, spreads = zip(*found, strict=True)
-    return torch.cat(medians, 2), torch.cat(spreads, 2)
-
-
-def _around_rows(padded: Tensor) -> tuple[Tensor, Tensor]:
-    _, channels, height, width = padded.shape
-    patches = F.unfold(padded, 5).view(1, channels, 25, height - 4, width - 4)
-    patches = torch.cat([patches[:, :, :12], patches[:, :, 13:]], 2)
-    median = patches.median(2).values
-    return median, 1.48 * (patches - median[:, :, None]).abs().median(2).values
+def _around(y: Tensor) -> tuple[Tensor, Tensor]:
+    """Median of the 24 pixels around each pixel, and 1.48 times the median absolute deviation from it."""
+    padded = F.pad(y, [2] * 4, mode="reflect")
+    median, spread = torch.empty_like(y), torch.empty_like(y)
+    for top in range(0, y.shape[-2], BAND):  # the 25 copies of a large photo would need gigabytes
+        rows = padded[..., top : top + BAND + 4, :]
+        _, channels, height, width = rows.shape
+        patches = F.unfold(rows, 5).view(1, channels, 25, height - 4, width - 4)
+        patches = torch.cat([patches[:, :, :12], patches[:, :, 13:]], 2)
+        here = patches.median(2).values
+        median[..., top : top + BAND, :] = here
+        spread[..., top : top + BAND, :] = 1.48 * (patches - here[:, :, None]).abs().median(2).values
+    return median, spread
 
 
 def _mean_around(values: Tensor) -> Tensor:

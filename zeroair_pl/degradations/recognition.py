@@ -125,11 +125,15 @@ def _bright_sky(values: dict[str, float]) -> float:
 def _underexposed(values: dict[str, float]) -> Finding:
     """A very dark photo: even its lights are not bright, and it shows more than a few lights.
 
-    The models do not cover such photos, since they were fit to brighter ones.
+    The models do not cover such photos, since they were fit to brighter ones. Of 1874 photographs, the darkest one's
+    brightest value (``bright_999``) is 0.46.
     """
     light = values["luminance_99"]
-    share = ramp(light, 0.27, 0.18) * ramp(values["range_25"] / max(light, 0.01), 0.28, 0.4)
-    return Finding(share * share, "darkness: no bright lights" if share > 0 else "")
+    uneven = values["range_25"] / max(light, 0.01)
+    share = ramp(light, 0.27, 0.18) * ramp(uneven, 0.28, 0.4)
+    soft = ramp(values["contrast_99"] / max(light, 0.01), 0.33, 0.25)  # no stars, and no text on a dim screen
+    share = max(share, ramp(values["bright_999"], 0.46, 0.26) * ramp(uneven, 0.26, 0.28) * soft)
+    return Finding(2 * share * share, "darkness: no bright lights" if share > 0 else "")
 
 
 def _share(way: float, even: bool) -> float:
@@ -150,75 +154,75 @@ def _find(model: Model, values: dict[str, float]) -> Finding:
 
 
 FOG = Model(
-    what="fog that grows with the distance", bias=-5.00, zero=-0.8, full=2.0,
+    what="fog that grows with the distance", bias=-5.40, zero=-1.4, full=0.9,
     terms={
-        "veil_middle": (0.192, 0.131, 1.44),
-        "contrast_99": (0.228, 0.0596, -1.35),
-        "far_saturation": (0.148, 0.156, -1.21),
-        "dark_upwards": (0.122, 0.377, 1.18),
-        "warm_05": (-0.0615, 0.13, 1.13),
-        "white": (0.0417, 0.0855, -1.04),
-        "darkest_top": (0.207, 0.172, -1.01),
-        "cold_99": (0.882, 0.116, 0.89),
-        "dark_with_luminance": (0.71, 0.166, 0.75),
-        "skew": (0.198, 0.848, 0.56),
-        "contrast_upwards": (-0.051, 0.235, -0.54),
-        "contrast_25": (0.0285, 0.021, -0.52),
-        "saturation_upwards": (-0.0326, 0.343, -0.36),
-        "one_hue": (0.689, 0.246, 0.35),
+        "white": (0.0403, 0.0835, -1.43),
+        "contrast_99": (0.227, 0.0613, -1.34),
+        "far_saturation": (0.151, 0.159, -1.13),
+        "veil_middle": (0.186, 0.129, 1.10),
+        "warm_05": (-0.066, 0.139, 0.93),
+        "cold_99": (0.874, 0.138, 0.86),
+        "dark_upwards": (0.113, 0.374, 0.77),
+        "skew": (0.206, 0.848, 0.70),
+        "dark_with_luminance": (0.705, 0.17, 0.47),
+        "contrast_25": (0.0281, 0.0209, -0.46),
+        "one_hue": (0.683, 0.25, 0.23),
+        "darkest_top": (0.202, 0.169, -0.20),
+        "saturation_upwards": (-0.0275, 0.339, -0.11),
+        "contrast_upwards": (-0.0508, 0.234, 0.04),
     },
 )  # fmt: skip
 VEIL = Model(
-    what="an even veil", colored=(0.006, 0.016), even=True, bias=-5.29, zero=-0.35, full=0.65,
+    what="an even veil", colored=(0.006, 0.016), even=True, bias=-5.55, zero=-0.4, full=0.8,
     terms={
-        "saturation_25": (0.216, 0.175, -1.15),
-        "lifted_range": (0.164, 0.491, 1.10),
-        "red_50": (1.0, 0.311, 0.93),
-        "dark_upwards": (0.131, 0.374, 0.88),
-        "contrast_25": (0.0287, 0.0212, -0.81),
-        "dark_with_saturation_textured": (-0.433, 0.241, -0.77),
-        "dark_textured_10": (0.0602, 0.0668, 0.73),
-        "relative_25": (0.067, 0.0501, -0.53),
-        "green_of_edges": (0.0277, 0.0751, -0.46),
-        "darkest_bottom": (0.159, 0.134, -0.43),
-        "dark_75": (0.343, 0.21, -0.41),
-        "in_shadow": (0.1, 0.146, -0.37),
-        "darkest_middle": (0.146, 0.114, 0.19),
-        "dark_with_relative": (-0.538, 0.226, 0.18),
+        "red_50": (0.988, 0.335, 1.18),
+        "lifted_range": (0.15, 0.494, 1.03),
+        "saturation_25": (0.225, 0.188, -0.99),
+        "dark_textured_10": (0.0553, 0.0651, 0.96),
+        "contrast_25": (0.0281, 0.0209, -0.85),
+        "relative_25": (0.0667, 0.0507, -0.70),
+        "dark_75": (0.334, 0.213, -0.65),
+        "darkest_bottom": (0.156, 0.136, -0.65),
+        "dark_upwards": (0.113, 0.374, 0.62),
+        "darkest_middle": (0.142, 0.116, 0.49),
+        "green_of_edges": (0.0237, 0.0756, -0.46),
+        "in_shadow": (0.116, 0.175, -0.27),
+        "dark_with_relative": (-0.53, 0.239, 0.27),
+        "dark_with_saturation_textured": (-0.433, 0.236, -0.20),
     },
 )  # fmt: skip
 DARK = Model(
-    what="darkness", bias=-6.80, zero=-1.0, full=1.0,
+    what="darkness", bias=-6.25, zero=-1.0, full=0.7,
     terms={
-        "contrast_50": (0.0527, 0.0296, -2.09),
-        "blue_top": (-0.0368, 0.194, 1.76),
-        "color": (0.178, 0.101, -1.45),
-        "luminance_01": (0.101, 0.0937, -1.30),
-        "cold_01": (0.111, 0.112, -1.26),
-        "relative_25": (0.0671, 0.051, 1.16),
-        "relative_75": (0.22, 0.103, 1.15),
-        "dark_middle": (0.121, 0.122, -0.94),
-        "range_25": (0.287, 0.145, -0.92),
-        "dark_with_luminance": (0.71, 0.166, 0.76),
-        "dark_bottom": (0.125, 0.137, -0.62),
-        "blue": (0.176, 0.234, -0.44),
-        "green_of_edges": (0.0252, 0.0755, 0.33),
-        "contrast_upwards": (-0.051, 0.235, 0.17),
+        "contrast_50": (0.0526, 0.0294, -2.10),
+        "dark_middle": (0.124, 0.125, -1.97),
+        "cold_01": (0.114, 0.112, -1.26),
+        "blue_top": (-0.0335, 0.199, 1.24),
+        "relative_75": (0.217, 0.102, 1.04),
+        "color": (0.179, 0.104, -0.94),
+        "dark_bottom": (0.127, 0.137, -0.73),
+        "luminance_01": (0.104, 0.0943, -0.59),
+        "dark_with_luminance": (0.708, 0.172, 0.58),
+        "relative_25": (0.0658, 0.0507, 0.51),
+        "range_25": (0.286, 0.144, -0.41),
+        "contrast_upwards": (-0.0541, 0.237, 0.39),
+        "blue": (0.176, 0.235, -0.29),
+        "green_of_edges": (0.0238, 0.0749, -0.13),
     },
 )  # fmt: skip
 WATER = Model(
-    what="water", colored=(0.02, 0.05), bias=-6.21, zero=-1.5, full=1.0,
+    what="water", colored=(0.02, 0.05), bias=-6.73, zero=-1.3, full=0.3,
     terms={
-        "warm_05": (-0.0615, 0.13, -1.59),
-        "white": (0.0417, 0.0855, -1.41),
-        "luminance_99": (0.862, 0.12, -1.32),
-        "blue": (0.176, 0.234, -1.12),
-        "red_of_mean": (1.04, 0.386, -1.09),
-        "one_hue": (0.689, 0.246, 1.01),
-        "red_50": (0.997, 0.327, -0.78),
-        "dark_with_saturation": (-0.464, 0.277, -0.68),
-        "contrast_50": (0.0527, 0.0296, 0.65),
-        "green_of_edges": (0.0252, 0.0755, -0.37),
+        "warm_05": (-0.059, 0.125, -1.52),
+        "red_of_mean": (1.05, 0.419, -1.47),
+        "blue": (0.173, 0.228, -1.35),
+        "red_50": (0.997, 0.321, -1.05),
+        "white": (0.0406, 0.0839, -0.96),
+        "one_hue": (0.678, 0.251, 0.90),
+        "luminance_99": (0.854, 0.141, -0.84),
+        "contrast_50": (0.0516, 0.0296, 0.73),
+        "green_of_edges": (0.024, 0.0754, -0.38),
+        "dark_with_saturation": (-0.457, 0.281, -0.36),
     },
 )  # fmt: skip
 

@@ -1,0 +1,54 @@
+"""Haze, darkness and water put on photographs, for fitting the models of ``auto``; everything follows from a seed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from composed import made_up_map
+from torch import Tensor
+
+# Water: absorption of red, green and blue, and the color of the veil.
+WATERS = (
+    ((1.2, 0.25, 0.18), (0.08, 0.45, 0.60)),
+    ((1.0, 0.20, 0.45), (0.15, 0.50, 0.40)),
+    ((1.3, 0.45, 0.15), (0.05, 0.25, 0.55)),
+)
+
+
+def haze(x: Tensor, g: torch.Generator) -> Tensor:
+    """Half of the photos in fog that grows with the distance, half in a veil that is nearly even."""
+    depth, even = made_up_map(x, g), _between(0, 1, g) < 0.5
+    depth = 1 + 0.35 * (depth - 1) if even else depth
+    clearest = 0.35 if even else 0.25
+    t = (depth * math.log(_between(clearest, clearest + 0.5, g))).exp().clamp(0.1, 0.98)
+    airlight = _between(0.68, 0.98, g) * (1 + 0.03 * torch.randn(1, 3, 1, 1, generator=g))
+    return _noisy(t * x + airlight.clamp(0, 1) * (1 - t), 0.006, g)
+
+
+def darkness(x: Tensor, g: torch.Generator) -> Tensor:
+    """Little light, even or uneven, of a slight color, through a tone curve."""
+    light = (_between(0.12, 0.6, g) * made_up_map(x, g) ** _between(0.3, 2, g)).clamp(0.02, 1)
+    color = (1 + 0.05 * torch.randn(1, 3, 1, 1, generator=g)).clamp(0.8, 1.2)
+    return _noisy((light * color * x).clamp(0, 1) ** _between(1, 2, g), _between(0, 0.02, g), g)
+
+
+def water(x: Tensor, g: torch.Generator) -> Tensor:
+    """Blue, green or deep water of some meters."""
+    distance = _between(0.4, 1.6, g) * (0.4 + 0.6 * made_up_map(x, g))
+    absorbed, veil = (torch.tensor(each).view(1, 3, 1, 1) for each in WATERS[int(_between(0, len(WATERS), g))])
+    t = (-absorbed * distance).exp()
+    return _noisy(t * x + (veil * _between(0.7, 1.4, g)).clamp(0, 1) * (1 - t), 0.006, g)
+
+
+KINDS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {"haze": haze, "darkness": darkness, "water": water}
+
+
+def _between(low: float, high: float, g: torch.Generator) -> float:
+    return low + (high - low) * float(torch.rand(1, generator=g))
+
+
+def _noisy(y: Tensor, sigma: float, g: torch.Generator) -> Tensor:
+    """``y`` with white noise, in 8 bits."""
+    return ((y + sigma * torch.randn(y.shape, generator=g)).clamp(0, 1) * 255).round() / 255
