@@ -21,7 +21,7 @@ from zeroair_pl.degradations.steps import ramp
 from zeroair_pl.degradations.underwater import Underwater
 
 FAMILIES: tuple[type[Degradation], ...] = (LowLight, Haze, Underwater)
-LEAST = 0.03  # a severity up to this counts as 0
+LEAST = 0.03  # a severity, and a share, up to this counts as 0
 # Learned noise level up to which noise is not removed. Two steps of 8 bits are 1.6 % of a mid gray; about there, an eye
 # begins to see grain of single pixels on a screen. For clean photos, the learned level is 1.2 to 1.8 steps, since faint
 # texture counts too. The lowest level of the photos with camera noise that were measured is 3.8 steps.
@@ -67,7 +67,7 @@ class Auto(Degradation):
         small = looked_at(y)
         best, share, severity, why = most(small, estimate_noise_level(y))
         share = bounded(best, small, share, severity, denoise)
-        if share > 0:
+        if share > LEAST:
             self.chosen = best()
             self.chosen.amount.fill_(share)
             self._why = f"{share:.0%} of {why}"

@@ -8,9 +8,8 @@ from torch import Tensor
 from zeroair_pl.degradations.base import Degradation, Denoise
 from zeroair_pl.degradations.steps import ramp
 
-# Largest root-mean-square change of a photo by its severity, linear between: a change that hardly shows (33 dB) up to
-# the first, a clear one (20 dB) from
-# the second to the third, any from the last on.
+# Largest root-mean-square change of a photo by its severity: with its square up to a change that hardly shows (33 dB),
+# linear from there to a clear one (20 dB), which ends at LAST, and then up to any change.
 SLIGHT, CLEAR, LAST, ANY = (0.5, 0.022), (0.85, 0.1), 1.05, (1.9, 0.5)
 ROUNDS = 4
 
@@ -41,8 +40,9 @@ def bounded(family: type[Degradation], small: Tensor, share: float, severity: fl
 
 def allowed(severity: float) -> float:
     """The largest root-mean-square change for a severity."""
-    (low, least), (middle, clear), (high, most) = SLIGHT, CLEAR, ANY
-    return least + (clear - least) * ramp(severity, low, middle) + (most - clear) * ramp(severity, LAST, high)
+    (low, slight), (middle, clear), (high, most) = SLIGHT, CLEAR, ANY
+    least = slight * ramp(severity, 0, low) ** 2
+    return least + (clear - slight) * ramp(severity, low, middle) + (most - clear) * ramp(severity, LAST, high)
 
 
 def change(family: type[Degradation], small: Tensor, share: float, denoise: Denoise) -> float:

@@ -154,7 +154,7 @@ def _find(model: Model, values: dict[str, float]) -> Finding:
 
 
 FOG = Model(
-    what="fog that grows with the distance", bias=-5.40, zero=-1.6, full=0.9,
+    what="fog that grows with the distance", bias=-5.40, zero=-1.4, full=0.9,
     terms={
         "white": (0.0403, 0.0835, -1.43),
         "contrast_99": (0.227, 0.0613, -1.34),
@@ -192,22 +192,22 @@ VEIL = Model(
     },
 )  # fmt: skip
 DARK = Model(
-    what="darkness", bias=-6.16, zero=-1.0, full=0.7,
+    what="darkness", bias=-6.25, zero=-1.0, full=0.7,
     terms={
         "contrast_50": (0.0526, 0.0294, -2.10),
-        "dark_middle": (0.124, 0.125, -1.87),
-        "blue_top": (-0.0335, 0.199, 1.25),
-        "cold_01": (0.114, 0.112, -1.23),
-        "relative_75": (0.217, 0.102, 1.14),
-        "color": (0.179, 0.104, -0.83),
-        "dark_bottom": (0.127, 0.137, -0.68),
-        "dark_with_luminance": (0.708, 0.172, 0.65),
-        "luminance_01": (0.104, 0.0943, -0.55),
-        "relative_25": (0.0658, 0.0507, 0.52),
+        "dark_middle": (0.124, 0.125, -1.97),
+        "cold_01": (0.114, 0.112, -1.26),
+        "blue_top": (-0.0335, 0.199, 1.24),
+        "relative_75": (0.217, 0.102, 1.04),
+        "color": (0.179, 0.104, -0.94),
+        "dark_bottom": (0.127, 0.137, -0.73),
+        "luminance_01": (0.104, 0.0943, -0.59),
+        "dark_with_luminance": (0.708, 0.172, 0.58),
+        "relative_25": (0.0658, 0.0507, 0.51),
         "range_25": (0.286, 0.144, -0.41),
         "contrast_upwards": (-0.0541, 0.237, 0.39),
         "blue": (0.176, 0.235, -0.29),
-        "green_of_edges": (0.0238, 0.0749, -0.08),
+        "green_of_edges": (0.0238, 0.0749, -0.13),
     },
 )  # fmt: skip
 WATER = Model(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor
 
@@ -31,8 +33,9 @@ class FirstLook:
             DivergenceError: the estimate has values that are not finite.
         """
         self.nfe += len(y)
-        with torch.no_grad(), all_threads():
-            found = self.prior.denoise(y.to(self.prior.device), torch.full((len(y),), sigma)).cpu()
+        device = torch.device(self.prior.device)
+        with torch.no_grad(), all_threads() if device.type == "cpu" else nullcontext():  # starts may share the cores
+            found = self.prior.denoise(y.to(device), torch.full((len(y),), sigma)).cpu()
         if not bool(finite(found).all()):
             name = self.prior.name
             raise DivergenceError(f"the clean estimate of the prior {name!r} is not finite at σ = {sigma:.3g}")

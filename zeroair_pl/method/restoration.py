@@ -17,6 +17,7 @@ from zeroair_pl.guidance.discriminator import PatchDiscriminator, accuracy, disc
 from zeroair_pl.guidance.stages import Term, acting
 from zeroair_pl.method.first_look import FirstLook
 from zeroair_pl.method.settings import Method
+from zeroair_pl.method.starts import side_by_side, start_all
 from zeroair_pl.tensors.per_image import PerImage, build_per_image
 
 
@@ -57,16 +58,9 @@ class Restoration(LightningModule):
             raise ValueError(f"expected y of shape ({len(names)}, 3, H, W), got {tuple(y.shape)}")
         self.automatic_optimization = False
         self.names, self.modeling, self.boundaries = names, method.modeling, method.guidance.boundaries
-        explained = list(y.split(1))
         self.phi = build_per_image(method.fresh, names, method.seed, "degradation")
         self.looks = [FirstLook(method.prior) for _ in names]
-        lost: dict[int, str] = {}
-        for i, phi in enumerate(self.phi):
-            try:
-                phi.initialize(y[i : i + 1], sides[i] if sides else {}, self.looks[i])
-                explained[i] = phi.explained(y[i : i + 1])
-            except DivergenceError as error:
-                lost[i] = str(error)
+        explained, lost = start_all(self.phi.each, y, sides or [], self.looks, side_by_side(method.prior.device))
         self.register_buffer("y", torch.cat(explained), persistent=False)
         losses = [term.loss for term in (*method.modeling.terms, *method.guidance.terms)]
         self._adversarial = {loss.name: loss for loss in losses if isinstance(loss, Adversarial)}
