@@ -129,4 +129,4 @@ def test_the_prior_of_the_world_knows_its_scenes() -> None:
     for prior in (own, photographs):
         errors.append(-10 * math.log10(float((prior.denoise(x, sigma) - clean).square().mean())))
     assert errors[0] > 24
-    assert errors[0] > errors[1] + 1
+    assert errors[0] > errors[1] + 0.5
