@@ -55,7 +55,10 @@ def test_later_layers_win_key_by_key_and_options_win_over_all(folder: Path) -> N
 
 def test_a_layer_may_change_the_family(folder: Path) -> None:
     (folder / "a.yaml").write_text("degradation: {class_path: Haze, init_args: {floor: 0.2}}\n")
-    assert settings("--config", "a", "--degradation", "Noise")["degradation"] == {"class_path": "Noise"}
+    assert settings("--config", "a", "--degradation", "Noise")["degradation"] == {
+        "class_path": "Noise",
+        "init_args": {"level": None},
+    }
 
 
 def test_environment_variables_win_over_configs_and_lose_to_options(

@@ -46,7 +46,10 @@ def corrected(folder: Path, outcome: Outcome) -> None:
     assert outcome.status == 0, outcome.err
     assert rows()["trip/b"] == ("Haze", "restored")
     assert rows()["a"][0] == rows()["trip/a"][0] == "Noise"
-    assert settings() == {"images": [str(folder / "in")], "degradation": {"class_path": "Noise"}}
+    assert settings() == {
+        "images": [str(folder / "in")],
+        "degradation": {"class_path": "Noise", "init_args": {"level": None}},
+    }
     made = sorted(path.relative_to("out").as_posix() for path in Path("out").rglob("*.png"))
     assert made == ["a.png", "trip/a.png", "trip/b.png"]
     before = Path("out/trip/b.png").read_bytes()
