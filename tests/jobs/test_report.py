@@ -12,7 +12,6 @@ from PIL import Image
 
 from helpers.command import TOY, Outcome, run, save_toy, table
 from helpers.reports import Page
-from zeroair_pl.inspection import thumbnails
 from zeroair_pl.jobs import report
 from zeroair_pl.jobs.records import Row
 
@@ -190,7 +189,7 @@ def test_what_cannot_be_drawn_costs_no_photo(folder: Path, monkeypatch: pytest.M
         raise ValueError("no such encoder")
 
     photos("a.png")
-    monkeypatch.setattr(thumbnails, "encoded", fail)
+    monkeypatch.setattr("zeroair_pl.inspection.pictures.encoded", fail)
     outcome = restore()
     assert outcome.status == 0
     assert table(folder)[0]["status"] == "restored"

@@ -48,13 +48,12 @@ def start() -> str:
     return f'<div class="zr-start"><h2>Bring a photo back</h2><ol>{rows}</ol></div>'
 
 
-def before(pixels: Tensor, name: str, note: str = "") -> str:
+def before(pixels: Tensor, name: str) -> str:
     """A photo without a result, (3, H, W) in [0, 1]."""
     h, w = pixels.shape[-2:]
-    said = f'<figcaption class="zr-note">{escape(note)}</figcaption>' if note else ""
     return (
         f'<figure class="zr-compare" style="--ratio:{w / h:.5f}">'
-        f'<img class="zr-after" alt="{escape(name)}, as it came" src="{picture(pixels)}">{said}</figure>'
+        f'<img class="zr-after" alt="{escape(name)}, as it came" src="{picture(pixels)}"></figure>'
     )
 
 

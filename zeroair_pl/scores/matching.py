@@ -6,7 +6,6 @@ it, which is the file's stem.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -48,11 +47,8 @@ class Files:
 
     def __init__(self, specs: Specs, skip: Path | None = None, results: bool = False) -> None:
         self.title = specs if isinstance(specs, str) else ", ".join(specs)
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
+        with console.telling_warnings():
             self.sources = find_images(specs, skip, results)
-        for warning in caught:
-            console.tell(f"warning: {warning.message}")
         if isinstance(specs, str) and (at_home(specs) / _TABLE).is_file():
             self.sources = [source for source in self.sources if not source.name.startswith(_BESIDE)]
         self._by_name = {source.name: source for source in self.sources}
