@@ -78,7 +78,7 @@ def test_an_output_that_cannot_be_written_fails_its_photo_and_a_picture_is_noted
     assert (outcome.status, statuses(rows)) == (0, ["skipped", again, "skipped"]), "when there is room again"
 
 
-def test_a_table_that_cannot_be_written_costs_the_table(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_that_cannot_be_written_stops_no_photo(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     restore(images="in/a.png")
     before = Path("out/results.csv").read_bytes()
     real = atomic._write_held
@@ -134,7 +134,7 @@ def test_an_output_folder_that_vanishes_comes_back(folder: Path, monkeypatch: py
 # --- photos
 
 
-def test_a_photo_that_vanishes_costs_itself(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_photo_that_vanishes_fails_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = fitting.solve
 
     def fit(*rest: Any) -> Any:
