@@ -160,18 +160,6 @@ def test_a_photo_that_vanishes_leaves_what_was_finished(folder: Path) -> None:
     assert statuses(restore(images="in/list.txt")[1]) == ["skipped"] * 3
 
 
-def test_one_stem_in_different_folders(folder: Path) -> None:
-    for seed, name in enumerate(("x/a.png", "y/a.png", "y/a.jpg", "y/A.png")):
-        save_toy(folder / name, seed + 5)
-    Path("list.txt").write_text("in/a.png\nx/a.png\ny/a.png\ny/a.jpg\ny/A.png\n./x/../x/a.png\n")
-    _, rows = restore(images="list.txt")
-    assert statuses(rows) == ["restored"] * 5
-    outputs = [row["output"] for row in rows.values()]
-    assert len({name.casefold() for name in outputs}) == 5
-    assert len({(Path("out") / name).read_bytes() for name in outputs}) == 5
-    assert statuses(restore(images="list.txt")[1]) == ["skipped"] * 5
-
-
 def test_odd_names_have_boards_too(folder: Path) -> None:
     shutil.rmtree("in")
     names = ["two words", "new\nline", "\udcff", "日本", "a..x", "x" * 200]
