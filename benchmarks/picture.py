@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from zeroair_pl.inspection.strips import contact_sheet
+from zeroair_pl.inspection.pictures import contact_sheet
 from zeroair_pl.photos.reading import load_photo
 
 ROOT = Path(__file__).parents[1]

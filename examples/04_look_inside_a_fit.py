@@ -15,7 +15,7 @@ from torch import Tensor
 
 from zeroair_pl import Method, Restoration
 from zeroair_pl.degradations import Haze
-from zeroair_pl.inspection.strips import contact_sheet
+from zeroair_pl.inspection.pictures import contact_sheet
 from zeroair_pl.photos.reading import load_photo
 from zeroair_pl.priors import Prior, UNetPrior
 

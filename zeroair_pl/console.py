@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal, TextIO
@@ -33,6 +34,16 @@ def lost() -> OSError | None:
 def tell(text: str) -> None:
     """A line on standard error."""
     write(stream("stderr"), text)
+
+
+@contextmanager
+def telling_warnings(quiet: bool = False) -> Iterator[None]:
+    """Prints the warnings of the block as lines on standard error; none if ``quiet``."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for warning in caught if not quiet else ():
+        tell(f"warning: {warning.message}")
 
 
 def write(file: TextIO, text: str) -> None:

@@ -36,7 +36,7 @@ class Pair:
     parameters: dict[str, Tensor]
 
 
-def pair(kind: str, number: int, size: int = 32) -> Pair:
+def pair(kind: str, number: int, size: int = 64) -> Pair:
     """The held-out scene of this number with one of the ``KINDS`` of degradation; the number also decides the strength.
 
     haze       t·x + A·(1 − t),  t = exp(−β·depth), β of 0.8 to 1.8

@@ -1,10 +1,12 @@
 """The rows of the comparison in the small world: each is the paper's preset, at this size, with one change.
 
-parts    the preset; no TDM, no TDG, no stages, each stage left out, the boundaries moved; one noise map
-gan      the six adversarial objectives, and a plain squared error to the photo instead
-physics  a physical family instead of the free network; today's preset for the kind, with the prior of this world, with
-         the bundled prior, and with a prior without learning
-nfe      25 to 1000 steps
+main        the preset; no TDM, no TDG, no stages, each stage left out; one noise map; a plain squared error for the GAN
+physics     a physical family instead of the free network
+today       today's preset for the kind, with the prior of this world, the bundled prior, and a prior without learning
+gan         the other five adversarial objectives
+terms       each term of TDM left out
+boundaries  the boundaries of the stages moved
+nfe         25 to 1000 steps
 """
 
 from __future__ import annotations
@@ -19,27 +21,29 @@ PAPER = {"haze": "paper/dehaze", "low light": "paper/low_light", "noise": "paper
 TODAY = {"haze": "dehaze", "low light": "low_light", "noise": "denoise", "blur": "deblur"}
 FAMILY = {"haze": "Haze", "low light": "LowLight", "noise": "Noise"}
 WIDTHS = [16, 32, 64]  # channels of the free network: a quarter of the paper's, for photos of a smaller side
-GROUPS = ("parts", "gan", "physics", "nfe")
 BASE = "paper's preset"
 STEPS = (25, 50, 100, 250, 1000)
 
 
-def rows_of(kind: str, prior: str, groups: list[str], steps: int) -> Iterator[Row]:
-    """The rows of these groups for a kind of degradation, with the prior in the folder ``prior``."""
-    if kind in PAPER:  # the paper has no preset for blur
-        base = paper(kind, prior, steps)
-        yield BASE, base
-        if "parts" in groups:
-            yield from parts(base)
-        if "gan" in groups:
-            yield from ((title.partition(", ")[2], row) for title, row in gan_forms(BASE, base))
-            yield "L2 for the GAN", _without_game(base)
-        if "physics" in groups:
-            yield "physics in the preset", with_settings(base, degradation=FAMILY[kind])
-        if "nfe" in groups:
-            yield from nfe(base)
-    if "physics" in groups and kind in TODAY:
+def rows_of(kind: str, prior: str, group: str, steps: int) -> Iterator[Row]:
+    """The rows of a group for a kind of degradation, with the prior in the folder ``prior``."""
+    if group == "today":
         yield from today(kind, prior)
+    elif kind in PAPER:  # the paper has no preset for blur
+        base = paper(kind, prior, steps)
+        if group == "main":
+            yield from main(base)
+        elif group == "physics":
+            yield "physics in the preset", with_settings(base, degradation=FAMILY[kind])
+        elif group == "gan":
+            found = ((title.partition(", ")[2], row) for title, row in gan_forms(BASE, base))
+            yield from ((title, row) for title, row in found if title != "bce")  # the preset itself
+        elif group == "terms":
+            yield from _chosen(base, "without modeling")
+        elif group == "boundaries":
+            yield from boundaries(base)
+        else:
+            yield from nfe(base)
 
 
 def paper(kind: str, prior: str, steps: int) -> Preset:
@@ -53,24 +57,29 @@ def paper(kind: str, prior: str, steps: int) -> Preset:
     return Preset((), {**settings, "seed": resolved(published)["seed"]})
 
 
-def parts(base: Preset) -> Iterator[Row]:
+def main(base: Preset) -> Iterator[Row]:
+    yield BASE, base
     settings = resolved(base)
-    modeling, guidance = settings["modeling"], settings["guidance"]
+    modeling = settings["modeling"]
     yield "no TDM: φ stays as it began", with_part(base, settings, "modeling", terms=[])
     yield "no TDM: φ is the identity", with_settings(base, degradation="Noise", modeling={**modeling, "terms": []})
     yield "no TDG", with_part(base, settings, "guidance", terms=[])
     squared = [{"loss": {"class_path": "Fidelity"}, "weight": 1.0}]
     yield "no stages", with_part(base, settings, "guidance", terms=squared)
-    wanted = ("without stage", "one noise map", "without modeling")
-    yield from ((title, row) for title, row in without_parts(base, settings) if title.startswith(wanted))
-    for name, value in (
-        ("global_content", 0.8),
-        ("global_content", 0.6),
-        ("content_detail", 0.1),
-        ("content_detail", 0.02),
-    ):
-        moved = {**guidance["boundaries"], name: value}
+    yield from _chosen(base, "without stage", "one noise map")
+    yield "L2 for the GAN", _without_game(base)
+
+
+def boundaries(base: Preset) -> Iterator[Row]:
+    settings = resolved(base)
+    moves = (("global_content", 0.8), ("global_content", 0.6), ("content_detail", 0.1), ("content_detail", 0.02))
+    for name, value in moves:
+        moved = {**settings["guidance"]["boundaries"], name: value}
         yield f"{name} at {value:g}", with_part(base, settings, "guidance", boundaries=moved)
+
+
+def _chosen(base: Preset, *titles: str) -> Iterator[Row]:
+    yield from ((title, row) for title, row in without_parts(base, resolved(base)) if title.startswith(titles))
 
 
 def _without_game(base: Preset) -> Preset:

@@ -33,7 +33,7 @@ class Scene:
     depth: Tensor
 
 
-def scene(number: int, size: int = 32) -> Scene:
+def scene(number: int, size: int = 64) -> Scene:
     """The scene of this number, ``size`` pixels wide and high; 128 must be a multiple of ``size``."""
     rng = np.random.default_rng([20260, number])
     place = (np.arange(RAYS) + 0.5) / RAYS
@@ -44,7 +44,7 @@ def scene(number: int, size: int = 32) -> Scene:
     return Scene(_shrunk(photo, size), _shrunk(np.minimum(depth / _farthest(depth), 1)[..., None], size))
 
 
-def write_photos(folder: Path, count: int, first: int = 0, size: int = 32) -> None:
+def write_photos(folder: Path, count: int, first: int = 0, size: int = 64) -> None:
     """Writes scenes as PNG files, for training a prior of this world."""
     from PIL import Image
 
@@ -219,7 +219,7 @@ def _unit(vector: Array) -> Array:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Writes scenes as PNG files, for a prior to be trained on.")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--count", type=int, default=2500)
-    parser.add_argument("--size", type=int, default=32, help="in pixels; divides 128")
+    parser.add_argument("--count", type=int, default=6000)
+    parser.add_argument("--size", type=int, default=64, help="in pixels; divides 128")
     chosen = parser.parse_args()
     write_photos(chosen.folder, chosen.count, size=chosen.size)

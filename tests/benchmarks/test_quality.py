@@ -1,4 +1,4 @@
-"""The benchmarks of quality: the table, the floors and the contact sheets."""
+"""The benchmarks of quality: the table and the floors."""
 
 from __future__ import annotations
 
@@ -149,26 +149,6 @@ def test_the_examples_are_sets_too(script: ModuleType) -> None:
     assert script.sets.PhotoSet("clean-haze-x", {}).kind == "haze"
     assert script.sets.PhotoSet("rain-x", {}).kind == "rain"
     assert script.layers(script.sets.PhotoSet("snow", {}), "task") is None
-
-
-@scripts("benchmarks/sheets.py")
-def test_a_sheet_shows_what_was_restored(
-    script: ModuleType, bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    config = "task+quick"
-    given = ["--sets", str(bench), "--results", str(tmp_path / "out"), "--config", words(bench)[5]]
-    assert script.main([str(tmp_path / "sheets"), *given]) == 2
-    assert "nothing of these sets and configs was restored there" in capsys.readouterr().err
-    assert script.quality.main(words(bench)) == 0
-    capsys.readouterr()
-    assert script.main([str(tmp_path / "sheets"), *given]) == 0
-    said = capsys.readouterr().out.splitlines()
-    sheets = {path.stem: Image.open(path).size for path in (tmp_path / "sheets").iterdir()}
-    assert set(sheets) == {"noise-kodak256", "clean-noise-kodak256", "haze-real"}
-    assert sheets["noise-kodak256"][0] == 2 * sheets["haze-real"][0] - 6, "input, ours, published, truth: 4 columns"
-    worst = measured(bench)["sets"]["noise-kodak256"]["rows"][config]
-    first = next(i for i, line in enumerate(said) if "/noise-kodak256.jpg: 2 photos" in line)
-    assert said[first + 1].split()[0] == min(worst["images"], key=lambda name: worst["images"][name]["gain"][0])
 
 
 @scripts("benchmarks/quality.py")

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from zeroair_pl.errors import ConfigError, InputError
-from zeroair_pl.inspection.strips import contact_sheet, encode_map, encode_strip
+from zeroair_pl.inspection.pictures import contact_sheet, encode_map, encode_strip
 from zeroair_pl.tensors import drawing
 
 
@@ -101,11 +101,11 @@ def test_contact_sheet_puts_each_picture_in_its_cell(photos: Tensor, tmp_path: P
         ("first", [flat[0], flat[1], None]),
         ("second " * 50, [flat[2], photos[0], flat[0]]),
     ]
-    contact_sheet(tmp_path / "s.png", rows, ["degraded", "restored", "truth"], [["", "21.4 dB", ""]] * 2, cell=160)
+    contact_sheet(tmp_path / "s.png", rows, ["degraded", "restored", "truth"], cell=160)
     sheet = Image.open(tmp_path / "s.png")
     cell, gap, line = 160, drawing.GAP, drawing.LINE
-    assert sheet.size == (3 * cell + 4 * gap, line + (line + 80 + line + gap) + (line + 120 + line + gap))
-    first, second = 2 * line + 40, 2 * line + 80 + line + gap + line + 40
+    assert sheet.size == (3 * cell + 4 * gap, line + (line + 80 + gap) + (line + 120 + gap))
+    first, second = 2 * line + 40, 2 * line + 80 + gap + line + 40
     column = [gap + i * (cell + gap) + 80 for i in range(3)]
     assert [sheet.getpixel((x, first)) for x in column] == [(51,) * 3, (102,) * 3, drawing.PAPER]
     assert [sheet.getpixel((x, second)) for x in (column[0], column[2])] == [(153,) * 3, (51,) * 3]

@@ -12,7 +12,7 @@ from PIL import Image
 
 from helpers.browser import browser, open_page, until
 from zeroair_pl.inspection.pages import NAME, address, page
-from zeroair_pl.inspection.thumbnails import small
+from zeroair_pl.inspection.pictures import small
 from zeroair_pl.jobs.records import Row
 from zeroair_pl.jobs.report import columns, entry
 

@@ -12,7 +12,6 @@ from PIL import Image
 
 from helpers.command import TOY, Outcome, run, save_toy, table
 from helpers.reports import Page
-from zeroair_pl.inspection import thumbnails
 from zeroair_pl.jobs import report
 from zeroair_pl.jobs.records import Row
 
@@ -185,12 +184,12 @@ def test_pictures_of_a_run_that_was_killed_before_its_page_are_its_own(folder: P
     assert len(Page("out/report.html").photos["a"]["pictures"]) == 2
 
 
-def test_what_cannot_be_drawn_costs_no_photo(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_drawn_fails_no_photo(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> None:
         raise ValueError("no such encoder")
 
     photos("a.png")
-    monkeypatch.setattr(thumbnails, "encoded", fail)
+    monkeypatch.setattr("zeroair_pl.inspection.pictures.encoded", fail)
     outcome = restore()
     assert outcome.status == 0
     assert table(folder)[0]["status"] == "restored"

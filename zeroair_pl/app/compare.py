@@ -48,13 +48,12 @@ def start() -> str:
     return f'<div class="zr-start"><h2>Bring a photo back</h2><ol>{rows}</ol></div>'
 
 
-def before(pixels: Tensor, name: str, note: str = "") -> str:
+def before(pixels: Tensor, name: str) -> str:
     """A photo without a result, (3, H, W) in [0, 1]."""
     h, w = pixels.shape[-2:]
-    said = f'<figcaption class="zr-note">{escape(note)}</figcaption>' if note else ""
     return (
         f'<figure class="zr-compare" style="--ratio:{w / h:.5f}">'
-        f'<img class="zr-after" alt="{escape(name)}, as it came" src="{picture(pixels)}">{said}</figure>'
+        f'<img class="zr-after" alt="{escape(name)}, before" src="{picture(pixels)}"></figure>'
     )
 
 
@@ -81,7 +80,7 @@ def compare(restored: Restored, name: str, note: str = "", zoom: Zoom | None = N
     figure = (
         f'<figure class="zr-compare{" zr-full" if zoom else ""}" style="{one};--wide:{after.shape[-1]}">'
         f'<img class="zr-after" alt="{escape(name)}, restored" src="{picture(after)}">'
-        f'<img class="zr-before" alt="{escape(name)}, as it came" src="{picture(was)}">'
+        f'<img class="zr-before" alt="{escape(name)}, before" src="{picture(was)}">'
         '<span class="zr-line"></span><span class="zr-tag zr-left">before</span>'
         '<span class="zr-tag zr-right">after</span>'
         '<input class="zr-divider" type="range" min="0" max="100" step="1" value="50" '

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from zeroair_pl.method.large import working_size
-from zeroair_pl.tensors.drawing import data_uri
+from zeroair_pl.tensors.drawing import data_uri, photo
 
 SIDE = 1600  # pixels of the longer side of a picture in the page; the download has the full size
 SMALL = 96  # pixels of the longer side of a thumbnail
@@ -21,12 +20,8 @@ _LONGEST = 20_000_000  # the most characters of a mask from the page
 
 def picture(pixels: Tensor, side: int = SIDE, quality: int = 92) -> str:
     """Pixels (3, H, W) in [0, 1] as a data URI of at most ``side`` pixels a side."""
-    height, width = pixels.shape[-2:]
-    scale = min(1.0, side / max(height, width))
-    if scale < 1:
-        pixels = working_size(pixels[None], int(height * width * scale * scale))[0]
-    array = (pixels * 255).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
-    return data_uri(Image.fromarray(np.ascontiguousarray(array)), "JPEG", quality=quality, subsampling=0)
+    shown = photo(pixels, min(side, pixels.shape[-2]), min(side, pixels.shape[-1]))
+    return data_uri(shown, "JPEG", quality=quality, subsampling=0)
 
 
 def thumbnail(path: Path) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from zeroair_pl.errors import InputError, describe
 from zeroair_pl.inspection.pages import NAME, PICTURES, Column, address, page
-from zeroair_pl.inspection.thumbnails import encoded, thumbnail
+from zeroair_pl.inspection.pictures import encoded, thumbnail
 from zeroair_pl.jobs.names import side_picture
 from zeroair_pl.jobs.report import in_the_way
 from zeroair_pl.photos.ownership import OwnFiles

@@ -6,7 +6,6 @@ import math
 import os
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,7 +154,8 @@ def restore(
     levels = sampling.prepared((sampling.sampler or NoiseMatchedSampler()).fresh(), prior)
     if rank.worker:
         end_with_parent()
-    found = _find(images or [], out, quiet=quiet or rank.worker)
+    with console.telling_warnings(quiet or rank.worker):
+        found = find_images(images or [], skip=out)
     for source in found:  # before anything is written
         keep_original(out / f"{source.name}{source.path.suffix}", source)
     found = named(found, small) if small else found
@@ -270,15 +270,6 @@ class Results:
         columns = ("name", "status", "kind", "found", "noise_level", "seconds", "psnr", "output", "reason", "note")
         used = [name for name in columns if any(getattr(row, name) not in (None, "") for row in self.rows)]
         return table_html(used, ([getattr(row, name) for name in used] for row in self.rows), str(self.folder))
-
-
-def _find(images: list[str] | str, out: Path, quiet: bool) -> list[Source]:
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        sources = find_images(images, skip=out)
-    for warning in caught if not quiet else ():
-        console.tell(f"warning: {warning.message}")
-    return sources
 
 
 def _kept_choices(

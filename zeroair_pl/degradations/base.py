@@ -76,6 +76,8 @@ class Degradation(Ranged, nn.Module):
         unsure: 0 for most families. Above 0 for a family whose proximal step ignores the noise level: the
             root-mean-square error of its restored photo, in units of [0, 1]. A ``Chain`` then takes its noise model
             from another link, and starts the noise level at this value or above.
+        coarse: share of the levels of ``AnnealedSampler``, the first ones, at which the prior sees the image at half
+            its width and height. It suits a φ that hides fine detail: everywhere, or in holes that are wide.
         factor: width and height of the clean image, without its border, divided by those of y.
         noise: the model of n.
         reason: why ``Auto`` chose this family, in words; empty for a family that was named by the user.
@@ -88,6 +90,7 @@ class Degradation(Ranged, nn.Module):
     pointwise: bool = False
     batched: bool = True
     unsure: float = 0.0
+    coarse: float = 0.0
     factor: float = 1.0
     reason: str = ""
     facts: tuple[str, ...] = ("reason",)

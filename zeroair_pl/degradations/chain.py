@@ -57,6 +57,10 @@ class Chain(Degradation):
         return found[-1] if found else self._all[-1]
 
     @property
+    def coarse(self) -> float:  # type: ignore[override]
+        return max(link.coarse for link in self._all)
+
+    @property
     def factor(self) -> float:  # type: ignore[override]
         return math.prod(link.factor for link in self._all)
 

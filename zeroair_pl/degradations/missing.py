@@ -14,6 +14,7 @@ from zeroair_pl.degradations.noise_models import NoiseModel
 from zeroair_pl.degradations.outliers import Outliers
 
 MARKED, FOUND = (0.4, 0.05), (0.2, 0.02)  # noise levels with and without a mask
+COARSE = 0.6  # share of the levels at half size, with a mask
 NOISY = 2 / 255, 4 / 255  # noise levels: known pixels stay as they are below the first, are denoised above the second
 LEARNED_FROM = 1 / 3  # share of the levels before learning begins: until then, the clean estimate shows too little
 
@@ -48,6 +49,10 @@ class Missing(Degradation):
     def __init__(self) -> None:
         super().__init__()
         self.outliers: Outliers | None = None
+
+    @property
+    def coarse(self) -> float:  # type: ignore[override]
+        return COARSE if self.outliers is None else 0.0
 
     @property
     def scales(self) -> bool:

@@ -21,9 +21,8 @@ from zeroair_pl.jobs.choices import Choice, Plans
 from zeroair_pl.jobs.fitting import Fitting
 from zeroair_pl.jobs.full_strength import FullStrength
 from zeroair_pl.jobs.outputs import Outputs
-from zeroair_pl.jobs.pictures import Wanted, kept, pictures_of
+from zeroair_pl.jobs.pictures import Wanted, kept, pictures_of, present
 from zeroair_pl.jobs.records import Record, Row, digest, of_photo
-from zeroair_pl.jobs.report import present
 from zeroair_pl.jobs.task import Task, fails_alone
 from zeroair_pl.method.checkpoints import Checkpoints
 from zeroair_pl.method.shares import share_of, steps_of, strength_for

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -13,7 +14,6 @@ from zeroair_pl.errors import ConfigError, describe
 from zeroair_pl.inspection.pages import PICTURES
 from zeroair_pl.jobs.names import side_picture
 from zeroair_pl.jobs.outputs import Outputs
-from zeroair_pl.jobs.report import drawn
 from zeroair_pl.jobs.task import Task
 from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.reading import decode_photo
@@ -44,7 +44,7 @@ def pictures_of(
         photo: the degraded photo.
         output: the bytes of the restored photo's file.
     """
-    from zeroair_pl.inspection.strips import encode_map, encode_strip, redrawn_strip
+    from zeroair_pl.inspection.pictures import encode_map, encode_strip, redrawn_strip
 
     source, result = task.source, task.result
     makers: dict[str, Callable[[], bytes]] = {}
@@ -79,11 +79,38 @@ def pictures_of(
             notes.append(f"{name}: not drawn, {describe(error)}")
     if wanted.report:
         try:
-            task.shown, small = drawn(task, photo.pixels, after())
+            task.shown, small = _of_page(task, photo.pixels, after())
             made |= small
         except Exception as error:
             notes.append(f"{PICTURES}: no picture of this photo was drawn: {describe(error)}")
     return made, notes
+
+
+def _of_page(task: Task, before: Tensor, after: Tensor) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """What the record keeps for the page (``Record.shown``), and the pictures by their names in the folder.
+
+    ``before`` and ``after`` are (3, H, W) in [0, 1]. Without a new fit (only the strength differs), the maps and
+    numbers of the earlier fit are kept.
+    """
+    from zeroair_pl.inspection.pictures import small
+
+    name, result = task.source.name, task.result
+    made = small(before, after, {} if result is None else result.diagnostics[0])
+    names = {title: side_picture(PICTURES, name, f".{title}.webp") for title in ("before", "after")}
+    files = {names["before"]: made.before, names["after"]: made.after}
+    shown: dict[str, Any] = {} if task.before is None else dict(task.before.shown)
+    if result is not None:
+        maps = {side_picture(PICTURES, name, f".map{i}.webp"): each for i, each in enumerate(made.maps.items(), 1)}
+        files |= {name: data for name, (_, data) in maps.items()}
+        shown = {"maps": [[caption, name] for name, (caption, _) in maps.items()], "numbers": made.numbers}
+    shown["pictures"] = [[title, name] for title, name in names.items()]
+    return {**shown, "ratio": made.ratio, "change": made.change}, files
+
+
+def present(shown: Mapping[str, Any], files: Container[str]) -> dict[str, Any]:
+    """``shown`` without the pictures that are not among the photo's ``files``."""
+    lists = {role: [each for each in shown.get(role, ()) if each[1] in files] for role in ("pictures", "maps")}
+    return {**shown, **lists} if shown else {}
 
 
 def kept(task: Task) -> dict[str, list[str]]:

@@ -9,22 +9,18 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
-
 from zeroair_pl.errors import InputError
 from zeroair_pl.inspection.pages import NAME, PICTURES, Column, address, page
-from zeroair_pl.jobs.names import side_picture
 from zeroair_pl.jobs.records import Row, in_words
 from zeroair_pl.photos.ownership import OwnFiles, why, written_by_runs
 
 if TYPE_CHECKING:
     from zeroair_pl.jobs.outputs import Outputs
-    from zeroair_pl.jobs.task import Task
 
 _PAUSE = 5.0  # the least time between two writes of the page, in seconds
 SHOWN = {".png", ".jpg", ".jpeg", ".jpe", ".webp", ".avif", ".bmp", ".gif"}  # files that browsers show
@@ -52,33 +48,6 @@ COLUMNS = (
     Column("output", "result"),
 )
 _ELSEWHERE = {"width", "height", "settings"}  # columns of the table that are shown in another form, or not at all
-
-
-def drawn(task: Task, before: Tensor, after: Tensor) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """What the record keeps for the page (``Record.shown``), and the pictures by their names in the folder.
-
-    ``before`` and ``after`` are (3, H, W) in [0, 1]. Without a new fit (only the strength differs), the maps and
-    numbers of the earlier fit are kept.
-    """
-    from zeroair_pl.inspection.thumbnails import small
-
-    name, result = task.source.name, task.result
-    made = small(before, after, {} if result is None else result.diagnostics[0])
-    names = {title: side_picture(PICTURES, name, f".{title}.webp") for title in ("before", "after")}
-    files = {names["before"]: made.before, names["after"]: made.after}
-    shown: dict[str, Any] = {} if task.before is None else dict(task.before.shown)
-    if result is not None:
-        maps = {side_picture(PICTURES, name, f".map{i}.webp"): each for i, each in enumerate(made.maps.items(), 1)}
-        files |= {name: data for name, (_, data) in maps.items()}
-        shown = {"maps": [[caption, name] for name, (caption, _) in maps.items()], "numbers": made.numbers}
-    shown["pictures"] = [[title, name] for title, name in names.items()]
-    return {**shown, "ratio": made.ratio, "change": made.change}, files
-
-
-def present(shown: Mapping[str, Any], files: Container[str]) -> dict[str, Any]:
-    """``shown`` without the pictures that are not among the photo's ``files``."""
-    lists = {role: [each for each in shown.get(role, ()) if each[1] in files] for role in ("pictures", "maps")}
-    return {**shown, **lists} if shown else {}
 
 
 def entry(row: Row, shown: Mapping[str, Any], folder: Path) -> dict[str, Any]:

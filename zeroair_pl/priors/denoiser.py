@@ -86,17 +86,25 @@ class DenoiserNetwork(Prior):
         return [found.float()[..., :height, :width].clamp(0, 1)]
 
 
-class OrDenoiser:
-    """Base of a class of priors with a ``path``: if the path names a denoiser, ``__new__`` makes a ``DenoiserNetwork``.
+def denoiser_at(path: Any = None, *args: Any, adapt: Any = None, **options: Any) -> DenoiserNetwork | None:
+    """The denoiser that the arguments of ``UNetPrior`` name; ``None`` if ``path`` names a UNet.
 
-    So ``prior.path`` is enough for all kinds of priors. ``__new__`` is in a separate class, because tools that read the
-    arguments of a constructor would otherwise read those of ``__new__``.
+    Raises:
+        ConfigError: it is to be adapted, which only a UNet can be.
+    """
+    if not isinstance(path, str) or not is_denoiser(path):
+        return None
+    if adapt is not None:
+        raise ConfigError(f"prior.adapt: {path} is a denoiser, which stays as it is; only a UNet is adapted.")
+    return DenoiserNetwork(path, *args, **options)
+
+
+class OrDenoiser:
+    """Base of ``UNetPrior``, which makes a ``DenoiserNetwork`` instead if its path names one.
+
+    So ``prior.path`` is enough for all kinds of priors. This is a class of its own, because tools that read the
+    arguments of ``UNetPrior`` would otherwise find those of ``__new__``.
     """
 
     def __new__(cls, *args: Any, **options: Any) -> Any:
-        path = args[0] if args else options.get("path")
-        if isinstance(path, str) and is_denoiser(path):
-            if options.pop("adapt", None) is not None:
-                raise ConfigError(f"prior.adapt: {path} is a denoiser, which stays as it is; only a UNet is adapted.")
-            return DenoiserNetwork(*args, **options)
-        return super().__new__(cls)
+        return denoiser_at(*args, **options) or super().__new__(cls)

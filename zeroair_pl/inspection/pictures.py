@@ -1,13 +1,16 @@
-"""Writes picture files for people: before/after strips, maps of a degradation, and sheets of many photos."""
+"""Picture files for people: before/after strips, learned maps, small pictures for a page, and sheets of photos."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw
 from torch import Tensor
 
 from zeroair_pl.errors import ConfigError
@@ -18,6 +21,8 @@ from zeroair_pl.tensors.drawing import GAP, LINE, PAPER
 STRIP_HEIGHT = 640  # px, of the pictures in a before/after strip
 MAP_SIDE = 2048  # px, longest side of a map's file
 SHEET_HEIGHT = 16000  # px, of a contact sheet; many viewers and browsers cannot show higher pictures
+LONGEST, SMALL_MAP = 960, 320  # px, longest sides of a photo and of a map on a page
+QUALITY, EFFORT = 82, 2  # of WebP: twice the effort takes twice the time and saves 3 %
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
@@ -78,12 +83,58 @@ def encode_map(path: str | Path, values: Tensor) -> bytes:
     return _encoded(path, sheet)
 
 
+@dataclass(frozen=True)
+class Small:
+    """Small pictures of a photo before and after, and of its maps.
+
+    Attributes:
+        before, after: the bytes of WebP files.
+        maps: the bytes of WebP files, by caption.
+        numbers: name, text and CSS color of each number of the degradation. The color is empty unless the number has
+            three channels.
+        ratio: width by height of the restored photo.
+        change: mean absolute difference of the two pictures, in units of [0, 1].
+    """
+
+    before: bytes
+    after: bytes
+    maps: dict[str, bytes]
+    numbers: list[tuple[str, str, str]]
+    ratio: float
+    change: float
+
+
+def small(before: Tensor, after: Tensor, maps: Mapping[str, Tensor]) -> Small:
+    """Draws these small pictures.
+
+    Args:
+        before, after: (3, H, W) or (1, 3, H, W) in [0, 1]; their sizes may differ.
+        maps: (1, C, H, W) or (1, C, 1, 1), by name.
+    """
+    one, other = thumbnail(before), thumbnail(after)
+    panels = drawing.map_panels(
+        {name: values for name, values in maps.items() if _is_map(values)}, SMALL_MAP, SMALL_MAP
+    )
+    numbers = [_number(name, values) for name, values in maps.items() if not _is_map(values)]
+    found = {panel.caption: encoded(panel.picture) for panel in panels}
+    ratio = round(other.width / other.height, 4)
+    return Small(encoded(one), encoded(other), found, numbers, ratio, round(_change(one, other), 5))
+
+
+def thumbnail(image: Tensor) -> Image.Image:
+    """The photo, (1 or 3, H, W) in [0, 1], not enlarged, and at most 960 pixels long."""
+    return drawing.photo(image, min(LONGEST, image.shape[-2]), min(LONGEST, image.shape[-1]))
+
+
+def encoded(picture: Image.Image) -> bytes:
+    """The bytes of a picture as a WebP file."""
+    data = io.BytesIO()
+    picture.save(data, "WEBP", quality=QUALITY, method=EFFORT)
+    return data.getvalue()
+
+
 def contact_sheet(
-    path: str | Path,
-    rows: Sequence[tuple[str, Sequence[Tensor | None]]],
-    titles: Sequence[str],
-    scores: Sequence[Sequence[str]] | None = None,
-    cell: int = 256,
+    path: str | Path, rows: Sequence[tuple[str, Sequence[Tensor | None]]], titles: Sequence[str], cell: int = 256
 ) -> None:
     """Writes a grid of photos: one row for each photo, one column for each version of it.
 
@@ -91,36 +142,31 @@ def contact_sheet(
         path: of the picture, ending in .png, .jpg or .webp; replaced in one step.
         rows: a caption and the versions, (3, H, W) or (1, 3, H, W) in [0, 1], of any sizes; ``None`` leaves a gap.
         titles: of the columns.
-        scores: a short text below each picture, in the order of ``rows``, for example ``"21.4 dB"``; may be empty.
         cell: longest side of a picture in pixels; less if the sheet would be higher than 16000 pixels.
 
     Raises:
-        ValueError: a row has not one picture and one score for each title.
+        ValueError: a row has not one picture for each title.
         InputError: the file cannot be written.
     """
-    for i, (caption, versions) in enumerate(rows):
-        if len(versions) != len(titles) or (scores is not None and len(scores[i]) != len(titles)):
-            raise ValueError(f"row {caption!r}: expected {len(titles)} pictures and scores, one for each of {titles}")
-    below = LINE if scores is not None else 0
-    cell = max(32, min(cell, SHEET_HEIGHT // max(1, len(rows)) - LINE - below - GAP))
+    for caption, versions in rows:
+        if len(versions) != len(titles):
+            raise ValueError(f"row {caption!r}: expected {len(titles)} pictures, one for each of {titles}")
+    cell = max(32, min(cell, SHEET_HEIGHT // max(1, len(rows)) - LINE - GAP))
     drawn = [[None if v is None else _in_cell(v, cell) for v in versions] for _, versions in rows]
     heights = [max((p.height for p in row if p is not None), default=0) for row in drawn]
-    total = LINE + sum(LINE + height + below + GAP for height in heights)
+    total = LINE + sum(LINE + height + GAP for height in heights)
     sheet = Image.new("RGB", (len(titles) * (cell + GAP) + GAP, total), PAPER)
     columns = [GAP + i * (cell + GAP) for i in range(len(titles))]
     for x, title in zip(columns, titles, strict=True):
         drawing.write(sheet, (x, 0), drawing.shortened(title, cell))
     pen, y = ImageDraw.Draw(sheet), LINE
-    for i, ((caption, _), row) in enumerate(zip(rows, drawn, strict=True)):
+    for (caption, _), row, height in zip(rows, drawn, heights, strict=True):
         pen.rectangle((0, y, sheet.width, y + LINE - 1), fill=drawing.SHADE)
         drawing.write(sheet, (GAP, y), drawing.shortened(caption, sheet.width - 2 * GAP))
-        y += LINE
-        for j, (x, picture) in enumerate(zip(columns, row, strict=True)):
+        for x, picture in zip(columns, row, strict=True):
             if picture is not None:
-                sheet.paste(picture, (x, y))
-            if scores is not None:
-                drawing.write(sheet, (x, y + heights[i]), drawing.shortened(scores[i][j], cell))
-        y += heights[i] + below + GAP
+                sheet.paste(picture, (x, y + LINE))
+        y += LINE + height + GAP
     write_atomically(Path(path), _encoded(path, sheet))
 
 
@@ -151,3 +197,19 @@ def _encoded(path: str | Path, picture: Image.Image) -> bytes:
     data = io.BytesIO()
     picture.save(data, kind, **({} if kind == "PNG" else {"quality": 92}))
     return data.getvalue()
+
+
+def _is_map(values: Tensor) -> bool:
+    return tuple(values.shape[-2:]) != (1, 1)
+
+
+def _number(name: str, values: Tensor) -> tuple[str, str, str]:
+    known = values.detach().float().flatten().tolist()
+    color = "rgb({} {} {})".format(*(round(255 * min(max(v, 0.0), 1.0)) for v in known)) if len(known) == 3 else ""
+    return name, ", ".join(map(drawing.short, known)), color
+
+
+def _change(one: Image.Image, other: Image.Image) -> float:
+    one = one.resize(other.size) if one.size != other.size else one
+    counts: Any = np.array(ImageChops.difference(one, other).convert("RGB").histogram()).reshape(3, 256)
+    return float((counts * np.arange(256)).sum() / max(1, counts.sum()) / 255)
