@@ -119,7 +119,9 @@ def test_further_blocks_begin_as_the_identity(trained: Path, folder: Path, tmp_p
     x, sigma = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)), torch.tensor([0.1])
     first, on = (UNetPrior(str(path), precision="float32").denoise(x, sigma) for path in (trained, tmp_path / "on"))
     torch.testing.assert_close(on, first, atol=2e-3, rtol=0)
-    other = run("prior", "train", *SHORT, "--data.photos", folder, "--start", tmp_path / "on", "--out", tmp_path / "less")
+    other = run(
+        "prior", "train", *SHORT, "--data.photos", folder, "--start", tmp_path / "on", "--out", tmp_path / "less"
+    )
     assert other.status == 2
     assert other.error.startswith("start: the network of ")
 

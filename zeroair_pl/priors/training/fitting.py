@@ -189,7 +189,7 @@ def fit_prior(
 
 
 def _begin_with(network: DenoisingUNet, start: str) -> None:
-    """Gives ``network`` the weights of the prior that ``start`` names; further blocks of a level begin as the identity."""
+    """Gives ``network`` the weights of the prior ``start``; further blocks of a level begin as the identity."""
     weights = load_network(locate(start)).float().state_dict()
     own = network.state_dict()
     added = own.keys() - weights.keys()
