@@ -9,10 +9,13 @@ import torch
 from torch import Tensor
 
 from zeroair_pl.errors import ConfigError
+from zeroair_pl.paths import at_home
 from zeroair_pl.priors.base import Prior
+from zeroair_pl.priors.denoisers import functions
+from zeroair_pl.priors.denoisers.base import Denoiser
 from zeroair_pl.priors.denoisers.calibrating import calibrated
-from zeroair_pl.priors.denoisers.finding import find_denoiser, is_denoiser
 from zeroair_pl.priors.folder import Precision, autocast
+from zeroair_pl.priors.hub.locating import bundled_priors
 from zeroair_pl.priors.tiling import LEAST_PIXELS, Tiling, padded, within_memory
 from zeroair_pl.ranges import Range
 
@@ -84,6 +87,36 @@ class DenoiserNetwork(Prior):
             got = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
             raise ConfigError(f"prior.path: {self.path} made {got} of {tuple(shown.shape)}; expected the same shape")
         return [found.float()[..., :height, :width].clamp(0, 1)]
+
+
+def is_denoiser(path: str) -> bool:
+    """Whether ``path`` names a denoiser other than a folder, a name or a hub id of a variance-preserving model."""
+    if path in bundled_priors():
+        return False
+    place = at_home(path)
+    if place.is_dir():
+        from zeroair_pl.priors.denoisers.folders import kind_of
+
+        return bool(kind_of(place))
+    return place.is_file() or functions.names_function(path)
+
+
+def find_denoiser(path: str) -> Denoiser:
+    """The denoiser that ``path`` names, for which ``is_denoiser`` holds.
+
+    Raises:
+        ConfigError: the denoiser cannot be used; the message states what is missing.
+    """
+    place = at_home(path)
+    if place.is_dir():
+        from zeroair_pl.priors.denoisers.folders import from_folder
+
+        return from_folder(place)
+    if place.is_file():
+        from zeroair_pl.priors.denoisers.files import from_file
+
+        return from_file(place)
+    return functions.from_function(path)
 
 
 def denoiser_at(path: Any = None, *args: Any, adapt: Any = None, **options: Any) -> DenoiserNetwork | None:
