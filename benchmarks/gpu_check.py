@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from zeroair_pl.priors.hub.adm_layout import Architecture, Settings
 
 OUT = Path(os.environ.get("OUT") or Path("restored") / "gpu-check")
-NETWORK = ((64, 128, 192, 256), (2, 2, 2, 2), 2)  # of the prior that is trained on
+NETWORK = ((64, 128, 192, 256), (2, 2, 2, 3), 2)  # of the prior that is trained on
 PACKED = 50_000_000  # bytes of packed photos
 SHORT_SIDE, QUALITY = 384, 88
 FASTER = 6.0  # goal: photos per minute of ``AT_ONCE`` at once, relative to one at a time

@@ -1,7 +1,8 @@
-"""Paths as people write them."""
+"""Paths as people write them, and the digest of a file."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -24,6 +25,12 @@ def at_home(name: str | Path) -> Path:
 def existing(path: Path) -> Path:
     """The path itself if it exists, else the nearest folder above it that does."""
     return next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal digits; raises OSError if it cannot be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _exists(path: Path) -> bool:

@@ -88,6 +88,13 @@ def test_grain_is_not_taken_for_white_noise() -> None:
     assert to_itself(prior, z) is prior
 
 
+def test_noise_much_stronger_than_believed_is_not_learned_from() -> None:
+    """To leave a part of it in the picture would be learned, and Stein's estimate, told the same, would agree."""
+    prior, clean = UNetPrior(adapt=GainTuning(steps=15, lr=2e-2)), grid(96)
+    assert to_itself(prior, noisy(clean)) is not prior
+    assert to_itself(prior, noisy(clean, 1.4 * SIGMA)) is prior
+
+
 def test_what_helps_only_if_the_noise_were_weaker_is_not_used() -> None:
     """Told 5 % too little variance on a flat picture, Stein's estimate says that some of the noise is to be kept."""
     flat = torch.full((1, 3, 64, 64), 0.5)
@@ -175,7 +182,8 @@ def test_other_photos_never_see_it() -> None:
     one, other = (
         np.uint8(255 * x[0].permute(1, 2, 0).clamp(0, 1).numpy()) for x in (noisy(grid(32)), toy_photo(32, 32))
     )
-    settings = {"sampling": {"steps": 2}}
+    known = {"class_path": "Noise", "init_args": {"level": SIGMA}}  # not to be found on so few pixels
+    settings: dict[str, Any] = {"sampling": {"steps": 2}, "degradation": known}
     plain = Method.from_config("denoise", **settings)
     adaptive = Method.from_config("denoise", **settings, prior=UNetPrior(adapt=GainTuning(steps=2, lr=2e-2)))
     first = adaptive.restore(one, "one").image

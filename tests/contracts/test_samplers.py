@@ -72,7 +72,7 @@ def test_a_sampler_in_ten_lines_keeps_it_all() -> None:
 
 def test_a_promise_that_is_broken_is_named() -> None:
     assert broken(Forgetful) >= {
-        "counts what the prior was shown",
+        "counts the images that the prior denoises",
         "gives the same bits for the same seed, also when one sampler is used again",
     }
     assert broken(Shared) == {"keeps all that changes in a fit in its own copy"}

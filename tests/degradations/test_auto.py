@@ -50,6 +50,23 @@ def test_auto_finds_what_was_done(name: str, kind: str, sigma: float) -> None:
         assert phi.reason.startswith(f"{float(phi.amount):.0%} of ")
 
 
+def in_mist(x: Tensor, far: float, near: float) -> Tensor:
+    """A photo in haze of which a share ``far`` of the light is left at the top, and ``near`` at the bottom."""
+    t = torch.linspace(far, near, x.shape[-2]).view(1, 1, -1, 1)
+    return ((t * x + 0.85 * (1 - t)) * 255).round() / 255
+
+
+@pytest.mark.parametrize(("far", "near", "gain"), [(0.3, 1.0, 1.5), (0.45, 1.0, 0.3), (0.6, 0.85, 0.6)])
+def test_haze_behind_a_clear_foreground_is_found_and_doubtful_haze_is_corrected_a_little(
+    far: float, near: float, gain: float
+) -> None:
+    x = clean("haze_workshop", 200)
+    y = in_mist(x, far, near)
+    phi = started(y)
+    assert phi.kind == "Haze"
+    assert psnr(phi.invert(y).clamp(0, 1).detach(), x) > psnr(y, x) + gain
+
+
 @pytest.mark.parametrize("kind", DONE_TO)
 def test_what_auto_finds_does_not_depend_on_the_size_of_the_photo(kind: str) -> None:
     found = [started(DONE_TO[kind](clean("dark_tulips", side))) for side in (96, 200, 400)]

@@ -36,7 +36,7 @@ def test_bits_that_were_cut_off_made_the_photo_darker() -> None:
     assert float(low[0, 32] * 255) == pytest.approx(31.5)
     assert float(high[0, 32] * 255) == pytest.approx(47.5)
     found = Method.from_config("deband").restore(y)
-    assert abs(float(found.image.mean() - clean.mean())) < abs(float(y.mean() - clean.mean())) / 4
+    assert abs(float(found.image.mean() - clean.mean())) < abs(float(y.mean() - clean.mean())) / 3
     assert psnr(found.image, clean) > psnr(y, clean) + 5
 
 

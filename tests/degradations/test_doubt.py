@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import pytest
@@ -37,3 +38,8 @@ def test_what_is_allowed_grows_with_the_severity_without_jumps() -> None:
     values = [allowed(float(s)) for s in steps]
     assert all(0 <= b - a < 0.02 for a, b in pairwise(values))
     assert allowed(1.0) == CLEAR[1]
+
+
+def test_weak_evidence_gives_a_correction_that_is_small_but_not_none() -> None:
+    assert -20 * math.log10(allowed(0.1)) < 41  # a change of two steps of 8 bits
+    assert -20 * math.log10(allowed(0.5)) > 33

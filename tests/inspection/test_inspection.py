@@ -200,7 +200,7 @@ def test_a_folder_that_cannot_be_written_is_named(photos: Tensor, tmp_path: Path
         restore(photos, [TensorBoard(tmp_path / "runs", NAMES)], steps=2)
 
 
-def test_a_disk_that_fails_costs_the_board_alone(
+def test_a_disk_that_fails_ends_the_board_alone(
     photos: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from torch.utils.tensorboard import FileWriter

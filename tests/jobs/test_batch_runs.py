@@ -188,7 +188,7 @@ def test_a_batch_that_is_stopped_goes_on_where_it_was_saved(folder: Path, monkey
 
 
 @pytest.mark.parametrize("change", ["--batch", "photo"])
-def test_a_checkpoint_of_other_company_is_no_place_to_start(
+def test_a_checkpoint_of_another_batch_is_no_place_to_start(
     folder: Path, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     batches_of(monkeypatch)

@@ -121,7 +121,7 @@ def test_a_photo_that_diverges_is_begun_again_alone(folder: Path, batch: str) ->
     assert all(row["seconds"] for row in rows("out").values())
 
 
-def test_a_photo_that_diverges_twice_costs_itself(folder: Path) -> None:
+def test_a_photo_that_diverges_twice_fails_alone(folder: Path) -> None:
     outcome = restore("out", "Broken")
     assert outcome.status == 1
     assert counted(outcome) == [line.replace("d restored", "d failed") for line in LINES]
@@ -141,7 +141,7 @@ def test_a_whole_batch_that_diverges_is_begun_again_one_by_one(folder: Path) -> 
     "place, error",
     [("initialize", ValueError), ("forward", ValueError), ("diagnostics", ValueError), ("forward", DivergenceError)],
 )
-def test_a_family_that_raises_for_one_photo_costs_that_one(
+def test_a_family_that_raises_for_one_photo_fails_that_one(
     folder: Path, monkeypatch: pytest.MonkeyPatch, place: str, error: Any
 ) -> None:
     monkeypatch.setattr(Refuses, "place", place)

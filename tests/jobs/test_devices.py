@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from helpers.command import Outcome, run, save_toy
-from helpers.company import Company
 from helpers.outputs import without_times
+from helpers.waiting import Waiting
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.jobs.ranks import Rank
 from zeroair_pl.jobs.workers import Workers
@@ -22,7 +22,7 @@ from zeroair_pl.jobs.workers import Workers
 pytestmark = pytest.mark.slow  # processes that load torch
 
 ROOT = Path(__file__).parents[2]
-WORDS = ["--images", "in", "--degradation", "Noise", "--prior", "helpers.company.Company", "--sampling.steps", "2"]
+WORDS = ["--images", "in", "--degradation", "Noise", "--prior", "helpers.waiting.Waiting", "--sampling.steps", "2"]
 WORDS += ["--strips", "false", "--tensorboard", "false", "--trainer.accelerator", "cpu"]
 
 
@@ -80,7 +80,7 @@ def test_processes_share_a_list_and_make_the_files_of_one(
     folder: Path, monkeypatch: pytest.MonkeyPatch, processes: int
 ) -> None:
     expected, rows = alone()
-    monkeypatch.setenv("COMPANY", str(processes))
+    monkeypatch.setenv("TOGETHER", str(processes))
     monkeypatch.setenv("ZEROAIR_RESTORE__SEED", "5")  # the command line is the last word, for the others too
     outcome = spread("out", processes, "--seed", "0", "--tensorboard", "true")
     assert outcome.status == 1
@@ -107,7 +107,7 @@ def test_fewer_photos_than_processes(folder: Path) -> None:
 
 def test_what_a_killed_worker_was_at_is_restored_by_the_others(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected, rows = alone()
-    monkeypatch.setenv("COMPANY", "2")
+    monkeypatch.setenv("TOGETHER", "2")
     monkeypatch.setenv("DIES", "1")
     outcome = spread("out", 2, "--batch", "1")
     assert outcome.status == 1, "c is no photo"
@@ -127,8 +127,8 @@ def test_a_stop_ends_all_processes_and_blames_nobody(folder: Path, monkeypatch: 
             time.sleep(0.02)
         raise KeyboardInterrupt
 
-    monkeypatch.setenv("COMPANY", "2")
-    monkeypatch.setattr(Company, "predict", stop)
+    monkeypatch.setenv("TOGETHER", "2")
+    monkeypatch.setattr(Waiting, "predict", stop)
     outcome = spread("out", 2)
     assert outcome.status == 130
     assert "7 photos" in outcome.out
@@ -141,7 +141,7 @@ def test_torchrun_needs_no_further_flags(folder: Path) -> None:
     expected, rows = alone()
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     words = [*launcher, str(ROOT / "cli.py"), "restore", *WORDS, "--out", "out"]
-    assert commands([{"COMPANY": "2"}], words) == [1], "c is no photo"
+    assert commands([{"TOGETHER": "2"}], words) == [1], "c is no photo"
     assert took_part() == 2
     assert pictures("out") == expected
     assert without_times("out") == rows
@@ -149,7 +149,7 @@ def test_torchrun_needs_no_further_flags(folder: Path) -> None:
 
 def test_slurm_needs_no_further_flags(folder: Path) -> None:
     expected, rows = alone()
-    job = {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "9", "SLURM_JOB_ID": "7", "COMPANY": "2"}
+    job = {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "9", "SLURM_JOB_ID": "7", "TOGETHER": "2"}
     ranks = [{**job, "SLURM_PROCID": str(i), "SLURM_LOCALID": str(i)} for i in range(2)]
     assert commands(ranks, [str(ROOT / "cli.py"), "restore", *WORDS, "--out", "out"]) == [1, 1], "c is no photo"
     assert took_part() == 2
@@ -196,7 +196,7 @@ def test_several_nodes_need_no_more_than_the_same_command(folder: Path) -> None:
     expected, rows = alone()
     spreading = ["--trainer.devices", "2", "--trainer.num_nodes", "2", "--batch", "1"]
     words = [str(ROOT / "cli.py"), "restore", *WORDS, "--out", "out", *spreading]
-    assert commands([{"COMPANY": "4"}] * 2, words) == [1, 1], "c is no photo"
+    assert commands([{"TOGETHER": "4"}] * 2, words) == [1, 1], "c is no photo"
     assert took_part() == 4
     assert pictures("out") == expected
     assert without_times("out") == rows
@@ -234,7 +234,7 @@ def test_settings_without_words_have_one_process(tmp_path: Path) -> None:
 def test_workers_end_with_the_process_that_started_them(folder: Path) -> None:
     expected, _ = alone()
     words = [*WORDS, "--out", "out", "--trainer.devices", "2"]
-    assert commands([{"COMPANY": "2", "DIES": "0"}], [str(ROOT / "cli.py"), "restore", *words]) == [-signal.SIGKILL]
+    assert commands([{"TOGETHER": "2", "DIES": "0"}], [str(ROOT / "cli.py"), "restore", *words]) == [-signal.SIGKILL]
     until = time.monotonic() + 100
     while any(Path(f"/proc/{path.name}/cmdline").exists() and not zombie(path.name) for path in Path("met").iterdir()):
         assert time.monotonic() < until, "the worker is still there"

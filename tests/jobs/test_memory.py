@@ -133,7 +133,7 @@ def test_a_photo_that_is_too_large_does_not_change_the_others(photos: Path) -> N
     assert Path("out/b.png").read_bytes() == after
 
 
-def test_a_photo_that_fits_in_no_way_costs_itself(photos: Path) -> None:
+def test_a_photo_that_fits_in_no_way_fails_alone(photos: Path) -> None:
     _, rows = restored(limit=30**2)
     assert [row["status"] for row in rows] == ["failed", "failed"]
     assert rows[0]["reason"].startswith("in/a.png: memory ran out (OutOfMemoryError: CUDA out of memory. Tried to ")

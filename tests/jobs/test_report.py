@@ -184,7 +184,7 @@ def test_pictures_of_a_run_that_was_killed_before_its_page_are_its_own(folder: P
     assert len(Page("out/report.html").photos["a"]["pictures"]) == 2
 
 
-def test_what_cannot_be_drawn_costs_no_photo(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_drawn_fails_no_photo(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> None:
         raise ValueError("no such encoder")
 

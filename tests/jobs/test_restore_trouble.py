@@ -82,7 +82,7 @@ def bright(path: Path) -> None:
 # --- one photo is bad
 
 
-def test_a_bad_file_costs_itself_a_row_and_the_exit_status(folder: Path) -> None:
+def test_a_bad_file_fails_alone_with_a_row_and_the_exit_status(folder: Path) -> None:
     (folder / "in/b.png").write_bytes(b"\x89PNG and no more")
     (folder / "in/list.txt").write_text("a.png\nb.png\nabsent.png\nc.png\n")
     outcome = run("restore", "--images", "in/list.txt", *WORDS)

@@ -145,7 +145,7 @@ def test_nothing_is_left_behind(tmp_path: Path, restorer: Restorer, monkeypatch:
         ("s3://bucket/\0.png", b"x", f"s3://bucket/\0.png: {NO_IMAGE}"),
     ],
 )
-def test_what_is_no_photo_costs_itself(
+def test_what_is_no_photo_fails_alone(
     path: str | None, content: bytes | None, reason: str, tmp_path: Path, restorer: Restorer
 ) -> None:
     data = save_toy(tmp_path / "good.png").read_bytes()

@@ -17,9 +17,9 @@ from typing import Any, cast
 import pytest
 
 from helpers.command import TOY, run, save_toy, table
-from helpers.company import PATIENCE
 from helpers.outputs import content, without_times
 from helpers.reports import Page
+from helpers.waiting import PATIENCE
 from zeroair_pl.jobs import sharing
 from zeroair_pl.jobs.claims import Claims
 from zeroair_pl.jobs.fitting import Fitting
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.slow  # processes that load torch
 
 ROOT = Path(__file__).parents[2]
 WORDS = ["--images", "in", "--degradation", "Noise", "--trainer.accelerator", "cpu", "--batch", "1", *TOY]
-WORDS += ["--prior", "helpers.company.Company"]
+WORDS += ["--prior", "helpers.waiting.Waiting"]
 LINE = re.compile(r"^\[\d+/\d+\] (\S+) (\w+)( in [\d.]+ s)?(: .*)?$")
 
 
@@ -85,8 +85,8 @@ def test_of_two_shells_one_is_killed_halfway(folder: Path) -> None:
     for path in Path("met").iterdir():
         path.unlink()
     # A toy photo takes a handful of predictions, so the first is killed in the middle of its part of the list.
-    first = started("--out", "out", COMPANY="2", ME="first", DIES="first", DIES_AT="27")
-    second = started("--out", "out", COMPANY="2", ME="second")
+    first = started("--out", "out", TOGETHER="2", ME="first", DIES="first", DIES_AT="27")
+    second = started("--out", "out", TOGETHER="2", ME="second")
     status, _, shown = ended(first)
     assert status == -signal.SIGKILL
     by_first = own(shown)
@@ -109,7 +109,7 @@ def test_of_two_shells_one_is_killed_halfway(folder: Path) -> None:
 def test_two_shells_share_a_list_and_its_failures(folder: Path) -> None:
     names = photos(6)
     Path("in/02.png").write_bytes(b"no photo")
-    results = [ended(each) for each in [started("--out", "out", COMPANY="2") for _ in range(2)]]
+    results = [ended(each) for each in [started("--out", "out", TOGETHER="2") for _ in range(2)]]
     assert [status for status, _, _ in results] == [1, 1], "each status is that of the whole list"
     assert sorted(name for _, _, err in results for name in own(err)) == sorted({*names} - {"02"})
     for _, out, err in results:

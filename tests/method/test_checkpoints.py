@@ -100,7 +100,7 @@ def test_a_negative_number_is_refused(folder: Path) -> None:
     assert outcome.err == "error: checkpoint_every is -1, expected a number of at least 0.\n"
 
 
-def test_a_checkpoint_that_cannot_be_written_costs_no_fit(tmp_path: Path) -> None:
+def test_a_checkpoint_that_cannot_be_written_ends_no_fit(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     saved = Checkpoints(tmp_path / "file" / "a.ckpt", 1, "")
     with warnings.catch_warnings(record=True) as said:

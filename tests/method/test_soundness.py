@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from helpers.command import TOY, run, save_toy, table
 from helpers.fitting import hazy, matched, method
 from helpers.toys import ToyPrior
 from zeroair_pl.checks.samples import blurred
@@ -220,36 +217,6 @@ def test_what_is_sound_is_left_alone() -> None:
         phi: Any = family()
         phi.initialize(y, {}, blurred)
         assert unsound(phi, y) == unsound(phi) == ""
-
-
-def test_from_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A failed row, a reason that says what it was, exit status 1, no file; the photos beside it are restored."""
-    monkeypatch.chdir(tmp_path)
-    save_toy(tmp_path / "in/dim.png")
-    bright = save_toy(tmp_path / "in/bright.png", seed=1)
-    Path("plugins").mkdir()
-    Path("plugins/moody_loss.py").write_text(
-        "import torch\nfrom zeroair_pl.guidance import GuidanceLoss\n\n\nclass OneOfTwo(GuidanceLoss):\n"
-        '    """Not a number for one of two photos."""\n\n    def forward(self, state):\n'
-        "        mean = state.y.flatten(1).mean(1)\n"
-        f"        return torch.where((mean - {_mean(bright)}).abs() < 1e-3, torch.nan, mean)\n"
-    )
-    Path("my.yaml").write_text("degradation: Haze\nmodeling:\n  terms: [{loss: Likelihood}, {loss: OneOfTwo}]\n")
-    done = run("restore", "--config", "my.yaml", *TOY, "--images", "in", "--out", "out")
-    assert done.status == 1
-    rows = {row["name"]: row for row in table(tmp_path)}
-    assert rows["dim"]["status"] == "restored"
-    assert rows["bright"]["status"] == "failed"
-    assert re.match(
-        r"bright.png: the fit diverged, modeling/one_of_two is not finite at σ = ", rows["bright"]["reason"]
-    )
-    assert not Path("out/bright.png").exists()
-
-
-def _mean(path: Path) -> float:
-    from zeroair_pl.photos.reading import load_photo
-
-    return float(load_photo(path).pixels.mean())
 
 
 def test_a_second_attempt_is_not_made_by_another_class() -> None:

@@ -1,4 +1,4 @@
-"""The starts of several photos: the same one after the other and in threads; a failure costs its own photo alone."""
+"""The starts of several photos: the same one after the other and in threads; a failure is that of its photo alone."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_threads_change_no_bit(kind: type[Degradation]) -> None:
 
 
 @pytest.mark.parametrize("at_once", [False, True])
-def test_a_start_that_fails_costs_its_own_photo_alone(at_once: bool) -> None:
+def test_a_start_that_fails_fails_its_own_photo_alone(at_once: bool) -> None:
     class Picky(Noise):
         def initialize(self, y: Tensor, side: object, look: object) -> None:
             if float(y.mean()) > 0.9:

@@ -164,7 +164,7 @@ def test_the_output_folder_is_not_searched(tree: Path) -> None:
         assert [source.name for source in find_images([spec], skip=tree / "sub")] == ["a", "b"]
 
 
-def test_a_named_file_that_is_missing_costs_itself_alone(tree: Path) -> None:
+def test_a_named_file_that_is_missing_fails_alone(tree: Path) -> None:
     sources = find_images(["photos/bb.png", "photos/b.png"])
     assert [str(source.path) for source in sources] == ["photos/bb.png", "photos/b.png"]
     with pytest.raises(InputError, match=r"photos/bb.png does not exist. Did you mean 'b.png'"):

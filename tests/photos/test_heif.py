@@ -158,7 +158,7 @@ def test_what_is_cut_or_no_picture_is_refused(tmp_path: Path) -> None:
                 load_photo(tmp_path / name)
 
 
-def test_a_file_that_crashes_its_decoder_costs_only_itself(tmp_path: Path) -> None:
+def test_a_file_that_crashes_its_decoder_fails_alone(tmp_path: Path) -> None:
     """A byte of a media type that is no UTF-8: pi-heif 1.4 ends the process."""
     pytest.importorskip("pi_heif")
     data = bytearray(heif_files.TURNED)

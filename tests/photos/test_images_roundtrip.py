@@ -148,7 +148,7 @@ def test_the_thumbnail_of_the_unrestored_photo_is_unlinked(tmp_path: Path, order
 @pytest.mark.parametrize(
     "block", [b"", b"II*\0\xff\xff\xff\x7f", b"nonsense", b"II*\0\x08\0\0\0\xff\xff", b"II*\0\x08\0\0\0"]
 )
-def test_broken_exif_costs_only_itself(tmp_path: Path, block: bytes) -> None:
+def test_only_broken_exif_is_dropped(tmp_path: Path, block: bytes) -> None:
     Image.fromarray(smooth(3)).save(tmp_path / "x.jpg", exif=b"Exif\0\0" + block)
     assert load_photo(tmp_path / "x.jpg").orientation == 1
     with Image.open(round_trip(tmp_path / "x.jpg")) as after:

@@ -41,7 +41,7 @@ def batch(seed: int, count: int = 8, side: int = 16) -> tuple[Tensor, Tensor, Te
     return clean, torch.randn(clean.shape, generator=rng), torch.rand(count, 2, generator=rng)
 
 
-def test_the_answers_of_the_first_weights_cost_nothing() -> None:
+def test_the_answers_of_the_first_weights_have_no_loss() -> None:
     module = training(0.5, network())
     clean, noise, _ = batch(0)
     with torch.no_grad():

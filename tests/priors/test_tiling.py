@@ -235,7 +235,7 @@ def test_a_network_without_attention_sees_an_image_whole_until_it_is_large(tmp_p
     assert sizes_seen(UNetPrior(folder(tmp_path / "b", True, size=None)), 32, 40) == {(1, 32, 40)}, "it names no size"
 
 
-def test_an_image_does_not_know_its_company_in_tiles() -> None:
+def test_an_image_in_tiles_does_not_depend_on_its_batch() -> None:
     prior = UNetPrior(tile=32)
     x, t = photos(3, 40, 70) * 2 - 1, torch.tensor([100.0, 300.5, 400.0])
     together = prior.predict(x, t).x0

@@ -111,6 +111,21 @@ def test_a_training_begins_with_the_weights_of_another(trained: Path, folder: Pa
     assert other.error.startswith("start: the network of ")
 
 
+def test_further_blocks_begin_as_the_identity(trained: Path, folder: Path, tmp_path: Path) -> None:
+    deeper = ("--network.blocks", "[1, 2]", "--optimization.lr", "1e-12", "--optimization.weight_decay", "0")
+    done = run("prior", "train", *SHORT, "--data.photos", folder, "--start", trained, "--out", tmp_path / "on", *deeper)
+    assert done.status == 0, done.err
+    assert len(weights(tmp_path / "on")) > len(weights(trained))
+    x, sigma = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)), torch.tensor([0.1])
+    first, on = (UNetPrior(str(path), precision="float32").denoise(x, sigma) for path in (trained, tmp_path / "on"))
+    torch.testing.assert_close(on, first, atol=2e-3, rtol=0)
+    other = run(
+        "prior", "train", *SHORT, "--data.photos", folder, "--start", tmp_path / "on", "--out", tmp_path / "less"
+    )
+    assert other.status == 2
+    assert other.error.startswith("start: the network of ")
+
+
 def test_two_devices_train_one_network(folder: Path, tmp_path: Path) -> None:
     words = ["prior", "train", *SHORT, "--data.photos", str(folder), "--out", str(tmp_path / "two"),
              "--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp"]  # fmt: skip

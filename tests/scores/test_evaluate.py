@@ -151,7 +151,7 @@ def test_a_long_list_is_not_printed(folder: Path) -> None:
 # --- what cannot be scored
 
 
-def test_each_file_that_cannot_be_scored_costs_itself_and_one_line(folder: Path) -> None:
+def test_each_file_that_cannot_be_scored_has_one_line(folder: Path) -> None:
     save_toy(folder / "theirs/a.jpg", 0, height=50)
     (folder / "theirs/b.jpg").write_bytes(b"\xff\xd8 and no more")
     (folder / "theirs/c.jpg").unlink()
@@ -166,7 +166,7 @@ def test_each_file_that_cannot_be_scored_costs_itself_and_one_line(folder: Path)
     assert json.loads((folder / "out/scores.json").read_text())["errors"] == [size, damaged, missing]
 
 
-def test_a_bad_reference_costs_its_image(folder: Path) -> None:
+def test_a_bad_reference_leaves_its_image_unscored(folder: Path) -> None:
     (folder / "clean/a.png").write_bytes(b"")
     save_toy(folder / "clean/b.png", 1, height=60)
     outcome = evaluate("--results", "theirs", *PAIRS)

@@ -53,7 +53,7 @@ def before(pixels: Tensor, name: str) -> str:
     h, w = pixels.shape[-2:]
     return (
         f'<figure class="zr-compare" style="--ratio:{w / h:.5f}">'
-        f'<img class="zr-after" alt="{escape(name)}, as it came" src="{picture(pixels)}"></figure>'
+        f'<img class="zr-after" alt="{escape(name)}, before" src="{picture(pixels)}"></figure>'
     )
 
 
@@ -80,7 +80,7 @@ def compare(restored: Restored, name: str, note: str = "", zoom: Zoom | None = N
     figure = (
         f'<figure class="zr-compare{" zr-full" if zoom else ""}" style="{one};--wide:{after.shape[-1]}">'
         f'<img class="zr-after" alt="{escape(name)}, restored" src="{picture(after)}">'
-        f'<img class="zr-before" alt="{escape(name)}, as it came" src="{picture(was)}">'
+        f'<img class="zr-before" alt="{escape(name)}, before" src="{picture(was)}">'
         '<span class="zr-line"></span><span class="zr-tag zr-left">before</span>'
         '<span class="zr-tag zr-right">after</span>'
         '<input class="zr-divider" type="range" min="0" max="100" step="1" value="50" '

@@ -1,4 +1,4 @@
-"""What every degradation, loss, sampler, prior and adaptation must keep: for ``plugins check`` and for the tests."""
+"""Checks of the contracts of all plugins, for ``plugins check`` and for the tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Check = Callable[[Any], None]
 
 
 def described(cls: Any) -> None:
-    """has a docstring with a telling first line and a word on each option"""
+    """has a docstring with a first line that says what it is, and a word on each option"""
     text = cls.__dict__.get("__doc__") or ""
     first = text.strip().splitlines()[0] if text.strip() else ""
     assert len(first) >= 25, f"the docstring's first line says too little: {first!r}"
@@ -34,7 +34,7 @@ CHECKS: dict[Kind, list[Check]] = {
 
 
 def checked(cls: type, kind: Kind) -> Iterator[tuple[str, str]]:
-    """Each check of a class: what it says, and why it fails, or ``""``.
+    """Each check of a class: its promise, and why it fails, or ``""``.
 
     The class is built without options, so each must have a default. A check that raises anything has failed.
     """

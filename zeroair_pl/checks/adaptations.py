@@ -1,4 +1,4 @@
-"""What every adaptation must keep, on a small network."""
+"""The contract of adaptations, checked on a small network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def nothing_at_first(kind: Any) -> None:
 
 
 def learns(kind: Any) -> None:
-    """has quantities whose gradient is finite and not zero everywhere, and leaves the network alone"""
+    """has quantities with finite gradients, not all zero, and leaves the network alone"""
     adaptation, network, x = kind(), _network(), _image()
     before = [value.clone() for value in network.state_dict().values()]
     learned = [v.requires_grad_() for v in adaptation.start(network, torch.Generator().manual_seed(0))]

@@ -1,4 +1,4 @@
-"""What every degradation must keep."""
+"""The contract of degradations."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def differentiable(family: Any) -> None:
 
 
 def inverse(family: Any) -> None:
-    """invert undoes forward, where the class is pointwise"""
+    """invert undoes forward if the class is pointwise"""
     if not family.pointwise:
         return
     phi, x = fitted_to(family, degraded(24, 24)), toy_photo(24, 24).clamp(0.1, 0.9)
@@ -48,7 +48,7 @@ def inverse(family: Any) -> None:
 
 
 def promises(family: Any) -> None:
-    """what the class says of itself also holds after learning; the first photo of a run checks it too"""
+    """pointwise, batched and scales are true, also after learning; a run checks this with its first photo"""
     y = degraded(33, 48)
     broken = broken_promise(fitted_to(family, y), y)
     assert not broken, broken
@@ -147,7 +147,7 @@ def severity(family: Any) -> None:
 
 
 def slight(family: Any) -> None:
-    """a photo with little of it gets a small correction, where the class states its severity"""
+    """a photo with little of it gets a small correction, if the class states its severity"""
     if "severity" not in {name for cls in family.__mro__ if cls is not Degradation for name in vars(cls)}:
         return
     x, y = toy_photo(24, 24).clamp(0.1, 0.9), degraded(24, 24)
@@ -162,7 +162,7 @@ def slight(family: Any) -> None:
 
 
 def independent(family: Any) -> None:
-    """two photos share nothing, and random numbers come from the seed and the name alone"""
+    """two photos share nothing, and random numbers depend only on the seed and the name"""
     y = degraded(24, 24)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(4)

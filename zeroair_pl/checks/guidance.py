@@ -1,4 +1,4 @@
-"""What every guidance loss and every update must keep."""
+"""The contract of guidance losses and of updates."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def any_batch(kind: Any) -> None:
     """gives an image the same value in any batch, to rounding"""
     loss, (y, x0) = kind(), _images()
     value, alone = loss(_state(loss, y, x0))[0], loss(_state(loss, y[:1], x0[:1]))[0]
-    # Alone or not, an operation may be divided among threads in other ways; it is the last bits that differ then.
+    # Threads may share an operation in other ways for a batch, which changes the last bits.
     assert torch.allclose(value, alone, rtol=1e-5), (
         f"gives {float(alone):g} for an image alone, {float(value):g} beside another"
     )
 
 
 def gradients(kind: Any) -> None:
-    """has finite gradients in the clean estimate of that image alone"""
+    """has finite gradients in the clean estimate of that image, and none in others"""
     loss = kind()
     state = _state(loss, *_images())
     x0 = state.x0.clone().requires_grad_()
@@ -50,7 +50,7 @@ def gradients(kind: Any) -> None:
 
 
 def free_of_size(kind: Any) -> None:
-    """means the same at any size of the image"""
+    """has the same value at any size of the image"""
     loss, (y, x0) = kind(), _images(64)
     small, large = loss(_state(loss, y, x0)), loss(_state(loss, _tiled(y), _tiled(x0)))
     torch.testing.assert_close(large, small, rtol=0.25, atol=2e-3)

@@ -1,4 +1,4 @@
-"""What every prior must keep."""
+"""The contract of priors."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def error_grows(kind: Any) -> None:
 
 
 def frozen(kind: Any) -> None:
-    """is no module, and has no weights that could be trained"""
+    """is not a module, and has no weights that could be trained"""
     prior = kind()
     assert not isinstance(prior, torch.nn.Module), "is a module: each checkpoint would carry it"
     for value in vars(prior).values():

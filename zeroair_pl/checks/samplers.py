@@ -1,4 +1,4 @@
-"""What every sampler must keep, seen in whole fits: a dim, noisy photo, ``Noise`` as φ, and a prior without weights."""
+"""The contract of samplers, checked by whole fits of a dim, noisy photo with ``Noise`` and a prior without weights."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _result(sampler: Any, photos: int = 1, seed: int = 0) -> Result:
 
 
 def decreasing(kind: Any) -> None:
-    """visits as many levels as it is asked for"""
+    """has as many levels as asked for"""
     levels = kind().fresh().prepare(_Blurring(), 4, 0.26, 0.0114)
     assert len(levels) == len(set(levels)) == 4, f"visits {levels} in 4 steps"
 
@@ -56,7 +56,7 @@ def restores(kind: Any) -> None:
 
 
 def counts(kind: Any) -> None:
-    """counts what the prior was shown"""
+    """counts the images that the prior denoises"""
     shown: list[int] = []
     answer = _Blurring().denoise
 
@@ -66,7 +66,7 @@ def counts(kind: Any) -> None:
 
     method = replace(_method(kind()), prior=DenoiserPrior(counted))
     nfe = fit(degraded(24, 24), ["a.png"], method).nfe[0]
-    assert nfe == sum(shown) > 0, f"says {nfe} images, the prior was shown {sum(shown)}"
+    assert nfe == sum(shown) > 0, f"counts {nfe} images, the prior has denoised {sum(shown)}"
 
 
 def same_seed(kind: Any) -> None:
@@ -74,7 +74,7 @@ def same_seed(kind: Any) -> None:
     sampler = kind()
     first, second = _result(sampler).restored, _result(sampler).restored
     assert torch.equal(first, second), "other bits the second time"
-    assert torch.equal(first, _result(kind()).restored), "other bits with another one of it"
+    assert torch.equal(first, _result(kind()).restored), "other bits with another instance"
 
 
 def own_state(kind: Any) -> None:
@@ -82,7 +82,7 @@ def own_state(kind: Any) -> None:
     sampler = kind()
     before = set(vars(sampler))
     _result(sampler)
-    assert not (new := set(vars(sampler)) - before), f"the one that was given now has {', '.join(sorted(new))}"
+    assert not (new := set(vars(sampler)) - before), f"a fit has changed the given sampler: {', '.join(sorted(new))}"
 
 
 def batches(kind: Any) -> None:

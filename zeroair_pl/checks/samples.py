@@ -1,4 +1,4 @@
-"""Photos without files and a prior without weights, for checks; and what an image must be."""
+"""Photos without files and a prior without weights, for checks."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def fitted_to(family: Any, y: Tensor, seed: int = 0) -> Any:
 
 
 def blurred(y: Tensor, sigma: float) -> Tensor:
-    """A denoiser without weights, for families that look at their photo through one: the mean of 3×3 pixels."""
+    """A denoiser without weights, for ``initialize``: the mean of 3×3 pixels."""
     return F.avg_pool2d(F.pad(y, [1] * 4, mode="replicate"), 3, stride=1)
 
 

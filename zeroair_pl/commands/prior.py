@@ -84,7 +84,7 @@ def info(prior: str) -> None:
         prior: as for --prior.path: a name, a folder, a hub id or a denoiser; a name that is not fetched yet is
             only described.
     """
-    from zeroair_pl.priors.denoisers.finding import is_denoiser
+    from zeroair_pl.priors.denoiser import is_denoiser
     from zeroair_pl.priors.hub.facts import card, facts
 
     entry = known(prior)

@@ -62,7 +62,8 @@ def train(
         optimization: how the weights are trained.
         seed: of all random numbers.
         overwrite: remove an earlier training in OUT and start from the beginning.
-        start: a prior, by name or folder, from whose weights training starts; it must have the sizes of ``network``.
+        start: a prior, by name or folder, from whose weights training starts; ``network`` may have more blocks, but no
+            other sizes.
         trainer: further arguments of lightning.Trainer: accelerator, devices, strategy, precision.
         resolved: all settings as YAML.
 

@@ -32,7 +32,7 @@ DIM = 0.60, 0.50  # the same of a photo with haze
 GENTLE = 0.75
 PLAIN = 0.26, 0.29  # lower quartile of the local range, relative to the lights, of a starry sky, and of other scenes
 VEILED = 0.25  # severity of haze from which on a photo without lights counts as one in haze
-HAZY = 2.0, 5.0  # severity of the haze in a photo that was lit: no correction, and a full one
+HAZY = 1.2, 2.4  # severity of the haze in a photo that was lit: no correction, and a full one
 SURE = 2.0  # severity of darkness that visible noise or haze without any light shows
 RIVAL = 0.7  # share of the largest severity; a second largest below it does not reduce the correction
 

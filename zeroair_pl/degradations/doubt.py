@@ -8,8 +8,9 @@ from torch import Tensor
 from zeroair_pl.degradations.base import Degradation, Denoise
 from zeroair_pl.degradations.steps import ramp
 
-# Largest root-mean-square change of a photo by its severity: with its square up to a change that hardly shows (33 dB),
-# linear from there to a clear one (20 dB), which ends at LAST, and then up to any change.
+# Largest root-mean-square change of a photo by its severity: with its square root up to a change that hardly shows
+# (33 dB), so that doubtful haze is corrected a little, linear from there to a clear one (20 dB), which ends at LAST,
+# and then up to any change.
 SLIGHT, CLEAR, LAST, ANY = (0.5, 0.022), (0.85, 0.1), 1.05, (1.9, 0.5)
 ROUNDS = 4
 
@@ -41,7 +42,7 @@ def bounded(family: type[Degradation], small: Tensor, share: float, severity: fl
 def allowed(severity: float) -> float:
     """The largest root-mean-square change for a severity."""
     (low, slight), (middle, clear), (high, most) = SLIGHT, CLEAR, ANY
-    least = slight * ramp(severity, 0, low) ** 2
+    least = slight * ramp(severity, 0, low) ** 0.5
     return least + (clear - slight) * ramp(severity, low, middle) + (most - clear) * ramp(severity, LAST, high)
 
 

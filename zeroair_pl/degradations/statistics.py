@@ -12,6 +12,7 @@ from torch import Tensor
 
 WINDOW = 0.06  # side of the window around a pixel, as a share of the photo's short side
 BLOCKS = 5  # along each side
+CELLS, BANDS = 12, 10  # blocks along each side, and bands of rows, for how the darkest values change
 TEXTURE = 0.03  # standard deviation of the brightness around a pixel, above which it counts as texture
 LIFTED = 0.15  # in photos without a veil, the first percentile of the darkest channel is hardly ever above this
 _LUMINANCE = (0.299, 0.587, 0.114)
@@ -50,11 +51,10 @@ def _statistics(small: Tensor) -> dict[str, float]:
         for percent, value in zip(percents, _quantiles(maps[name], percents), strict=True):
             found[f"{name}_{percent:02d}"] = value
     found |= _by_height(maps) | _by_block(luminance, low, high) | _of_colors(small[0], maps)
-    for other in ("luminance", "saturation", "relative"):
+    found |= _by_veil(maps, high) | _of_depth(low, luminance)
+    for other in ("luminance", "saturation"):
         found[f"dark_with_{other}"] = _correlation(dark, maps[other])
-    textured = _textured(contrast)
-    found["dark_textured_10"] = _quantiles(dark[textured], (10,))[0]
-    found["dark_with_saturation_textured"] = _correlation(dark[textured], saturation[textured])
+    found["dark_textured_10"] = _quantiles(dark[_textured(contrast)], (10,))[0]
     lifted = F.softplus((small.new_tensor(found.pop("low_01")) - LIFTED) / 0.03)  # no channel is black
     found["lifted_range"] = float(lifted) * (found["luminance_99"] - found["luminance_01"])
     spread = luminance.std(correction=0).clamp(min=1e-3)
@@ -65,8 +65,8 @@ def _statistics(small: Tensor) -> dict[str, float]:
 
 
 _PERCENTILES = {
-    "luminance": (1, 10, 75, 99), "low": (1,), "dark": (75,), "contrast": (25, 50, 75, 99), "relative": (25, 75),
-    "saturation": (25,), "warm": (5,), "red": (50,), "cold": (1, 99),
+    "luminance": (1, 75, 99), "low": (1,), "contrast": (25, 50, 99), "relative": (25, 75), "warm": (5,), "red": (50,),
+    "cold": (1, 99),
 }  # fmt: skip
 
 
@@ -81,7 +81,7 @@ def _by_height(maps: dict[str, Tensor]) -> dict[str, float]:
     return found
 
 
-_UPWARDS = ("dark", "contrast", "saturation")
+_UPWARDS = ("dark", "contrast")
 
 
 def _by_block(luminance: Tensor, low: Tensor, high: Tensor) -> dict[str, float]:
@@ -96,6 +96,52 @@ def _by_block(luminance: Tensor, low: Tensor, high: Tensor) -> dict[str, float]:
     return {"range_25": _quantiles(shades, (25,))[0], "veil_middle": float(veils[1:4].mean())}
 
 
+def _by_veil(maps: dict[str, Tensor], high: Tensor) -> dict[str, float]:
+    """Statistics of the parts where the dark channel is a fifth, two and three fifths of the lights.
+
+    Haze takes color and contrast in proportion to its dark channel; a bright wall has a dark channel, too, but keeps
+    its contrast. Where a photo has few pixels of such a kind, the value approaches the usual one.
+    """
+    veil = maps["dark"] / _quantiles(high, (99,))[0] if float(high.max()) > 0 else maps["dark"]
+    found = {}
+    for name, of, q, (least, most), usual in _VEILED:
+        weights = torch.sigmoid((veil - least) / 0.02) * torch.sigmoid((most - veil) / 0.02)
+        share = float(weights.mean())
+        trust = share / (share + 0.005)
+        found[name] = trust * _weighted_quantile(maps[of], weights, q) + (1 - trust) * usual
+    found["veiled"] = share  # of the last of them
+    return found
+
+
+_VEILED = (  # name, map, quantile, interval, and the median of the value in ordinary photos
+    ("saturation_near", "saturation", 0.5, (-1.0, 0.2), 0.39),
+    ("saturation_beyond", "saturation", 0.5, (0.2, 0.4), 0.29),
+    ("contrast_beyond", "contrast", 0.9, (0.4, 0.6), 0.10),
+)
+
+
+def _of_depth(low: Tensor, luminance: Tensor) -> dict[str, float]:
+    """Statistics of how the darkest values change over the photo: with the depth in haze, with objects without it."""
+    bands = torch.stack([band.flatten().quantile(0.05) for band in low.tensor_split(min(BANDS, len(low)))])
+    dark = -F.adaptive_max_pool2d(-low[None, None], CELLS)[0, 0]
+    varies = dark.diff(dim=0).abs().mean() + dark.diff(dim=1).abs().mean()
+    soft = _mean(luminance, 3)
+    steps = (soft[3:] - soft[:-3])[: len(soft) // 2].abs().amax(1)  # between rows of the upper half
+    return {
+        "darkest_bands": float(bands.sort().values[-3]),
+        "dark_uneven": float(varies / (dark.std() + 0.03)),
+        "edges_top": float(steps.median()),
+    }
+
+
+def _weighted_quantile(values: Tensor, weights: Tensor, q: float) -> float:
+    """The quantile ``q`` of values with weights."""
+    order = values.flatten().argsort()
+    total = weights.flatten()[order].cumsum(0)
+    place = int(torch.searchsorted(total, q * total[-1]).clamp(max=len(total) - 1))
+    return float(values.flatten()[order[place]])
+
+
 def _of_colors(small: Tensor, maps: dict[str, Tensor]) -> dict[str, float]:
     """Statistics of color: color casts, the color of distant parts, and whether the photo is a toned monochrome one."""
     red, green, blue = small
@@ -108,6 +154,7 @@ def _of_colors(small: Tensor, maps: dict[str, Tensor]) -> dict[str, float]:
     return {
         "red_of_mean": float(means[0] / means[1:].max().clamp(min=0.02)),
         "green_of_edges": float((edges[1] - edges[2]) / (edges[1] + edges[2])),
+        "far_luminance": float((far * far.new_tensor(_LUMINANCE)).sum()),
         "far_saturation": float((far.max() - far.min()) / far.max().clamp(min=0.05)),
         "one_hue": float((u.mean().square() + v.mean().square()).sqrt() / strength),
         "blue": float((torch.sigmoid((blue - 1.15 * red) / 0.03) * torch.sigmoid((blue - green) / 0.02)).mean()),

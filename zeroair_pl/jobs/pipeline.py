@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from queue import SimpleQueue
-from types import TracebackType
 from typing import Any
 
 from zeroair_pl.inspection.progress import ListProgress
@@ -115,9 +114,7 @@ class Worker:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._todo.put(None)
         self._thread.join(timeout=None if kind is None else 1)  # seconds
 

@@ -23,6 +23,7 @@ from typing import Any, Literal
 from torch import nn
 
 from zeroair_pl.errors import InputError
+from zeroair_pl.paths import sha256_of
 from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.photos.ownership import FOLDER
 from zeroair_pl.photos.reading import check_file
@@ -201,7 +202,7 @@ def dependencies(settings: dict[str, Any], prior: str, objects: Iterable[object]
     for kind in {kind for part in parts for kind in type(part).__mro__}:
         file = getattr(sys.modules.get(kind.__module__), "__file__", None)
         if file and kind.__module__.partition(".")[0] not in _LIBRARIES and os.path.isfile(file):
-            code[kind.__name__] = hash_file(Path(file))
+            code[kind.__name__] = sha256_of(Path(file))
     return {"version": version(), "settings": settings, "prior": prior, "code": dict(sorted(code.items()))}
 
 
@@ -212,7 +213,7 @@ def of_photo(path: Path, dependencies: dict[str, Any]) -> dict[str, Any]:
     """
     check_file(path)
     try:
-        return {"file": path.name, "sha256": hash_file(path), **dependencies}
+        return {"file": path.name, "sha256": sha256_of(path), **dependencies}
     except PermissionError as error:
         raise InputError(f"{path}: no permission to read it.") from error
     except OSError as error:
@@ -222,9 +223,3 @@ def of_photo(path: Path, dependencies: dict[str, Any]) -> dict[str, Any]:
 def digest(depends: dict[str, Any]) -> str:
     """16 hexadecimal digits that change with anything in ``depends``."""
     return hashlib.sha256(json.dumps(depends, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
-
-def hash_file(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

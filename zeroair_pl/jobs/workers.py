@@ -11,7 +11,6 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.jobs.ranks import WORKER, Rank
@@ -51,9 +50,7 @@ class Workers:
             self._processes = [self._start(number) for number in range(1, self._count + 1)]
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Waits until the workers have ended: by themselves after a finished list, or asked, as those that have not
         begun and all after an error."""
         for process in self._processes:

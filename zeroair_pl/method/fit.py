@@ -19,6 +19,7 @@ from zeroair_pl.method.restoration import Restoration
 from zeroair_pl.method.sampling import DiffusionSampling
 from zeroair_pl.method.settings import Method, Result
 from zeroair_pl.method.trainer_options import Log, let_go, watchers
+from zeroair_pl.sampling.base import Sampler
 from zeroair_pl.sampling.levels import Visits
 from zeroair_pl.tensors.per_image import image_generator
 from zeroair_pl.tensors.threads import one_thread
@@ -53,27 +54,30 @@ def fit(
         DivergenceError: the fits of all photos have diverged, see ``divergence``. If only some have, ``Result.lost``
             states which.
     """
+    began = time.perf_counter()
     with one_thread(y[0, 0].numel()):
-        return _fit(y, names, method, callbacks, trainer, sides)
+        method.prior.to(device_of(trainer))
+        module = Restoration(y, names, method, sides)
+        sampler = method.sampling.sampler_for(module.phi.each[0], y[:1])
+        prior = prior_for(module.phi.each[0], y, method, names[0]) if len(names) == 1 else method.prior
+        visits = Visits(method.sampling.prepared(sampler, prior))
+        generators = [image_generator(method.seed, name, "sampling") for name in names]
+        _run(module, y, visits, DiffusionSampling(sampler, method.guidance, generators), callbacks, trainer)
+        return _result(module, y, sampler, began)
 
 
-def _fit(
+def _run(
+    module: Restoration,
     y: Tensor,
-    names: list[str],
-    method: Method,
+    visits: Visits,
+    sampling: DiffusionSampling,
     callbacks: Sequence[Callback],
     trainer: dict[str, Any] | None,
-    sides: Sequence[Side] | None,
-) -> Result:
-    began = time.perf_counter()
-    method.prior.to(device_of(trainer))
-    module = Restoration(y, names, method, sides)
-    sampler = method.sampling.sampler_for(module.phi.each[0], y[:1])
-    prior = prior_for(module.phi.each[0], y, method, names[0]) if len(names) == 1 else method.prior
-    visits = Visits(method.sampling.prepared(sampler, prior))
-    generators = [image_generator(method.seed, name, "sampling") for name in names]
-    name = Path(names[0]).stem if len(names) == 1 else f"{Path(names[0]).stem} and {len(names) - 1} more"
-    own: list[Callback] = [DiffusionSampling(sampler, method.guidance, generators), Watchdog()]
+) -> None:
+    """Runs Lightning's Trainer: one batch for each noise level."""
+    name = Path(module.names[0]).stem
+    name = name if len(module.names) == 1 else f"{name} and {len(module.names) - 1} more"
+    own: list[Callback] = [sampling, Watchdog()]
     with quiet_lightning():
         users, loggers = watchers(trainer, name)
         users = [*users, *([Log()] if loggers else [])]
@@ -93,6 +97,10 @@ def _fit(
         finally:
             let_go(engine, module, own)
     module.to(device)  # where the sampler's images are; at its end, the Trainer has moved the module to the CPU
+
+
+@torch.no_grad()
+def _result(module: Restoration, y: Tensor, sampler: Sampler, began: float) -> Result:
     restored = sampler.restored.detach().cpu()
     for i, what in lost(y, restored).items():
         module.lose(i, what)
@@ -101,12 +109,10 @@ def _fit(
     for i, each in enumerate(phi):
         if what := unsound(each):
             module.lose(i, what)
-    with torch.no_grad():
-        found, sigma = [each.diagnostics() for each in phi], torch.stack([each.noise_level() for each in phi])
     return Result(
         restored,
-        found,
-        sigma,
+        [each.diagnostics() for each in phi],
+        torch.stack([each.noise_level() for each in phi]),
         [look.nfe + count for look, count in zip(module.looks, sampler.nfe.tolist(), strict=True)],
         time.perf_counter() - began,
         phi,

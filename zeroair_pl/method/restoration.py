@@ -114,17 +114,17 @@ class Restoration(LightningModule):
         if self.state is None:
             raise RuntimeError("no clean estimate: run this module with the DiffusionSampling callback")
         optimizers = self.optimizers()
-        phi, *others = optimizers if isinstance(optimizers, list) else [optimizers]
+        of_phi, *of_discriminators = optimizers if isinstance(optimizers, list) else [optimizers]
         self.record = {"noise_level": self.state.noise_level().detach()}
         if bool(self.finished.all()):
             return
         terms = acting(self.modeling.terms, self.state.stage, self.state.fraction, self.boundaries)
-        for optimizer, (name, loss) in zip(others, self._adversarial.items(), strict=True):
+        for optimizer, (name, loss) in zip(of_discriminators, self._adversarial.items(), strict=True):
             self._learn_discriminator(optimizer, name, loss)
         self._learn_in_closed_form(batch_idx)
-        if terms and phi.param_groups[0]["params"][0] is not self._nothing:
+        if terms and of_phi.param_groups[0]["params"][0] is not self._nothing:
             for _ in range(self.modeling.steps):
-                self._learn_phi(phi, terms)
+                self._learn_phi(of_phi, terms)
         for name, values in self.record.items():  # NaN for finished photos
             self.record[name] = values.masked_fill(self.finished.to(values.device), torch.nan)
         self.record["noise_level"] = self.state.noise_level().detach()
@@ -172,9 +172,9 @@ class Restoration(LightningModule):
     def _step(self, optimizer: Any, networks: PerImage, losses: Tensor) -> None:
         """One optimizer step on the losses, (B,), of the photos that are not finished."""
         optimizer.zero_grad()
-        open_ = ~self.finished.to(losses.device)
+        unfinished = ~self.finished.to(losses.device)
         # A sum, not a mean: the gradient of a photo must not depend on the number of photos.
-        self.manual_backward(losses[open_].sum(), inputs=networks.trained(self.finished))
+        self.manual_backward(losses[unfinished].sum(), inputs=networks.trained(self.finished))
         with networks.holding(self.finished):
             optimizer.step()
 

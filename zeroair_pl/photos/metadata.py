@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 _XMP_IN_PNG = b"XML:com.adobe.xmp\0\0\0\0\0"  # an uncompressed iTXt without language and translated keyword
-_PNG_START = 8 + 25  # signature and IHDR
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_START = len(PNG_SIGNATURE) + 25  # and IHDR
 # Kept byte by byte. Chunks that depend on the old pixels (palette, histogram, background, date) are dropped.
 _COLOR_CHUNKS = (b"cICP", b"mDCV", b"cLLI", b"sRGB", b"gAMA", b"cHRM")
 _TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
@@ -65,10 +66,14 @@ def into_png(png: bytes, metadata: Metadata) -> bytes:
         chunks.insert(0, (b"cICP", bytes([primaries, transfer, 0, 1])))
     if metadata.xmp and not any(body.startswith(_XMP_IN_PNG[:18]) for _, body in chunks):
         chunks.append((b"iTXt", _XMP_IN_PNG + metadata.xmp))
-    data = b"".join(
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
-    )
-    return png[:_PNG_START] + data + png[_PNG_START:]
+    return png[:_PNG_START] + png_chunks(chunks) + png[_PNG_START:]
+
+
+def png_chunks(chunks: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The bytes of chunks, (type, content), with their lengths and checksums."""
+    framed = (struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+              for kind, body in chunks)  # fmt: skip
+    return b"".join(framed)
 
 
 def of_jpeg(segments: Iterable[tuple[str, bytes]]) -> Metadata:

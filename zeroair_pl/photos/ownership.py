@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from zeroair_pl.errors import ConfigError, InputError
+from zeroair_pl.paths import sha256_of
 from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.photos.locks import held
 
@@ -124,8 +125,7 @@ def why(known: bool) -> str:
 def digest_of(path: Path) -> str:
     """SHA-256 of a file's bytes; empty if it is no file, or cannot be read."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError:
         return ""
 

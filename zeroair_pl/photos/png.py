@@ -13,9 +13,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zeroair_pl.photos.metadata import of_png
+from zeroair_pl.photos.metadata import PNG_SIGNATURE, of_png, png_chunks
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by color type
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))  # of Adam7
 _STEP = 1 << 20  # bytes
@@ -60,11 +59,8 @@ class Png:
 
         kept = [(b"IHDR", self._header), *((b"tRNS", body) for body in self._transparent)]
         kept += [*((b"IDAT", body) for body in self._pixels), (b"IEND", b"")]
-        data = _SIGNATURE + b"".join(
-            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-            for kind, body in kept
-        )
-        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        data = np.frombuffer(PNG_SIGNATURE + png_chunks(kept), np.uint8)
+        decoded = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
         if decoded is None:
             raise ValueError("its pixels cannot be decoded")
         return decoded
@@ -79,7 +75,7 @@ class Png:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    at = len(_SIGNATURE)
+    at = len(PNG_SIGNATURE)
     while at + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
         yield kind, data[at + 8 : at + 8 + length]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from zeroair_pl.errors import ConfigError, InputError, did_you_mean
+from zeroair_pl.paths import sha256_of
 from zeroair_pl.photos.marked import filled_in, is_mark, marked
 from zeroair_pl.photos.photo import Photo
 from zeroair_pl.photos.reading import load_photo
@@ -63,7 +63,7 @@ class SideFiles:
                 continue
             file = _match(path, source)
             if file is not None and file.is_file():
-                found[what] = hashlib.sha256(file.read_bytes()).hexdigest()
+                found[what] = sha256_of(file)
         return found
 
     def read(self, source: Source, photo: Photo) -> Photo:

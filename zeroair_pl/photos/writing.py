@@ -18,7 +18,7 @@ from torch import Tensor
 from zeroair_pl.errors import ConfigError, DivergenceError, InputError
 from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.photos.formats import SUFFIXES
-from zeroair_pl.photos.metadata import Metadata, into_png, jpeg_segments
+from zeroair_pl.photos.metadata import PNG_SIGNATURE, Metadata, into_png, jpeg_segments, png_chunks
 from zeroair_pl.photos.photo import ORIENTATION, Array, Photo, as_stored, of_size, to_cmyk
 from zeroair_pl.photos.source import Source
 from zeroair_pl.photos.value_range import put_back
@@ -187,5 +187,4 @@ def _deep_png(like: Photo, array: Array) -> bytes:
     if like.exif:
         chunks.append((b"eXIf", like.exif.removeprefix(b"Exif\0\0")))
     chunks += [(b"IDAT", zlib.compress(filtered.data, 6)), (b"IEND", b"")]
-    framed = (struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in chunks)
-    return b"\x89PNG\r\n\x1a\n" + b"".join(framed)
+    return PNG_SIGNATURE + png_chunks(chunks)

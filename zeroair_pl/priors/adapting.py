@@ -28,7 +28,9 @@ SIDE = 96  # px, of the squares of the photo
 HELD = 4  # nothing is learned from one square of so many; these decide whether what was learned is used
 MOST = 12  # held-out squares that are looked at, so that large photos take no longer
 OFF = 0.1  # error of the noise's variance with which it must still help; a blind estimate is that far off
-WHITE = 0.2  # largest correlation between neighbors in what the prior takes away; grain of cameras has 0.5
+# Correlation between neighbors in what the prior takes away. Grain of cameras has 0.5. Noise that is 10 to 25 %
+# stronger than believed leaves fine grain behind, and has less than -0.1.
+WHITE = -0.1, 0.2
 KNOWN = 0.5  # least share of a square where the noise is known
 LEAST = 0.002  # ε below which noise cannot be told from rounding to 8 bits
 
@@ -80,8 +82,8 @@ def adapted(
         generator: of all random numbers, on the CPU.
 
     Returns:
-        The new weights by their names. ``None`` if there is nothing to learn from, if the noise is not white, or if
-        Stein's estimate of the error on the squares that were held out does not fall.
+        The new weights by their names. ``None`` if there is nothing to learn from, if the noise is not white or is
+        stronger than believed, or if Stein's estimate of the error on the held-out squares does not fall.
     """
     parts = squares(z, epsilon)
     if not parts:
@@ -91,7 +93,8 @@ def adapted(
     held, seen = [parts[i] for i in order[:count] or order], [parts[i] for i in order[count:]]
     held, loss = held[:MOST], LOSSES[adaptation.objective]
     with one_thread(0), torch.no_grad():
-        if sum(float(correlation(estimate({}), *part)) for part in held) > WHITE * len(held):
+        shared = sum(float(correlation(estimate({}), *part)) for part in held) / len(held)
+        if not WHITE[0] < shared < WHITE[1]:
             return None
     with one_thread(0), torch.enable_grad():  # how threads split a sum changes its rounding
         learned = [value.requires_grad_() for value in adaptation.start(network, generator)]

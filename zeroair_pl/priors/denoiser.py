@@ -9,10 +9,13 @@ import torch
 from torch import Tensor
 
 from zeroair_pl.errors import ConfigError
+from zeroair_pl.paths import at_home
 from zeroair_pl.priors.base import Prior
+from zeroair_pl.priors.denoisers import functions
+from zeroair_pl.priors.denoisers.base import Denoiser
 from zeroair_pl.priors.denoisers.calibrating import calibrated
-from zeroair_pl.priors.denoisers.finding import find_denoiser, is_denoiser
 from zeroair_pl.priors.folder import Precision, autocast
+from zeroair_pl.priors.hub.locating import bundled_priors
 from zeroair_pl.priors.tiling import LEAST_PIXELS, Tiling, padded, within_memory
 from zeroair_pl.ranges import Range
 
@@ -86,17 +89,55 @@ class DenoiserNetwork(Prior):
         return [found.float()[..., :height, :width].clamp(0, 1)]
 
 
-class OrDenoiser:
-    """Base of a class of priors with a ``path``: if the path names a denoiser, ``__new__`` makes a ``DenoiserNetwork``.
+def is_denoiser(path: str) -> bool:
+    """Whether ``path`` names a denoiser other than a folder, a name or a hub id of a variance-preserving model."""
+    if path in bundled_priors():
+        return False
+    place = at_home(path)
+    if place.is_dir():
+        from zeroair_pl.priors.denoisers.folders import kind_of
 
-    So ``prior.path`` is enough for all kinds of priors. ``__new__`` is in a separate class, because tools that read the
-    arguments of a constructor would otherwise read those of ``__new__``.
+        return bool(kind_of(place))
+    return place.is_file() or functions.names_function(path)
+
+
+def find_denoiser(path: str) -> Denoiser:
+    """The denoiser that ``path`` names, for which ``is_denoiser`` holds.
+
+    Raises:
+        ConfigError: the denoiser cannot be used; the message states what is missing.
+    """
+    place = at_home(path)
+    if place.is_dir():
+        from zeroair_pl.priors.denoisers.folders import from_folder
+
+        return from_folder(place)
+    if place.is_file():
+        from zeroair_pl.priors.denoisers.files import from_file
+
+        return from_file(place)
+    return functions.from_function(path)
+
+
+def denoiser_at(path: Any = None, *args: Any, adapt: Any = None, **options: Any) -> DenoiserNetwork | None:
+    """The denoiser that the arguments of ``UNetPrior`` name; ``None`` if ``path`` names a UNet.
+
+    Raises:
+        ConfigError: it is to be adapted, which only a UNet can be.
+    """
+    if not isinstance(path, str) or not is_denoiser(path):
+        return None
+    if adapt is not None:
+        raise ConfigError(f"prior.adapt: {path} is a denoiser, which stays as it is; only a UNet is adapted.")
+    return DenoiserNetwork(path, *args, **options)
+
+
+class OrDenoiser:
+    """Base of ``UNetPrior``, which makes a ``DenoiserNetwork`` instead if its path names one.
+
+    So ``prior.path`` is enough for all kinds of priors. This is a class of its own, because tools that read the
+    arguments of ``UNetPrior`` would otherwise find those of ``__new__``.
     """
 
     def __new__(cls, *args: Any, **options: Any) -> Any:
-        path = args[0] if args else options.get("path")
-        if isinstance(path, str) and is_denoiser(path):
-            if options.pop("adapt", None) is not None:
-                raise ConfigError(f"prior.adapt: {path} is a denoiser, which stays as it is; only a UNet is adapted.")
-            return DenoiserNetwork(*args, **options)
-        return super().__new__(cls)
+        return denoiser_at(*args, **options) or super().__new__(cls)

@@ -1,4 +1,4 @@
-"""The contract of a sampler: how noisy images are made from clean estimates, from the first level to the result."""
+"""The contract of a sampler: it makes noisy images from clean estimates, from the first level to the result."""
 
 from __future__ import annotations
 
@@ -22,24 +22,29 @@ from zeroair_pl.tensors.threads import all_threads
 class Sampler(Ranged, ABC):
     """Advances the noisy images x of one fit. A new sampler is one file with one subclass of this.
 
-    In a fit, ``method.sampling.DiffusionSampling`` calls ``prepare`` and ``start`` once, then at each level
+    A fit calls ``prepare`` and ``start`` once, ``restored`` at the end, and at each level, through
+    ``method.sampling.DiffusionSampling``,
 
-        x0 = sampler.estimate(level)      E[x_0 | x] by the prior, for what ``shown`` shows
+        x0 = sampler.estimate(level)          E[x_0 | x]: the prior's answer to what ``shown`` returns
         φ learns from x0 and y;  x0' = guided x0
-        sampler.advance(x0', state, level)
+        sampler.advance(x0', state, level)    the next x
 
-    and ``restored`` at the end. Images are (B, 3, H, W) in [0, 1], noise levels (B,) in the same unit.
+    Images are (B, 3, H, W) in [0, 1], noise levels (B,) in the same unit.
 
     Attributes:
         maps: noise maps for each image; 2 with the paper's auxiliary map.
-        scales: a photo that is too large may be solved at a smaller size first, see ``method.large``.
+        scales: a large photo may be fitted at a smaller size first, see ``method.large``.
         sigma: (B,) noise level of the prior's last pass.
-        nfe: (B,) images that the prior was shown so far, number of function evaluations.
-        finished: (B,) images whose result does not change any more.
+        nfe: (B,) number of function evaluations: images that the prior has denoised so far.
+        finished: (B,) whether the result of an image is final.
     """
 
     maps: int = 1
     scales: bool = False
+    prior: Prior
+    y: Tensor
+    phi: PerImage
+    generators: list[torch.Generator]
     sigma: Tensor
     nfe: Tensor
     finished: Tensor
@@ -50,7 +55,7 @@ class Sampler(Ranged, ABC):
 
     @abstractmethod
     def prepare(self, prior: Prior, steps: int, sigma_max: float | None, sigma_min: float) -> list[float]:
-        """Takes the prior and the range of levels; returns what it calls its levels, from noisy to clean.
+        """Takes the prior and the range of levels; returns a number for each level, from noisy to clean.
 
         Args:
             steps: number of levels.
@@ -61,16 +66,16 @@ class Sampler(Ranged, ABC):
         """
 
     def update(self) -> GuidanceUpdate:
-        """The form of guidance that goes with it, where none is named."""
+        """The form of guidance that is used by default."""
         return ProximalUpdate()
 
     def start(self, y: Tensor, phi: PerImage, generators: list[torch.Generator]) -> None:
-        """Before the first level. A subclass makes its first x here.
+        """Prepares a fit. A subclass makes its first x here.
 
         Args:
             y: the photos.
-            phi: their degradation models, initialized.
-            generators: of their random numbers.
+            phi: their initialized degradation models.
+            generators: random generators, one for each photo.
         """
         self.y, self.generators, self.phi = y, generators, phi
         self.shape = (3, *phi.first.shape(y[:1]))
@@ -79,7 +84,7 @@ class Sampler(Ranged, ABC):
 
     @abstractmethod
     def shown(self, level: float) -> tuple[Tensor, Tensor]:
-        """What the prior is shown at this level: x and its noise level, (K·B, 3, H, W) and (K·B,)."""
+        """The input of the prior at this level: x and its noise level, (K·B, 3, H, W) and (K·B,)."""
 
     def estimate(self, level: float) -> Tensor:
         """The prior's clean estimates, (K·B, 3, H, W)."""
@@ -90,22 +95,22 @@ class Sampler(Ranged, ABC):
         return self.denoise(x, sigma)
 
     def denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
-        """The prior's answer, counted."""
+        """The prior's answer; counts the images in ``nfe``."""
         self.nfe[~self.finished] += len(x) // len(self.y) or 1
         with all_threads():
             return self.prior.denoise(x, sigma)
 
     def fraction(self, level: float) -> float:
-        """Where this level lies on the paper's schedule, t/T, in which its three stages are stated."""
+        """The place of this level on the paper's schedule, t/T, which decides the stage."""
         return schedule_fraction(float(self.sigma.max()))
 
     def error(self, x0: Tensor) -> Tensor:
-        """(B,): root-mean-square error of the clean estimate; here what is known of the prior."""
+        """(B,): root-mean-square error of the clean estimate; by default the measured error of the prior."""
         return self.prior.rmse(self.sigma).to(x0)
 
     @abstractmethod
     def advance(self, guided: Guided, state: GuidanceState, level: float) -> None:
-        """Makes the x of the next level from the guided clean estimate, and φ as it is now (``state.degradation``)."""
+        """Makes the x of the next level from the guided clean estimate and the current φ (``state.degradation``)."""
 
     @property
     @abstractmethod
@@ -114,28 +119,23 @@ class Sampler(Ranged, ABC):
 
     @property
     def full_steps(self) -> float:
-        """Steps of a whole schedule from pure noise at this spacing; the paper's gradient step depends on it."""
+        """Number of steps of a full schedule from pure noise at this spacing, for the paper's gradient step."""
         return 1000.0
 
     def randn(self) -> Tensor:
-        """Standard normal numbers, of the shape of the clean images, from the images' own generators."""
+        """Standard normal numbers of the shape of the clean images, from their generators."""
         return randn(self.shape, self.generators, self.y.device)
 
     def state_dict(self) -> dict[str, Any]:
-        """All that a checkpoint in the middle of a photo needs."""
+        """The state, for a checkpoint during a fit."""
         kept = {name: value for name, value in vars(self).items() if isinstance(value, Tensor) and name != "y"}
         return {**kept, "generators": [generator.get_state() for generator in self.generators]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continues from a checkpoint, after ``start``."""
+        """Restores the state of a checkpoint; called after ``start``."""
         for generator, saved in zip(self.generators, state["generators"], strict=True):
             generator.set_state(saved)
         device = self.y.device
         for name, value in state.items():
             if isinstance(value, Tensor):
                 setattr(self, name, value.to(device) if value.ndim == 4 else value.cpu())
-
-    prior: Prior
-    y: Tensor
-    generators: list[torch.Generator]
-    phi: PerImage

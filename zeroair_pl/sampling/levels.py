@@ -1,4 +1,4 @@
-"""Noise levels, and the visit of them as a training set: one batch of the Trainer is one level."""
+"""Noise levels, as a data loader of the Trainer: one batch is one level."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Visits:
     """The levels of a fit as a data loader, from noisy to clean, resumable.
 
     Args:
-        values: what the sampler calls its levels, in the order in which it visits them.
+        values: the sampler's numbers of its levels, in the order of the visits.
     """
 
     def __init__(self, values: list[float]) -> None:
@@ -30,22 +30,22 @@ class Visits:
             yield self.values[self.position - 1]
 
     def state_dict(self) -> dict[str, int]:
-        """Where the visit stands, for a checkpoint in the middle of an image."""
+        """The position, for a checkpoint during a fit."""
         return {"position": self.position}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Continues a visit."""
+        """Continues at a position."""
         self.position = state["position"]
 
 
 def check_levels(steps: int, sigma_max: float | None, sigma_min: float, finite: str = "") -> None:
-    """Refuses an impossible range of noise levels.
+    """Checks a range of noise levels.
 
     Args:
         finite: the name of a sampler that needs a finite ``sigma_max`` and a ``sigma_min`` above 0.
 
     Raises:
-        ConfigError: naming the setting.
+        ConfigError: the range is impossible.
     """
     if steps < 1:
         raise ConfigError(f"sampling.steps: expected at least 1, got {steps}")

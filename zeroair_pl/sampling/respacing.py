@@ -1,4 +1,4 @@
-"""A diffusers scheduler re-spaced to exactly the noise levels asked for."""
+"""Builds a diffusers scheduler that visits given noise levels."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 
 def respaced(template: SchedulerMixin, betas: list[float]) -> tuple[Any, str]:
-    """A scheduler of the template's class and settings that visits exactly the given levels, from noisy to clean.
+    """A scheduler of the template's class and settings that visits the given levels, from noisy to clean.
 
     Args:
-        template: its betas, and whatever would move the levels or alter the clean estimate, are replaced.
+        template: settings that would move the levels or change the clean estimate are replaced.
         betas: of the levels to visit, from clean to noisy.
 
     Returns:
-        The scheduler, its timesteps set, and what its ``step`` wants to be told: ``sample``, the clean image, or
-        ``epsilon`` for the few classes that do not take that.
+        The scheduler with its timesteps set, and the form of the estimate that its ``step`` takes: ``sample``, the
+        clean image, or ``epsilon`` for the few classes without that.
 
     Raises:
-        ConfigError: the class cannot be built so, or cannot step so.
+        ConfigError: the class cannot be built on these levels, or cannot step from a clean estimate.
     """
     kind: Any = type(template)
     accepted = inspect.signature(kind.__init__).parameters
@@ -73,12 +73,12 @@ def _visiting(scheduler: Any, steps: int) -> Any:
 
 
 def _whole(timesteps: Tensor) -> list[int]:
-    # Second-order solvers look twice at a level, or in between two.
+    # Second-order solvers visit a level twice, or a point between two.
     return [int(k) for k, _ in groupby(timesteps.tolist()) if k == int(k)]
 
 
 def _rehearse(scheduler: Any) -> None:
-    """Takes a few steps on a tiny image: not every class states what it does not support."""
+    """Takes a few steps on a tiny image, since a class may not state what it does not support."""
     extras = {"generator": torch.Generator()} if "generator" in inspect.signature(scheduler.step).parameters else {}
     channels = 6 if getattr(scheduler.config, "variance_type", "") in ("learned_range", "learned") else 3
     x = torch.zeros(1, 3, 8, 8)

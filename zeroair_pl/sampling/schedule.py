@@ -1,4 +1,4 @@
-"""Noise levels to visit, and any diffusers scheduler re-spaced to exactly those."""
+"""A diffusers scheduler on given noise levels of a prior."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ Spacing = Literal["uniform", "log_snr"]
 
 
 class Schedule:
-    """A diffusers scheduler on exactly the noise levels asked for, predicting from (guided) clean estimates.
+    """A diffusers scheduler that visits given noise levels, and steps from (guided) clean estimates.
 
     The prior's schedule is re-spaced as in improved DDPM (Nichol & Dhariwal, 2021): the scheduler is built with
-    ``steps`` training timesteps whose ᾱ are the prior's at the levels to visit. So the number of steps, the start and
-    the end are exact for every scheduler, also for those that assume a constant stride.
+    ``steps`` training timesteps that have the prior's ᾱ at these levels. So the number of steps, the start and the end
+    are exact for every scheduler, also if it assumes a constant stride.
 
     Args:
         template: a scheduler of the wanted class and settings; its own betas are replaced by the prior's.
-        prior: whose noise levels are visited.
+        prior: its noise levels are visited.
         steps: number of timesteps.
         sigma_max: first noise level, in units of [0, 1]; ``None`` for the schedule's last, pure noise.
         sigma_min: last noise level; 0 for the schedule's first.
@@ -62,8 +62,8 @@ class Schedule:
         before = torch.cat([alpha_bar.new_ones(1), alpha_bar[:-1]])
         betas = (1 - alpha_bar / before).clamp(1e-8, 1 - 1e-7)
         self.scheduler, self._predicts = respaced(template, betas.tolist())
-        # At the end the clean estimate is the result. A few solvers would stop with the last level's noise still in it,
-        # or extrapolate. Those that look twice at the last level end by themselves.
+        # At the end, the clean estimate is the result. Some solvers would leave the noise of the last level in it, or
+        # extrapolate. Solvers that visit the last level twice end by themselves.
         self._visits = [float(k) for k in self.scheduler.timesteps]
         visits = self._visits
         self._last = visits[-1] if visits.count(visits[-1]) == 1 else None
@@ -82,7 +82,7 @@ class Schedule:
 
     @property
     def visits(self) -> list[float]:
-        """The levels from noisy to clean, in the scheduler's own numbering; second-order ones name a level twice."""
+        """The scheduler's timesteps from noisy to clean; a second-order scheduler has some of them twice."""
         return list(self._visits)
 
     def prior_t(self, k: float) -> float:
@@ -90,7 +90,7 @@ class Schedule:
         low = max(0, min(int(k), len(self.levels) - 1))
         if k <= low or low == len(self.levels) - 1:
             return float(self.levels[low])
-        # In between two levels look only solvers that are even in the logarithm of the noise there.
+        # Solvers with a step between two levels take it in the middle of the logarithm of the noise.
         alpha_bar = self._prior.alpha_bar(self.levels[low : low + 2])
         noise = ((1 - alpha_bar) / alpha_bar).sqrt().log()
         return float(self._prior.timestep(torch.lerp(noise[0], noise[1], k - low).exp()))
@@ -106,7 +106,7 @@ class Schedule:
 
     def noisy(self, x0: Tensor | None, noise: Tensor, k: float) -> Tensor:
         """x_t at the scheduler's timestep ``k``: the clean image ``x0`` (B, 3, H, W) in [-1, 1] with unit-variance
-        ``noise`` at that level, or pure noise where ``x0`` is ``None``."""
+        ``noise`` at that level; pure noise if ``x0`` is ``None``."""
         if x0 is None:
             return noise * float(self.scheduler.init_noise_sigma)
         return self.scheduler.add_noise(x0, noise, self._timestep(k)[None].expand(len(x0)))
@@ -133,11 +133,11 @@ class Schedule:
         return self.scheduler.step(output, timestep, x_t, **extras).prev_sample
 
     def state_dict(self) -> dict[str, Any]:
-        """What the scheduler remembers (multistep solvers keep earlier estimates), for a checkpoint within an image."""
+        """The scheduler's memory, for a checkpoint: multistep solvers keep earlier estimates."""
         return {key: value for key, value in vars(self.scheduler).items() if _storable(value)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continues where ``state_dict`` was taken."""
+        """Restores this memory."""
         vars(self.scheduler).update(state)
 
     def _timestep(self, k: float) -> Any:

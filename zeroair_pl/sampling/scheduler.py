@@ -1,4 +1,4 @@
-"""The paper's sampler: a scheduler of diffusers steps between noise levels, and may run a second, auxiliary map."""
+"""The paper's sampler: a scheduler of diffusers steps between noise levels, with an auxiliary noise map if asked."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class SchedulerSampler(Sampler):
     For any φ. It runs on the prior's own VP schedule; a prior without one is put on the linear schedule.
 
     Args:
-        scheduler: any diffusers scheduler that can be built on given betas; DDIM unless named.
+        scheduler: any diffusers scheduler that can be built on given betas; by default DDIM.
         spacing: of the levels: ``uniform`` in t, or ``log_snr``, in equal ratios of the noise.
         eta: share of fresh noise for a scheduler that has it (DDIM): 0 deterministic, 1 ancestral.
-        auxiliary: run the paper's second noise map too. It is guided in stage I alone, keeps φ from collapsing to the
-            identity, and is thrown away at the end. Doubles the prior's work.
+        auxiliary: also run the paper's second noise map. It is guided in stage I only, keeps φ from collapsing to the
+            identity, and is not part of the result. It doubles the passes of the prior.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class SchedulerSampler(Sampler):
         return (x_t / signal + 1) / 2, self.vp.sigma(t)
 
     def estimate(self, level: float) -> Tensor:
-        # On the schedule's own scale, since a prior may predict variances too.
+        # On the scale of the schedule, since a prior may also predict variances.
         t = self._times(level)
         self.sigma = self.vp.sigma(t)[: len(self.y)].float()
         self.nfe[~self.finished] += self.maps

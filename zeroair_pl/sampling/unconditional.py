@@ -1,4 +1,4 @@
-"""Unconditional samples of a prior, by DDIM: the simplest use of a prior and a schedule, to see what it knows.
+"""Unconditional samples of a prior, by DDIM, which show what it knows.
 
 Source: Song, Meng and Ermon, "Denoising Diffusion Implicit Models", 2021, arXiv 2010.02502.
 """
@@ -32,9 +32,9 @@ def draw(
     device: torch.device | str = "cpu",
     show: bool = True,
 ) -> Tensor:
-    """``count`` images that the prior imagines, (count, 3, size, size) in [0, 1], on the CPU.
+    """``count`` images drawn from the prior, (count, 3, size, size) in [0, 1], on the CPU.
 
-    Image k depends on ``seed``, k, ``size`` and ``steps`` alone; on a CPU to the bit. The noise levels are uniform in t
+    Image k depends only on ``seed``, k, ``size`` and ``steps``; on a CPU to the bit. The noise levels are uniform in t
     from pure noise to clean, and only the first noise is random (η = 0).
 
     Args:
@@ -43,7 +43,7 @@ def draw(
 
     Raises:
         ConfigError: a number is not positive, or ``steps`` exceeds what the schedule has.
-        DivergenceError: the prior gives something that is no image.
+        DivergenceError: the samples have values that are not finite.
     """
     from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 

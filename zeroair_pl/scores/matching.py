@@ -1,7 +1,7 @@
 """Which files show the same image: the degraded photo, its reference, and the results of several methods.
 
-Files are matched by name: the path below their folder without suffix, or, where there is no such file, the last part of
-it, which is the file's stem.
+Files are matched by name: the path below their folder without suffix. If there is no such file, the last part of the
+name, the stem, is enough.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _BESIDE, _TABLE = ("strips/", "maps/", "report_files/"), "results.csv"
 
 @dataclass(frozen=True)
 class Case:
-    """One image to score: its name, the degraded photo, and the reference, where they are known."""
+    """One image to score: its name, and the degraded photo and the reference if they are known."""
 
     name: str
     image: Path | None = None
@@ -34,7 +34,7 @@ class Case:
 
 
 class Files:
-    """The images that ``specs`` name (see ``find_images``), to be looked up by the name of another set's image.
+    """The images that ``specs`` name (see ``find_images``), to look up by the name of an image of another set.
 
     Args:
         specs: files, folders, globs or lists.
@@ -75,7 +75,7 @@ class Files:
 
 
 def result_sets(specs: Specs, taken: Sequence[str]) -> dict[str, Files]:
-    """The sets of results to compare, by title: the name of each folder or list, made longer where it is taken.
+    """The sets of results to compare, by title: the name of each folder or list, longer if that is taken.
 
     Raises:
         ConfigError: one is neither a folder nor a list, or holds no image.
@@ -94,10 +94,10 @@ def result_sets(specs: Specs, taken: Sequence[str]) -> dict[str, Files]:
 
 
 def cases(images: Files | None, references: Files | None, results: Sequence[Files]) -> tuple[list[Case], list[str]]:
-    """What there is to score, and one line for each image whose reference is missing.
+    """The images to score, and one line for each image without a reference.
 
-    The images decide if they are given, else the references, else the results, which may bring references of their own
-    if they are lists. A reference beside an image in a list comes before one that is found by name.
+    These are the ``images`` if given, else the references, else the results, whose lists may name references. A
+    reference beside an image in a list is preferred to one that is found by name.
 
     Raises:
         ConfigError: references are given, and none belongs to an image.
@@ -124,7 +124,7 @@ def cases(images: Files | None, references: Files | None, results: Sequence[File
 
 
 def _of_results(results: Sequence[Files]) -> list[Case]:
-    """An image that several sets have is one case, with the first reference that a list names for it."""
+    """An image that several sets have is one case, with the first reference that a list names."""
     found: dict[str, Case] = {}
     for i, files in enumerate(results):
         for source in files.sources:

@@ -1,8 +1,8 @@
-"""How near a restored photo is to its reference, and what can be said without one; one value per image.
+"""Metrics of restored photos, with a reference and without one; one value for each image.
 
-``psnr`` and ``ssim_paper`` follow the paper's protocol, which scores 8-bit files: both round their inputs to the 256
-steps of such a file first. ``ssim`` is the common one, on the values as they are. ``lpips`` needs a network's weights,
-which are used where they are and never downloaded. ``noise`` and ``blur`` need no reference.
+``psnr`` and ``ssim_paper`` follow the paper's protocol, which scores 8-bit files: both round their inputs to 8 bits.
+``ssim`` does not round. ``lpips`` needs the weights of a network, and does not download them. ``noise`` and ``blur``
+need no reference.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def psnr(a: Tensor, b: Tensor) -> Tensor:
 def ssim_paper(a: Tensor, b: Tensor) -> Tensor:
     """Structural similarity in the paper's protocol: luma Y = 0.299 R + 0.587 G + 0.114 B of 8-bit values.
 
-    Gaussian window 11 x 11 with sigma 1.5, only where it lies inside the image; C1 = (0.01 * 255)^2,
+    Gaussian window 11 x 11 with sigma 1.5, only windows inside the image; C1 = (0.01 * 255)^2,
     C2 = (0.03 * 255)^2 (Wang et al., "Image quality assessment", IEEE TIP 2004, eq. 13).
 
     Args: two (B, 3, H, W) in [0, 1], sides >= 11 px. Returns (B,), at most 1. Raises InputError if sizes differ.
@@ -87,9 +87,9 @@ def lpips_weights() -> Path:
 def noise(x: Tensor) -> Tensor:
     """Noise in units of 1/255, by Immerkær's fast estimate (CVIU 64, 1996), the mean over R, G and B.
 
-    sqrt(pi/2) times the mean of |x * N| / 6 with N = [1 -2 1; -2 4 -2; 1 -2 1], which is blind to ramps and to straight
-    horizontal and vertical edges. White noise of standard deviation s has the score 255 s. Fine texture counts as noise
-    too, and noise that is correlated between neighbors counts for less; so compare results for one photo only.
+    sqrt(pi/2) times the mean of |x * N| / 6 with N = [1 -2 1; -2 4 -2; 1 -2 1], which is 0 for ramps and for straight
+    horizontal and vertical edges. White noise of standard deviation s has the score 255 s. Fine texture counts as
+    noise, and correlated noise counts for less. So compare only results of the same photo.
 
     Args: (B, 3, H, W) in [0, 1], sides >= 3 px. Returns (B,), at least 0; no reference is needed.
     """
@@ -102,8 +102,8 @@ def noise(x: Tensor) -> Tensor:
 def blur(x: Tensor) -> Tensor:
     """Perceptual blur, 0 sharp to 1 blurred (Crete et al., "The blur effect", SPIE HVEI 2007).
 
-    How little of the luma's variation between neighbors is lost in a mean over 9 pixels, along rows and along columns;
-    the larger of the two. Noise counts as sharpness. A constant image has the score 1.
+    The share of the luma's variation between neighbors that a mean over 9 pixels keeps, along rows or along columns,
+    whichever is larger. Noise counts as sharpness. A constant image has the score 1.
 
     Args: (B, 3, H, W) in [0, 1]. Returns (B,); no reference is needed.
     """
@@ -121,7 +121,7 @@ def _blur_of_rows(y: Tensor) -> Tensor:
 
 @lru_cache(maxsize=1)
 def _lpips(weights: Path) -> Any:
-    """The network, its trunk read from the file: left to itself the package would download what it does not find."""
+    """The network with its trunk from the file; otherwise the package would download it."""
     return lpips_network("alex", weights)
 
 

@@ -1,7 +1,7 @@
-"""Scores of images and of sets of images: what ``evaluate`` and the benchmarks measure, and how they average it.
+"""Scores of images and of sets of images, for ``evaluate`` and the benchmarks.
 
-One image has one score for each metric. A set of results has, for each metric, the mean over its images, the spread
-over its images, and, where each image was restored with several seeds, the spread over the seeds.
+An image has one score for each metric. A set of results has, for each metric, the mean and the spread over its images,
+and the spread over the seeds if each image was restored with several.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 from zeroair_pl.errors import InputError
 from zeroair_pl.scores import metrics
 
-DEGRADED = "degraded"  # the set of the photos as they came
+DEGRADED = "degraded"  # the set of the degraded photos
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Metric:
     Attributes:
         title: the heading of its column.
         meaning: one line.
-        better: which values are better; empty where neither is.
+        better: which values are better, ``higher`` or ``lower``; empty for neither.
         digits: after the decimal point, in tables.
     """
 
@@ -56,7 +56,7 @@ class Scored:
         result: name of the set, such as ``restored`` or ``degraded``.
         name: of the image; the same in all sets.
         scores: by metric, those of ``METRICS`` that are known.
-        seed: of the restoration, where there is one.
+        seed: of the restoration, if known.
     """
 
     result: str
@@ -73,8 +73,8 @@ class Summary:
         images: how many have the score.
         mean: over the images.
         spread: sample standard deviation over the images; None for a single image.
-        seed_spread: mean over the images of the sample standard deviation over the seeds of one image; None where no
-            image has several seeds.
+        seed_spread: sample standard deviation over the seeds of one image, averaged over the images; None if no image
+            has several seeds.
     """
 
     images: int
@@ -86,13 +86,13 @@ class Summary:
 def score(image: Tensor, reference: Tensor | None = None, degraded: Tensor | None = None) -> dict[str, float]:
     """All scores of one image, (3, H, W) in [0, 1], by the names in ``METRICS``.
 
-    Without a reference there are ``noise`` and ``blur`` alone; ``gain`` needs the degraded image too, and ``lpips`` the
-    weights of its network (``metrics.lpips_weights``) and sides of 32 px. The images are only compared: a reference
-    must come no nearer to a restoration than this.
+    Without a reference there are only ``noise`` and ``blur``. ``gain`` also needs the degraded image, ``lpips`` the
+    weights of its network (``metrics.lpips_weights``) and sides of 32 px. Only scores see a reference, never a
+    restoration.
 
     Raises:
         InputError: the sizes differ.
-        ConfigError: the weights for LPIPS are there but cannot be read.
+        ConfigError: the weights for LPIPS exist, but cannot be read.
     """
     x = image[None]
     found = {}
@@ -111,7 +111,7 @@ def score(image: Tensor, reference: Tensor | None = None, degraded: Tensor | Non
 
 
 def over_seeds(scored: Iterable[Scored], result: str, metric: str) -> dict[str, list[float]]:
-    """By image: its scores in one metric and one set, one for each seed, in the order given."""
+    """The scores in one metric and one set, by image: one for each seed, in the given order."""
     found: dict[str, list[float]] = {}
     for each in scored:
         if each.result == result and metric in each.scores:
@@ -120,7 +120,7 @@ def over_seeds(scored: Iterable[Scored], result: str, metric: str) -> dict[str, 
 
 
 def summarize(scored: Sequence[Scored]) -> dict[str, dict[str, Summary]]:
-    """By set of results and then by metric; a metric that no image of the set has is left out."""
+    """The summaries by set of results and by metric; a metric that no image of the set has is left out."""
     found: dict[str, dict[str, Summary]] = {}
     for result in dict.fromkeys(each.result for each in scored):
         by_metric = {metric: over_seeds(scored, result, metric) for metric in METRICS}
@@ -129,9 +129,9 @@ def summarize(scored: Sequence[Scored]) -> dict[str, dict[str, Summary]]:
 
 
 def worst(scored: Sequence[Scored], result: str, count: int = 3) -> list[tuple[str, str, float]]:
-    """The images of a set that fare worst: (name, metric, mean over seeds), the worst first.
+    """The images of a set with the worst scores: (name, metric, mean over seeds), the worst first.
 
-    By gain where it is known, else by PSNR; without either it is unknown.
+    The metric is the gain if it is known, else PSNR; without either, the list is empty.
     """
     for metric in ("gain", "psnr"):
         values = {name: statistics.fmean(each) for name, each in over_seeds(scored, result, metric).items()}

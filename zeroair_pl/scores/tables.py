@@ -30,7 +30,7 @@ Summaries = Mapping[str, Mapping[str, Summary]]
 def write(folder: Path, scored: Sequence[Scored], errors: Sequence[str]) -> None:
     """Writes ``scores.csv``, ``summary.csv`` and ``scores.json``, each whole or not at all.
 
-    Raises InputError, which names the file, where one cannot be written, or is not from this program.
+    Raises InputError if a file cannot be written, or is not from this program.
     """
     own = OwnFiles(folder)
     columns, summaries = _known(scored), summarize(scored)
@@ -60,7 +60,7 @@ def write(folder: Path, scored: Sequence[Scored], errors: Sequence[str]) -> None
 
 
 def shown(scored: Sequence[Scored]) -> str:
-    """The scores for people: each image, means and spreads, what the metrics are, and the images that fare worst."""
+    """The scores for people: each image, means and spreads, a legend, and the images with the worst scores."""
     summaries = summarize(scored)
     metrics = {METRICS[name].title: METRICS[name] for name in _known(scored)}
     width = max(map(len, metrics))
@@ -83,7 +83,7 @@ def shown(scored: Sequence[Scored]) -> str:
 
 
 def _each_image(scored: Sequence[Scored]) -> str:
-    """One line for each image, its mean over the seeds; results beside each other."""
+    """One line for each image, with its mean over the seeds; one column for each set of results."""
     names = list(dict.fromkeys(each.name for each in scored))
     if len(names) > LISTED:
         return f"{len(names)} images, listed in the table of scores."
@@ -101,7 +101,7 @@ def _each_image(scored: Sequence[Scored]) -> str:
 
 
 def _means(summaries: Summaries) -> str:
-    """One line for each metric; results beside each other."""
+    """One line for each metric; one column for each set of results."""
     seeded = {
         result for result, found in summaries.items() if any(each.seed_spread is not None for each in found.values())
     }
@@ -138,14 +138,14 @@ def _table(first: str, others: Sequence[str]) -> Table:
 
 
 def _drawn(table: Table) -> str:
-    """The full width: a line that the terminal wraps, or a pager scrolls, is complete."""
+    """The table at its full width: a terminal can wrap long lines, and a pager scroll them."""
     stream = io.StringIO()
     Console(file=stream, width=10_000, no_color=True, emoji=False, markup=False, highlight=False).print(table)
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines() if line.strip())
 
 
 def _short(name: str) -> str:
-    """The end of a name, without control characters: a file name may hold anything."""
+    """The end of a name, without control characters, which a file name may have."""
     plain = "".join(c if c.isprintable() else "?" for c in name)
     return plain if len(plain) <= _NAME else f"…{plain[1 - _NAME :]}"
 

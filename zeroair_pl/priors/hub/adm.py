@@ -8,7 +8,6 @@ Source: Dhariwal and Nichol, "Diffusion Models Beat GANs on Image Synthesis", 20
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -24,6 +23,7 @@ import torch
 from torch import Tensor
 
 from zeroair_pl.errors import ConfigError, did_you_mean
+from zeroair_pl.paths import sha256_of
 from zeroair_pl.priors.hub.adm_layout import (
     QKV_PART,
     RELEASED,
@@ -118,8 +118,7 @@ def _verify(source: Path, checksum: str | None) -> str:
     if size not in (None, source.stat().st_size):  # a partial download; the check does not read the file
         raise ConfigError(f"{source} has {source.stat().st_size:,} bytes, expected {size:,}; download it again")
     try:
-        with source.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = sha256_of(source)
     except OSError as error:
         raise ConfigError(f"{source} cannot be read: {error}") from error
     if expected not in (None, found):

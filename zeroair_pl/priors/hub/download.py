@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import os
 import re
@@ -17,6 +16,7 @@ from typing import Any
 
 from zeroair_pl.console import bar
 from zeroair_pl.errors import ConfigError
+from zeroair_pl.paths import sha256_of
 
 BLOCK = 1 << 20  # bytes that are read at once
 ATTEMPTS = 5  # broken connections before a download fails
@@ -135,9 +135,7 @@ def _verify(part: Path, url: str, size: int | None, sha256: str | None) -> None:
         raise ConfigError(f"{url} gave {found:,} bytes, expected {size:,}; they are deleted")
     if sha256 is None:
         return
-    with part.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != sha256:
+    if (digest := sha256_of(part)) != sha256:
         part.unlink()
         raise ConfigError(
             f"{url} has sha256 {digest}, expected {sha256}. What was downloaded is damaged or another "

@@ -189,12 +189,15 @@ def fit_prior(
 
 
 def _begin_with(network: DenoisingUNet, start: str) -> None:
-    """Gives ``network`` the weights of the prior that ``start`` names."""
+    """Gives ``network`` the weights of the prior ``start``; further blocks of a level begin as the identity."""
     weights = load_network(locate(start)).float().state_dict()
     own = network.state_dict()
-    if {name: each.shape for name, each in weights.items()} != {name: each.shape for name, each in own.items()}:
+    added = own.keys() - weights.keys()
+    same = all(name in own and own[name].shape == each.shape for name, each in weights.items())
+    if not same or not all(".blocks." in name for name in added):
         raise ConfigError(f"start: the network of {start} is another than network.widths and network.blocks make")
-    network.load_state_dict(weights)
+    identity = {name: torch.zeros_like(own[name]) for name in added if ".conv2." in name}  # x + conv2(…)
+    network.load_state_dict({**own, **weights, **identity})
 
 
 def checked(options: dict[str, Any]) -> dict[str, Any]:

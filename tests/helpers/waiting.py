@@ -15,8 +15,8 @@ from zeroair_pl.priors.vp import Prediction
 PATIENCE = 120.0  # seconds
 
 
-class Company(ToyPrior):
-    """Begins the first fit of its process when ``$COMPANY`` processes have begun theirs.
+class Waiting(ToyPrior):
+    """Begins the first fit of its process when ``$TOGETHER`` processes have begun theirs.
 
     The process whose ``$ME``, or else ``$RANK``, is ``$DIES`` is killed then, at its ``$DIES_AT``-th prediction.
     """
@@ -29,7 +29,7 @@ class Company(ToyPrior):
             Path("met").mkdir(exist_ok=True)
             Path(f"met/{os.getpid()}").touch()
             until = time.monotonic() + PATIENCE
-            while len(list(Path("met").iterdir())) < int(os.environ.get("COMPANY", "1")):
+            while len(list(Path("met").iterdir())) < int(os.environ.get("TOGETHER", "1")):
                 assert time.monotonic() < until, "nobody came"
                 time.sleep(0.02)
         me = os.environ.get("ME", os.environ.get("RANK", "0"))
