@@ -69,7 +69,7 @@ def main(
     chosen = [watch.seen[round(i * (steps - 1) / 3)] for i in range(4)]
     sheet = Path(folder) / "clean_estimates.png"
     sheet.parent.mkdir(parents=True, exist_ok=True)
-    strip({"degraded y": y, **{f"x0 at {level}": x0 for level, x0 in chosen}}, {}, side).save(sheet)
+    strip({"degraded y": y, **{f"x0 at {level}": x0 for level, x0 in chosen}}, {}, 256).save(sheet)
     print(f"clean estimates: {sheet}")
     return sheet
 
