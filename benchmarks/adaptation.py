@@ -1,6 +1,6 @@
 """What adapting the prior to each photo gains and costs, on photographs and on pictures unlike them.
 
-    python benchmarks/adaptation.py [--photos FOLDER] [--pairs FOLDER] [--rows none GainTuning LowRank] [--count 3]
+    python benchmarks/adaptation.py [--photos FOLDER] [--pairs FOLDER] [--rows none GainTuning LowRank] [--count 4]
 
 Each picture is restored by the config ``denoise``, which finds the strength of the noise, and compared with the clean
 one. Drawn pictures are those of unlike.py. ``FOLDER`` of ``--photos`` has clean photographs, that of ``--pairs`` has
@@ -20,7 +20,7 @@ import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import machine
 import numpy as np
@@ -40,28 +40,50 @@ ROWS: dict[str, Any] = {
 
 def measure(options: argparse.Namespace) -> int:
     """Prints a line for each picture and row, and writes the JSON file."""
-    from zeroair_pl import Method
-
     path = machine.RESULTS / f"{options.name}.json"
     about: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {"sets": {}}
     about |= {"size": options.size, **machine.described()}
-    for row in options.rows:
-        method = Method.from_config("denoise", prior={"class_path": "UNetPrior", "init_args": {"adapt": ROWS[row]}})
-        for title, name, noisy, clean in pictures(options):
-            found = about["sets"].setdefault(title, {}).setdefault(name, {"input": psnr(noisy, clean)})
-            if row in found:
-                continue
-            began = time.process_time()  # of this process, as other programs may run
-            restored = method.restore(noisy, name=name)
-            found[row] = {"psnr": psnr(restored.image, clean), "cpu_seconds": round(time.process_time() - began, 1)}
-            path = machine.write(options.name, about)
-            print(f"{title:<20} {name:<14} {row:<24} {found[row]['psnr']:6.2f} dB", flush=True)
+    for todo, found in machine.at_once(measured, _todo(options, about["sets"]), options.workers):
+        about["sets"][todo.title][todo.name][todo.row] = found
+        path = machine.write(options.name, about)
+        print(f"{todo.title:<20} {todo.name:<14} {todo.row:<24} {found['psnr']:6.2f} dB", flush=True)
     for title, names in about["sets"].items():
         for row in options.rows[1:]:
             gains = [each[row]["psnr"] - each["none"]["psnr"] for each in names.values() if row in each]
             print(f"{title:<20} {row:<24} {np.mean(gains):+.2f} ({min(gains):+.2f} to {max(gains):+.2f})")
     print(f"all numbers: {path}")
     return 0
+
+
+class Todo(NamedTuple):
+    """A picture of a set, and what to do with the prior."""
+
+    title: str
+    name: str
+    noisy: Image
+    clean: Image
+    row: str
+    adapt: Any
+
+
+def _todo(options: argparse.Namespace, sets: dict[str, Any]) -> Iterator[Todo]:
+    """What is not among the results ``sets``; adds what pictures these lack."""
+    for title, name, noisy, clean in pictures(options):
+        found = sets.setdefault(title, {}).setdefault(name, {"input": psnr(noisy, clean)})
+        yield from (Todo(title, name, noisy, clean, row, ROWS[row]) for row in options.rows if row not in found)
+
+
+def measured(todo: Todo) -> dict[str, float]:
+    """The quality of the restored picture, and the time."""
+    import torch
+
+    from zeroair_pl import Method
+
+    torch.set_num_threads(1)
+    method = Method.from_config("denoise", prior={"class_path": "UNetPrior", "init_args": {"adapt": todo.adapt}})
+    began = time.process_time()  # of this process, as other programs may run
+    restored = method.restore(todo.noisy, name=todo.name)
+    return {"psnr": psnr(restored.image, todo.clean), "cpu_seconds": round(time.process_time() - began, 1)}
 
 
 def pictures(options: argparse.Namespace) -> Iterator[tuple[str, str, Image, Image]]:
@@ -111,7 +133,8 @@ main = machine.Command(
     option("--photos", type=Path, help="folder of clean photographs"),
     option("--pairs", type=Path, help="folder with photos in 'degraded' and in 'clean'"),
     option("--rows", nargs="+", default=["none", "GainTuning", "LowRank"], help=f"of {', '.join(ROWS)}"),
-    option("--count", type=int, default=3, help="pictures of each set"),
+    option("--count", type=int, default=4, help="pictures of each set"),
+    option("--workers", type=int, default=1, help="pictures at a time, each in a process"),
     option("--size", type=int, default=192, help="of the pictures' sides, in pixels"),
     name="adaptation",
 )

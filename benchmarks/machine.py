@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import platform
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from zeroair_pl.cli import process
 from zeroair_pl.errors import ZeroAIRError
 
 RESULTS = Path(__file__).parent / "results"
+Item = TypeVar("Item")
+Found = TypeVar("Found")
 PACKAGES = ("torch", "lightning", "diffusers", "kornia", "torchmetrics", "numpy", "pillow")
 
 
@@ -94,6 +98,16 @@ def write(name: str, measured: dict[str, Any], folder: Path | None = None) -> Pa
     text = re.sub(r"\[[-+.\de,\s]*\]", lambda numbers: re.sub(r"\s+", " ", numbers[0]), text)  # each list on one line
     path.write_text(text + "\n")
     return path
+
+
+def at_once(work: Callable[[Item], Found], items: Iterable[Item], workers: int) -> Iterator[tuple[Item, Found]]:
+    """Each item and what ``work`` has found for it, as they become ready, from so many processes."""
+    if workers == 1:
+        yield from ((item, work(item)) for item in items)
+        return
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        running = {pool.submit(work, item): item for item in items}  # they begin while others are still made up
+        yield from ((running[each], each.result()) for each in as_completed(running))
 
 
 def title_of(spec: str) -> str:

@@ -13,10 +13,8 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import multiprocessing
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -52,7 +50,7 @@ def measure(options: argparse.Namespace) -> int:
         raise ConfigError(f"{path.name} holds other scenes, sizes or steps; give --name another name.")
     about |= {**asked, **machine.described()}
     kinds, titles = about.setdefault("kinds", {}), dict[str, list[str]]()
-    for work, row in done(todo(options, kinds, titles), options.workers):
+    for work, row in machine.at_once(restored, todo(options, kinds, titles), options.workers):
         entry = kinds[work.kind]
         rows = {**entry["rows"], work.title: row}
         entry["rows"] = {title: rows[title] for title in (*titles[work.kind], *rows) if title in rows}
@@ -85,16 +83,6 @@ class Work(NamedTuple):
     pairs: list[Pair]
     configs: Sequence[str]
     settings: dict[str, Any]
-
-
-def done(rows: Iterable[Work], workers: int) -> Iterator[tuple[Work, dict[str, Any]]]:
-    """The rows as they become ready, from so many processes at once."""
-    if workers == 1:
-        yield from ((work, restored(work)) for work in rows)
-        return
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        running = {pool.submit(restored, work): work for work in rows}  # they begin while others are still made up
-        yield from ((running[each], each.result()) for each in as_completed(running))
 
 
 def restored(work: Work) -> dict[str, Any]:
