@@ -44,7 +44,7 @@ class AnnealedSampler(Sampler):
     def __init__(
         self,
         trust: Annotated[float, Range(0, above=True)] = 0.35,
-        momentum: Annotated[float, Range(0, 0.99)] = 0.7,
+        momentum: Annotated[float, Range(0, 0.99)] = 0.5,
         noise: Annotated[float, Range(0, 1)] = 0.0,
     ) -> None:
         self.trust, self.momentum, self.noise = trust, momentum, noise
