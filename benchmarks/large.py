@@ -5,7 +5,7 @@
 An example photo and its mirror images are tiled to a photo of 4:3, which is then degraded as the names of the kinds say
 (``upscale`` gets a quarter of the pixels, and restores all of them). A process of its own restores it, from file to
 file, since a peak never falls. Seconds are those of the clock and of the processor. Replaces the rows of these kinds in
-benchmarks/results/large.json.
+benchmarks/results/large.json, or in the file that ``--name`` gives.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def measure(options: argparse.Namespace) -> int:
             chosen = chosen._replace(settings={**chosen.settings, "sampling": {"steps": options.levels}})
         {"degrade": degraded, "restore": restored}[task](chosen, Path(folder))
         return 0
-    path = machine.RESULTS / "large.json"
+    path = machine.RESULTS / f"{options.name}.json"
     found = json.loads(path.read_text())["rows"] if path.is_file() else {}
     for kind in options.only or KINDS:
         with tempfile.TemporaryDirectory() as folder:
@@ -150,7 +150,7 @@ def measure(options: argparse.Namespace) -> int:
         line = "{:14}{:5.1f} Mpx{:8.1f} s{:8.1f} s CPU{:7.0f} MiB{:5.0f} passes"
         print(line.format(kind, *row.values()), flush=True)
         found[kind] = {**row, "levels": options.levels or "config"}
-    print(f"all numbers: {machine.write('large', {'rows': found, **machine.described()})}")
+    print(f"all numbers: {machine.write(options.name, {'rows': found, **machine.described()})}")
     return 0
 
 
@@ -192,6 +192,7 @@ main = machine.Command(
     option("--megapixels", type=float, default=12.0, help="of the clean photo"),
     option("--levels", type=int, default=0, help="noise levels; those of the config if not given"),
     option("--part", nargs=3, help=argparse.SUPPRESS),  # for the processes of one kind
+    name="large",
 )
 
 if __name__ == "__main__":

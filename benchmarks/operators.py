@@ -1,14 +1,17 @@
 """The table of operators: blur, JPEG, low resolution, holes, specks and rain, with known and unknown parameters.
 
-    python benchmarks/operators.py --sets FOLDER [--only KIND ...] [--limit N] [--ways WAY ...]
+    python benchmarks/operators.py --sets FOLDER [--only KIND ...] [--limit N] [--ways WAY ...] [--seeds SEED ...]
+    python benchmarks/operators.py --merge FILE ...
 
 FOLDER has KIND/degraded and KIND/clean, and KIND/side for known kernels (.npy) or masks (white is missing). The
 beginning of KIND states the operator (``KINDS``). In the rows ``known``, the method gets the side file or the photo's
 own file; in the rows ``blind``, only the pixels; in the rows ``auto``, the config ``auto`` gets the file alone.
-Annealing draws no random numbers, so a seed changes nothing; kinds with noise or haze in their names have seed 0. PSNR
+Annealing draws no random numbers, so a seed changes nothing there; it does for the ways ``auto`` and for kinds with
+noise or haze in their names. With several seeds, PSNR is the mean over them, and ``seeds`` has the mean of each. PSNR
 is of RGB in 8 bits, for each photo and in the mean; ``aligned`` is that of the best shift by up to 3 px, where the
 photo does not tell a shift from the kernel. Seconds and passes are those of the fits. Replaces the rows of these kinds
-and ways in benchmarks/results/operators.json, or in restored/operators.json for a part of the photos.
+and ways in benchmarks/results/operators.json, or in restored/operators.json for a part of the photos; ``--name`` gives
+another file, and ``--merge`` takes the rows of such files over, which processes have measured side by side.
 """
 
 from __future__ import annotations
@@ -64,12 +67,18 @@ KINDS = {
 
 def measure(options: argparse.Namespace) -> int:
     """Prints a line for each row, and writes the JSON file."""
-    rows = list(measured(options.sets, options.only, options.limit, options.ways))
-    described = machine.described()
-    rows = [{**row, "commit": described["commit"]} for row in rows]
     folder = Path("restored") if options.limit else machine.RESULTS
-    content = {**described, "rows": merged(folder / "operators.json", rows)}
-    print(f"all numbers: {machine.write('operators', content, folder)}")
+    path = folder / f"{options.name}.json"
+    if options.merge:
+        files = [json.loads(file.read_text()) for file in options.merge]
+        content = {**files[-1], "rows": merged(path, [row for file in files for row in file["rows"]])}
+    elif options.sets is None:
+        raise ConfigError("--sets FOLDER: expected the folder of the kinds.")
+    else:
+        rows = list(measured(options))
+        described = machine.described()
+        content = {**described, "rows": merged(path, [{**row, "commit": described["commit"]} for row in rows])}
+    print(f"all numbers: {machine.write(options.name, content, folder)}")
     return 0
 
 
@@ -80,10 +89,9 @@ def merged(path: Path, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [found[key] for key in sorted(found)]
 
 
-def measured(
-    sets: Path, only: Sequence[str], limit: int | None, chosen_ways: Sequence[str]
-) -> Iterator[dict[str, Any]]:
+def measured(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """One row for each kind and way, printed as soon as it is measured."""
+    sets, only = options.sets, options.only
     found = [each for each in sorted(sets.iterdir()) if (each / "clean").is_dir()] if sets.is_dir() else []
     chosen = [each for each in found if not only or each.name in only]
     if not chosen:
@@ -94,8 +102,8 @@ def measured(
             print(f"{folder.name:24} no family for it yet")
             continue
         ways = {"known", "blind", "auto"} if kind.side or kind.of_file else {"blind", "auto"}
-        for way in [way for way in chosen_ways if way in ways - ({"blind"} if kind.side == "missing" else set())]:
-            row = of_kind(folder, kind, way, limit)
+        for way in [way for way in options.ways if way in ways - ({"blind"} if kind.side == "missing" else set())]:
+            row = of_kind(folder, kind, way, options.limit, options.seeds)
             row = {"kind": folder.name, "way": way, "config": "auto" if way == "auto" else kind.config, **row}
             print(
                 f"{folder.name:24}{way:7} {row['input']:6.2f} -> {row['psnr']:6.2f}   worst gain {row['worst']:6.2f}   "
@@ -105,28 +113,35 @@ def measured(
             yield row
 
 
-def of_kind(folder: Path, kind: Kind, way: str, limit: int | None) -> dict[str, Any]:
+def of_kind(folder: Path, kind: Kind, way: str, limit: int | None, seeds: Sequence[int] = (0,)) -> dict[str, Any]:
     """The row of a kind: means over its photos, and the PSNR of each photo."""
-    method = Method.from_config("auto") if way == "auto" else Method.from_config(kind.config, **kind.settings)
+    config, settings = ("auto", {}) if way == "auto" else (kind.config, kind.settings)
+    methods = [Method.from_config(config, **settings, seed=seed) for seed in seeds]
     scores: dict[str, list[float]] = {}
-    seconds, passes, aligned = [], [], list[float]()
+    each_seed, seconds, passes, aligned = [], [], [], list[float]()
     for source in find_images(folder / "degraded")[:limit]:
         stem = source.path.stem
         clean = load_photo(next((folder / "clean").glob(f"{stem}.*"))).pixels
         photo = load_photo(source.path).pixels
         side = {kind.side: side_of(folder, stem)} if kind.side and way == "known" else {}
-        restored: Restored = method.restore(source.path if way != "blind" and kind.of_file else photo, stem, side=side)
-        scores[stem] = [psnr(as_large_as(photo, (clean.shape[1], clean.shape[2])), clean), psnr(restored.pixels, clean)]
+        given = source.path if way != "blind" and kind.of_file else photo
+        found: list[Restored] = [method.restore(given, stem, side=side) for method in methods]
+        each_seed.append([psnr(restored.pixels, clean) for restored in found])
+        scores[stem] = [
+            psnr(as_large_as(photo, (clean.shape[1], clean.shape[2])), clean),
+            float(np.mean(each_seed[-1])),
+        ]
         if "free" in kind.config:
-            aligned.append(best_aligned(restored.pixels, clean))
-        seconds.append(restored.seconds)
-        passes.append(restored.nfe)
+            aligned.append(best_aligned(found[0].pixels, clean))
+        seconds += [restored.seconds for restored in found]
+        passes += [restored.nfe for restored in found]
     before, after = (np.array([pair[k] for pair in scores.values()]) for k in (0, 1))
     return {
         "photos": len(scores),
         "input": round(float(before.mean()), 3),
         "psnr": round(float(after.mean()), 3),
         "worst": round(float((after - before).min()), 3),
+        **({"seeds": np.mean(each_seed, axis=0).round(3).tolist()} if len(seeds) > 1 else {}),
         **({"aligned": round(float(np.mean(aligned)), 3)} if aligned else {}),
         "seconds": round(float(np.median(seconds)), 2),
         "nfe": round(float(np.mean(passes)), 1),
@@ -157,10 +172,13 @@ def best_aligned(image: Tensor, clean: Tensor) -> float:
 main = machine.Command(
     measure,
     __doc__,
-    option("--sets", type=Path, required=True, help="folder of the kinds"),
+    option("--sets", type=Path, help="folder of the kinds"),
     option("--only", nargs="+", default=[], help="of the kinds"),
     option("--limit", type=int, default=None, help="photos of each kind"),
     option("--ways", nargs="+", default=WAYS, choices=WAYS, help="of restoring them"),
+    option("--seeds", nargs="+", type=int, default=[0], help="of the random numbers"),
+    option("--merge", nargs="+", type=Path, default=[], help="JSON files whose rows are taken over"),
+    name="operators",
 )
 
 if __name__ == "__main__":

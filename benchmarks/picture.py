@@ -8,14 +8,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from PIL import Image
 from torch import Tensor
 
-from zeroair_pl.inspection.pictures import contact_sheet
 from zeroair_pl.photos.reading import load_photo
+from zeroair_pl.tensors.drawing import PAPER, Panel, photo, side_by_side
 
 ROOT = Path(__file__).parents[1]
 PICTURE = ROOT / "docs" / "images" / "before_after.jpg"
-CELL = 280  # longest side of a photo in the picture, in pixels
+WIDTH = 280  # of a photo in the picture, in pixels
 # A real photo and a composed one of each kind, and one photo for noise.
 PHOTOS = {
     "haze": ("dehaze", ["haze_mountain", "haze_workshop"]),
@@ -25,18 +26,20 @@ PHOTOS = {
 
 
 def main(restored: Path = Path("restored"), picture: Path = PICTURE) -> None:
-    rows: list[tuple[str, list[Tensor | None]]] = []
+    rows: list[Image.Image] = []
     for what, (folder, names) in PHOTOS.items():
-        pictures: list[Tensor | None] = []
+        pairs: list[tuple[Tensor, Tensor]] = []
         for name in names:
             (before,) = (ROOT / "examples" / "photos").glob(f"{name}.*")
-            degraded, after = load_photo(before).pixels, load_photo(restored / folder / before.name).pixels
-            if len(names) == 1:  # shrinking a whole photo would hide noise
-                degraded, after = _middle(degraded), _middle(after)
-                pictures += [load_photo(before).pixels, load_photo(restored / folder / before.name).pixels]
-            pictures += [degraded, after]
-        rows.append((what, pictures))
-    contact_sheet(picture, rows, ["degraded", "restored"] * 2, cell=CELL)
+            pairs.append((load_photo(before).pixels, load_photo(restored / folder / before.name).pixels))
+        if len(names) == 1:  # shrinking a whole photo hides noise
+            pairs.append((_middle(pairs[0][0]), _middle(pairs[0][1])))
+        shown = [(title, image) for pair in pairs for title, image in zip((what, "restored"), pair, strict=True)]
+        rows.append(side_by_side([Panel(title, photo(image, image.shape[-2], WIDTH)) for title, image in shown]))
+    sheet = Image.new("RGB", (max(row.width for row in rows), sum(row.height for row in rows)), PAPER)
+    for i, row in enumerate(rows):
+        sheet.paste(row, (0, sum(each.height for each in rows[:i])))
+    sheet.save(picture, quality=92)
     print(f"{picture}: {picture.stat().st_size / 1000:.0f} kB")
 
 

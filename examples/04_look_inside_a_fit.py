@@ -15,9 +15,9 @@ from torch import Tensor
 
 from zeroair_pl import Method, Restoration
 from zeroair_pl.degradations import Haze
-from zeroair_pl.inspection.pictures import contact_sheet
 from zeroair_pl.photos.reading import load_photo
 from zeroair_pl.priors import Prior, UNetPrior
+from zeroair_pl.tensors.drawing import strip
 
 # In a notebook there is no file, the working folder is that of the notebook, and the arguments are the kernel's.
 HERE = Path(globals().get("__file__", "notebook")).parent
@@ -68,8 +68,8 @@ def main(
 
     chosen = [watch.seen[round(i * (steps - 1) / 3)] for i in range(4)]
     sheet = Path(folder) / "clean_estimates.png"
-    pictures: list[Tensor | None] = [y, *(x0 for _, x0 in chosen)]
-    contact_sheet(sheet, [(Path(photo).name, pictures)], ["degraded y", *(f"x0 at {t}" for t, _ in chosen)])
+    sheet.parent.mkdir(parents=True, exist_ok=True)
+    strip({"degraded y": y, **{f"x0 at {level}": x0 for level, x0 in chosen}}, {}, 256).save(sheet)
     print(f"clean estimates: {sheet}")
     return sheet
 

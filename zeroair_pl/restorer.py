@@ -39,8 +39,8 @@ class Restorer:
         restorer = zeroair_pl.Restorer("auto", sampling={"steps": 8})
         restored = restorer({"path": ["trip/harbour.jpg"], "bytes": [Path("trip/harbour.jpg").read_bytes()]})
 
-    A photo's bytes and row are those of a run over files of the same names. Its random numbers come from the seed and
-    the last part of its path alone, whatever the rest of the path, the other photos and the process.
+    A photo's bytes and row are those of a run over files of the same names. Its random numbers depend only on the seed
+    and on the last part of its path.
     One process has one device, and is no rank of torchrun or SLURM, even if it has inherited their variables.
     Nothing is printed and no file is written.
 
@@ -93,7 +93,7 @@ class Restorer:
         return {**columns, **{name: _column([getattr(r, name) for r in rows], _COLUMNS[name]) for name in _COLUMNS}}
 
     def _fitted(self, paths: list[str], contents: Sequence[Any] | NDArray[Any]) -> Iterator[tuple[int, Task]]:
-        """The photos by their place, each as soon as it is done."""
+        """Each photo with its index in the batch, as soon as it is done."""
         places: dict[int, int] = {}
         waiting = Batches(self._batch)
 

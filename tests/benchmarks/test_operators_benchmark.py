@@ -45,6 +45,12 @@ def test_known_and_blind_rows(
     assert script.main(["--sets", str(tmp_path / "sets"), *again]) == 0
     kept = json.loads(Path("restored/operators.json").read_text())["rows"]
     assert len(kept) == 5, "rows of other kinds and ways stay"
+    side = ["--only", "jpeg-20", "--ways", "known", "--limit", "1", "--seeds", "0", "1", "--name", "of_a_process"]
+    assert script.main(["--sets", str(tmp_path / "sets"), *side]) == 0
+    assert script.main(["--merge", "restored/of_a_process.json", "--limit", "1"]) == 0
+    taken = json.loads(Path("restored/operators.json").read_text())["rows"]
+    assert [len(row.get("seeds", [])) for row in taken] == [0, 0, 2, 0, 0], "its row replaces that of the kind and way"
+    assert script.main([]) == 2
 
 
 @scripts("benchmarks/operators.py")

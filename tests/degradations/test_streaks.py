@@ -38,6 +38,12 @@ def test_rain_is_found_and_removed(degrees: float) -> None:
     assert found.diagnostics["streaks"].shape == (160, 160)
 
 
+@pytest.mark.parametrize("degrees", [71.2, 78.8, 101.2])
+def test_directions_between_the_steps_of_the_first_search_are_found(degrees: float) -> None:
+    y = 0.3 + rain(160, 160, degrees, 30).expand(1, 3, 160, 160)
+    assert math.degrees(direction_of(y).angle) == pytest.approx(degrees, abs=2.6)
+
+
 def test_a_photo_without_rain_is_left_alone() -> None:
     clean = crop("noise_blossom", 160)
     assert Streaks.severity(clean) < 0.2

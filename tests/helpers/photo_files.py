@@ -78,17 +78,6 @@ def write_tiff(path: Path, array: np.ndarray, orientation: int = 1, **options: A
     tifffile.imwrite(path, array, extratags=tags, **options)
 
 
-def with_orientation(tiff: bytes, orientation: int) -> bytes:
-    """A little-endian TIFF with the tag added, which OpenCV cannot write."""
-    (first,) = struct.unpack_from("<I", tiff, 4)
-    (count,) = struct.unpack_from("<H", tiff, first)
-    entries = [tiff[first + 2 + 12 * i : first + 14 + 12 * i] for i in range(count)]
-    entries.append(struct.pack("<HHIHH", 274, 3, 1, orientation, 0))
-    entries.sort(key=lambda entry: struct.unpack_from("<H", entry))
-    directory = struct.pack("<H", count + 1) + b"".join(entries) + bytes(4)
-    return tiff[:4] + struct.pack("<I", len(tiff)) + tiff[8:] + directory
-
-
 def ink_profile() -> bytes:
     """A small CMYK profile (ICC.1:2001, lut8 tables, Lab) of inks that print at three quarters of their strength."""
     lab = ImageCms.buildTransform(ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB")

@@ -1,11 +1,8 @@
-"""Pictures for people must show the right pixels at the right place, and be written whole or not at all."""
+"""Pictures for people must show the right pixels at the right place."""
 
 from __future__ import annotations
 
 import io
-import os
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from zeroair_pl.errors import ConfigError, InputError
-from zeroair_pl.inspection.pictures import contact_sheet, encode_map, encode_strip
+from zeroair_pl.errors import ConfigError
+from zeroair_pl.inspection.pictures import encode_map, encode_strip
 from zeroair_pl.tensors import drawing
 
 
@@ -52,21 +49,6 @@ def test_strips_fit_any_photo(size: tuple[int, int], shown: tuple[int, int]) -> 
     assert width == 2 * shown[1] + 3 * drawing.GAP
 
 
-def test_sheets_are_written_whole_or_not(photos: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "sheet.png"
-    contact_sheet(path, [("a", [photos[0]])], ["y"])
-    kept = path.read_bytes()
-
-    def fail(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(InputError, match=r"sheet\.png.*No space left"):
-        contact_sheet(path, [("a", [photos[1]])], ["y"])
-    assert path.read_bytes() == kept
-    assert list(tmp_path.iterdir()) == [path]
-
-
 def test_maps_are_colored_from_their_smallest_to_their_largest_value() -> None:
     ramp = torch.linspace(0.2, 0.7, 160).expand(1, 1, 40, 160)
     array = np.asarray(opened(encode_map("t.png", ramp))).astype(int)
@@ -93,21 +75,3 @@ def test_colors_stay_as_they_are_and_numbers_become_swatches(photos: Tensor) -> 
     flow = opened(encode_map("flow.png", torch.rand(1, 2, 130, 140)))
     assert flow.size == (2 * 140 + drawing.GAP, 130 + drawing.LINE)
     opened(encode_map("nan.png", torch.full((1, 1, 130, 140), torch.nan)))
-
-
-def test_contact_sheet_puts_each_picture_in_its_cell(photos: Tensor, tmp_path: Path) -> None:
-    flat = [torch.full((3, 100, 200), v) for v in (0.2, 0.4, 0.6)]
-    rows: list[tuple[str, list[Tensor | None]]] = [
-        ("first", [flat[0], flat[1], None]),
-        ("second " * 50, [flat[2], photos[0], flat[0]]),
-    ]
-    contact_sheet(tmp_path / "s.png", rows, ["degraded", "restored", "truth"], cell=160)
-    sheet = Image.open(tmp_path / "s.png")
-    cell, gap, line = 160, drawing.GAP, drawing.LINE
-    assert sheet.size == (3 * cell + 4 * gap, line + (line + 80 + gap) + (line + 120 + gap))
-    first, second = 2 * line + 40, 2 * line + 80 + gap + line + 40
-    column = [gap + i * (cell + gap) + 80 for i in range(3)]
-    assert [sheet.getpixel((x, first)) for x in column] == [(51,) * 3, (102,) * 3, drawing.PAPER]
-    assert [sheet.getpixel((x, second)) for x in (column[0], column[2])] == [(153,) * 3, (51,) * 3]
-    with pytest.raises(ValueError, match="'first': expected 2 pictures"):
-        contact_sheet(tmp_path / "s.png", rows, ["degraded", "restored"])

@@ -38,7 +38,7 @@ class Gallery:
 
     @property
     def path(self) -> Path | None:
-        """Path of the page; ``None`` if it is not wanted, or somebody else's file is in its place."""
+        """Path of the page; ``None`` if it is not wanted, or a foreign file is in its place."""
         if self._wanted and not self._own.ours(NAME):
             self.trouble = self.trouble or f"{self._out / NAME}: was not written by this program, or changed. It stays."
             return None

@@ -204,7 +204,7 @@ def restore(
 def _run(
     job: Job, sources: list[Source], rank: Rank, resolved: str, printer: Printer, page: Report, notes: Iterable[str]
 ) -> Results:
-    """Restores the list, and keeps the table, the page and the display current, whatever ends the run."""
+    """Restores the list, and keeps the table, the page and the display current, however the run ends."""
     outputs, began, refused, lock = job.outputs, time.perf_counter(), False, threading.Lock()
     try:
         with printer.progress(len(sources)) as progress:

@@ -85,7 +85,7 @@ def parser_of(
     """
     from jsonargparse import ArgumentParser, set_parsing_settings
 
-    # Classes inside ``trainer`` are built anew for each fit, and not here.
+    # Classes inside ``trainer`` are built for each fit, and not here.
     set_parsing_settings(instantiate_subclass_spec_in_any=False)
     from zeroair_pl.config.readable import ReadableHelp
 

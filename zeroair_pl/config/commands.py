@@ -60,7 +60,7 @@ COMMANDS = {
     ),
     "app": Command(
         "zeroair_pl.commands.app:app",
-        "open a page in the browser, in the place of the command line",
+        "open a page in the browser, for use without a command line",
         lists=("layers",),
         flags=("open",),
     ),

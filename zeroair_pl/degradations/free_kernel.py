@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +12,7 @@ from torch import Tensor
 
 SCALES = (0.3, 0.42, 0.6, 0.8, 1.0)
 ROUNDS = 6  # pairs of estimates at each scale
-LEVELS = (30 / 255, 15 / 255, 8 / 255)  # noise levels of the prior's passes in one round
+LAST = 2  # rounds of them that restore the photo thoroughly
 MODEL = 4 / 255  # error in y from an inexact kernel, in addition to the noise
 RIDGE, STRONG, MIXED, FAINT = 0.3, 0.1, 0.7, 0.05
 SURE = 0.6  # scale from which on the kernel's size is known
@@ -19,7 +20,25 @@ EXTENT, MARGIN = 0.2, 1.3  # share of the largest value that shows the kernel's 
 PIECE = 0.1  # share of the sum from which on a piece without connection to the others belongs to the path
 SOLVING = 60  # gradient steps for one kernel
 
-Restore = Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]
+
+class Restoring(NamedTuple):
+    """How the photo is restored for one estimate of a free kernel, as by ``AnnealedSampler``.
+
+    Attributes:
+        levels: noise levels of the prior's passes.
+        halved: number of the first levels at which the prior sees half the size.
+        momentum, trust: of ``AnnealedSampler``.
+    """
+
+    levels: tuple[float, ...]
+    halved: int = 0
+    momentum: float = 0.0
+    trust: float = 1.0
+
+
+QUICK = Restoring((30 / 255, 15 / 255, 8 / 255))
+THOROUGH = Restoring(tuple(30 / 255 * (8 / 30) ** (k / 7) for k in range(8)), 5, 0.7, 0.35)
+Restore = Callable[[Tensor, Tensor, float, Restoring], tuple[Tensor, Tensor]]
 
 
 def estimate_kernel(y: Tensor, noise: float, restore: Restore, side: int = 41) -> Tensor:
@@ -35,7 +54,7 @@ def estimate_kernel(y: Tensor, noise: float, restore: Restore, side: int = 41) -
     Args:
         y: the photo, in [0, 1].
         noise: standard deviation of the noise on y, in units of [0, 1].
-        restore: ``restore(y, kernel, noise)`` returns the sharp image and the blurred one, (1, 3, H', W') each. Both
+        restore: ``restore(y, kernel, noise, way)`` returns the sharp and the blurred image, (1, 3, H', W') each. Both
             are larger than y by the border that the kernel needs.
         side: the most pixels that a path of the camera may be wide or high.
     """
@@ -51,8 +70,9 @@ def estimate_kernel(y: Tensor, noise: float, restore: Restore, side: int = 41) -
         if scale > SURE:
             length = min(length, MARGIN * len(kernel) * scale / before + 2)
         kernel = _resized(kernel, scale / before, _odd(length))
-        for _ in range(ROUNDS):
-            sharp, whole = restore(small, kernel / kernel.sum(), math.hypot(noise * scale, MODEL))
+        for k in range(ROUNDS):
+            way = THOROUGH if scale == 1 and k >= ROUNDS - LAST else QUICK
+            sharp, whole = restore(small, kernel / kernel.sum(), math.hypot(noise * scale, MODEL), way)
             found = _tidy(_least_squares(_luma(sharp), _luma(whole), kernel), FAINT)
             kernel = _tidy(torch.lerp(kernel, found, MIXED), 0.0)
         before = scale

@@ -1,26 +1,24 @@
-"""Picture files for people: before/after strips, learned maps, small pictures for a page, and sheets of photos."""
+"""Picture files for people: before/after strips, learned maps, and small pictures for a page."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageChops, ImageDraw
+from PIL import Image, ImageChops
 from torch import Tensor
 
 from zeroair_pl.errors import ConfigError
-from zeroair_pl.photos.atomic import write_atomically
 from zeroair_pl.tensors import drawing
 from zeroair_pl.tensors.drawing import GAP, LINE, PAPER
 
 STRIP_HEIGHT = 640  # px, of the pictures in a before/after strip
 MAP_SIDE = 2048  # px, longest side of a map's file
-SHEET_HEIGHT = 16000  # px, of a contact sheet; many viewers and browsers cannot show higher pictures
 LONGEST, SMALL_MAP = 960, 320  # px, longest sides of a photo and of a map on a page
 QUALITY, EFFORT = 82, 2  # of WebP: twice the effort takes twice the time and saves 3 %
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
@@ -131,49 +129,6 @@ def encoded(picture: Image.Image) -> bytes:
     data = io.BytesIO()
     picture.save(data, "WEBP", quality=QUALITY, method=EFFORT)
     return data.getvalue()
-
-
-def contact_sheet(
-    path: str | Path, rows: Sequence[tuple[str, Sequence[Tensor | None]]], titles: Sequence[str], cell: int = 256
-) -> None:
-    """Writes a grid of photos: one row for each photo, one column for each version of it.
-
-    Args:
-        path: of the picture, ending in .png, .jpg or .webp; replaced in one step.
-        rows: a caption and the versions, (3, H, W) or (1, 3, H, W) in [0, 1], of any sizes; ``None`` leaves a gap.
-        titles: of the columns.
-        cell: longest side of a picture in pixels; less if the sheet would be higher than 16000 pixels.
-
-    Raises:
-        ValueError: a row has not one picture for each title.
-        InputError: the file cannot be written.
-    """
-    for caption, versions in rows:
-        if len(versions) != len(titles):
-            raise ValueError(f"row {caption!r}: expected {len(titles)} pictures, one for each of {titles}")
-    cell = max(32, min(cell, SHEET_HEIGHT // max(1, len(rows)) - LINE - GAP))
-    drawn = [[None if v is None else _in_cell(v, cell) for v in versions] for _, versions in rows]
-    heights = [max((p.height for p in row if p is not None), default=0) for row in drawn]
-    total = LINE + sum(LINE + height + GAP for height in heights)
-    sheet = Image.new("RGB", (len(titles) * (cell + GAP) + GAP, total), PAPER)
-    columns = [GAP + i * (cell + GAP) for i in range(len(titles))]
-    for x, title in zip(columns, titles, strict=True):
-        drawing.write(sheet, (x, 0), drawing.shortened(title, cell))
-    pen, y = ImageDraw.Draw(sheet), LINE
-    for (caption, _), row, height in zip(rows, drawn, heights, strict=True):
-        pen.rectangle((0, y, sheet.width, y + LINE - 1), fill=drawing.SHADE)
-        drawing.write(sheet, (GAP, y), drawing.shortened(caption, sheet.width - 2 * GAP))
-        for x, picture in zip(columns, row, strict=True):
-            if picture is not None:
-                sheet.paste(picture, (x, y + LINE))
-        y += LINE + height + GAP
-    write_atomically(Path(path), _encoded(path, sheet))
-
-
-def _in_cell(image: Tensor, cell: int) -> Image.Image:
-    image = drawing.as_image(image)
-    height = drawing.common_height(image.shape[1], image.shape[2], cell)
-    return drawing.photo(image, height, cell)
 
 
 def _with_scale(picture: Image.Image, low: float, high: float) -> Image.Image:

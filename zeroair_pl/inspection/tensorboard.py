@@ -125,8 +125,8 @@ class TensorBoard(Callback):
 
         for i, strip in zip_longest(known, strips):
             # A value is NaN for a photo that ends before others of its group, or whose family has no such number.
-            told = {tag: values[i] for tag, values in scalars.items() if isfinite(values[i])}
-            values = [Summary.Value(tag=tag, simple_value=value) for tag, value in told.items()]
+            finite = {tag: values[i] for tag, values in scalars.items() if isfinite(values[i])}
+            values = [Summary.Value(tag=tag, simple_value=value) for tag, value in finite.items()]
             writer = self._writers[i].file_writer
             assert writer is not None
             # One event for all values of a step, since each event costs a checksum and a switch to the writing thread.

@@ -166,7 +166,7 @@ def _silent(path: Path, seconds: float) -> bool:
 
 
 def _opened(path: Path) -> tuple[int | None, bool]:
-    """The open file of a claim, and whether it is new; ``None`` in the place of a file that may not be opened."""
+    """The open file of a claim (``None`` if it may not be opened), and whether it is new."""
     while True:
         try:
             return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666), True
@@ -198,7 +198,7 @@ def _read(file: int) -> dict[str, Any]:
 
 @functools.cache
 def _machine() -> str:
-    """An id of the running system. All its containers have the same one, and share locks, whatever their host names."""
+    """An id of the running system, which its containers share, as they share locks."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:

@@ -42,16 +42,16 @@ def restored_html(before: Tensor, after: Tensor, facts: Mapping[str, Any], maps:
     Returns:
         HTML of at most ``LIMIT`` bytes, without separate scripts and without external addresses.
     """
-    told = {**facts, **{name: _numbers(values) for name, values in maps.items() if values.ndim < 2}}
-    lines = [f"<b>{escape(name)}</b> {escape(str(value))}" for name, value in told.items() if str(value)]
+    shown = {**facts, **{name: _numbers(values) for name, values in maps.items() if values.ndim < 2}}
+    lines = [f"<b>{escape(name)}</b> {escape(str(value))}" for name, value in shown.items() if str(value)]
     drawn = map_panels(as_maps({name: values for name, values in maps.items() if values.ndim >= 2}), MAP, MAP)
     pictures = [(panel.caption, data_uri(panel.picture, "JPEG", quality=QUALITY)) for panel in drawn]
     html = ""
     for side in SIDES:
         scale = min(1.0, side / max(after.shape[-2:]))
         size = (max(1, round(scale * after.shape[-2])), max(1, round(scale * after.shape[-1])))
-        shown = [data_uri(photo(as_large_as(each, size), *size), "JPEG", quality=QUALITY) for each in (before, after)]
-        html = _PHOTOS.format(width=size[1], before=shown[0], after=shown[1])
+        pair = [data_uri(photo(as_large_as(each, size), *size), "JPEG", quality=QUALITY) for each in (before, after)]
+        html = _PHOTOS.format(width=size[1], before=pair[0], after=pair[1])
         html += f"<div>{' · '.join(lines)}</div>"
         room = LIMIT - len(html)
         for name, picture in pictures:

@@ -69,7 +69,7 @@ def _described(value: Any) -> Any:
 def watchers(trainer: Mapping[str, Any] | None, name: str) -> tuple[list[Callback], list[Logger]]:
     """The callbacks and loggers of one fit.
 
-    An object that is described by its class is built anew for each fit. A logger gets ``name`` as its name and
+    An object that is described by its class is built for each fit. A logger gets ``name`` as its name and
     ``default_root_dir`` (or ``logs``) as its ``save_dir``, unless these are stated. A given object is used in all fits.
 
     Args:

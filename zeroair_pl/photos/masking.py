@@ -34,7 +34,7 @@ _FOLDS = 8  # how often a place is mirrored at most, until it lies inside a narr
 def weights(photo: Photo) -> Tensor | None:
     """w, (1, H, W) in [0, 1], from the photo's side information ``mask`` and its alpha; ``None`` if it is 1 everywhere.
 
-    Fully transparent pixels have the weight 0, since nobody sees their color.
+    Fully transparent pixels have the weight 0, since their color is not visible.
     """
     weight: Tensor | None = photo.side.get("mask")
     weight = None if weight is None else weight[0]

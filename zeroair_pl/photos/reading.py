@@ -37,7 +37,7 @@ def load_photo(path: str | Path) -> Photo:
     the pictures back would lose the others.
 
     Raises:
-        InputError: one sentence that names the file, for whatever cannot be restored and written back faithfully.
+        InputError: the photo cannot be restored and written back faithfully; one sentence that names the file.
     """
     path = Path(path)
     check_file(path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from zeroair_pl.guidance.base import GuidanceState
@@ -14,6 +13,7 @@ from zeroair_pl.priors.base import Prior
 from zeroair_pl.ranges import Range
 from zeroair_pl.sampling.base import Sampler
 from zeroair_pl.sampling.levels import check_levels, geometric
+from zeroair_pl.tensors.halves import as_wide_as, half
 from zeroair_pl.tensors.per_image import PerImage
 from zeroair_pl.tensors.turns import turned, turned_back
 
@@ -44,7 +44,7 @@ class AnnealedSampler(Sampler):
     def __init__(
         self,
         trust: Annotated[float, Range(0, above=True)] = 0.35,
-        momentum: Annotated[float, Range(0, 0.99)] = 0.7,
+        momentum: Annotated[float, Range(0, 0.99)] = 0.5,
         noise: Annotated[float, Range(0, 1)] = 0.0,
     ) -> None:
         self.trust, self.momentum, self.noise = trust, momentum, noise
@@ -75,7 +75,7 @@ class AnnealedSampler(Sampler):
     def estimate(self, level: float) -> Tensor:
         x0 = turned_back(super().estimate(level), int(level))
         if level < self.halved:
-            x0 = F.interpolate(x0, size=self.x.shape[-2:], mode="bicubic", align_corners=False)
+            x0 = as_wide_as(x0, self.x)
         before, self.x0 = self.x0, x0
         return x0 + self.momentum * (x0 - before) if level else x0
 
@@ -97,8 +97,3 @@ class AnnealedSampler(Sampler):
         with torch.no_grad():
             found: Tensor = self.phi.call("result", self.x0, self.z)
         return found.clamp(0, 1)
-
-
-def half(x: Tensor) -> Tensor:
-    """Images (B, 3, H, W) at half their width and height, by area means."""
-    return F.interpolate(x, size=[(length + 1) // 2 for length in x.shape[-2:]], mode="area")

@@ -195,18 +195,6 @@ def text_width(text: str) -> int:
     return int(font(TEXT).getlength(text)) + 1
 
 
-def shortened(text: str, width: int) -> str:
-    """The text, without its middle if it is wider than ``width`` pixels; the ends of a file name say most."""
-    if text_width(text) <= width:
-        return text
-    keep = next((k for k in range(len(text) - 1, 1, -1) if text_width(_without_middle(text, k)) <= width), 1)
-    return _without_middle(text, keep)
-
-
-def _without_middle(text: str, keep: int) -> str:
-    return f"{text[: keep - keep // 2]}…{text[len(text) - keep // 2 :]}"
-
-
 @lru_cache
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """Matplotlib's DejaVu Sans, which has Greek, Cyrillic and accents; Pillow's own font has only ASCII."""

@@ -65,8 +65,8 @@ def card(folder: Path) -> list[str]:
     if text.startswith("---\n"):  # the hub's YAML block
         text = text.partition("\n---")[2]
     paragraphs = [p.strip("\n") for p in text.split("\n\n") if p.strip()]
-    told = [p for p in paragraphs if not p.startswith(("#", "|"))][:1]
-    lines = [p for p in paragraphs if p in told or p.startswith("|") or p is paragraphs[0]]
+    first = [p for p in paragraphs if not p.startswith(("#", "|"))][:1]
+    lines = [p for p in paragraphs if p in first or p.startswith("|") or p is paragraphs[0]]
     return "\n\n".join(lines).splitlines()[:CARD_LINES]
 
 
