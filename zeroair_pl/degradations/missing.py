@@ -13,8 +13,8 @@ from zeroair_pl.degradations.noise_level import look_at_noise, rounding
 from zeroair_pl.degradations.noise_models import NoiseModel
 from zeroair_pl.degradations.outliers import Outliers
 
-MARKED, FOUND = (0.4, 0.05), (0.2, 0.02)  # noise levels with and without a mask
-COARSE = 0.6  # share of the levels at half size, with a mask
+MARKED, FOUND = (0.4, 0.02), (0.2, 0.02)  # noise levels with and without a mask
+COARSE = 3 / 8  # share of the levels at half size, with a mask
 NOISY = 2 / 255, 4 / 255  # noise levels: known pixels stay as they are below the first, are denoised above the second
 LEARNED_FROM = 1 / 3  # share of the levels before learning begins: until then, the clean estimate shows too little
 
