@@ -123,7 +123,7 @@ def test_the_prior_of_the_world_knows_its_scenes() -> None:
 
     own, photographs = UNetPrior(str(WORLD / "prior")), UNetPrior()
     sigma, errors = torch.full((6,), 100 / 255), []
-    clean = torch.cat([pair("noise", i, 32).clean for i in range(6)])
+    clean = torch.cat([pair("noise", i).clean for i in range(6)])
     x = clean + sigma[0] * torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
     for prior in (own, photographs):
         errors.append(-10 * math.log10(float((prior.denoise(x, sigma) - clean).square().mean())))

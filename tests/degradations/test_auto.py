@@ -277,3 +277,13 @@ def test_a_high_key_photo_is_not_veiled() -> None:
     white[..., :60, :] = 0.97
     assert Haze.severity(veiled) > 0.9
     assert Haze.severity(white) < 0.05
+
+
+@pytest.mark.parametrize("pencil", [0.45, 0.6])
+def test_a_drawing_on_paper_is_not_in_haze(pencil: float) -> None:
+    """The same lines on a sheet that becomes brighter are."""
+    y = torch.tensor([0.92, 0.9, 0.86]).view(1, 3, 1, 1).repeat(1, 1, 200, 200)
+    y[..., 20::30, 20:180] = y[..., 20:180, 10::40] = pencil
+    shaded = y * torch.linspace(1, 0.8, 200).view(1, 1, -1, 1)
+    assert Haze.severity(y) < 0.03
+    assert Haze.severity(shaded) > 0.3

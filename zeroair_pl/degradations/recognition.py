@@ -80,7 +80,7 @@ def look_for(family: str, y: Tensor) -> Finding:
     values = statistics(looked_at(y))
     found = [_find(model, values) for model in MODELS[family]]
     if family == "Haze":
-        meant = max(_high_key(values), _blue_hour(values), _without_texture(values))
+        meant = max(_high_key(values), _blue_hour(values), _without_texture(values), _on_paper(values))
         found = [replace(each, severity=each.severity * (1 - meant)) for each in found]
     if family == "LowLight":
         meant = max(_meant_dark(values), _bright_sky(values))
@@ -107,6 +107,15 @@ def _high_key(values: dict[str, float]) -> float:
 def _blue_hour(values: dict[str, float]) -> float:
     """0 to 1: shades of one blue, such as snow in the shade or after sunset, and toned photos."""
     return ramp(values["tones"], 0.016, 0.008) * ramp(values["blue"], 0.15, 0.3)
+
+
+def _on_paper(values: dict[str, float]) -> float:
+    """0 to 1: lines or text in one tone on paper: a quarter of the photo or more is as bright as its brightest parts.
+
+    Fog has shades: of 26 hazy photos, the one that is most like paper has 0.045 between these brightnesses.
+    """
+    shades = values["luminance_99"] - values["luminance_75"]
+    return ramp(shades, 0.025, 0.012) * ramp(values["tones"], 0.016, 0.008)
 
 
 def _without_texture(values: dict[str, float]) -> float:
