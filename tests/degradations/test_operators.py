@@ -140,6 +140,23 @@ def test_a_jpeg_is_unblocked_from_its_file_and_from_its_pixels(quality: int, sub
     assert psnr(of_pixels.image, clean) > psnr(y, clean) + 0.5
 
 
+@pytest.mark.parametrize(("kind", "size", "coarse"), [("gaussian", 2.0, 0), ("disc", 2.0, 1 / 3), ("line", 9.0, 1 / 3)])
+def test_blurs_that_only_fade_detail_have_no_levels_at_half_the_size(kind: str, size: float, coarse: float) -> None:
+    phi = Blur()
+    phi.register_buffer("h", kernel_of(kind, size))
+    assert phi.coarse == coarse
+
+
+def test_a_photo_that_was_saved_twice_is_unblocked_by_the_larger_steps() -> None:
+    clean = crop("haze_workshop", 203)
+    _, first = as_jpeg(clean, 20, subsampling=0)
+    clean, first = clean[..., 3:, 3:], first[..., 3:, 3:]
+    data, y = as_jpeg(first, 95, subsampling=0)
+    found = Method.from_config("dejpeg").restore(decode_photo(data, Path("photo.jpg")))
+    assert found.diagnostics["quality"].item() == pytest.approx(20, abs=1)
+    assert psnr(found.image[None], clean) > psnr(y, clean) + 0.5
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_the_blocks_of_a_turned_photo_are_where_they_are(orientation: int) -> None:
     from zeroair_pl.photos.photo import upright

@@ -12,7 +12,7 @@ from torch import Tensor
 from zeroair_pl.degradations.base import Degradation, Denoise, Moment, Side
 from zeroair_pl.degradations.impulses import salt_and_pepper
 from zeroair_pl.degradations.jpeg import Jpeg
-from zeroair_pl.degradations.jpeg_tables import Tables, blockiness, found_in
+from zeroair_pl.degradations.jpeg_tables import Tables, blockiness, found_in, middle
 from zeroair_pl.degradations.maps import quantiles
 from zeroair_pl.degradations.missing import Missing
 from zeroair_pl.degradations.noise_level import estimate_noise_level, rounding, signs
@@ -23,7 +23,6 @@ from zeroair_pl.tensors.turns import turned, turned_back
 STRONG = 50.0  # highest quality whose artifacts are removed; those of a better one are hard to see
 BLOCKY = 0.06  # blockiness below which the steps are not searched, which takes time
 PASSES, MOMENTUM, TRUST = 8, 0.5, 0.35  # as in the configs for JPEG or rain alone
-PART = 512  # pixels: side of the part in the middle in which the steps are searched
 
 FAINT, VISIBLE = 2 / 255, 4 / 255  # σ: noise up to the first is not removed first, noise above the second completely
 LEAST = 0.02  # a share up to this counts as 0
@@ -80,9 +79,7 @@ def strong_tables(y: Tensor, side: Side) -> Tables | None:
     if "jpeg" in side:
         tables: Tables | None = Tables.of_file(side["jpeg"])
     else:
-        # The part starts at a multiple of 16 pixels, so that its grid of blocks is that of the photo.
-        top, left = (max(0, length - PART) // 32 * 16 for length in y.shape[-2:])
-        part = y[..., top : top + PART, left : left + PART]
+        part = middle(y)
         tables = found_in(part) if min(part.shape[-2:]) >= 48 and blockiness(part) > BLOCKY else None
     return tables if tables is not None and tables.quality() <= STRONG else None
 

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from zeroair_pl.degradations.base import Degradation, Denoise, Side
 from zeroair_pl.degradations.blocks import dct, inverse_dct, smooth_inverse, to_rgb, to_ycc, truncated_mean
-from zeroair_pl.degradations.jpeg_tables import Tables, found_in
+from zeroair_pl.degradations.jpeg_tables import Tables, found_in, middle
 from zeroair_pl.degradations.noise_level import look_at_noise, rounding
 from zeroair_pl.ranges import Range
 
+COARSER = 1.5  # the mean luma step of an earlier file, relative to that of the present one
 SHIFT = 128 / 255  # subtracted from luma before the DCT
 BAND = 512  # rows that are computed at once
 FIRST, LAST = 0.09, 0.02  # noise levels for a mean luma step of STEP; they grow with the square root of the step
@@ -26,9 +27,10 @@ class Jpeg(Degradation):
     """y is the decoded image of q·round(D S Y x / q): Y converts to luma and chroma, S subsamples chroma by means, D is
     the 8×8 DCT, q the quantization steps.
 
-    The JPEG file states q and S. For other files (such as a PNG made from a JPEG) they are found from the histograms of
-    the coefficients. A photo without signs of compression is only denoised. The proximal step has a closed form: each
-    coefficient d0 of x0 moves to the mean of N(d0, e²), truncated to the interval that rounds to the file's value.
+    The JPEG file states q and S, unless the pixels show that it was saved with larger steps before. For other files
+    (such as a PNG made from a JPEG) they are found from the histograms of the coefficients. A photo without signs of
+    compression is only denoised. The proximal step has a closed form: each coefficient d0 of x0 moves to the mean of
+    N(d0, e²), truncated to the interval that rounds to the file's value.
 
     Args:
         quality: of the tables of the Independent JPEG Group, 1 to 100; 0 to take the tables from the file, or to find
@@ -45,7 +47,7 @@ class Jpeg(Degradation):
         if self.quality:
             tables: Tables | None = Tables.of_quality(self.quality)
         else:
-            tables = Tables.of_file(side["jpeg"]) if "jpeg" in side else found_in(y)
+            tables = stated_or_earlier(y, Tables.of_file(side["jpeg"])) if "jpeg" in side else found_in(y)
         if tables is not None:  # else there is no sign of compression
             self.take(y, tables)
 
@@ -144,3 +146,13 @@ class Jpeg(Degradation):
         (down, across), tables = self.tables.pool, self.tables
         up, left = tables.top % (8 * down), tables.left % (8 * across)
         return up, left, -(shape[-2] + up) % (8 * down), -(shape[-1] + left) % (8 * across)
+
+
+def stated_or_earlier(y: Tensor, stated: Tables) -> Tables:
+    """The tables ``stated`` by the file of a photo ``y``, or those of an earlier file, if the pixels show larger steps.
+
+    Who edits a JPEG of low quality, or saves a screenshot of one, writes a file of high quality with the old blocks.
+    """
+    part = middle(y)
+    earlier = found_in(part) if min(part.shape[-2:]) >= 48 else None
+    return earlier if earlier is not None and earlier.luma.mean() > COARSER * stated.luma.mean() else stated

@@ -24,6 +24,7 @@ _LUMA = torch.tensor([
 _CHROMA = torch.full((8, 8), 99)
 _CHROMA[:4, :4] = torch.tensor([[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]])
 
+PART = 512  # pixels: side of the part in the middle in which the steps of a photo are searched
 QUALITIES = range(5, 96)
 _ROUNDING = 0.35  # error of a coefficient, a standard deviation in units of 1/255, from pixels rounded to 8 bits
 _LOW = [(u, v) for u in range(5) for v in range(5) if 0 < u + v < 5]  # frequencies with enough values above 0
@@ -64,6 +65,12 @@ class Tables:
         """The quality, 1 to 100, whose mean luma step is nearest."""
         wanted = float(self.luma.mean())
         return float(min(range(1, 101), key=lambda q: abs(float(Tables.of_quality(q).luma.mean()) - wanted)))
+
+
+def middle(y: Tensor) -> Tensor:
+    """At most ``PART``×``PART`` pixels from the middle of a photo (1, 3, H, W), with the same grid of blocks."""
+    top, left = (max(0, length - PART) // 32 * 16 for length in y.shape[-2:])  # a multiple of 16 pixels
+    return y[..., top : top + PART, left : left + PART]
 
 
 def found_in(y: Tensor) -> Tables | None:
