@@ -102,6 +102,7 @@ def measured(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
             print(f"{folder.name:24} no family for it yet")
             continue
         ways = {"known", "blind", "auto"} if kind.side or kind.of_file else {"blind", "auto"}
+        ways -= {"auto"} if kind.config == "upscale" else set()  # ``auto`` does not enlarge
         for way in [way for way in options.ways if way in ways - ({"blind"} if kind.side == "missing" else set())]:
             row = of_kind(folder, kind, way, options.limit, options.seeds)
             row = {"kind": folder.name, "way": way, "config": "auto" if way == "auto" else kind.config, **row}

@@ -140,6 +140,13 @@ def test_a_jpeg_is_unblocked_from_its_file_and_from_its_pixels(quality: int, sub
     assert psnr(of_pixels.image, clean) > psnr(y, clean) + 0.5
 
 
+@pytest.mark.parametrize(("kind", "size", "coarse"), [("gaussian", 2.0, 0), ("disc", 2.0, 1 / 3), ("line", 9.0, 1 / 3)])
+def test_blurs_that_only_fade_detail_have_no_levels_at_half_the_size(kind: str, size: float, coarse: float) -> None:
+    phi = Blur()
+    phi.register_buffer("h", kernel_of(kind, size))
+    assert phi.coarse == coarse
+
+
 def test_a_photo_that_was_saved_twice_is_unblocked_by_the_larger_steps() -> None:
     clean = crop("haze_workshop", 203)
     _, first = as_jpeg(clean, 20, subsampling=0)

@@ -26,6 +26,7 @@ FIRST, LAST = 30 / 255, 4 / 255  # noise levels for a photo whose noise level is
 USUAL = 2.55 / 255
 DENOISED = 0.22  # cycles per pixel; highest frequency that counts if a later link of a chain has denoised the photo
 PASSED = 0.5  # share of the error of x that remains after the blur
+COARSE, REVERSED = 1 / 3, -0.01  # share of the levels at half size, if the contrast of some waves is reversed by this
 PEAK = 0.35  # largest value of a free kernel; kernels found for photos without blur have 0.43 or more
 MORE = 1.1  # gain in log-likelihood of a free kernel, relative to that of a form with few parameters, to be believed
 LESS = (1.0, 0.8, 0.63, 0.5, 0.4)  # candidates for the noise level, relative to the first estimate
@@ -54,7 +55,6 @@ class Blur(Degradation):
     """
 
     batched = False  # the size of the border depends on the kernel
-    coarse = 1 / 3  # more of them gain with a disc or a line, and lose with a Gaussian
 
     def __init__(self, kernel: Kind = "auto", size: Annotated[float, Range(0, 60)] = 0.0, angle: float = 0.0) -> None:
         super().__init__()
@@ -144,6 +144,13 @@ class Blur(Degradation):
             return few
         self.noise.start(math.hypot(noise, MODEL))
         return kernel
+
+    @property
+    def coarse(self) -> float:  # type: ignore[override]
+        """0 for a kernel that only fades detail, as a Gaussian: half the size costs it 0.05 dB. Others gain 0.2 dB."""
+        h = self.get_buffer("h")
+        grid = self._transfer(h.new_zeros(2 * max(h.shape), 2 * max(h.shape)))
+        return COARSE if float(grid.real.min()) < REVERSED else 0.0
 
     @property
     def reach(self) -> tuple[int, int]:
