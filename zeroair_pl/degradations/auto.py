@@ -9,7 +9,7 @@ from torch import Tensor
 from zeroair_pl.degradations.base import Degradation, Denoise, Observation, Side
 from zeroair_pl.degradations.chain import Chain
 from zeroair_pl.degradations.clearing import LEFT, Cleared, cleared, visible, without_noise
-from zeroair_pl.degradations.doubt import bounded
+from zeroair_pl.degradations.doubt import CLEAR, SLIGHT, bounded
 from zeroair_pl.degradations.haze import Haze
 from zeroair_pl.degradations.low_light import KEPT, LowLight
 from zeroair_pl.degradations.noise import Noise
@@ -34,6 +34,7 @@ PLAIN = 0.26, 0.29  # lower quartile of the local range, relative to the lights,
 VEILED = 0.25  # severity of haze from which on a photo without lights counts as one in haze
 HAZY = 1.2, 2.4  # severity of the haze in a photo that was lit: no correction, and a full one
 SURE = 2.0  # severity of darkness that visible noise or haze without any light shows
+NOISY = 4 / 255, 7 / 255  # noise that a doubtful correction is not worth amplifying; texture counts as up to 4/255
 RIVAL = 0.7  # share of the largest severity; a second largest below it does not reduce the correction
 
 
@@ -65,8 +66,10 @@ class Auto(Degradation):
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
         y = self._without_first(y, side, denoise)
         small = looked_at(y)
-        best, share, severity, why = most(small, estimate_noise_level(y))
+        sigma = estimate_noise_level(y)
+        best, share, severity, why = most(small, sigma)
         share = bounded(best, small, share, severity, denoise)
+        share *= 1 - ramp(sigma, *NOISY) * ramp(severity, CLEAR[0], SLIGHT[0])
         if share > LEAST:
             self.chosen = best()
             self.chosen.amount.fill_(share)

@@ -40,6 +40,7 @@ class Model:
         terms: for each statistic its usual value, its spread among photos, and w.
         colored: two values of the statistic ``tones``. Up to the first, a photo counts as gray or toned on purpose, and
             the severity is 0; from the second on, as a photo in colors. ``None`` ignores color.
+        by_color: terms that count only in photos in colors: gray fog and a gray photo have the same colors.
         even: the severity is r²·(3 − 2r) up to r = 1, which is ½ at r = ½, instead of r².
     """
 
@@ -49,6 +50,7 @@ class Model:
     full: float
     terms: dict[str, tuple[float, float, float]]
     colored: tuple[float, float] | None = None
+    by_color: tuple[str, ...] = ()
     even: bool = False
 
     def scaled(self, values: dict[str, float]) -> list[float]:
@@ -145,6 +147,11 @@ def _underexposed(values: dict[str, float]) -> Finding:
     return Finding(2 * share * share, "darkness: no bright lights" if share > 0 else "")
 
 
+def _gray(values: dict[str, float]) -> float:
+    """0 to 1: a gray photo, as it is from a camera or after a conversion."""
+    return ramp(values["tones"], 0.012, 0.006) * ramp(values["color"], 0.03, 0.015)
+
+
 def _share(way: float, even: bool) -> float:
     """The severity for r = ``way``, see ``Model.even``."""
     way = max(0.0, way)
@@ -153,6 +160,8 @@ def _share(way: float, even: bool) -> float:
 
 def _find(model: Model, values: dict[str, float]) -> Finding:
     parts = model.parts(values)
+    for name in model.by_color:
+        parts[name] *= 1 - _gray(values)
     z = model.bias + sum(parts.values())
     share = _share((z - model.zero) / (model.full - model.zero), model.even)
     if model.colored:
@@ -164,6 +173,7 @@ def _find(model: Model, values: dict[str, float]) -> Finding:
 
 FOG = Model(
     what="fog that grows with the distance", bias=-5.53, zero=-2.3, full=0.1,
+    by_color=("far_saturation", "saturation_beyond", "warm_05", "one_hue"),
     terms={
         "contrast_99": (0.227, 0.0613, -1.56),
         "white": (0.0403, 0.0835, -1.26),
