@@ -196,7 +196,7 @@ def test_a_plugin_that_keeps_its_contract_passes(folder: Path, write: Callable[.
 @pytest.mark.parametrize(
     "change, said",
     [
-        (("self.gain * x", "self.gain * x.flip(-1)"), "FAILED  what the class says of itself.*: says pointwise = True"),
+        (("self.gain * x", "self.gain * x.flip(-1)"), "FAILED  pointwise, batched.*: says pointwise = True"),
         (("y / self.gain", "y"), r"FAILED  invert undoes forward.*: invert\(forward\(x\)\) differs from x by 0\."),
         (("self.gain * x", "self.gain * x[..., :-1]"), r"FAILED  forward keeps the shape.*\(1, 3, 16, 15\)"),
         (("return self.gain * x", "return self.nothing"), r"FAILED  forward keeps.*AttributeError.*\.py:\d+\)"),

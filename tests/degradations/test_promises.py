@@ -112,5 +112,5 @@ def test_a_run_is_refused_before_any_work(tmp_path: Path, monkeypatch: pytest.Mo
     assert not list(Path("out").rglob("*.png"))
     checked = run("plugins", "check", "Mirrored")
     assert checked.status == 1
-    assert "FAILED  what the class says of itself" in checked.out
+    assert "FAILED  pointwise, batched and scales are true" in checked.out
     assert OTHERS in checked.out
