@@ -63,15 +63,18 @@ def bars(about: dict[str, Any]) -> Image.Image:
 
 def table(about: dict[str, Any]) -> str:
     """The rows as a Markdown table: mean, smallest and largest gain in PSNR, and the distance of φ from the truth."""
-    lines = ["| kind | row | gain in PSNR, dB | φ to the truth, dB | NFE |", "|---|---|---|---|---|"]
+    lines = ["| kind | row | scenes | gain in PSNR, dB | φ to the truth, dB | NFE |", "|---|---|---|---|---|---|"]
     for kind, entry in about["kinds"].items():
-        lines.append(f"| {kind} | the degraded input | 0 ({_mean(entry['input']):.2f} dB) | | |")
+        lines.append(
+            f"| {kind} | the degraded input | {len(entry['input'])} | 0 ({_mean(entry['input']):.2f} dB) | | |"
+        )
         for title, gain in gains(entry).items():
-            row, lost = entry["rows"][title], len(entry["input"]) - len(gain)
+            row = entry["rows"][title]
+            count, lost = len(row["psnr"]), len(row["psnr"]) - len(gain)
             cells = [f"{_mean(gain):+.2f} ({min(gain):+.2f} to {max(gain):+.2f})"] if gain else []
-            cells += [f"{lost} of {len(entry['input'])} diverged"] if lost else []
+            cells += [f"{lost} diverged"] if lost else []
             distance = f"{_mean(_known(row['distance'])):.1f}" if gain else ""
-            lines.append(f"| {kind} | {title} | {'; '.join(cells)} | {distance} | {row['nfe']} |")
+            lines.append(f"| {kind} | {title} | {count} | {'; '.join(cells)} | {distance} | {row['nfe']} |")
     return "\n".join(lines)
 
 
@@ -87,7 +90,7 @@ def gains(entry: dict[str, Any]) -> dict[str, list[float]]:
     """The gains of each row on the scenes; none for scenes where it diverged."""
     given = entry["input"]
     return {
-        title: [a - b for a, b in zip(row["psnr"], given, strict=True) if a is not None]
+        title: [a - b for a, b in zip(row["psnr"], given, strict=False) if a is not None]
         for title, row in entry["rows"].items()
     }
 

@@ -6,7 +6,7 @@ today       today's preset for the kind, with the prior of this world, the bundl
 gan         the other five adversarial objectives
 terms       each term of TDM left out
 boundaries  the boundaries of the stages moved
-nfe         25 to 1000 steps
+nfe         25 to 1000 steps, which guide the estimate
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ BASE = "paper's preset"
 STEPS = (25, 50, 100, 250, 1000)
 
 
-def rows_of(kind: str, prior: str, group: str, steps: int) -> Iterator[Row]:
+def rows_of(kind: str, prior: str, group: str, steps: int, estimate: bool = False) -> Iterator[Row]:
     """The rows of a group for a kind of degradation, with the prior in the folder ``prior``."""
     if group == "today":
         yield from today(kind, prior)
     elif kind in PAPER:  # the paper has no preset for blur
-        base = paper(kind, prior, steps)
+        base = paper(kind, prior, steps, estimate or group == "nfe")
         if group == "main":
             yield from main(base)
         elif group == "physics":
@@ -46,13 +46,18 @@ def rows_of(kind: str, prior: str, group: str, steps: int) -> Iterator[Row]:
             yield from nfe(base)
 
 
-def paper(kind: str, prior: str, steps: int) -> Preset:
-    """The published preset with this world's prior and its features, and a smaller φ."""
+def paper(kind: str, prior: str, steps: int, estimate: bool = False) -> Preset:
+    """The published preset with this world's prior and its features, and a smaller φ.
+
+    It guides the posterior mean, or the clean ``estimate``: the guidance of the mean diverges with few steps.
+    """
     published = Preset((PAPER[kind],))
     settings = at_hand(resolved(published))
     settings["degradation"] = {"class_path": "Neural", "init_args": {"widths": WIDTHS}}
     settings["prior"] = _prior(prior)
     settings["sampling"]["steps"] = steps
+    if estimate:
+        settings["guidance"]["update"]["init_args"]["on"] = "estimate"
     # A new config, not a layer on the published file, whose options this prior does not support.
     return Preset((), {**settings, "seed": resolved(published)["seed"]})
 
@@ -100,13 +105,8 @@ def today(kind: str, prior: str) -> Iterator[Row]:
 
 
 def nfe(base: Preset) -> Iterator[Row]:
-    """Different numbers of steps. They guide the clean estimate: the guidance of the mean diverges with few steps."""
     settings = resolved(base)
-    update = settings["guidance"]["update"]
-    moved = {**update, "init_args": {**update["init_args"], "on": "estimate"}}
-    base = with_part(base, settings, "guidance", update=moved)
-    for steps in STEPS:
-        yield f"{steps} steps, estimate moved", with_part(base, settings, "sampling", steps=steps)
+    yield from ((f"{steps} steps", with_part(base, settings, "sampling", steps=steps)) for steps in STEPS)
 
 
 def _prior(path: str) -> dict[str, Any]:

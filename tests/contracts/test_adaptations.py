@@ -90,7 +90,7 @@ def test_grain_is_not_taken_for_white_noise() -> None:
 
 def test_noise_much_stronger_than_believed_is_not_learned_from() -> None:
     """To leave a part of it in the picture would be learned, and Stein's estimate, told the same, would agree."""
-    prior, clean = UNetPrior(adapt=GainTuning(steps=15, lr=2e-2)), grid(96)
+    prior, clean = UNetPrior(adapt=GainTuning(steps=15, lr=2e-2)), grid()
     assert to_itself(prior, noisy(clean)) is not prior
     assert to_itself(prior, noisy(clean, 1.4 * SIGMA)) is prior
 
