@@ -143,7 +143,7 @@ def severity(family: Any) -> None:
     y = degraded(64, 64)
     values = [family.severity(z) for z in (y, (y + 1e-3).clamp(0, 1), EXTREMES["black"], EXTREMES["pure noise"])]
     assert all(isinstance(value, float) and 0 <= value < float("inf") for value in values), f"severity is {values}"
-    limit = 0.03 * max(1.0, values[0])  # above 1 only the relative change counts
+    limit = max(0.02, 0.03 * values[0])  # of a large severity, the relative change counts
     assert abs(values[0] - values[1]) < limit, (
         f"for a change of 0.001 severity is {values[1]:.3g} after {values[0]:.3g}"
     )

@@ -145,7 +145,8 @@ def direction_of(y: Tensor, stated: float | None = None) -> Direction:
     degrees leaves the row of pixels; of equal directions, it is the mean.
     """
     angles = [(stated or 0) + math.pi * k / ANGLES for k in range(ANGLES)]
-    found = _bright_and_dark(y, angles)
+    both = _both(y)
+    found = _bright_and_dark(both, angles)
     more = found[:, 0] - found[:, 1]
     best = int(more.argmax()) if stated is None else 0
     apart = (torch.arange(ANGLES) - best).remainder(ANGLES)
@@ -153,7 +154,7 @@ def direction_of(y: Tensor, stated: float | None = None) -> Direction:
     angle, brightness, excess = angles[best], found[best, 0], more[best]
     if stated is None:
         near = [angle + math.pi / ANGLES * step / 3 for step in range(-2, 3)]
-        fine = _bright_and_dark(y, near)
+        fine = _bright_and_dark(both, near)
         excesses = fine[:, 0] - fine[:, 1]
         excess = excesses.max()
         equal = excesses >= excess - (1 - ALIKE) * excess.abs()
@@ -161,9 +162,9 @@ def direction_of(y: Tensor, stated: float | None = None) -> Direction:
     return Direction(angle, float(brightness), float(excess / (others + 2e-4)))
 
 
-def _bright_and_dark(y: Tensor, angles: list[float]) -> Tensor:
-    """Mean brightness of the bright and of the dark lines at each of K angles, (K, 2)."""
-    return torch.tensor([[float(lines(part, a, WIDE, LONG).mean()) for part in _both(y)] for a in angles])
+def _bright_and_dark(both: tuple[Tensor, Tensor], angles: list[float]) -> Tensor:
+    """Mean brightness of the lines in the bright and in the dark parts at each of K angles, (K, 2)."""
+    return torch.tensor([[float(lines(part, a, WIDE, LONG).mean()) for part in both] for a in angles])
 
 
 def streaks_in(y: Tensor, found: Direction) -> Tensor:
