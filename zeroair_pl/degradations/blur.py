@@ -16,8 +16,7 @@ from zeroair_pl.degradations.free_kernel import MODEL, Restoring, estimate_kerne
 from zeroair_pl.degradations.noise_level import rounding
 from zeroair_pl.degradations.spectrum import Spectrum
 from zeroair_pl.ranges import Range
-from zeroair_pl.tensors.halves import as_wide_as, half
-from zeroair_pl.tensors.turns import turned, turned_back
+from zeroair_pl.tensors.views import View
 
 Kind = Literal["auto", "gaussian", "disc", "line", "free"]
 RESPONSES = {"gaussian": spectrum.gaussian, "disc": spectrum.disc}
@@ -128,11 +127,9 @@ class Blur(Degradation):
             phi.register_buffer("h", kernel)
             x = center = phi.invert(y)
             for i, level in enumerate(way.levels):
-                z, k = phi.proximal(center, y, torch.tensor([level / way.trust**0.5])), next(passes)
-                if i < way.halved:
-                    found = as_wide_as(turned_back(denoise(turned(half(z), k), level), k), z)
-                else:
-                    found = turned_back(denoise(turned(z, k), level), k)
+                z = phi.proximal(center, y, torch.tensor([level / way.trust**0.5]))
+                view = View(next(passes), i < way.halved)
+                found = view.back(denoise(view.of(z), level), z)
                 center = found + way.momentum * (found - x) if i else found
                 x = found
             whole = phi._blurred(x, phi._transfer(x))

@@ -18,7 +18,7 @@ from zeroair_pl.degradations.missing import Missing
 from zeroair_pl.degradations.noise_level import estimate_noise_level, rounding, signs
 from zeroair_pl.degradations.steps import ramp, step
 from zeroair_pl.degradations.streaks import Streaks
-from zeroair_pl.tensors.turns import turned, turned_back
+from zeroair_pl.tensors.views import View
 
 STRONG = 50.0  # highest quality whose artifacts are removed; those of a better one are hard to see
 BLOCKY = 0.06  # blockiness below which the steps are not searched, which takes time
@@ -114,7 +114,8 @@ def _annealed(phi: Degradation, z: Tensor, y: Tensor, denoise: Denoise) -> Tenso
     with torch.no_grad():
         for k in range(PASSES):
             s = first * (last / first) ** (k / (PASSES - 1))
-            x0 = turned_back(denoise(turned(z, k), s), k)
+            view = View(k)
+            x0 = view.back(denoise(view.of(z), s), z)
             phi.learn(x0, y, Moment(s, s, k / (PASSES - 1)))
             center = x0 + MOMENTUM * (x0 - before) if k else x0
             z, before = phi.proximal(center, y, y.new_tensor([s / TRUST**0.5])), x0
