@@ -157,7 +157,7 @@ def test_a_large_blurred_photo_gets_a_size_that_suits_the_fourier_transform() ->
     y = noisy(F.conv2d(crop("haze_workshop", 128), h[None, None].repeat(3, 1, 1, 1), groups=3), 0.01)
     plain, roomy = Blur("disc", 2.0), Blur("disc", 2.0)
     for phi in (plain, roomy):
-        phi.initialize(y, {}, bundled)
+        phi.initialize(y, {}, blurred)
     roomy.room = (4, 1)
     x0, error = plain.first_estimate(y), torch.tensor([0.05])
     near = plain.result(plain.proximal(x0, y, error), x0)
