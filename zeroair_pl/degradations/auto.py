@@ -149,7 +149,7 @@ class Auto(Degradation):
         first = self.first
         family = None if first and isinstance(self.chosen, Noise) else self.chosen
         noise = Noise() if self.removed else None
-        return [link for link in (family, first.rain, noise, first.specks, first.jpeg) if link is not None]
+        return [link for link in (family, first.rain, first.blur, noise, first.specks, first.jpeg) if link is not None]
 
     @property
     def kind(self) -> str:
