@@ -43,12 +43,14 @@ class Kind(NamedTuple):
 
 def blurred(kind: str, size: float) -> Callable[[Any, Any, Path], Any]:
     def degrade(x: Any, generator: Any, folder: Path) -> Any:
+        import numpy as np
         import torch
         import torch.nn.functional as F
 
         from zeroair_pl.degradations.blur import kernel_of
 
         h = kernel_of(kind, size, 0.5)
+        np.save(folder / "kernel.npy", h.numpy())
         for channel in range(3):
             padded = F.pad(x[:, channel : channel + 1], [len(h) // 2] * 4, mode="reflect")
             x[:, channel : channel + 1] = F.conv2d(padded, h.flip(0, 1)[None, None])
@@ -98,6 +100,12 @@ def darkened(x: Any, generator: Any, folder: Path) -> Any:
     return x * torch.exp(-0.7 * radius(x.shape[-2], x.shape[-1]).square())
 
 
+def noisy(x: Any, generator: Any, folder: Path) -> Any:
+    import torch
+
+    return x.add_(0.08 * torch.randn(x.shape, generator=generator))
+
+
 def kept(x: Any, generator: Any, folder: Path) -> Any:
     return x
 
@@ -110,6 +118,8 @@ def smaller(x: Any, generator: Any, folder: Path) -> Any:
 
 KINDS = {
     "deblur": Kind(blurred("disc", 3.0), {"config": "deblur"}),
+    "deblur, soft lens": Kind(blurred("gaussian", 1.5), {"config": "deblur"}),
+    "deblur, known kernel": Kind(blurred("line", 15.0), {"config": "deblur", "kernel": "kernel.npy"}),
     "deblur_free": Kind(blurred("line", 15.0), {"config": "deblur_free"}),
     "dejpeg": Kind(kept, {"config": "dejpeg"}, ".jpg"),
     "upscale": Kind(smaller, {"config": "upscale"}),
@@ -118,6 +128,8 @@ KINDS = {
     "derain": Kind(rained_on, {"config": "derain"}),
     "devignette": Kind(darkened, {"config": "devignette"}),
     "unfade": Kind(lambda x, *_: 0.25 + 0.5 * x, {"config": "unfade"}),
+    "denoise": Kind(noisy, {"config": "denoise"}),
+    "deband": Kind(lambda x, *_: (15 * x).round() / 15, {"config": "deband"}),
     "deblur, JPEG": Kind(
         blurred("gaussian", 1.5),
         {"config": "deblur", "degradation": [{"class_path": "Blur"}, {"class_path": "Jpeg"}]},
@@ -147,7 +159,7 @@ def measure(options: argparse.Namespace) -> int:
                     print(f"error: {kind}: {child.stderr.strip()}", file=sys.stderr)
                     return 1
             row = {"megapixels": round(width * height / 1e6, 1), **json.loads(child.stdout.splitlines()[-1])}
-        line = "{:14}{:5.1f} Mpx{:8.1f} s{:8.1f} s CPU{:7.0f} MiB{:5.0f} passes"
+        line = "{:21}{:5.1f} Mpx{:8.1f} s{:8.1f} s CPU{:7.0f} MiB{:5.0f} passes"
         print(line.format(kind, *row.values()), flush=True)
         found[kind] = {**row, "levels": options.levels or "config"}
     print(f"all numbers: {machine.write(options.name, {'rows': found, **machine.described()})}")
@@ -173,8 +185,7 @@ def restored(kind: Kind, folder: Path) -> None:
     from zeroair_pl import restore
 
     settings = dict(kind.settings)
-    if "missing" in settings:
-        settings["missing"] = folder / settings["missing"]
+    settings.update({name: folder / settings[name] for name in ("missing", "kernel") if name in settings})
     began = time.perf_counter(), time.process_time()
     photo = folder / f"photo{kind.suffix}"
     results = restore(photo, **settings, out=folder / "restored", tensorboard=False, strips=False)

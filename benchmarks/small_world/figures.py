@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,7 +63,10 @@ def bars(about: dict[str, Any]) -> Image.Image:
 
 
 def table(about: dict[str, Any]) -> str:
-    """The rows as a Markdown table: mean, smallest and largest gain in PSNR, and the distance of φ from the truth."""
+    """The rows as a Markdown table: the gain in PSNR and the distance of φ from the truth.
+
+    The gain is that of the scenes that have not diverged: mean ± standard error of the mean (smallest to largest).
+    """
     lines = ["| kind | row | scenes | gain in PSNR, dB | φ to the truth, dB | NFE |", "|---|---|---|---|---|---|"]
     for kind, entry in about["kinds"].items():
         lines.append(
@@ -71,7 +75,8 @@ def table(about: dict[str, Any]) -> str:
         for title, gain in gains(entry).items():
             row = entry["rows"][title]
             count, lost = len(row["psnr"]), len(row["psnr"]) - len(gain)
-            cells = [f"{_mean(gain):+.2f} ({min(gain):+.2f} to {max(gain):+.2f})"] if gain else []
+            error = f" ± {statistics.stdev(gain) / len(gain) ** 0.5:.2f}" if len(gain) > 1 else ""
+            cells = [f"{_mean(gain):+.2f}{error} ({min(gain):+.2f} to {max(gain):+.2f})"] if gain else []
             cells += [f"{lost} diverged"] if lost else []
             distance = f"{_mean(_known(row['distance'])):.1f}" if gain else ""
             lines.append(f"| {kind} | {title} | {count} | {'; '.join(cells)} | {distance} | {row['nfe']} |")

@@ -25,12 +25,12 @@ BASE = "paper's preset"
 STEPS = (25, 50, 100, 250, 1000)
 
 
-def rows_of(kind: str, prior: str, group: str, steps: int, estimate: bool = False) -> Iterator[Row]:
-    """The rows of a group for a kind of degradation, with the prior in the folder ``prior``."""
+def rows_of(kind: str, prior: str, group: str, steps: int, estimate: bool = False, scale: float = 1.0) -> Iterator[Row]:
+    """The rows of a group for a kind of degradation, with the prior in the folder ``prior``; see ``paper``."""
     if group == "today":
         yield from today(kind, prior)
     elif kind in PAPER:  # the paper has no preset for blur
-        base = paper(kind, prior, steps, estimate or group == "nfe")
+        base = paper(kind, prior, steps, estimate or group == "nfe", scale)
         if group == "main":
             yield from main(base)
         elif group == "physics":
@@ -46,18 +46,21 @@ def rows_of(kind: str, prior: str, group: str, steps: int, estimate: bool = Fals
             yield from nfe(base)
 
 
-def paper(kind: str, prior: str, steps: int, estimate: bool = False) -> Preset:
+def paper(kind: str, prior: str, steps: int, estimate: bool = False, scale: float = 1.0) -> Preset:
     """The published preset with this world's prior and its features, and a smaller φ.
 
-    It guides the posterior mean, or the clean ``estimate``: the guidance of the mean diverges with few steps.
+    It guides the posterior mean, or the clean ``estimate``: the guidance of the mean diverges with few steps. ``scale``
+    multiplies the published step of the guidance; the full step moves images further than this prior can follow.
     """
     published = Preset((PAPER[kind],))
     settings = at_hand(resolved(published))
     settings["degradation"] = {"class_path": "Neural", "init_args": {"widths": WIDTHS}}
     settings["prior"] = _prior(prior)
     settings["sampling"]["steps"] = steps
+    update = settings["guidance"]["update"]["init_args"]
+    update["scale"] *= scale
     if estimate:
-        settings["guidance"]["update"]["init_args"]["on"] = "estimate"
+        update["on"] = "estimate"
     # A new config, not a layer on the published file, whose options this prior does not support.
     return Preset((), {**settings, "seed": resolved(published)["seed"]})
 

@@ -43,11 +43,11 @@ MOMENTS = 12  # number of timesteps at which φ is compared with the truth
 
 def measure(options: argparse.Namespace) -> int:
     """Prints a line for each row, and writes the JSON file."""
-    asked = {"size": options.size, "steps": options.steps, "estimate": options.estimate}
+    asked = {"size": options.size, "steps": options.steps, "estimate": options.estimate, "scale": options.scale}
     path = machine.RESULTS / f"{options.name}.json"
     about: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
     if any(about.get(key, value) != value for key, value in asked.items()):
-        raise ConfigError(f"{path.name} holds other sizes or steps; give --name another name.")
+        raise ConfigError(f"{path.name} holds another size, other steps or another scale; give --name another name.")
     about |= {**asked, **machine.described()}
     kinds, titles = about.setdefault("kinds", {}), dict[str, list[str]]()
     for work, row in machine.at_once(restored, todo(options, kinds, titles), options.workers):
@@ -70,7 +70,7 @@ def todo(options: argparse.Namespace, kinds: dict[str, Any], titles: dict[str, l
             pairs = [pair(kind, number, options.size) for number in range(options.scenes)]
             entry = kinds.setdefault(kind, {"input": [], "rows": {}})
             entry["input"] = max(entry["input"], [_psnr(each.y, each.clean) for each in pairs], key=len)
-            for title, preset in rows_of(kind, options.prior, group, options.steps, options.estimate):
+            for title, preset in rows_of(kind, options.prior, group, options.steps, options.estimate, options.scale):
                 titles.setdefault(kind, []).append(title)
                 if title not in entry["rows"] and (not options.rows or title in options.rows):
                     yield Work(kind, title, pairs, preset.configs, preset.settings)
@@ -199,6 +199,7 @@ main = machine.Command(
     option("--size", type=int, default=64, help="of the scenes, in pixels"),
     option("--steps", type=int, default=1000, help="of the paper's preset"),
     option("--estimate", action="store_true", help="guide the clean estimate instead of the mean, for fewer steps"),
+    option("--scale", type=float, default=1.0, help="multiplies the published step of the guidance"),
     option("--workers", type=int, default=1, help="rows at a time, each in a process"),
     name="small_world",
 )

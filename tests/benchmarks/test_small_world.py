@@ -115,6 +115,26 @@ def test_every_row_is_a_method(group: str) -> None:
         assert settings_of(preset.configs, **preset.settings)["sampling"]["steps"] > 0
 
 
+def test_the_step_of_the_guidance_is_the_published_one_times_the_scale() -> None:
+    import rows
+
+    steps = [
+        rows.paper("haze", "small", 250, scale=scale).settings["guidance"]["update"]["init_args"]["scale"]
+        for scale in (1.0, 0.25)
+    ]
+    assert steps == [25000, 6250]
+
+
+@scripts("benchmarks/small_world/figures.py")
+def test_a_row_has_its_mean_standard_error_and_divergences(script: ModuleType) -> None:
+    row = {"psnr": [11.0, 13.0, None], "distance": [20.0, 22.0, None], "nfe": 500}
+    alone = {"psnr": [None, 9.0, None], "distance": [None, 14.0, None], "nfe": 500}
+    entry = {"input": [10.0, 10.0, 10.0], "rows": {"preset": row, "other": alone}}
+    *_, preset, other = script.table({"kinds": {"haze": entry}}).splitlines()
+    assert preset == "| haze | preset | 3 | +2.00 ± 1.00 (+1.00 to +3.00); 1 diverged | 21.0 | 500 |"
+    assert other == "| haze | other | 3 | -1.00 (-1.00 to -1.00); 2 diverged | 14.0 | 500 |"
+
+
 def test_the_prior_of_the_world_knows_its_scenes() -> None:
     """As well as its card says, and better than the bundled one, which has seen photographs alone."""
     from pairs import pair

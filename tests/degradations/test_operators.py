@@ -22,6 +22,7 @@ from zeroair_pl.degradations.blocks import dct, inverse_dct, smooth_inverse, to_
 from zeroair_pl.degradations.blur import kernel_of
 from zeroair_pl.degradations.free_kernel import textured_part
 from zeroair_pl.degradations.jpeg_tables import Tables, found_in
+from zeroair_pl.degradations.spectrum import room
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.method.first_look import FirstLook
 from zeroair_pl.photos.jpeg import jpeg_file
@@ -145,6 +146,24 @@ def test_blurs_that_only_fade_detail_have_no_levels_at_half_the_size(kind: str, 
     phi = Blur()
     phi.register_buffer("h", kernel_of(kind, size))
     assert phi.coarse == coarse
+    assert (phi.enough < 1) == (kind == "gaussian"), "and such a blur takes fewer levels"
+
+
+@torch.no_grad()
+def test_a_large_blurred_photo_gets_a_size_that_suits_the_fourier_transform() -> None:
+    for length, more in ((3014, 5), (4014, 9), (1031, 11), (1024, 0)):
+        assert room(length) == more
+    h = kernel_of("disc", 2.0)
+    y = noisy(F.conv2d(crop("haze_workshop", 128), h[None, None].repeat(3, 1, 1, 1), groups=3), 0.01)
+    plain, roomy = Blur("disc", 2.0), Blur("disc", 2.0)
+    for phi in (plain, roomy):
+        phi.initialize(y, {}, blurred)
+    roomy.room = (4, 1)
+    x0, error = plain.first_estimate(y), torch.tensor([0.05])
+    near = plain.result(plain.proximal(x0, y, error), x0)
+    far = roomy.result(roomy.proximal(roomy.first_estimate(y), y, error), x0)
+    assert near.shape == far.shape == y.shape
+    assert (near - far)[..., 8:-8, 8:-8].abs().mean() < 1e-3, "the room changes nothing but the border"
 
 
 def test_a_photo_that_was_saved_twice_is_unblocked_by_the_larger_steps() -> None:

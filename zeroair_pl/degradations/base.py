@@ -78,6 +78,7 @@ class Degradation(Ranged, nn.Module):
             from another link, and starts the noise level at this value or above.
         coarse: share of the levels of ``AnnealedSampler``, the first ones, at which the prior sees the image at half
             its width and height. It suits a φ that hides fine detail: everywhere, or in holes that are wide.
+        enough: share of the number of levels that the settings ask for with which a fit loses next to nothing.
         factor: width and height of the clean image, without its border, divided by those of y.
         noise: the model of n.
         reason: why ``Auto`` chose this family, in words; empty for a family that was named by the user.
@@ -91,6 +92,7 @@ class Degradation(Ranged, nn.Module):
     batched: bool = True
     unsure: float = 0.0
     coarse: float = 0.0
+    enough: float = 1.0
     factor: float = 1.0
     reason: str = ""
     facts: tuple[str, ...] = ("reason",)

@@ -16,8 +16,7 @@ from zeroair_pl.degradations.free_kernel import MODEL, Restoring, estimate_kerne
 from zeroair_pl.degradations.noise_level import rounding
 from zeroair_pl.degradations.spectrum import Spectrum
 from zeroair_pl.ranges import Range
-from zeroair_pl.tensors.halves import as_wide_as, half
-from zeroair_pl.tensors.turns import turned, turned_back
+from zeroair_pl.tensors.views import View
 
 Kind = Literal["auto", "gaussian", "disc", "line", "free"]
 RESPONSES = {"gaussian": spectrum.gaussian, "disc": spectrum.disc}
@@ -27,9 +26,11 @@ USUAL = 2.55 / 255
 PASSED = 0.5  # share of the error of x that remains after the blur
 CODED = 5 / 255  # least noise level that stands for the errors of JPEG
 COARSE, REVERSED = 1 / 3, -0.01  # share of the levels at half size, if the contrast of some waves is reversed by this
+ENOUGH = 0.75  # share of the levels that is enough if it is not
 PEAK = 0.35  # largest value of a free kernel; kernels found for photos without blur have 0.43 or more
 MORE = 1.1  # gain in log-likelihood of a free kernel, relative to that of a form with few parameters, to be believed
 PART = 640  # px; side of the part of a larger photo in which a free kernel is looked for
+MANY = 2**20  # pixels of a photo from which on x gets a size that suits the Fourier transform
 FILLS = 3  # repetitions per proximal step that fill in the pixels beyond the border
 
 
@@ -59,6 +60,7 @@ class Blur(Degradation):
         super().__init__()
         self._kernel, self.size, self.angle = kernel, size, angle
         self.found: dict[str, float] = {}
+        self.room = (0, 0)
 
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
         super().initialize(y, side, denoise)
@@ -71,6 +73,9 @@ class Blur(Degradation):
         else:
             h = self._of_few_numbers(y)
         self.register_buffer("h", h)
+        if y[0, 0].numel() > MANY:
+            down, across = self.reach
+            self.room = (spectrum.room(y.shape[-2] + 2 * down), spectrum.room(y.shape[-1] + 2 * across))
 
     def _of_few_numbers(self, y: Tensor) -> Tensor:
         """The kernel (k, k) of the stated or found form and parameters; (1, 1) if the photo shows no blur."""
@@ -122,11 +127,9 @@ class Blur(Degradation):
             phi.register_buffer("h", kernel)
             x = center = phi.invert(y)
             for i, level in enumerate(way.levels):
-                z, k = phi.proximal(center, y, torch.tensor([level / way.trust**0.5])), next(passes)
-                if i < way.halved:
-                    found = as_wide_as(turned_back(denoise(turned(half(z), k), level), k), z)
-                else:
-                    found = turned_back(denoise(turned(z, k), level), k)
+                z = phi.proximal(center, y, torch.tensor([level / way.trust**0.5]))
+                view = View(next(passes), i < way.halved)
+                found = view.back(denoise(view.of(z), level), z)
                 center = found + way.momentum * (found - x) if i else found
                 x = found
             whole = phi._blurred(x, phi._transfer(x))
@@ -146,17 +149,27 @@ class Blur(Degradation):
         return kernel
 
     @property
-    def coarse(self) -> float:  # type: ignore[override]
-        """0 for a kernel that only fades detail, as a Gaussian: half the size costs it 0.05 dB. Others gain 0.2 dB."""
+    def _reverses(self) -> bool:
+        """Whether the kernel reverses the contrast of some waves, as a disc or a line; a Gaussian only fades detail."""
         h = self.get_buffer("h")
         grid = self._transfer(h.new_zeros(2 * max(h.shape), 2 * max(h.shape)))
-        return COARSE if float(grid.real.min()) < REVERSED else 0.0
+        return float(grid.real.min()) < REVERSED
+
+    @property
+    def coarse(self) -> float:  # type: ignore[override]
+        """0 for a kernel that only fades detail: half the size costs it 0.05 dB. Others gain 0.2 dB."""
+        return COARSE if self._reverses else 0.0
+
+    @property
+    def enough(self) -> float:  # type: ignore[override]
+        """Less than 1 for a kernel that only fades detail, which costs it 0.016 dB; others would lose 0.1 to 0.5 dB."""
+        return 1.0 if self._reverses else ENOUGH
 
     @property
     def reach(self) -> tuple[int, int]:
-        """(rows, columns): the radius of the kernel, by which x extends beyond y on each side."""
+        """(rows, columns), by which x extends beyond y on each side: the radius of the kernel, and some for the FFT."""
         h = self.get_buffer("h")
-        return h.shape[0] // 2, h.shape[1] // 2
+        return h.shape[0] // 2 + self.room[0], h.shape[1] // 2 + self.room[1]
 
     def passed(self, x: Tensor, error: Tensor) -> Tensor:
         return PASSED * error if self.get_buffer("h").numel() > 1 else error
@@ -178,12 +191,13 @@ class Blur(Degradation):
         power = transfer.abs().square() + weight
         z = x0.clone()
         for one, seen in zip(z.split(1, 1), y.split(1, 1), strict=True):  # a channel at a time needs less memory
-            ahead = torch.fft.rfft2(one) * weight
+            waves = torch.fft.rfft2(one)
+            ahead = waves * weight
             for _ in range(FILLS if max(self.reach) else 1):
-                whole = self._blurred(one, transfer)
+                whole = torch.fft.irfft2(waves.mul_(transfer), s=x0.shape[-2:])
                 self._seen(whole).copy_(seen)
                 waves = torch.fft.rfft2(whole).mul_(transfer.conj()).add_(ahead).div_(power)
-                one.copy_(torch.fft.irfft2(waves, s=x0.shape[-2:]))
+            one.copy_(torch.fft.irfft2(waves, s=x0.shape[-2:]))
         return z
 
     def levels(self) -> tuple[float, float] | None:

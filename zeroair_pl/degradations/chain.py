@@ -61,6 +61,10 @@ class Chain(Degradation):
         return max(link.coarse for link in self._all)
 
     @property
+    def enough(self) -> float:  # type: ignore[override]
+        return max(link.enough for link in self._all)
+
+    @property
     def factor(self) -> float:  # type: ignore[override]
         return math.prod(link.factor for link in self._all)
 

@@ -20,8 +20,7 @@ from zeroair_pl.degradations.missing import Missing
 from zeroair_pl.degradations.noise_level import estimate_noise_level, rounding, signs
 from zeroair_pl.degradations.steps import ramp, step
 from zeroair_pl.degradations.streaks import Streaks
-from zeroair_pl.tensors.halves import as_wide_as, half
-from zeroair_pl.tensors.turns import turned, turned_back
+from zeroair_pl.tensors.views import View
 
 STRONG = 50.0  # highest quality whose artifacts are removed; those of a better one are hard to see
 BLOCKY = 0.06  # blockiness below which the steps are not searched, which takes time
@@ -121,7 +120,8 @@ def dried(y: Tensor, rain: Streaks, denoise: Denoise) -> Tensor:
 
 def sharpened(y: Tensor, blur: Blur, denoise: Denoise) -> Tensor:
     """The photo ``y`` (1, 3, H, W) without the share ``amount`` of its blur."""
-    sharp = _annealed(blur, blur.first_estimate(y), y, denoise, PASSES_OF_BLUR)
+    passes = round(PASSES_OF_BLUR * blur.enough)
+    sharp = _annealed(blur, blur.first_estimate(y), y, denoise, passes)
     return torch.lerp(y, sharp, blur.amount)
 
 
@@ -131,11 +131,8 @@ def _annealed(phi: Degradation, z: Tensor, y: Tensor, denoise: Denoise, passes: 
     before, halved = z, round(phi.coarse * passes)
     with torch.no_grad():
         for k in range(passes):
-            s = first * (last / first) ** (k / (passes - 1))
-            if k < halved:
-                x0 = as_wide_as(turned_back(denoise(turned(half(z), k), s), k), z)
-            else:
-                x0 = turned_back(denoise(turned(z, k), s), k)
+            s, view = first * (last / first) ** (k / (passes - 1)), View(k, halved=k < halved)
+            x0 = view.back(denoise(view.of(z), s), z)
             phi.learn(x0, y, Moment(s, s, k / (passes - 1)))
             center = x0 + MOMENTUM * (x0 - before) if k else x0
             z, before = phi.proximal(center, y, y.new_tensor([s / TRUST**0.5])), x0

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zeroair_pl.tensors.medians import median_of
+
 FREEDOM = 4.0  # degrees of freedom of the errors' t-distribution; with a Gaussian, edges would count as outliers
 FLOOR = (2 / 255) ** 2  # smallest variance of a prediction
 FIRST_SPREAD = (6 / 255) ** 2  # added to the variance of the first prediction, a median, which has no texture
@@ -82,14 +84,13 @@ def _around(y: Tensor) -> tuple[Tensor, Tensor]:
     """Median of the 24 pixels around each pixel, and 1.48 times the median absolute deviation from it."""
     padded = F.pad(y, [2] * 4, mode="reflect")
     median, spread = torch.empty_like(y), torch.empty_like(y)
-    for top in range(0, y.shape[-2], BAND):  # the 25 copies of a large photo would need gigabytes
-        rows = padded[..., top : top + BAND + 4, :]
-        _, channels, height, width = rows.shape
-        patches = F.unfold(rows, 5).view(1, channels, 25, height - 4, width - 4)
-        patches = torch.cat([patches[:, :, :12], patches[:, :, 13:]], 2)
-        here = patches.median(2).values
+    for top in range(0, y.shape[-2], BAND):  # few rows at once stay in the processor's cache
+        height, width = min(BAND, y.shape[-2] - top), y.shape[-1]
+        places = [(down, right) for down in range(5) for right in range(5) if (down, right) != (2, 2)]
+        around = [padded[..., top + down : top + down + height, right : right + width] for down, right in places]
+        here = median_of(around)
         median[..., top : top + BAND, :] = here
-        spread[..., top : top + BAND, :] = 1.48 * (patches - here[:, :, None]).abs().median(2).values
+        spread[..., top : top + BAND, :] = 1.48 * median_of([(each - here).abs() for each in around])
     return median, spread
 
 

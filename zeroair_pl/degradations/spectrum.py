@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -146,3 +147,15 @@ def search(spectrum: Spectrum, response: Response, noise: float) -> tuple[tuple[
 
 def _misfits(spectrum: Spectrum, response: Response, parameters: Tensor, noise: float) -> Tensor:
     return torch.cat([spectrum.misfit(response(spectrum, part), noise) for part in parameters.split(32)])
+
+
+def room(length: int) -> int:
+    """By how much ``length`` must grow at both ends to have no prime factor above 13, so that its FFT is fast."""
+
+    def rough(number: int) -> bool:
+        for prime in (2, 3, 5, 7, 11, 13):
+            while number % prime == 0:
+                number //= prime
+        return number > 1
+
+    return next(more for more in itertools.count() if not rough(length + 2 * more))

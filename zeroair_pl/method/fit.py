@@ -60,7 +60,7 @@ def fit(
         module = Restoration(y, names, method, sides)
         sampler = method.sampling.sampler_for(module.phi.each[0], y[:1])
         prior = prior_for(module.phi.each[0], y, method, names[0]) if len(names) == 1 else method.prior
-        visits = Visits(method.sampling.prepared(sampler, prior))
+        visits = Visits(method.sampling.prepared(sampler, prior, module.phi.each[0]))
         generators = [image_generator(method.seed, name, "sampling") for name in names]
         _run(module, y, visits, DiffusionSampling(sampler, method.guidance, generators), callbacks, trainer)
         return _result(module, y, sampler, began)

@@ -82,13 +82,16 @@ class Sampling:
         with torch.no_grad():
             return AnnealedSampler() if phi.observe(y) is None else NoiseMatchedSampler()
 
-    def prepared(self, sampler: Sampler, prior: Prior) -> list[float]:
+    def prepared(self, sampler: Sampler, prior: Prior, phi: Degradation | None = None) -> list[float]:
         """Gives the sampler its prior and noise levels; returns one number for each level, in the sampler's own form.
+
+        ``phi``, an initialized degradation model, may need fewer levels (``enough``).
 
         Raises:
             ConfigError: the sampler cannot use these levels.
         """
-        return sampler.prepare(prior, self.steps, self.sigma_max, self.sigma_min)
+        steps = max(1, round((phi.enough if phi else 1.0) * self.steps))
+        return sampler.prepare(prior, steps, self.sigma_max, self.sigma_min)
 
 
 @ranged()

@@ -33,7 +33,7 @@ class DenoiserNetwork(Prior):
             scheduler; or a function ``function(x, sigma)`` as ``package.module:name`` or ``file.py:name``.
         precision: arithmetic of a torch network; ONNX and functions have their own.
         tile: largest side in pixels of the tiles of large images.
-        overlap: of neighboring tiles, in pixels; by default a quarter of the tile, at most 96.
+        overlap: of neighboring tiles, in pixels; by default a quarter of the tile, at most 64.
         pixels_at_once: number of pixels that the network computes at once, which limits its memory.
         photos: clean photos for measuring its error; by default pieces of the example photos.
 

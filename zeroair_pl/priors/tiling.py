@@ -21,8 +21,8 @@ from torch import Tensor
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.tensors.memory import is_out_of_memory, release
 
-SIDE = 768  # px, default tiles of networks that take any size; larger ones save little time
-OVERLAP = 96  # px, largest default overlap
+SIDE = 896  # px, default tiles of networks that take any size; larger ones save little time
+OVERLAP = 64  # px, largest default overlap; with 96, the bundled prior is no nearer to its estimate of the whole photo
 LEAST_SIDE = 64  # px, smallest tile after memory has run out
 LEAST_PIXELS = LEAST_SIDE**2
 
@@ -40,7 +40,7 @@ class Tiling:
         tile: largest side in pixels, a multiple of ``multiple``. ``None`` means the trained size if there is one;
             otherwise images up to ``pixels_at_once`` stay whole, and larger ones have tiles of at most 768.
         overlap: least overlap of neighboring tiles in pixels, as far as their starts allow it; ``None`` means a quarter
-            of the tile, at most 96.
+            of the tile, at most 64.
         pixels_at_once: number of pixels that the network computes at once; a single tile may be larger.
         multiple: height and width of the network's input must be multiples of this.
         trained: side in pixels of the training images of a network with attention; smaller images are padded up to

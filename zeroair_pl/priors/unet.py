@@ -48,8 +48,8 @@ class UNetPrior(OrDenoiser, VPPrior):
             GPUs, and much slower than either on most CPUs.
         tile: largest side in pixels of the tiles of large images. By default, a network with attention has tiles of its
             training size; any other network gets images of up to ``pixels_at_once`` whole, and larger ones in tiles of
-            at most 768.
-        overlap: of neighboring tiles, in pixels; by default a quarter of the tile, at most 96.
+            at most 896.
+        overlap: of neighboring tiles, in pixels; by default a quarter of the tile, at most 64.
         pixels_at_once: number of pixels that the network computes at once, which limits its memory.
         adapt: what a copy of the network learns from each photo before it restores it, ``GainTuning`` for example.
             It takes as long as some hundred passes, and helps for pictures unlike the training photos.

@@ -13,9 +13,8 @@ from zeroair_pl.priors.base import Prior
 from zeroair_pl.ranges import Range
 from zeroair_pl.sampling.base import Sampler
 from zeroair_pl.sampling.levels import check_levels, geometric
-from zeroair_pl.tensors.halves import as_wide_as, half
 from zeroair_pl.tensors.per_image import PerImage
-from zeroair_pl.tensors.turns import turned, turned_back
+from zeroair_pl.tensors.views import View
 
 
 class AnnealedSampler(Sampler):
@@ -69,13 +68,10 @@ class AnnealedSampler(Sampler):
         self.x = self._noisy(0)
 
     def shown(self, level: float) -> tuple[Tensor, Tensor]:
-        x = half(self.x) if level < self.halved else self.x
-        return turned(x, int(level)), self.levels[int(level)]
+        return self._view(level).of(self.x), self.levels[int(level)]
 
     def estimate(self, level: float) -> Tensor:
-        x0 = turned_back(super().estimate(level), int(level))
-        if level < self.halved:
-            x0 = as_wide_as(x0, self.x)
+        x0 = self._view(level).back(super().estimate(level), self.x)
         before, self.x0 = self.x0, x0
         return x0 + self.momentum * (x0 - before) if level else x0
 
@@ -85,6 +81,9 @@ class AnnealedSampler(Sampler):
     def advance(self, guided: Guided, state: GuidanceState, level: float) -> None:
         self.z = guided.x0
         self.x = self._noisy(int(level) + 1)
+
+    def _view(self, level: float) -> View:
+        return View(int(level), level < self.halved)
 
     def _noisy(self, level: int) -> Tensor:
         """The image for the prior at a level: the last proximal image z, with fresh noise if there is any."""
