@@ -20,6 +20,7 @@ WIDTH = 0.95, 1.05
 SEEN = 0.0015, 0.0025  # the same in units of the photo's short side: a blur that nobody sees without enlarging it
 SURE = 0.06, 0.12  # gain in log-likelihood by the blur, per frequency
 TEXTURE = 0.03, 0.06  # strongest contrast, relative to the lights; a gradient has 0.003, blurred photos 0.16 and more
+SIDE = 48  # px; below it, a photo has too few frequencies to tell
 TRIED = 0.6, 0.9, 1.6, 2.6  # px; Gaussians of a first search, which decides whether there is another
 
 
@@ -29,6 +30,8 @@ def blur_on(y: Tensor, denoise: Denoise, side: Side) -> Blur | None:
     Its ``amount`` is how sure that is and how much the blur shows, 0 to 1. A photo in which anything is sharp, as with
     a blurred background, has no such blur. Motion is not found.
     """
+    if min(y.shape[-2:]) < SIDE:
+        return None
     noise = max(estimate_noise_level(y), rounding(y))
     highest, noises = spectrum.trusted(side, noise)
     seen = Spectrum(y, highest=highest)
