@@ -141,16 +141,7 @@ def restore(
     options = rank.one_device(options)
     device = device_of(options)
     # All parts are built once before any photo is opened, so that settings that do not fit together fail at once.
-    if isinstance(built(method.degradation), Auto):
-        for name, value, config in (("missing", missing, "inpaint"), ("kernel", kernel, "deblur")):
-            if value is not None:
-                raise ConfigError(f"--{name} {value}: 'auto' does not use it; add --config {config}.")
-    built(method.fresh)
-    if mask is not None and upscale != round(upscale):
-        raise ConfigError(f"--upscale {upscale}: with --mask, expected a whole number, such as {math.ceil(upscale)}.")
-    side_files = SideFiles(
-        at_home(missing) if missing else None, kernel and at_home(kernel), mask and at_home(mask)
-    ).checked()
+    side_files = _side_files(method, missing, kernel, mask)
     levels = sampling.prepared((sampling.sampler or NoiseMatchedSampler()).fresh(), prior)
     if rank.worker:
         end_with_parent()
@@ -199,6 +190,24 @@ def restore(
             restore_list(job, sources, rank, "", progress, lambda task: None, lambda row: None)
         return Results([], out)
     return _run(job, sources, rank, resolved, printer, page, _kept_choices(sources, outputs, chosen, settings))
+
+
+def _side_files(method: Method, missing: str | None, kernel: Path | None, mask: Path | None) -> SideFiles:
+    """The files beside the photos, which the method must be able to use.
+
+    Raises:
+        ConfigError: it cannot, one of them is not there, or the method cannot be built.
+    """
+    if isinstance(built(method.degradation), Auto):
+        for name, value, config in (("missing", missing, "inpaint"), ("kernel", kernel, "deblur")):
+            if value is not None:
+                raise ConfigError(f"--{name} {value}: 'auto' does not use it; add --config {config}.")
+    built(method.fresh)
+    times = method.upscale
+    if mask is not None and times != round(times):
+        raise ConfigError(f"--upscale {times}: with --mask, expected a whole number, such as {math.ceil(times)}.")
+    found = SideFiles(at_home(missing) if missing else None, kernel and at_home(kernel), mask and at_home(mask))
+    return found.checked()
 
 
 def _run(

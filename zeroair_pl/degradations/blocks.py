@@ -18,7 +18,7 @@ def to_ycc(x: Tensor) -> Tensor:
 
 
 def to_rgb(x: Tensor) -> Tensor:
-    """The inverse of ``to_ycc``."""
+    """The inverse of ``to_ycc``, (B, 3, H, W) → (B, 3, H, W)."""
     return torch.einsum("ij,bjhw->bihw", TO_RGB.to(x), x)
 
 
@@ -31,7 +31,7 @@ def dct(x: Tensor) -> Tensor:
 
 
 def inverse_dct(coefficients: Tensor) -> Tensor:
-    """The inverse of ``dct``."""
+    """The inverse of ``dct``: (B, C, H/8, W/8, 8, 8) → (B, C, H, W)."""
     batch, channels, rows, columns = coefficients.shape[:4]
     matrix = _matrix().to(coefficients)
     blocks = matrix.T @ coefficients @ matrix

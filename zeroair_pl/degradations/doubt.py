@@ -22,7 +22,11 @@ def bounded(family: type[Degradation], small: Tensor, share: float, severity: fl
     is still itself, while one that shows it clearly is corrected in full.
 
     Args:
-        small: the photo, as ``looked_at``, on which the change of the family's start is measured.
+        family: what the photo is taken for.
+        small: the photo as ``looked_at``, (1, 3, h, w) in [0, 1], on which the change by the start is measured.
+        share: the largest share, from 0 to 1.
+        severity: how surely the photo shows the family.
+        denoise: the prior, for the start.
     """
     if severity >= ANY[0] or share == 0:
         return share
@@ -40,14 +44,14 @@ def bounded(family: type[Degradation], small: Tensor, share: float, severity: fl
 
 
 def allowed(severity: float) -> float:
-    """The largest root-mean-square change for a severity."""
+    """The largest root-mean-square change for a severity, in units of [0, 1]."""
     (low, slight), (middle, clear), (high, most) = SLIGHT, CLEAR, ANY
     least = slight * ramp(severity, 0, low) ** 0.5
     return least + (clear - slight) * ramp(severity, low, middle) + (most - clear) * ramp(severity, LAST, high)
 
 
 def change(family: type[Degradation], small: Tensor, share: float, denoise: Denoise) -> float:
-    """Root-mean-square change of the photo ``small`` by the start of a family with this share."""
+    """Root-mean-square change, in units of [0, 1], of ``small`` (1, 3, h, w) by the family's start with this share."""
     phi = family()
     phi.amount.fill_(share)
     with torch.no_grad():

@@ -149,9 +149,9 @@ class Jpeg(Degradation):
 
 
 def stated_or_earlier(y: Tensor, stated: Tables) -> Tables:
-    """The tables ``stated`` by the file of a photo ``y``, or those of an earlier file, if the pixels show larger steps.
+    """The tables ``stated`` by the file of ``y`` (1, 3, H, W), or an earlier file's if the pixels show larger steps.
 
-    Who edits a JPEG of low quality, or saves a screenshot of one, writes a file of high quality with the old blocks.
+    An edited JPEG of low quality, or a screenshot of one, is a file of high quality with the old blocks.
     """
     part = middle(y)
     earlier = found_in(part) if min(part.shape[-2:]) >= 48 else None

@@ -32,7 +32,7 @@ def pointwise_proximal(forward: Forward, x0: Tensor, y: Tensor, e2: Tensor, vari
 
 
 def pointwise_slope(forward: Forward, x: Tensor) -> Tensor:
-    """Root-mean-square of ∂φ/∂x over the values of ``x``, for a φ with a diagonal Jacobian."""
+    """√(mean (∂φ/∂x)²) over the values of ``x`` (B, 3, H, W), a scalar; for a φ with a diagonal Jacobian."""
     y_hat, transposed = _vjp(forward, x)
     (gain,) = transposed(torch.ones_like(y_hat))
     return gain.square().mean().sqrt()

@@ -47,6 +47,7 @@ def installed(extra: str) -> bool:
 
 
 def how_to_install(extra: str) -> str:
+    """The command that installs an extra."""
     return f"pip install 'zeroair-pl[{extra}]'"
 
 

@@ -122,7 +122,10 @@ def _helps(new: Estimate, old: Estimate, held: list[Square]) -> bool:
 
 
 def squares(z: Tensor, epsilon: Tensor) -> list[Square]:
-    """The photo in squares of ``SIDE`` pixels, evenly spread; without those whose noise is unknown or next to none."""
+    """The photo z and its noise ε, both (1, 3, H, W), in squares of ``SIDE`` pixels that cover it.
+
+    Squares whose noise is unknown or next to none are left out.
+    """
     found = []
     for rows in _spans(z.shape[-2]):
         for columns in _spans(z.shape[-1]):

@@ -43,7 +43,7 @@ def sure(f: Estimate, z: Tensor, epsilon: Tensor, generator: torch.Generator) ->
 
 
 def stein(f: Estimate, z: Tensor, epsilon: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """The two terms of ``sure``. The second one is proportional to the variance that the noise is believed to have."""
+    """‖f(x) − x‖² and 2s²·div f(x), the two terms of ``sure``, scalars. The second grows with s², if ε is too large."""
     known, epsilon, s = _told(epsilon)
     x = z + (s.square() - epsilon.square()).clamp(min=0).sqrt() * _normal(z, generator)
     probe, step, level = _normal(z, generator), STEP * s, s[None]
@@ -53,7 +53,7 @@ def stein(f: Estimate, z: Tensor, epsilon: Tensor, generator: torch.Generator) -
 
 
 def correlation(f: Estimate, z: Tensor, epsilon: Tensor) -> Tensor:
-    """Of what f takes away, between neighbors: about 0 for white noise, up to 1 for coarse grain; a scalar."""
+    """The correlation of neighbors in what f takes away, (z − f(z))/ε: 0 for white noise, up to 1 for coarse grain."""
     known, epsilon, s = _told(epsilon)
     taken = known * (z - f(z, s[None])) / epsilon
     shared = (taken[..., 1:] * taken[..., :-1]).sum() + (taken[..., 1:, :] * taken[..., :-1, :]).sum()

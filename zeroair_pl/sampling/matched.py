@@ -142,7 +142,7 @@ def added(epsilon: Tensor, s: Tensor | float) -> Tensor:
 
 
 def highest(sigma: Tensor) -> Tensor:
-    """The 99.8 % quantile of the finite values in ``sigma``, a scalar; 0 if there are none."""
+    """The 99.8 % quantile of the finite values in ``sigma``, of any shape, as a scalar; 0 if there are none."""
     values = sigma.flatten()
     values = values[:: max(1, len(values) // _SAMPLED)]
     values = values[values.isfinite()]
