@@ -85,7 +85,7 @@ _SHOWN: dict[str, list[tuple[str, str, float | None]]] = {
 }
 
 _KINDS: tuple[tuple[str, str, str], ...] = (
-    ("auto", "Find out by itself", "Haze, little light, water, noise, rain, specks, JPEG. If unsure: little."),
+    ("auto", "Find out by itself", "Haze, little light, water, noise, blur, rain, specks, JPEG. If unsure: little."),
     ("dehaze", "Haze, fog or smoke", "Takes away the veil that grows with the distance."),
     ("low_light", "Too little light", "Opens the shadows and calms the noise that comes with the dark."),
     ("denoise", "Noise", "Grain of a sensor or of a camera; its strength is found."),

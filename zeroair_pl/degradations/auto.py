@@ -1,4 +1,4 @@
-"""Automatic choice of the degradation: JPEG, specks, rain and noise first, then what the photo shows most."""
+"""Automatic choice of the degradation: JPEG, specks, blur, rain and noise first, then what the photo shows most."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ class Auto(Degradation):
     share decreases, to 0 if they are equal. So a small change of the photo changes the result only a little. A dark
     photo is looked at again when it is lit, and becomes a chain if it has haze.
 
-    Mixtures are undone in the reverse order of their origin: first strong JPEG, specks and rain (``cleared``), then
-    visible noise, then the family. The fit sees the photo without these (``explained``). Noise alone is removed by the
-    fit itself.
+    Mixtures are undone in the reverse order of their origin: first strong JPEG, specks, blur and rain (``cleared``),
+    then visible noise, then the family. The fit sees the photo without these (``explained``). Noise alone is removed by
+    the fit itself.
     """
 
     pointwise = True  # all families that it chooses from are
@@ -105,7 +105,7 @@ class Auto(Degradation):
         return y if cleared is None else cleared
 
     def _without_first(self, y: Tensor, side: Side, denoise: Denoise) -> Tensor:
-        """``y`` without strong artifacts of JPEG, specks and rain."""
+        """``y`` without strong artifacts of JPEG, specks, blur and rain."""
         clean, self.first = cleared(y, side, denoise)
         if self.first:
             self._cleared = clean
@@ -149,7 +149,7 @@ class Auto(Degradation):
         first = self.first
         family = None if first and isinstance(self.chosen, Noise) else self.chosen
         noise = Noise() if self.removed else None
-        return [link for link in (family, first.rain, noise, first.specks, first.jpeg) if link is not None]
+        return [link for link in (family, first.rain, first.blur, noise, first.specks, first.jpeg) if link is not None]
 
     @property
     def kind(self) -> str:
@@ -176,7 +176,7 @@ class Auto(Degradation):
         return self.chosen.result(x0, z)
 
     def levels(self) -> tuple[float, float] | None:
-        """The photo's own noise level if only JPEG, specks or rain was removed: then the fit has nothing to learn."""
+        """The photo's own noise level if only JPEG, specks, blur or rain was removed: the fit then learns nothing."""
         if not self.first or not isinstance(self.chosen, Noise):
             return None
         sigma = float(self.noise_level().detach())

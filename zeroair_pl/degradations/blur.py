@@ -23,13 +23,12 @@ RESPONSES = {"gaussian": spectrum.gaussian, "disc": spectrum.disc}
 SHARP = {"gaussian": 0.7, "disc": 1.1, "line": 2.5}  # px; the search finds less for photos without blur
 FIRST, LAST = 30 / 255, 4 / 255  # noise levels for a photo whose noise level is USUAL
 USUAL = 2.55 / 255
-DENOISED = 0.22  # cycles per pixel; highest frequency that counts if a later link of a chain has denoised the photo
 PASSED = 0.5  # share of the error of x that remains after the blur
+CODED = 5 / 255  # least noise level that stands for the errors of JPEG
 COARSE, REVERSED = 1 / 3, -0.01  # share of the levels at half size, if the contrast of some waves is reversed by this
 ENOUGH = 0.75  # share of the levels that is enough if it is not
 PEAK = 0.35  # largest value of a free kernel; kernels found for photos without blur have 0.43 or more
 MORE = 1.1  # gain in log-likelihood of a free kernel, relative to that of a form with few parameters, to be believed
-LESS = (1.0, 0.8, 0.63, 0.5, 0.4)  # candidates for the noise level, relative to the first estimate
 PART = 640  # px; side of the part of a larger photo in which a free kernel is looked for
 MANY = 2**20  # pixels of a photo from which on x gets a size that suits the Fourier transform
 FILLS = 3  # repetitions per proximal step that fill in the pixels beyond the border
@@ -65,7 +64,7 @@ class Blur(Degradation):
 
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
         super().initialize(y, side, denoise)
-        self._highest = DENOISED if "denoised" in side else spectrum.HIGHEST
+        self._highest, self._noises = spectrum.trusted(side, float(self.noise_level().detach()))
         if "kernel" in side:
             h = side["kernel"].to(y)
             self._noise_under(h, y)
@@ -97,20 +96,21 @@ class Blur(Degradation):
 
     def _search(self, y: Tensor) -> tuple[str, float]:
         """The more likely of Gaussian and disc, and its size, with the most likely noise level, which σ starts from."""
-        seen, noise = Spectrum(y, highest=self._highest), float(self.noise_level().detach())
+        seen = Spectrum(y, highest=self._highest)
         names = [name for name in RESPONSES if self._kernel not in RESPONSES or name == self._kernel]
-        levels = [noise * share for share in LESS]  # the first estimate may include sharp texture
-        tried = {(name, level): spectrum.search(seen, RESPONSES[name], level) for name in names for level in levels}
+        tried = {(name, n): spectrum.search(seen, RESPONSES[name], n) for name in names for n in self._noises}
         kind, noise = min(tried, key=lambda place: tried[place][1])
+        size = tried[kind, noise][0][0]
+        if self._highest < spectrum.HIGHEST:
+            noise = max(noise, CODED)
         self.noise.start(noise, rounding(y))
-        return kind, tried[kind, noise][0][0]
+        return kind, size
 
     def _noise_under(self, h: Tensor, y: Tensor) -> None:
         """Starts σ from the most likely noise level for a known kernel ``h`` (h, w)."""
-        seen, noise = Spectrum(y, 60, 36, self._highest), float(self.noise_level().detach())
+        seen = Spectrum(y, 60, 36, self._highest)
         response = spectrum.of_kernel(seen, h)[None]
-        levels = [noise * share for share in LESS]
-        best = min(levels, key=lambda level: float(seen.misfit(response, level)))
+        best = min(self._noises, key=lambda noise: float(seen.misfit(response, noise)))
         self.noise.start(best, rounding(y))
 
     def _free(self, y: Tensor, denoise: Denoise) -> Tensor:

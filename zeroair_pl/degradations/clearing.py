@@ -1,4 +1,4 @@
-"""What ``Auto`` removes from a photo before its families look at it: strong JPEG, specks, rain, and visible noise."""
+"""What ``Auto`` removes from a photo before its families look at it: JPEG, specks, rain, blur and visible noise."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from zeroair_pl.degradations.base import Degradation, Denoise, Moment, Side
+from zeroair_pl.degradations.blur import Blur
+from zeroair_pl.degradations.blurred import blur_on, width_of
 from zeroair_pl.degradations.impulses import salt_and_pepper
 from zeroair_pl.degradations.jpeg import Jpeg
 from zeroair_pl.degradations.jpeg_tables import Tables, blockiness, found_in, middle
@@ -23,6 +25,7 @@ from zeroair_pl.tensors.views import View
 STRONG = 50.0  # highest quality whose artifacts are removed; those of a better one are hard to see
 BLOCKY = 0.06  # blockiness below which the steps are not searched, which takes time
 PASSES, MOMENTUM, TRUST = 8, 0.5, 0.35  # as in the configs for JPEG or rain alone
+PASSES_OF_BLUR = 12  # as in the config for blur alone
 
 FAINT, VISIBLE = 2 / 255, 4 / 255  # σ: noise up to the first is not removed first, noise above the second completely
 LEAST = 0.02  # a share up to this counts as 0
@@ -36,17 +39,21 @@ class Cleared:
     """What was removed from a photo, in the order of its origin: rain fell before specks came, and JPEG was last."""
 
     rain: Streaks | None = None
+    blur: Blur | None = None
     specks: Missing | None = None
     jpeg: Jpeg | None = None
 
     def __bool__(self) -> bool:
-        return any(each is not None for each in (self.rain, self.specks, self.jpeg))
+        return any(each is not None for each in (self.rain, self.blur, self.specks, self.jpeg))
 
     def words(self) -> list[str]:
         """What was removed, in words."""
         found = []
         if self.rain is not None:
             found.append("rain or snow: bright streaks of one direction")
+        if self.blur is not None:
+            width = width_of(self.blur.get_buffer("h"))
+            found.append(f"{float(self.blur.amount):.0%} of a blur of {width:.1f} px: nothing is sharp")
         if self.specks is not None:
             found.append("black and white specks everywhere")
         if self.jpeg is not None and self.jpeg.tables is not None:
@@ -55,7 +62,7 @@ class Cleared:
 
 
 def cleared(y: Tensor, side: Side, denoise: Denoise) -> tuple[Tensor, Cleared]:
-    """The photo ``y`` (1, 3, H, W) without artifacts of strong JPEG, specks and rain, and what was found of them."""
+    """The photo ``y`` (1, 3, H, W) without strong JPEG, specks, blur and rain, and what was found of them."""
     found = Cleared()
     if (tables := strong_tables(y, side)) is not None:
         found.jpeg = Jpeg()
@@ -65,7 +72,11 @@ def cleared(y: Tensor, side: Side, denoise: Denoise) -> tuple[Tensor, Cleared]:
         found.specks = Missing()
         found.specks.initialize(y, {}, denoise)
         y = _annealed(found.specks, found.specks.first_estimate(y), y, denoise)
-    if (rain := rain_on(y, denoise)) is not None:
+    coded = found.jpeg is not None or found.specks is not None
+    if (blur := blur_on(y, denoise, {"denoised": True} if coded else side)) is not None:
+        found.blur = blur
+        y = sharpened(y, blur, denoise)
+    elif (rain := rain_on(y, denoise)) is not None:  # sharp streaks would speak against a blur
         found.rain = rain
         y = dried(y, rain, denoise)
     return y, found
@@ -107,16 +118,22 @@ def dried(y: Tensor, rain: Streaks, denoise: Denoise) -> Tensor:
     return _annealed(rain, rain.first_estimate(y), y, denoise)
 
 
-def _annealed(phi: Degradation, z: Tensor, y: Tensor, denoise: Denoise) -> Tensor:
+def sharpened(y: Tensor, blur: Blur, denoise: Denoise) -> Tensor:
+    """The photo ``y`` (1, 3, H, W) without the share ``amount`` of its blur."""
+    passes = round(PASSES_OF_BLUR * blur.enough)
+    sharp = _annealed(blur, blur.first_estimate(y), y, denoise, passes)
+    return torch.lerp(y, sharp, blur.amount)
+
+
+def _annealed(phi: Degradation, z: Tensor, y: Tensor, denoise: Denoise, passes: int = PASSES) -> Tensor:
     """The photo ``y`` without φ by the steps of ``AnnealedSampler``, from the first image ``z``."""
     first, last = phi.levels() or (0.0, 0.0)
-    before = z
+    before, halved = z, round(phi.coarse * passes)
     with torch.no_grad():
-        for k in range(PASSES):
-            s = first * (last / first) ** (k / (PASSES - 1))
-            view = View(k)
+        for k in range(passes):
+            s, view = first * (last / first) ** (k / (passes - 1)), View(k, halved=k < halved)
             x0 = view.back(denoise(view.of(z), s), z)
-            phi.learn(x0, y, Moment(s, s, k / (PASSES - 1)))
+            phi.learn(x0, y, Moment(s, s, k / (passes - 1)))
             center = x0 + MOMENTUM * (x0 - before) if k else x0
             z, before = phi.proximal(center, y, y.new_tensor([s / TRUST**0.5])), x0
         return phi.result(before, z).clamp(0, 1)

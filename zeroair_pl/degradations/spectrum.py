@@ -9,9 +9,17 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from zeroair_pl.degradations.base import Side
+from zeroair_pl.degradations.jpeg_tables import Tables
+
 LUMA = (0.299, 0.587, 0.114)
 LOWEST, HIGHEST = 0.03, 0.5  # cycles per pixel; below this range, there are too few frequencies for an estimate
 FALL, SPREAD = 2.2, 0.4  # mean and standard deviation of b in the spectra of photos, A·f^−b
+LESS = (1.0, 0.8, 0.63, 0.5, 0.4)  # candidates for the noise level, relative to a first estimate
+# What is known of a photo that a denoiser or JPEG has taken fine detail from: the frequencies that it still has, and
+# candidates for the level of noise and other errors at these. No estimate of the noise tells it.
+CODED, ERRORS = 0.28, tuple(level / 255 for level in (1, 2, 3, 4, 5, 6, 7))
+LOSSY = 74.5  # quality of JPEG below which this is so; many programs use 75, also for sharp photos made smaller
 _TAKEN = 1024  # pixels, the side of the part of a larger photo that is used
 
 Response = Callable[["Spectrum", Tensor], Tensor]  # parameters (K, P) -> |H|², (K, bins)
@@ -79,6 +87,18 @@ class Spectrum:
             value = ((mean.log() + self.power / mean) * self.waves).sum(-1) + (falls - FALL).square() / (2 * SPREAD**2)
             best = torch.minimum(best, value.amin(1))
         return best
+
+
+def trusted(side: Side, noise: float) -> tuple[float, tuple[float, ...]]:
+    """The highest frequency of a photo that tells its blur, in cycles per pixel, and candidates for its noise level.
+
+    Args:
+        side: what came with the photo; ``denoised`` or the tables of a JPEG file count.
+        noise: a first estimate of the noise level, which may include sharp texture.
+    """
+    if "denoised" in side or ("jpeg" in side and Tables.of_file(side["jpeg"]).quality() < LOSSY):
+        return CODED, ERRORS
+    return HIGHEST, tuple(noise * share for share in LESS)
 
 
 def gaussian(spectrum: Spectrum, parameters: Tensor) -> Tensor:
