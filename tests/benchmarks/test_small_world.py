@@ -135,6 +135,16 @@ def test_a_row_has_its_mean_standard_error_and_divergences(script: ModuleType) -
     assert other == "| haze | other | 3 | -1.00 (-1.00 to -1.00); 2 diverged | 14.0 | 500 |"
 
 
+@scripts("benchmarks/small_world/follow.py")
+def test_a_large_offset_is_not_followed(script: ModuleType, tmp_path: Path) -> None:
+    """Why fits with the published step diverge: beyond some offset, the prior's estimates are black and white."""
+    assert script.main(["--scenes", "2"]) == 0
+    rows = json.loads((tmp_path / "results" / "small_world_follow.json").read_text())["rows"]
+    small, large = ([row for row in rows if row["offset"] == offset] for offset in (0.1, 0.6))
+    assert all(row["follows"] > 0.3 and row["saturated"] < 0.02 for row in small)
+    assert all(row["follows"] < 0.15 and row["saturated"] > 0.9 for row in large)
+
+
 def test_the_prior_of_the_world_knows_its_scenes() -> None:
     """As well as its card says, and better than the bundled one, which has seen photographs alone."""
     from pairs import pair

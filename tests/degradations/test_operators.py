@@ -22,6 +22,7 @@ from zeroair_pl.degradations.blocks import dct, inverse_dct, smooth_inverse, to_
 from zeroair_pl.degradations.blur import kernel_of
 from zeroair_pl.degradations.free_kernel import textured_part
 from zeroair_pl.degradations.jpeg_tables import Tables, found_in
+from zeroair_pl.degradations.missing import MissingPixels
 from zeroair_pl.degradations.spectrum import room
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.method.first_look import FirstLook
@@ -147,6 +148,13 @@ def test_blurs_that_only_fade_detail_have_no_levels_at_half_the_size(kind: str, 
     phi.register_buffer("h", kernel_of(kind, size))
     assert phi.coarse == coarse
     assert (phi.enough < 1) == (kind == "gaussian"), "and such a blur takes fewer levels"
+
+
+def test_a_large_photo_with_a_mask_takes_fewer_levels() -> None:
+    phi = Missing()
+    for pixels, enough in ((100, 1.0), (2100, 0.75)):
+        phi.noise = MissingPixels(torch.ones(1, 1, pixels, 2000))
+        assert phi.enough == enough
 
 
 @torch.no_grad()

@@ -47,9 +47,9 @@ class Auto(Degradation):
     share decreases, to 0 if they are equal. So a small change of the photo changes the result only a little. A dark
     photo is looked at again when it is lit, and becomes a chain if it has haze.
 
-    Mixtures are undone in the reverse order of their origin: first strong JPEG, specks, blur and rain (``cleared``), then
-    visible noise, then the family. The fit sees the photo without these (``explained``). Noise alone is removed by the
-    fit itself.
+    Mixtures are undone in the reverse order of their origin: first strong JPEG, specks, blur and rain (``cleared``),
+    then visible noise, then the family. The fit sees the photo without these (``explained``). Noise alone is removed by
+    the fit itself.
     """
 
     pointwise = True  # all families that it chooses from are
@@ -176,7 +176,7 @@ class Auto(Degradation):
         return self.chosen.result(x0, z)
 
     def levels(self) -> tuple[float, float] | None:
-        """The photo's own noise level if only JPEG, specks, blur or rain was removed: then the fit has nothing to learn."""
+        """The photo's own noise level if only JPEG, specks, blur or rain was removed: the fit then learns nothing."""
         if not self.first or not isinstance(self.chosen, Noise):
             return None
         sigma = float(self.noise_level().detach())

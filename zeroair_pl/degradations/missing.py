@@ -14,8 +14,9 @@ from zeroair_pl.degradations.noise_models import NoiseModel
 from zeroair_pl.degradations.outliers import Outliers
 
 MARKED, FOUND = (0.4, 0.02), (0.2, 0.02)  # noise levels with and without a mask
-COARSE = 3 / 8  # share of the levels at half size, with a mask
+COARSE = 1 / 2  # share of the levels at half size, with a mask
 NOISY = 2 / 255, 4 / 255  # noise levels: known pixels stay as they are below the first, are denoised above the second
+LARGE, FEWER = 4e6, 0.75  # pixels of a photo from which on a mask takes fewer levels, and their share
 LEARNED_FROM = 1 / 3  # share of the levels before learning begins: until then, the clean estimate shows too little
 
 
@@ -55,6 +56,11 @@ class Missing(Degradation):
         return COARSE if self.outliers is None else 0.0
 
     @property
+    def enough(self) -> float:  # type: ignore[override]
+        large = self.outliers is None and self.seen.numel() > LARGE
+        return FEWER if large else 1.0
+
+    @property
     def scales(self) -> bool:
         return False  # a smaller copy of the photo does not show specks
 
@@ -65,7 +71,7 @@ class Missing(Degradation):
         else:
             self.outliers = Outliers(y)
             seen = self.outliers.seen
-            self.register_buffer("filled", torch.lerp(self.outliers.median, y, seen))
+            self.register_buffer("filled", self.outliers.filled)
         self.register_buffer("y", y)
         self.noise = MissingPixels(seen.clone())
         super().initialize(self.get_buffer("filled"), side, denoise)

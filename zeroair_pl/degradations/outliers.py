@@ -30,13 +30,13 @@ class Outliers(nn.Module):
 
     Attributes:
         seen: w, (1, 1, H, W) in [0, 1].
-        median: (1, 3, H, W), the median of the 24 pixels around each.
+        filled: (1, 3, H, W), the photo with the median of the 24 pixels around in the place of replaced pixels.
     """
 
     y: Tensor
     color: Tensor
     count: Tensor
-    median: Tensor
+    filled: Tensor
     share: Tensor
     density: Tensor
     seen: Tensor
@@ -48,26 +48,33 @@ class Outliers(nn.Module):
         _, color = codes.flatten().unique(return_inverse=True)
         median, spread = _around(y)
         empty = torch.zeros_like(y[:, :1])
-        buffers = {"y": y, "color": color, "count": torch.bincount(color).float(), "median": median,
-                   "share": empty + 0.05, "density": empty, "seen": empty}  # fmt: skip
+        buffers = {"y": y, "color": color.int(), "count": torch.bincount(color).float(),
+                   "share": empty + 0.05, "density": empty, "seen": empty.clone()}  # fmt: skip
         for name, value in buffers.items():  # ``density`` is a logarithm
             self.register_buffer(name, value)
+        del color
+        distance, variance = _distance(y, median), (spread.square_().add_(FIRST_SPREAD)).mean(1, keepdim=True)
+        del spread
         for _ in range(2):
-            self._expect(median, (spread.square() + FIRST_SPREAD).mean(1, keepdim=True))
+            self._expect(distance, variance)
             self._maximize()
+        self.register_buffer("filled", torch.lerp(median, y, self.seen))
 
     def update(self, x0: Tensor) -> None:
         """One step of expectation maximization, with the clean estimate ``x0`` (1, 3, H, W) as the prediction."""
-        missed = (self.seen * (self.y - x0).square()).mean(1, keepdim=True)
-        self._expect(x0, (_mean_around(missed) + FLOOR) / (_mean_around(self.seen) + 0.02))
+        distance = _distance(self.y, x0)
+        missed = _mean_around(self.seen * distance / 3)
+        self._expect(distance, missed.add_(FLOOR).div_(_mean_around(self.seen).add_(0.02)))
         self._maximize()
 
-    def _expect(self, x0: Tensor, variance: Tensor) -> None:
-        distance = (self.y - x0).square().sum(1, keepdim=True)
+    def _expect(self, distance: Tensor, variance: Tensor) -> None:
+        """Sets ``seen`` for the squared ``distance`` from the prediction and its ``variance``, (1, 1, H, W) both."""
         scale = math.lgamma((FREEDOM + 3) / 2) - math.lgamma(FREEDOM / 2) - 1.5 * math.log(FREEDOM * math.pi)
-        tail = (FREEDOM + 3) / 2 * torch.log1p(distance / (FREEDOM * variance))
-        near = scale - 1.5 * variance.log() - tail
-        self.seen = torch.sigmoid(near - self.density + torch.log1p(-self.share) - self.share.log())
+        each = (self.seen, distance, variance, self.density, self.share)
+        for seen, far, v, density, share in zip(*(values.split(BAND, -2) for values in each), strict=True):
+            tail = (FREEDOM + 3) / 2 * torch.log1p(far / (FREEDOM * v))
+            near = scale - 1.5 * v.log() - tail
+            seen.copy_(torch.sigmoid(near - density + torch.log1p(-share) - share.log()))
 
     def _maximize(self) -> None:
         replaced = 1 - self.seen
@@ -92,6 +99,12 @@ def _around(y: Tensor) -> tuple[Tensor, Tensor]:
         median[..., top : top + BAND, :] = here
         spread[..., top : top + BAND, :] = 1.48 * median_of([(each - here).abs() for each in around])
     return median, spread
+
+
+def _distance(one: Tensor, other: Tensor) -> Tensor:
+    """The squared distance of two images (1, 3, H, W) at each pixel, (1, 1, H, W)."""
+    pairs = zip(one.split(BAND, -2), other.split(BAND, -2), strict=True)
+    return torch.cat([(a - b).square().sum(1, keepdim=True) for a, b in pairs], -2)
 
 
 def _mean_around(values: Tensor) -> Tensor:
