@@ -14,7 +14,7 @@ from zeroair_pl.degradations.blocks import truncated_mean
 VALUES = 256
 RARE = 6.0  # pixels; a value that would have more, if it were as frequent as its neighbors, is left out and not rare
 VISIBLE = 1.5  # mean width of the intervals, in units of 1/255, up to which the photo stays as it is
-FIRST, LAST = 0.2, 0.05  # noise levels, in units of the mean width
+FIRST, LAST = 0.3, 0.1  # noise levels, in units of the mean width
 BAND = 512  # rows that are computed at once
 CUT = (
     8,

@@ -26,7 +26,7 @@ USUAL = 2.55 / 255
 PASSED = 0.5  # share of the error of x that remains after the blur
 CODED = 5 / 255  # least noise level that stands for the errors of JPEG
 COARSE, REVERSED = 1 / 3, -0.01  # share of the levels at half size, if the contrast of some waves is reversed by this
-ENOUGH = 0.75  # share of the levels that is enough if it is not
+LARGE, FEWER = 4e6, 0.75  # pixels of a photo from which on it takes fewer levels if it is not, and their share
 PEAK = 0.35  # largest value of a free kernel; kernels found for photos without blur have 0.43 or more
 MORE = 1.1  # gain in log-likelihood of a free kernel, relative to that of a form with few parameters, to be believed
 PART = 640  # px; side of the part of a larger photo in which a free kernel is looked for
@@ -60,7 +60,7 @@ class Blur(Degradation):
         super().__init__()
         self._kernel, self.size, self.angle = kernel, size, angle
         self.found: dict[str, float] = {}
-        self.room = (0, 0)
+        self.room, self.large = (0, 0), False
 
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
         super().initialize(y, side, denoise)
@@ -73,6 +73,7 @@ class Blur(Degradation):
         else:
             h = self._of_few_numbers(y)
         self.register_buffer("h", h)
+        self.large = y[0, 0].numel() > LARGE
         if y[0, 0].numel() > MANY:
             down, across = self.reach
             self.room = (spectrum.room(y.shape[-2] + 2 * down), spectrum.room(y.shape[-1] + 2 * across))
@@ -162,8 +163,8 @@ class Blur(Degradation):
 
     @property
     def enough(self) -> float:  # type: ignore[override]
-        """Less than 1 for a kernel that only fades detail, which costs it 0.016 dB; others would lose 0.1 to 0.5 dB."""
-        return 1.0 if self._reverses else ENOUGH
+        """Less than 1 for a kernel that only fades detail of a large photo; others have levels at half the size."""
+        return FEWER if self.large and not self._reverses else 1.0
 
     @property
     def reach(self) -> tuple[int, int]:
