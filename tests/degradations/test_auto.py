@@ -301,3 +301,17 @@ def test_a_doubtful_correction_is_not_worth_amplifying_noise() -> None:
     x = in_mist(clean("haze_workshop", 200), 0.6, 0.85)
     assert started(x).kind == "Haze"
     assert started(noisy(x, 8 / 255)).kind == "Noise"
+
+
+def test_water_leaves_no_red_smears_in_the_dark() -> None:
+    x = clean("noise_blossom", 128).clone()
+    x[..., 30:80, 40:120] *= 0.12  # a dark rock
+    share, veil = (torch.tensor(each).view(1, 3, 1, 1) for each in ((0.3, 0.75, 0.7), (0.06, 0.3, 0.4)))
+    y = noisy(share * x + veil * 0.4, 2 / 255)
+    y[:, :1, 30:80, 40:120] += 0.1  # red light that comes from elsewhere
+    phi = Underwater()
+    phi.initialize(y, {}, lambda image, _: image)
+    rock = phi.invert(y).detach().clamp(0, 1)[..., 35:75, 45:115]
+    assert float((rock[:, 0] - rock[:, 1:].amax(1)).mean()) < 0.1  # no more than in the photo
+    rest = phi.invert(y).detach()[..., 90:, :]
+    assert float(rest[:, 0].mean()) > 1.5 * float(y[:, 0, 90:].mean())

@@ -9,10 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from helpers.scenes import PHOTOS, as_jpeg, clean, crop, noisy, psnr
+from helpers.scenes import PHOTOS, as_jpeg, bundled, clean, crop, noisy, psnr
 from zeroair_pl import Method
+from zeroair_pl.degradations import Auto
+from zeroair_pl.degradations import blurred as blurred_module
 from zeroair_pl.degradations.blur import kernel_of
 from zeroair_pl.degradations.blurred import blur_on, width_of
+from zeroair_pl.method.first_look import FirstLook
 
 SENSOR = 2.5 / 255
 
@@ -85,3 +88,14 @@ def test_a_gradient_is_not_blurred() -> None:
 @pytest.mark.parametrize(("kind", "size", "width"), [("gaussian", 2.0, 2.0), ("disc", 4.0, 2.0)])
 def test_the_width_of_a_kernel_is_its_standard_deviation(kind: str, size: float, width: float) -> None:
     assert width_of(kernel_of(kind, size)) == pytest.approx(width, rel=0.03)
+
+
+def test_the_share_that_is_corrected_is_that_of_the_blur(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blurred_module, "WIDTH", (1.5, 2.5))
+    y = noisy(blurred(crop("haze_workshop", 160), "gaussian", 2.0), SENSOR)
+    phi = Auto()
+    phi.initialize(y, {}, FirstLook(bundled()))
+    assert phi.kind == "Blur"
+    assert 0.3 < float(phi.amount) < 0.7
+    assert float(phi.amount) == pytest.approx(found(y), abs=1e-6)
+    assert not phi.untouched

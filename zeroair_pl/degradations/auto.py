@@ -76,7 +76,8 @@ class Auto(Degradation):
             self._why = f"{share:.0%} of {why}"
         y = self._denoised(y, denoise)
         self.chosen.initialize(y, side, denoise)
-        self.amount.copy_(self.chosen.amount)
+        only_first = self.first and isinstance(self.chosen, Noise)
+        self.amount.copy_(self.first.share if only_first else self.chosen.amount)
         self._look_for_haze(y, side, denoise)
         self.noise = self.chosen.noise  # the same module under both names
         self._start_noise(y, denoise)
@@ -129,6 +130,9 @@ class Auto(Degradation):
         """Starts σ from what is left on ``y``, the photo that the fit explains."""
         if self.removed:
             self.noise.start(self.left, rounding(y))
+        elif (blur := self.first.blur) is not None:  # noise is removed with it; what looks like noise now is detail
+            left = float((1 - blur.amount) * blur.noise_level().detach())
+            self.noise.start(max(left, rounding(y)), rounding(y))
         else:
             self._blend_noise(y, denoise)
         noise = f"noise of {255 * self.removed:.1f} of 255" if self.removed else ""

@@ -46,6 +46,12 @@ class Cleared:
     def __bool__(self) -> bool:
         return any(each is not None for each in (self.rain, self.blur, self.specks, self.jpeg))
 
+    @property
+    def share(self) -> Tensor:
+        """The largest share of what was found that was removed, 0 to 1."""
+        found: list[Degradation | None] = [self.rain, self.blur, self.specks, self.jpeg]
+        return torch.stack([each.amount for each in found if each is not None]).amax(0)
+
     def words(self) -> list[str]:
         """What was removed, in words."""
         found = []

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zeroair_pl.degradations.base import Degradation, Denoise, Side, noise_first
-from zeroair_pl.degradations.maps import quantiles, smooth_grid, thumbnail, upsample
+from zeroair_pl.degradations.maps import quantiles, refine, smooth_grid, thumbnail, upsample
 from zeroair_pl.degradations.noise_models import HOLD
 from zeroair_pl.degradations.picture import picture
 from zeroair_pl.degradations.recognition import look_for
@@ -18,11 +19,14 @@ from zeroair_pl.ranges import Range
 EDGES, WORLD, WHITE = 0.4, 0.4, 0.4  # weights of the three estimates of the light's color; they are alike
 LOST = 0.06  # share of the light that is lost in all colors
 WARM = (1.2, 0.92, 0.9)  # what lives in shallow water is warmer than gray: more red, less green and blue
+DARK = (0.35, 0.15)  # brightness of the scene from which on a low red is believed, and below which it is not
+LEAST = 0.2  # share of the red that remains at least in the dark
+NEAR = 0.03  # radius around a pixel that counts as its surroundings, as a share of the photo's short side
 SHALLOW = (0.25, 0.45)  # mean red by mean green of the photo: below the first deep water, above the second shallow
 
 
 class Underwater(Degradation):
-    """Attenuation and backscatter by color, y_c = g_c·m·x_c + v_c + n, with a smooth map m of the light.
+    """Attenuation and backscatter by color, y_c = g_c·m·x_c/s_c + v_c + n, with a smooth map m of the light.
 
     This is the image formation model of underwater photography (Schechner & Karpel, CVPR 2004) with one distance for
     the whole photo: g_c is the share of the light of channel c that reaches the camera, v_c the veil that the water
@@ -31,6 +35,10 @@ class Underwater(Degradation):
     Buchsbaum, 1980), and the brightest pixels (white patch). Each estimate has a weight below 1, since a reef is not
     gray: where red light is left, as in shallow water, it is warmer. Test-time modeling then corrects g, v and, by a
     smooth grid, m.
+
+    In the dark, red is hardly more than noise and the error of v, and its amplification would draw red smears. There,
+    the map s of red, which is 1 for the other colors and from the start, leaves red at the brighter one of green and
+    blue, or at the photo's own red if that is more.
 
     Args:
         veil: share of each channel's darkest value that counts as veil, 0 to 1.
@@ -41,10 +49,11 @@ class Underwater(Degradation):
     pointwise = True
     log_light_start: Tensor
     veil_start: Tensor
+    log_red: Tensor
 
     def __init__(
         self,
-        veil: Annotated[float, Range(0, 1)] = 0.9,
+        veil: Annotated[float, Range(0, 1)] = 0.75,
         cast: Annotated[float, Range(0, 1)] = 1.0,
         max_gain: Annotated[float, Range(1)] = 5.0,
     ) -> None:
@@ -64,8 +73,21 @@ class Underwater(Degradation):
         light = ((1 - LOST) * clear * gain).clamp(min=1 / self.max_gain)
         self.register_buffer("log_light_start", self.amount * light.log())
         self.register_buffer("veil_start", self.amount * veil)
+        self.register_buffer("log_red", self.amount * self._less_red(y, light, veil).log())
         self.light, self.tint = nn.Parameter(torch.zeros_like(light)), nn.Parameter(torch.zeros_like(self.veil_start))
         self.correction = smooth_grid(y)
+
+    def _less_red(self, y: Tensor, light: Tensor, veil: Tensor) -> Tensor:
+        """s of red, (1, 1, H, W) in [LEAST, 1], along the edges of the photo ``y``."""
+        small = thumbnail(y)
+        x = ((small - veil) / light).clamp(min=0)
+        red = x[:, :1].clamp(min=1e-3)
+        most = torch.maximum(x[:, 1:].amax(1, keepdim=True), small[:, :1])
+        dark = ((DARK[0] - x.mean(1, keepdim=True)) / (DARK[0] - DARK[1])).clamp(0, 1)
+        s = (most / red).clamp(LEAST, 1) ** dark
+        if s.shape[-2:] != y.shape[-2:]:
+            s = F.interpolate(s, size=y.shape[-2:], mode="bilinear", align_corners=False)
+        return refine(s, y, radius=max(2, round(NEAR * min(y.shape[-2:]))), eps=1e-3).clamp(LEAST, 1)
 
     def _parts(self) -> tuple[Tensor, Tensor]:
         """(g, v), each (1, 3, 1, 1)."""
@@ -73,7 +95,9 @@ class Underwater(Degradation):
         return (self.log_light_start + moved * self.light).exp(), self.veil_start + moved * self.tint
 
     def _map(self, x: Tensor) -> Tensor:
-        return (self.amount * upsample(self.correction, (x.shape[-2], x.shape[-1]))).exp()
+        """m/s, (1, 3, H, W)."""
+        m = (self.amount * upsample(self.correction, (x.shape[-2], x.shape[-1]))).exp()
+        return torch.cat([m / self.log_red.exp(), m, m], dim=1)
 
     def forward(self, x: Tensor) -> Tensor:
         light, veil = self._parts()
@@ -92,7 +116,7 @@ class Underwater(Degradation):
 
     def diagnostics(self) -> dict[str, Tensor]:
         light, veil = self._parts()
-        return {"light": light, "veil": veil}
+        return {"light": light, "veil": veil, "less red": self.log_red.exp()}
 
 
 def _light(y: Tensor, cast: float) -> Tensor:
