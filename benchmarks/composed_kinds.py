@@ -1,4 +1,4 @@
-"""Haze, darkness and water put on photographs, for fitting the models of ``auto``; everything follows from a seed."""
+"""Haze, darkness, water and blur put on photographs, to fit the models of ``auto``; everything follows from a seed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import math
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from composed import made_up_map
 from torch import Tensor
+
+from zeroair_pl.degradations.blur import kernel_of
 
 # Water: absorption of red, green and blue, and the color of the veil.
 WATERS = (
@@ -42,7 +45,26 @@ def water(x: Tensor, g: torch.Generator) -> Tensor:
     return _noisy(t * x + (veil * _between(0.7, 1.4, g)).clamp(0, 1) * (1 - t), 0.006, g)
 
 
-KINDS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {"haze": haze, "darkness": darkness, "water": water}
+def blur(x: Tensor, g: torch.Generator) -> Tensor:
+    """A quarter each of the photos under a Gaussian, a disc or a straight motion, or made smaller."""
+    kind = int(_between(0, 4, g))
+    if kind == 3:
+        return F.interpolate(x, scale_factor=1 / (2 + int(_between(0, 3, g))), mode="area")
+    sizes = _between(1, 2.6, g), _between(1.8, 4.5, g), _between(4, 14, g)
+    kernel = kernel_of(("gaussian", "disc", "line")[kind], sizes[kind], _between(0, math.pi, g))
+    down, across = (side // 2 for side in kernel.shape)
+    wide = F.pad(x, (across, across, down, down), mode="replicate")
+    return _noisy(F.conv2d(wide.transpose(0, 1), kernel[None, None]).transpose(0, 1), 0.01, g)
+
+
+def blurred_haze(x: Tensor, g: torch.Generator) -> Tensor:
+    """Haze, and then blur."""
+    return blur(haze(x, g), g)
+
+
+KINDS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
+    "haze": haze, "darkness": darkness, "water": water, "blur": blur, "blurred haze": blurred_haze,
+}  # fmt: skip
 
 
 def _between(low: float, high: float, g: torch.Generator) -> float:

@@ -67,7 +67,7 @@ def composed(root: Path, kind: str, about: dict[str, Any]) -> list[Seen]:
     found = []
     for i in order:
         y = composed_kinds.KINDS[kind](_small(files[i]), torch.Generator().manual_seed(i))
-        found.append(Seen(f"composed {kind}", kind, files[i].stem, statistics(looked_at(y))))
+        found.append(Seen(f"composed {kind}", about.get("shows", kind), files[i].stem, statistics(looked_at(y))))
     return found
 
 
@@ -77,9 +77,11 @@ def fit(model: str, plan: dict[str, Any], photos: list[Seen]) -> None:
     shows, unsure = (set(plan.get("labels", {}).get(what, "").split()) for what in ("shows", "unsure"))
     used, label = [], []
     for photo in photos:
-        other = photo.set.startswith("composed") and photo.shows != kind
+        other = photo.set.startswith("composed") and photo.shows not in ("", kind)
         labeled = photo.name in shows and not photo.shows
-        if other or (photo.name in unsure and not photo.shows):
+        if labeled and photo.set.startswith("composed"):
+            continue
+        if other or weights.get(photo.set, 1) == 0 or (photo.name in unsure and not photo.shows):
             continue
         used.append(Seen("labeled", kind, photo.name, photo.values) if labeled else photo)
         label.append(float(used[-1].shows == kind))

@@ -193,19 +193,19 @@ FOG = Model(
     },
 )  # fmt: skip
 VEIL = Model(
-    what="an even veil", colored=(0.006, 0.016), even=True, bias=-5.45, zero=-0.4, full=0.8,
+    what="an even veil", colored=(0.006, 0.016), even=True, bias=-5.35, zero=-0.5, full=0.6,
     terms={
-        "dark_textured_10": (0.0553, 0.0651, 1.19),
-        "contrast_25": (0.0281, 0.0209, -1.13),
-        "saturation_beyond": (0.29, 0.147, -1.00),
-        "lifted_range": (0.15, 0.494, 0.97),
-        "relative_25": (0.0667, 0.0507, -0.93),
-        "red_50": (0.988, 0.335, 0.91),
-        "saturation_near": (0.439, 0.216, 0.88),
-        "darkest_bottom": (0.156, 0.136, -0.76),
-        "skew": (0.206, 0.848, 0.63),
-        "veiled": (0.125, 0.123, 0.56),
-        "in_shadow": (0.116, 0.175, -0.45),
+        "dark_textured_10": (0.0598, 0.0686, 1.53),
+        "contrast_25": (0.0266, 0.0199, -0.90),
+        "darkest_bottom": (0.161, 0.14, -0.89),
+        "red_50": (0.996, 0.336, 0.86),
+        "relative_25": (0.0629, 0.0481, -0.84),
+        "saturation_beyond": (0.296, 0.148, -0.82),
+        "lifted_range": (0.161, 0.524, 0.73),
+        "saturation_near": (0.446, 0.215, 0.68),
+        "in_shadow": (0.114, 0.17, -0.65),
+        "skew": (0.196, 0.841, 0.51),
+        "veiled": (0.131, 0.127, 0.37),
     },
 )  # fmt: skip
 DARK = Model(
