@@ -52,8 +52,10 @@ def test_a_blurred_photo_with_noise_in_a_jpeg_file_is_sharpened(quality: int, tm
     x = crop("haze_workshop", 192)
     data, y = as_jpeg(noisy(blurred(x, "gaussian", 1.5), 2 * SENSOR), quality)
     (tmp_path / "blurred.jpg").write_bytes(data)
-    restored = Method.from_config("auto", sampling={"steps": 6}).restore(tmp_path / "blurred.jpg")
+    method = Method.from_config("auto", sampling={"steps": 6})
+    restored = method.restore(tmp_path / "blurred.jpg")
     assert "Blur" in restored.kind
+    assert "Blur" in method.restore(y).kind  # from the pixels alone
     sharp = torch.from_numpy(restored.image).permute(2, 0, 1)[None] / 255
     assert psnr(sharp, inside(x, y)) > psnr(y, inside(x, y)) + 0.8
 

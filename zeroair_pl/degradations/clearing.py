@@ -18,6 +18,7 @@ from zeroair_pl.degradations.jpeg_tables import Tables, blockiness, found_in, mi
 from zeroair_pl.degradations.maps import quantiles
 from zeroair_pl.degradations.missing import Missing
 from zeroair_pl.degradations.noise_level import estimate_noise_level, rounding, signs
+from zeroair_pl.degradations.spectrum import LOSSY
 from zeroair_pl.degradations.steps import ramp, step
 from zeroair_pl.degradations.streaks import Streaks
 from zeroair_pl.tensors.views import View
@@ -70,7 +71,8 @@ class Cleared:
 def cleared(y: Tensor, side: Side, denoise: Denoise) -> tuple[Tensor, Cleared]:
     """The photo ``y`` (1, 3, H, W) without strong JPEG, specks, blur and rain, and what was found of them."""
     found = Cleared()
-    if (tables := strong_tables(y, side)) is not None:
+    tables = tables_of(y, side)
+    if tables is not None and tables.quality() <= STRONG:
         found.jpeg = Jpeg()
         found.jpeg.tables = tables
         y = unblocked(y, tables, denoise)
@@ -78,8 +80,8 @@ def cleared(y: Tensor, side: Side, denoise: Denoise) -> tuple[Tensor, Cleared]:
         found.specks = Missing()
         found.specks.initialize(y, {}, denoise)
         y = _annealed(found.specks, found.specks.first_estimate(y), y, denoise)
-    coded = found.jpeg is not None or found.specks is not None
-    if (blur := blur_on(y, denoise, {"denoised": True} if coded else side)) is not None:
+    coded = found.specks is not None or (tables is not None and tables.quality() < LOSSY)
+    if (blur := blur_on(y, denoise, {"denoised": True} if coded else {})) is not None:
         found.blur = blur
         y = sharpened(y, blur, denoise)
     elif (rain := rain_on(y, denoise)) is not None:  # sharp streaks would speak against a blur
@@ -88,17 +90,15 @@ def cleared(y: Tensor, side: Side, denoise: Denoise) -> tuple[Tensor, Cleared]:
     return y, found
 
 
-def strong_tables(y: Tensor, side: Side) -> Tables | None:
-    """The quantization tables of a photo (1, 3, H, W) that was saved at a quality of ``STRONG`` or less, else ``None``.
+def tables_of(y: Tensor, side: Side) -> Tables | None:
+    """The quantization tables with which a photo (1, 3, H, W) was saved as a JPEG, or ``None``.
 
-    The photo's own file states them. For other photos they are found from the pixels.
+    The photo's own file states them. For other photos they are found from the pixels, if blocks show.
     """
     if "jpeg" in side:
-        tables: Tables | None = Tables.of_file(side["jpeg"])
-    else:
-        part = middle(y)
-        tables = found_in(part) if min(part.shape[-2:]) >= 48 and blockiness(part) > BLOCKY else None
-    return tables if tables is not None and tables.quality() <= STRONG else None
+        return Tables.of_file(side["jpeg"])
+    part = middle(y)
+    return found_in(part) if min(part.shape[-2:]) >= 48 and blockiness(part) > BLOCKY else None
 
 
 def unblocked(y: Tensor, tables: Tables, denoise: Denoise) -> Tensor:
