@@ -101,7 +101,7 @@ def sizes(tiling: Tiling | None) -> list[tuple[int, int, int]]:
 
 
 def test_tiles_shrink_by_halves_where_the_network_allows_it() -> None:
-    assert [side for side, *_ in sizes(Tiling(None, None, 2**20, 16))] == [768, 512, 256, 128, 64]
+    assert [side for side, *_ in sizes(Tiling(None, None, 2**20, 16))] == [896, 512, 256, 128, 64]
     assert sizes(Tiling(512, 128, 2**20, 16)) == [(512, 128, 4), (256, 64, 4), (128, 32, 4), (64, 16, 4)]
     # A network with attention has tiles of one size, of which fewer go at once.
     assert sizes(Tiling(None, None, 2**20, 32, trained=256)) == [(256, 64, 16), (256, 64, 4), (256, 64, 1)]

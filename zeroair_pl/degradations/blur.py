@@ -54,6 +54,7 @@ class Blur(Degradation):
         angle: of the line, in degrees, counterclockwise from the right; with ``size`` 0 it is found too.
     """
 
+    facts = ("_highest", "_noises")  # only used at the start
     batched = False  # the size of the border depends on the kernel
 
     def __init__(self, kernel: Kind = "auto", size: Annotated[float, Range(0, 60)] = 0.0, angle: float = 0.0) -> None:
