@@ -29,6 +29,11 @@ def blur_on(y: Tensor, denoise: Denoise, side: Side) -> Blur | None:
 
     Its ``amount`` is how sure that is and how much the blur shows, 0 to 1. A photo in which anything is sharp, as with
     a blurred background, has no such blur. Motion is not found.
+
+    Args:
+        y: the photo, with values in [0, 1].
+        denoise: the prior, for a look at the noise.
+        side: ``denoised`` if JPEG or a denoiser has taken fine detail, see ``spectrum.trusted``.
     """
     if min(y.shape[-2:]) < SIDE:
         return None
@@ -40,6 +45,8 @@ def blur_on(y: Tensor, denoise: Denoise, side: Side) -> Blur | None:
         return None
     values = statistics(looked_at(y))
     share = ramp(values["contrast_99"] / max(values["luminance_99"], 0.01), *TEXTURE)
+    if share == 0:
+        return None
     blur = Blur()
     blur.initialize(y, side, denoise)
     kernel = blur.get_buffer("h")

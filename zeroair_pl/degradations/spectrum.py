@@ -18,7 +18,7 @@ FALL, SPREAD = 2.2, 0.4  # mean and standard deviation of b in the spectra of ph
 LESS = (1.0, 0.8, 0.63, 0.5, 0.4)  # candidates for the noise level, relative to a first estimate
 # What is known of a photo that a denoiser or JPEG has taken fine detail from: the frequencies that it still has, and
 # candidates for the level of noise and other errors at these. No estimate of the noise tells it.
-CODED, ERRORS = 0.28, tuple(level / 255 for level in (1, 2, 3, 4, 5, 6, 7))
+KEPT, ERRORS = 0.28, tuple(level / 255 for level in (1, 2, 3, 4, 5, 6, 7))
 LOSSY = 74.5  # quality of JPEG below which this is so; many programs use 75, also for sharp photos made smaller
 _TAKEN = 1024  # pixels, the side of the part of a larger photo that is used
 
@@ -97,7 +97,7 @@ def trusted(side: Side, noise: float) -> tuple[float, tuple[float, ...]]:
         noise: a first estimate of the noise level, which may include sharp texture.
     """
     if "denoised" in side or ("jpeg" in side and Tables.of_file(side["jpeg"]).quality() < LOSSY):
-        return CODED, ERRORS
+        return KEPT, ERRORS
     return HIGHEST, tuple(noise * share for share in LESS)
 
 
