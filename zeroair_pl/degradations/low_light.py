@@ -81,7 +81,7 @@ class LowLight(Degradation):
         relative = (smooth.clamp(min=0.02) / float(quantiles(smooth[window], 0.95))).clamp(max=1)
         uneven = relative ** (curve * self.flatten * darkness)
         gain = _gain((y**curve / uneven)[window], y[window], self.highlight, self.mean)
-        # A smooth maximum of L and of the L that brings the brightness to the peak, so that bright parts do not saturate.
+        # A smooth maximum of L and of the L that brings the brightness to the peak: bright parts do not saturate.
         peak = PEAK + (KEEPING - PEAK) * ramp(float(quantiles(bright[window], 0.999)), *LIGHTS)
         light = (uneven / gain) * (1 + (smooth.clamp(min=0) ** curve * gain / uneven / peak) ** SHARP) ** (1 / SHARP)
         light = (light * (BLACK / smooth.clamp(min=BLACK / 8)).clamp(min=1) ** TOE).clamp(1 / self.max_gain, 1)
