@@ -27,9 +27,9 @@ PASSED = 0.5  # share of the error of x that remains after the blur
 CODED = 5 / 255  # least noise level that stands for the errors of JPEG
 COARSE, REVERSED = 1 / 3, -0.01  # share of the levels at half size, if the contrast of some waves is reversed by this
 LARGE = 4e6  # pixels of a photo from which on it takes fewer levels
-# Shares of the levels of a large photo: with levels at half the size, and without. And of a photo that has lost fine
-# detail: 7 instead of 12 gain it 0.04 dB.
-FEWER, FEWEST, LOST = 0.85, 0.75, 0.6
+# Shares of the levels of a large photo: with levels at half the size, and without. And of photos that nothing is lost
+# for with 8 and 7 levels instead of 12: with a kernel that was found freely, and without fine detail.
+FEWER, FEWEST, FREE, LOST = 0.85, 0.75, 2 / 3, 0.6
 PEAK = 0.35  # largest value of a free kernel; kernels found for photos without blur have 0.43 or more
 MORE = 1.1  # gain in log-likelihood of a free kernel, relative to that of a form with few parameters, to be believed
 PART = 512  # px; side of the part of a larger photo in which a free kernel is looked for
@@ -64,7 +64,7 @@ class Blur(Degradation):
         super().__init__()
         self._kernel, self.size, self.angle = kernel, size, angle
         self.found: dict[str, float] = {}
-        self.room, self.large, self.lost = (0, 0), False, False
+        self.room, self.large, self.lost, self.free = (0, 0), False, False, False
 
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
         super().initialize(y, side, denoise)
@@ -151,6 +151,7 @@ class Blur(Degradation):
             self.found = sizes
             return few
         self.noise.start(math.hypot(noise, MODEL))
+        self.free = True
         return kernel
 
     @property
@@ -167,9 +168,9 @@ class Blur(Degradation):
 
     @property
     def enough(self) -> float:  # type: ignore[override]
-        """Less than 1 for a large photo, at a cost of 0.1 dB, and for one without fine detail, which gains."""
-        if self.lost:
-            return LOST
+        """Less than 1 for a large photo, which costs 0.1 dB, and where the last levels have nothing to add."""
+        if self.lost or self.free:
+            return LOST if self.lost else FREE
         return (FEWER if self._reverses else FEWEST) if self.large else 1.0
 
     @property
