@@ -93,7 +93,7 @@ def test_the_comparison_runs_in_little(
     assert script.main(words) == 0
     assert capsys.readouterr().out.splitlines()[:-1] == [], "nothing is measured twice"
     assert script.main(["--prior", str(tmp_path / "world"), "--scenes", "2"]) == 2
-    more = words[:2] + ["--scenes", "2", *words[4:]]
+    more = [*words[:2], "--scenes", "2", *words[4:]]
     assert script.main(more) == 0
     longer = json.loads((tmp_path / "results" / "small_world.json").read_text())["kinds"]["noise"]["rows"][identity]
     assert longer["psnr"][0] == row["psnr"][0], "only the new scene is measured"
