@@ -221,6 +221,15 @@ def test_uneven_light_is_evened_out_in_part() -> None:
     assert float(light[:third].mean()) > 1.05 * float(light[-third:].mean())
 
 
+def test_what_is_bright_in_a_dark_photo_keeps_its_detail() -> None:
+    """Clouds above a dark ground are not burnt out when the ground is lit."""
+    clouds, ground = (clean(name, 128)[..., :128, :128] for name in ("haze_workshop", "noise_blossom"))
+    y = torch.cat([0.9 * clouds, 0.1 * ground], dim=-2)
+    lit = started(LowLight, y).invert(y).detach().clamp(0, 1)
+    assert float(lit[..., 128:, :].mean()) > 0.2  # the ground is lit
+    assert float((lit[..., :128, :].amax(1) > 0.998).float().mean()) < 0.1
+
+
 @pytest.mark.parametrize("family", [Haze, LowLight, Noise], ids=lambda cls: cls.__name__)
 def test_a_flawless_flat_photo_is_known_to_eight_bits_and_no_better(family: Any) -> None:
     assert float(started(family, torch.full((1, 3, 32, 32), 0.4)).noise_level().detach()) == pytest.approx(EIGHT_BITS)

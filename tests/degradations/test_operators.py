@@ -17,12 +17,13 @@ from torch import Tensor
 from helpers.scenes import PHOTOS, as_jpeg, bundled, crop, noisy, psnr
 from zeroair_pl import Method
 from zeroair_pl.checks.samples import blurred, fitted_to
-from zeroair_pl.degradations import Blur, Downscaled, Jpeg, Missing, Streaks
+from zeroair_pl.degradations import Blur, Chain, Downscaled, Jpeg, Missing, Streaks
 from zeroair_pl.degradations.blocks import dct, inverse_dct, smooth_inverse, to_rgb, to_ycc, truncated_mean
-from zeroair_pl.degradations.blur import kernel_of
+from zeroair_pl.degradations.blur import LOST, kernel_of
 from zeroair_pl.degradations.free_kernel import textured_part
 from zeroair_pl.degradations.jpeg_tables import Tables, found_in
 from zeroair_pl.degradations.missing import MissingPixels
+from zeroair_pl.degradations.outliers import Outliers
 from zeroair_pl.degradations.spectrum import room
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.method.first_look import FirstLook
@@ -149,14 +150,27 @@ def test_blurs_that_only_fade_detail_have_no_levels_at_half_the_size(kind: str, 
     assert phi.coarse == coarse
     assert phi.enough == 1
     phi.large = True
-    assert (phi.enough < 1) == (kind == "gaussian"), "so a large photo with such a blur takes fewer levels"
+    assert round(12 * phi.enough) == (9 if kind == "gaussian" else 10), (
+        "fewer levels, fewest where none is at half size"
+    )
+    assert round(round(12 * phi.enough) * phi.coarse) == (0 if kind == "gaussian" else 3)
 
 
-def test_a_large_photo_with_a_mask_takes_fewer_levels() -> None:
+def test_a_photo_that_lost_fine_detail_takes_fewer_levels_also_in_a_chain() -> None:
+    y = crop("haze_workshop", 64)
+    chain, alone = Chain([Blur, lambda: Jpeg(20)]), Blur()
+    for phi in (chain, alone):
+        phi.initialize(y, {}, blurred)
+    assert chain.enough == LOST < alone.enough == 1
+
+
+def test_a_large_photo_with_missing_pixels_takes_fewer_levels() -> None:
     phi = Missing()
     for pixels, enough in ((100, 1.0), (2100, 0.75)):
         phi.noise = MissingPixels(torch.ones(1, 1, pixels, 2000))
         assert phi.enough == enough
+    phi.outliers = Outliers(torch.rand(1, 3, 8, 8))
+    assert phi.enough == 0.7
 
 
 @torch.no_grad()

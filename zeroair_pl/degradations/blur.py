@@ -26,10 +26,13 @@ USUAL = 2.55 / 255
 PASSED = 0.5  # share of the error of x that remains after the blur
 CODED = 5 / 255  # least noise level that stands for the errors of JPEG
 COARSE, REVERSED = 1 / 3, -0.01  # share of the levels at half size, if the contrast of some waves is reversed by this
-LARGE, FEWER = 4e6, 0.75  # pixels of a photo from which on it takes fewer levels if it is not, and their share
+LARGE = 4e6  # pixels of a photo from which on it takes fewer levels
+# Shares of the levels of a large photo: with levels at half the size, and without. And of photos that nothing is lost
+# for with 8 and 7 levels instead of 12: with a kernel that was found freely, and without fine detail.
+FEWER, FEWEST, FREE, LOST = 0.85, 0.75, 2 / 3, 0.6
 PEAK = 0.35  # largest value of a free kernel; kernels found for photos without blur have 0.43 or more
 MORE = 1.1  # gain in log-likelihood of a free kernel, relative to that of a form with few parameters, to be believed
-PART = 640  # px; side of the part of a larger photo in which a free kernel is looked for
+PART = 512  # px; side of the part of a larger photo in which a free kernel is looked for
 MANY = 2**20  # pixels of a photo from which on x gets a size that suits the Fourier transform
 FILLS = 3  # repetitions per proximal step that fill in the pixels beyond the border
 
@@ -61,7 +64,7 @@ class Blur(Degradation):
         super().__init__()
         self._kernel, self.size, self.angle = kernel, size, angle
         self.found: dict[str, float] = {}
-        self.room, self.large = (0, 0), False
+        self.room, self.large, self.lost, self.free = (0, 0), False, False, False
 
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
         super().initialize(y, side, denoise)
@@ -74,7 +77,7 @@ class Blur(Degradation):
         else:
             h = self._of_few_numbers(y)
         self.register_buffer("h", h)
-        self.large = y[0, 0].numel() > LARGE
+        self.large, self.lost = y[0, 0].numel() > LARGE, self._highest < spectrum.HIGHEST
         if y[0, 0].numel() > MANY:
             down, across = self.reach
             self.room = (spectrum.room(y.shape[-2] + 2 * down), spectrum.room(y.shape[-1] + 2 * across))
@@ -148,6 +151,7 @@ class Blur(Degradation):
             self.found = sizes
             return few
         self.noise.start(math.hypot(noise, MODEL))
+        self.free = True
         return kernel
 
     @property
@@ -164,8 +168,10 @@ class Blur(Degradation):
 
     @property
     def enough(self) -> float:  # type: ignore[override]
-        """Less than 1 for a kernel that only fades detail of a large photo; others have levels at half the size."""
-        return FEWER if self.large and not self._reverses else 1.0
+        """Less than 1 for a large photo, which costs 0.1 dB, and where the last levels have nothing to add."""
+        if self.lost or self.free:
+            return LOST if self.lost else FREE
+        return (FEWER if self._reverses else FEWEST) if self.large else 1.0
 
     @property
     def reach(self) -> tuple[int, int]:

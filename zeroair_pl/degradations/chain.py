@@ -62,7 +62,7 @@ class Chain(Degradation):
 
     @property
     def enough(self) -> float:  # type: ignore[override]
-        return max(link.enough for link in self._all)
+        return min(link.enough for link in self._all)
 
     @property
     def factor(self) -> float:  # type: ignore[override]

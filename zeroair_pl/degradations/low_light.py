@@ -16,7 +16,9 @@ from zeroair_pl.degradations.recognition import look_for
 from zeroair_pl.degradations.steps import ramp
 from zeroair_pl.ranges import Range
 
-PEAK, SHARP = 1.15, 16  # value at which the restored brightness levels off, and how abruptly
+# Value at which the restored brightness levels off: a dim wall may become white, but what is bright in the photo itself
+# (its brightest values are LIGHTS) keeps its detail; and how abruptly.
+PEAK, KEEPING, LIGHTS, SHARP = 1.15, 0.97, (0.45, 0.65), 16
 MILD, KEPT = 0.1, 0.5  # a color cast, as a logarithm, that is left as it is, and the share of the rest that is kept
 # Smoothed brightness below which the gain falls, by this power: there is little signal, and steps of 8 bits would show.
 BLACK, TOE = 2.5 / 255, 0.8
@@ -79,8 +81,9 @@ class LowLight(Degradation):
         relative = (smooth.clamp(min=0.02) / float(quantiles(smooth[window], 0.95))).clamp(max=1)
         uneven = relative ** (curve * self.flatten * darkness)
         gain = _gain((y**curve / uneven)[window], y[window], self.highlight, self.mean)
-        # A smooth maximum of L and of the L that brings the brightness to PEAK, so that bright parts do not saturate.
-        light = (uneven / gain) * (1 + (smooth.clamp(min=0) ** curve * gain / uneven / PEAK) ** SHARP) ** (1 / SHARP)
+        # A smooth maximum of L and of the L that brings the brightness to the peak: bright parts do not saturate.
+        peak = PEAK + (KEEPING - PEAK) * ramp(float(quantiles(bright[window], 0.999)), *LIGHTS)
+        light = (uneven / gain) * (1 + (smooth.clamp(min=0) ** curve * gain / uneven / peak) ** SHARP) ** (1 / SHARP)
         light = (light * (BLACK / smooth.clamp(min=BLACK / 8)).clamp(min=1) ** TOE).clamp(1 / self.max_gain, 1)
         self.register_buffer("log_l", self.amount * light.log())
         self.register_buffer("log_color", self.amount * darkness * _color((y**curve / light)[window], self.kept).log())

@@ -1,0 +1,62 @@
+"""A date in a corner of a photo is found and filled; bright things that are no date stay."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from helpers.scenes import PHOTOS, crop, psnr
+from zeroair_pl import Method
+from zeroair_pl.degradations.stamps import stamp_in
+
+ORANGE, RED, WHITE = (255, 140, 20), (255, 60, 40), (250, 250, 250)
+
+
+def stamped(y: Tensor, text: str, color: tuple[int, int, int], at: tuple[float, float], size: int = 16) -> Tensor:
+    """``y`` (1, 3, H, W) with a text printed at a place, which is stated as shares of the width and the height."""
+    picture = Image.fromarray((255 * y[0]).round().byte().permute(1, 2, 0).numpy())
+    place = (at[0] * picture.width, at[1] * picture.height)
+    ImageDraw.Draw(picture).text(place, text, fill=color, font=ImageFont.load_default(size))
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 255
+
+
+@pytest.mark.parametrize("color", [ORANGE, RED])
+@pytest.mark.parametrize("text, at", [("'98 12 25", (0.65, 0.88)), ("14:05", (0.06, 0.88)), ("03 7 '94", (0.65, 0.03))])
+def test_a_date_in_a_corner_is_found(color: tuple[int, int, int], text: str, at: tuple[float, float]) -> None:
+    clean = crop("noise_blossom", 220) * 0.5 + 0.1
+    y = stamped(clean, text, color, at)
+    mask = stamp_in(y)[0, 0] > 0
+    printed = (y - clean).abs().amax(1)[0] > 0.2
+    assert float(mask[printed].float().mean()) > 0.97
+    assert int(mask.sum()) < 6 * int(printed.sum())
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+def test_a_photo_without_a_date_is_not_marked(name: str) -> None:
+    assert not stamp_in(crop(name, 240)).any()
+
+
+@pytest.mark.parametrize("text, color, at", [
+    ("'98 12 25", ORANGE, (0.3, 0.45)),  # in the middle of the scene
+    ("I I", ORANGE, (0.8, 0.88)),  # two things are no date
+    ("'98 12 25", WHITE, (0.65, 0.88)),  # white is not looked for
+])  # fmt: skip
+def test_what_is_no_date_in_a_warm_color_is_not_marked(
+    text: str, color: tuple[int, int, int], at: tuple[float, float]
+) -> None:
+    assert not stamp_in(stamped(crop("noise_blossom", 220) * 0.5 + 0.1, text, color, at)).any()
+
+
+def test_a_tiny_photo_has_no_date() -> None:
+    assert not stamp_in(torch.rand(1, 3, 9, 5)).any()
+
+
+def test_despeckle_fills_a_date() -> None:
+    clean = crop("noise_blossom", 160) * 0.5 + 0.1
+    y = stamped(clean, "'98 12 25", ORANGE, (0.5, 0.85))
+    found = Method.from_config("despeckle").restore(y).image[None]
+    assert psnr(found, clean) > psnr(y, clean) + 8
+    assert torch.equal(found[..., :100, :], y[..., :100, :]) or psnr(found[..., :100, :], clean[..., :100, :]) > 40
