@@ -110,9 +110,9 @@ class Chain(Degradation):
 
         def only(x: Tensor, sigma: float) -> Tensor:
             spare = [max(0, (length - max(sides)) // 2 - MARGIN) for length in x.shape[-2:]]
-            place = (..., *(slice(cut, length - cut) for cut, length in zip(spare, x.shape[-2:], strict=True)))
+            rows, columns = (slice(cut, x.shape[axis] - cut) for cut, axis in zip(spare, (-2, -1), strict=True))
             found = x.clone()
-            found[place] = denoise(x[place], sigma)
+            found[..., rows, columns] = denoise(x[..., rows, columns], sigma)
             return found
 
         return only
