@@ -27,6 +27,7 @@ from machine import option
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 WATCHED = ("paper's preset", "L2 for the GAN", "no TDM: φ is the identity", "one noise map", "physics in the preset")
+TODAYS = "today's preset"
 SCALE = 2  # enlargement of the scenes in the sheet
 
 
@@ -63,24 +64,45 @@ def bars(about: dict[str, Any]) -> Image.Image:
 
 
 def table(about: dict[str, Any]) -> str:
-    """The rows as a Markdown table: the gain in PSNR and the distance of φ from the truth.
+    """The rows as a Markdown table: the gain in PSNR, the difference to the preset, the distance of φ from the truth.
 
-    The gain is that of the scenes that have not diverged: mean ± standard error of the mean (smallest to largest).
+    The gain is that of the scenes that have not diverged: mean ± standard error of the mean (smallest to largest). The
+    difference to the preset is paired: of the scenes, whose number is in brackets, that diverged in neither row.
     """
-    lines = ["| kind | row | scenes | gain in PSNR, dB | φ to the truth, dB | NFE |", "|---|---|---|---|---|---|"]
+    lines = ["| kind | row | scenes | gain in PSNR, dB | against the preset, dB | φ to the truth, dB | NFE |"]
+    lines += ["|---|---|---|---|---|---|---|"]
     for kind, entry in about["kinds"].items():
         lines.append(
-            f"| {kind} | the degraded input | {len(entry['input'])} | 0 ({_mean(entry['input']):.2f} dB) | | |"
+            f"| {kind} | the degraded input | {len(entry['input'])} | 0 ({_mean(entry['input']):.2f} dB) | | | |"
         )
         for title, gain in gains(entry).items():
             row = entry["rows"][title]
             count, lost = len(row["psnr"]), len(row["psnr"]) - len(gain)
-            error = f" ± {statistics.stdev(gain) / len(gain) ** 0.5:.2f}" if len(gain) > 1 else ""
-            cells = [f"{_mean(gain):+.2f}{error} ({min(gain):+.2f} to {max(gain):+.2f})"] if gain else []
+            cells = [f"{_mean_and_error(gain)} ({min(gain):+.2f} to {max(gain):+.2f})"] if gain else []
             cells += [f"{lost} diverged"] if lost else []
             distance = f"{_mean(_known(row['distance'])):.1f}" if gain else ""
-            lines.append(f"| {kind} | {title} | {count} | {'; '.join(cells)} | {distance} | {row['nfe']} |")
+            paired = differences(entry, title)
+            against = f"{_mean_and_error(paired)} ({len(paired)})" if paired else ""
+            cells = [kind, title, str(count), "; ".join(cells), against, distance, str(row["nfe"])]
+            lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def differences(entry: dict[str, Any], title: str) -> list[float]:
+    """PSNR of a row minus that of its preset, for each scene that diverged in neither; none for the preset itself."""
+    from rows import BASE
+
+    preset = TODAYS if title.startswith("today") else BASE
+    rows = entry["rows"]
+    if title == preset or preset not in rows:
+        return []
+    both = zip(rows[title]["psnr"], rows[preset]["psnr"], strict=False)
+    return [a - b for a, b in both if a is not None and b is not None]
+
+
+def _mean_and_error(values: Sequence[float]) -> str:
+    error = f" ± {statistics.stdev(values) / len(values) ** 0.5:.2f}" if len(values) > 1 else ""
+    return f"{_mean(values):+.2f}{error}"
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -4,8 +4,9 @@
 
 Held-out scenes are degraded with known parameters (pairs.py) and restored by the rows of rows.py. It measures the PSNR
 of the result, and the distance between φ(x) of the true scene x and its true degradation, in dB, over the timesteps.
-The true scenes are only used for these numbers. After an interruption, the same command continues. Writes
-benchmarks/results/NAME.json after every row. On a CPU, a row of 1000 steps takes about a minute a scene.
+The true scenes are only used for these numbers. After an interruption, the same command continues; with more --scenes,
+it adds the new ones to finished rows. Writes benchmarks/results/NAME.json after every row. On a CPU, a row of 1000
+steps takes about a minute a scene.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ def measure(options: argparse.Namespace) -> int:
     kinds, titles = about.setdefault("kinds", {}), dict[str, list[str]]()
     for work, row in machine.at_once(restored, todo(options, kinds, titles), options.workers):
         entry = kinds[work.kind]
+        row = joined(entry["rows"].get(work.title), row)
         rows = {**entry["rows"], work.title: row}
         entry["rows"] = {title: rows[title] for title in (*titles[work.kind], *rows) if title in rows}
         path = machine.write(options.name, about)
@@ -61,7 +63,7 @@ def measure(options: argparse.Namespace) -> int:
 
 
 def todo(options: argparse.Namespace, kinds: dict[str, Any], titles: dict[str, list[str]]) -> Iterator[Work]:
-    """The rows that are not among the results ``kinds``; adds what kinds these lack, and the ``titles`` in order."""
+    """Rows, or scenes of rows, that the results ``kinds`` lack; adds kinds to these, and their ``titles`` in order."""
     from pairs import pair
     from rows import rows_of
 
@@ -72,16 +74,18 @@ def todo(options: argparse.Namespace, kinds: dict[str, Any], titles: dict[str, l
             entry["input"] = max(entry["input"], [_psnr(each.y, each.clean) for each in pairs], key=len)
             for title, preset in rows_of(kind, options.prior, group, options.steps, options.estimate, options.scale):
                 titles.setdefault(kind, []).append(title)
-                if title not in entry["rows"] and (not options.rows or title in options.rows):
-                    yield Work(kind, title, pairs, preset.configs, preset.settings)
+                done = len(entry["rows"][title]["psnr"]) if title in entry["rows"] else 0
+                if done < len(pairs) and (not options.rows or title in options.rows):
+                    yield Work(kind, title, pairs[done:], done, preset.configs, preset.settings)
 
 
 class Work(NamedTuple):
-    """A row for a kind of degradation."""
+    """A row for a kind of degradation, from the scene of the number ``first``."""
 
     kind: str
     title: str
     pairs: list[Pair]
+    first: int
     configs: Sequence[str]
     settings: dict[str, Any]
 
@@ -97,19 +101,34 @@ def restored(work: Work) -> dict[str, Any]:
 
     torch.set_num_threads(1)
     method = Method.from_config(work.configs, **work.settings)
-    names = [f"{work.kind} {i}" for i in range(len(work.pairs))]
+    names = [f"{work.kind} {work.first + i}" for i in range(len(work.pairs))]
     together = torch.cuda.is_available() and method.fresh().batched
     groups = [list(range(len(names)))] if together else [[i] for i in range(len(names))]
     fits = [_fitted([work.pairs[i] for i in some], [names[i] for i in some], method) for some in groups]
     found = {key: [value for each in fits for value in each[key]] for key in ("psnr", "distance", "lost")}
-    longest = max(fits, key=lambda each: len(each["fractions"]))
-    moments = zip_longest(*(each["distances"] for each in fits), fillvalue=[None])  # a fit may end early
+    return {**{key: values for key, values in found.items() if values}, **_course(fits)}
+
+
+def joined(before: dict[str, Any] | None, row: dict[str, Any]) -> dict[str, Any]:
+    """A row with the results of the scenes ``before`` it, if there are any."""
+    if before is None:
+        return row
+    parts = [before, row]
+    found = {key: [value for each in parts for value in each.get(key, [])] for key in ("psnr", "distance", "lost")}
+    return {**{key: values for key, values in found.items() if values}, **_course(parts)}
+
+
+def _course(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The cost and the distances over the timesteps of several fits, of one or several scenes each."""
+    longest = max(parts, key=lambda each: len(each["fractions"]))
+    scenes = [
+        course for each in parts for course in (list(zip(*each["distances"], strict=True)) or [()] * len(each["psnr"]))
+    ]
     return {
-        **{key: values for key, values in found.items() if values},
-        "nfe": max(each["nfe"] for each in fits),
-        "seconds": round(sum(each["seconds"] for each in fits), 1),
+        "nfe": max(each["nfe"] for each in parts),
+        "seconds": round(sum(each["seconds"] for each in parts), 1),
         "fractions": longest["fractions"],
-        "distances": [[value for some in each for value in some] for each in moments],
+        "distances": [list(moment) for moment in zip_longest(*scenes)],  # a fit may end early
     }
 
 

@@ -93,6 +93,17 @@ def test_the_comparison_runs_in_little(
     assert script.main(words) == 0
     assert capsys.readouterr().out.splitlines()[:-1] == [], "nothing is measured twice"
     assert script.main(["--prior", str(tmp_path / "world"), "--scenes", "2"]) == 2
+    more = [*words[:2], "--scenes", "2", *words[4:]]
+    assert script.main(more) == 0
+    longer = json.loads((tmp_path / "results" / "small_world.json").read_text())["kinds"]["noise"]["rows"][identity]
+    assert longer["psnr"][0] == row["psnr"][0], "only the new scene is measured"
+    assert len(longer["psnr"]) == len(longer["distance"]) == len(longer["distances"][0]) == 2
+    apart = script.main([*more, "--name", "apart"])
+    both = json.loads((tmp_path / "results" / "apart.json").read_text())["kinds"]["noise"]["rows"][identity]
+    assert apart == 0
+    assert [both[key] for key in ("psnr", "distance", "distances", "nfe")] == [
+        longer[key] for key in ("psnr", "distance", "distances", "nfe")
+    ], "the same as both scenes at once"
 
 
 def script_pairs(kind: str, size: int) -> list[Any]:
@@ -129,10 +140,12 @@ def test_the_step_of_the_guidance_is_the_published_one_times_the_scale() -> None
 def test_a_row_has_its_mean_standard_error_and_divergences(script: ModuleType) -> None:
     row = {"psnr": [11.0, 13.0, None], "distance": [20.0, 22.0, None], "nfe": 500}
     alone = {"psnr": [None, 9.0, None], "distance": [None, 14.0, None], "nfe": 500}
-    entry = {"input": [10.0, 10.0, 10.0], "rows": {"preset": row, "other": alone}}
-    *_, preset, other = script.table({"kinds": {"haze": entry}}).splitlines()
-    assert preset == "| haze | preset | 3 | +2.00 ± 1.00 (+1.00 to +3.00); 1 diverged | 21.0 | 500 |"
-    assert other == "| haze | other | 3 | -1.00 (-1.00 to -1.00); 2 diverged | 14.0 | 500 |"
+    near = {"psnr": [11.5, 15.5, 17.0], "distance": [20.0, 21.0, 22.0], "nfe": 500}
+    entry = {"input": [10.0, 10.0, 10.0], "rows": {"paper's preset": row, "other": alone, "near": near}}
+    *_, preset, other, paired = script.table({"kinds": {"haze": entry}}).splitlines()
+    assert preset == "| haze | paper's preset | 3 | +2.00 ± 1.00 (+1.00 to +3.00); 1 diverged |  | 21.0 | 500 |"
+    assert other == "| haze | other | 3 | -1.00 (-1.00 to -1.00); 2 diverged | -4.00 (1) | 14.0 | 500 |"
+    assert "| +1.50 ± 1.00 (2) | 21.0 |" in paired, "of the scenes that diverged in neither"
 
 
 @scripts("benchmarks/small_world/follow.py")

@@ -65,13 +65,13 @@ class Photo:
         return self.pixels.shape[1], self.pixels.shape[2]
 
 
-def check_size(path: Path, width: int, height: int) -> None:
+def check_size(path: Path, width: int, height: int, min_side: int = MIN_SIDE) -> None:
     """Raises InputError for a size that is too small to restore or too large to decode."""
     if width * height > MAX_PIXELS:
         raise InputError(f"{path}: {width}x{height} px are {width * height / 1e6:.0f} megapixels; the limit is "
                          f"{MAX_PIXELS / 1e6:.0f}.")  # fmt: skip
-    if min(width, height) < MIN_SIDE:
-        raise InputError(f"{path}: {width}x{height} px is too small; each side needs at least {MIN_SIDE} px.")
+    if min(width, height) < min_side:
+        raise InputError(f"{path}: {width}x{height} px is too small; each side needs at least {min_side} px.")
 
 
 def planes(path: Path, image: Image.Image) -> tuple[Space, Array, Array | None]:

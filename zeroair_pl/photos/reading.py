@@ -20,7 +20,7 @@ from zeroair_pl.photos import heif, raw
 from zeroair_pl.photos.absent import why_missing
 from zeroair_pl.photos.jpeg import jpeg_file
 from zeroair_pl.photos.metadata import Metadata, of_jpeg
-from zeroair_pl.photos.photo import Array, Photo, Space, build, check_size, planes, read_dpi, read_exif
+from zeroair_pl.photos.photo import MIN_SIDE, Array, Photo, Space, build, check_size, planes, read_dpi, read_exif
 from zeroair_pl.photos.png import Png
 from zeroair_pl.photos.value_range import white_of
 
@@ -29,12 +29,16 @@ _FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
-def load_photo(path: str | Path) -> Photo:
+def load_photo(path: str | Path, min_side: int = MIN_SIDE) -> Photo:
     """Decodes one file; its content decides the format, not its suffix.
 
     Of a JPEG with several pictures (MPO: previews, depth or gain maps) the first counts, and of a TIFF the one page
     that is not marked as a thumbnail. Animations and documents of several pages are refused, because writing one of
     the pictures back would lose the others.
+
+    Args:
+        path: of the file.
+        min_side: the fewest pixels of a side; a photo of fewer cannot be restored, but a blur kernel is often smaller.
 
     Raises:
         InputError: the photo cannot be restored and written back faithfully; one sentence that names the file.
@@ -42,7 +46,7 @@ def load_photo(path: str | Path) -> Photo:
     path = Path(path)
     check_file(path)
     with _reasons(path), path.open("rb") as file:
-        return _decoded(path, file)
+        return _decoded(path, file, min_side)
 
 
 def decode_photo(data: bytes, path: Path) -> Photo:
@@ -71,7 +75,7 @@ def writable(data: bytes) -> bool:
     return not (raw.kind_of_start(data[: raw.HEAD]) or heif.kind_of_start(data[: raw.HEAD]))
 
 
-def _decoded(path: Path, file: IO[bytes]) -> Photo:
+def _decoded(path: Path, file: IO[bytes], min_side: int = MIN_SIDE) -> Photo:
     with _quiet_pillow():
         head = file.read(raw.HEAD)
         file.seek(0)
@@ -82,8 +86,8 @@ def _decoded(path: Path, file: IO[bytes]) -> Photo:
         if head[:4] in _TIFF_MAGIC:
             from zeroair_pl.photos.tiff import read_tiff
 
-            return read_tiff(path, file)
-        return _read(path, file)
+            return read_tiff(path, file, min_side)
+        return _read(path, file, min_side)
 
 
 @contextmanager
@@ -141,9 +145,9 @@ def _quiet_pillow() -> Iterator[None]:
                     place.remove(each)  # type: ignore[attr-defined]  # a list
 
 
-def _read(path: Path, file: IO[bytes]) -> Photo:
+def _read(path: Path, file: IO[bytes], min_side: int) -> Photo:
     with Image.open(file, formats=_FORMATS) as image:
-        check_size(path, *image.size)
+        check_size(path, *image.size, min_side)
         fmt = "JPEG" if image.format == "MPO" else str(image.format)
         if fmt != "JPEG" and (frames := getattr(image, "n_frames", 1)) > 1:
             raise InputError(f"{path}: an animation ({frames} frames); only still photos are restored.")

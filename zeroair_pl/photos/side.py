@@ -96,7 +96,7 @@ class SideFiles:
                 side[what] = _kernel(file)
             else:
                 mask = _mask(file, photo)
-                side[what] = (mask > 0.5).float() if what == "missing" else _weight(mask, str(file))
+                side[what] = _missing(mask, str(file)) if what == "missing" else _weight(mask, str(file))
         return filled_in(replace(photo, side={**photo.side, **side}))
 
     def _stated(self) -> dict[str, Path]:
@@ -124,7 +124,7 @@ def checked_side(side: Mapping[str, Any], photo: Photo) -> dict[str, Any]:
     if isinstance(missing := found.get("missing"), str) and is_mark(missing):
         found["missing"] = marked(photo, missing)
     elif "missing" in found:
-        found["missing"] = (_values(missing, photo, "missing") > 0.5).float()
+        found["missing"] = _missing(_values(missing, photo, "missing"), "missing")
     if "mask" in found:
         found["mask"] = checked_mask(found["mask"], photo)
     return found
@@ -173,6 +173,14 @@ def _values(mask: Any, photo: Photo, what: str) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(values, np.float32))[None, None] / scale
 
 
+def _missing(mask: Tensor, where: str) -> Tensor:
+    missing = (mask > 0.5).float()
+    if bool(missing.all()):
+        raise InputError(f"{where}: the mask is white everywhere, so no pixel is left; expected white where a pixel is "
+                         "missing.")  # fmt: skip
+    return missing
+
+
 def _weight(mask: Tensor, where: str) -> Tensor:
     weight = mask.where(mask < 1 - _NEAR, 1.0).where(mask > _NEAR, 0.0)
     if not bool(weight.any()):
@@ -190,7 +198,7 @@ def _mask(file: Path, photo: Photo) -> Tensor:
 
 def _kernel(file: Path) -> Tensor:
     try:
-        values = np.load(file) if file.suffix.lower() == ".npy" else load_photo(file).pixels.mean(0).numpy()
+        values = np.load(file) if file.suffix.lower() == ".npy" else load_photo(file, min_side=1).pixels.mean(0).numpy()
     except (ValueError, OSError, EOFError) as error:
         raise InputError(f"{file}: not a kernel; expected a .npy file of shape (h, w), or a gray picture.") from error
     return checked_kernel(values, str(file))

@@ -14,7 +14,7 @@ from PIL import Image
 
 from zeroair_pl.errors import InputError
 from zeroair_pl.photos import raw
-from zeroair_pl.photos.photo import ORIENTATION, Array, Photo, Space, build, check_size, to_rgb
+from zeroair_pl.photos.photo import MIN_SIDE, ORIENTATION, Array, Photo, Space, build, check_size, to_rgb
 from zeroair_pl.photos.tiff_channels import channels_of, join_channels, split_alpha
 from zeroair_pl.photos.tiff_metadata import read_metadata, with_metadata
 from zeroair_pl.photos.tiff_samples import JPEG, read_samples
@@ -28,7 +28,7 @@ PHOTOMETRIC, MAX_SAMPLE, INK_SET = 262, 281, 332  # tags
 _NOT_A_PHOTO = 1 | 4  # bits of NewSubfileType: this page is a small copy of another, or its mask
 
 
-def read_tiff(path: Path, file: IO[bytes]) -> Photo:
+def read_tiff(path: Path, file: IO[bytes], min_side: int = MIN_SIDE) -> Photo:
     """The photo in a TIFF: gray, RGB or palette with or without alpha, CMYK of 8 bits; uint8, uint16 or float samples.
 
     ``value_range`` says which value is white (``Photo.white``); float values below 0 and above white are kept. A camera
@@ -41,7 +41,7 @@ def read_tiff(path: Path, file: IO[bytes]) -> Photo:
         if kind := raw.kind_of_tiff(path, tiff):
             return raw.develop(path, file, kind, *read_metadata(file, tiff.pages.first, 1))
         page = _page(path, tiff)
-        check_size(path, page.imagewidth, page.imagelength)
+        check_size(path, page.imagewidth, page.imagelength, min_side)
         if page.imagedepth > 1:
             raise InputError(f"{path}: a volume of {page.imagedepth} slices; only single photos are restored.")
         ends = (start + count for start, count in zip(page.dataoffsets, page.databytecounts, strict=False))
