@@ -15,7 +15,7 @@ from zeroair_pl.checks.samples import blurred
 from zeroair_pl.degradations import Auto, Denoise, Haze, LowLight, Noise, Underwater
 from zeroair_pl.degradations.auto import trusted
 from zeroair_pl.degradations.noise_level import estimate_noise_level, matched_noise_level
-from zeroair_pl.degradations.picture import picture
+from zeroair_pl.degradations.picture import looked_at, picture
 from zeroair_pl.method.first_look import FirstLook
 from zeroair_pl.method.fit import fit
 
@@ -315,3 +315,34 @@ def test_water_leaves_no_red_smears_in_the_dark() -> None:
     assert float((rock[:, 0] - rock[:, 1:].amax(1)).mean()) < 0.1  # no more than in the photo
     rest = phi.invert(y).detach()[..., 90:, :]
     assert float(rest[:, 0].mean()) > 1.5 * float(y[:, 0, 90:].mean())
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+def test_the_line_around_a_framed_photo_is_not_its_hardest_edge(name: str) -> None:
+    """A blurred line is left of the frame when the photo is made smaller or saved as a JPEG."""
+    y = in_mist(clean(name, 200), far=0.25, near=0.75)
+    lined = torch.nn.functional.pad(torch.nn.functional.pad(y, (2, 2, 2, 2), value=1.0), (12, 12, 12, 12), value=0.0)
+    smaller = torch.nn.functional.interpolate(lined, scale_factor=0.6, mode="bilinear", antialias=True)
+    plain, *framed = (Haze.severity(looked_at(photo)) for photo in (y, lined, smaller))
+    assert framed == pytest.approx([plain, plain], rel=0.1)
+
+
+def one_color(value: float) -> Tensor:
+    return torch.full((1, 3, 60, 80), value)
+
+
+@pytest.mark.parametrize(
+    "photo",
+    [
+        one_color(0.0),
+        torch.randint(0, 3, (1, 3, 60, 80), generator=torch.Generator().manual_seed(0)) / 255,
+        (torch.rand(1, 1, 60, 80, generator=torch.Generator().manual_seed(1)) > 0.5).float().expand(-1, 3, -1, -1),
+        torch.cat([one_color(0.0), one_color(0.8)], dim=-1),
+    ],
+    ids=["black", "nearly black", "bilevel", "mask"],
+)
+def test_a_picture_without_shades_stays_as_it_is(photo: Tensor) -> None:
+    phi = started(photo)
+    assert phi.untouched
+    phi.measure_noise(photo, blurred)
+    assert phi.untouched

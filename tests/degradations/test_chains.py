@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from torch import Tensor
 
 from helpers.scenes import as_jpeg, crop, noisy, psnr
 from zeroair_pl import Method
@@ -128,3 +130,21 @@ def test_haze_before_jpeg_keeps_the_photo_in_range() -> None:
     found = Method.from_config("dehaze", degradation=lambda: Chain([Haze, Jpeg]), sampling={"steps": 4}).restore(y)
     assert found.image.isfinite().all()
     assert psnr(found.image, y) > 10
+
+
+@pytest.mark.parametrize("first, side", [(Blur, 160), (partial(Blur, "free"), 256), (Haze, 256)])
+def test_of_a_large_photo_only_what_the_earlier_link_looks_at_is_cleared_for_it(
+    first: Any, side: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zeroair_pl.degradations.spectrum.TAKEN", 32)
+    shapes: list[tuple[int, int]] = []
+
+    def denoise(x: Tensor, sigma: float) -> Tensor:
+        shapes.append((x.shape[-2], x.shape[-1]))
+        return x
+
+    chain, y = Chain([first, partial(Jpeg, 20)]), crop("haze_workshop", 256)
+    chain.links[0].initialize = lambda *_: shapes.append((0, 0))  # type: ignore[assignment]
+    chain.initialize(y, {}, denoise)
+    cleared = shapes[: shapes.index((0, 0))][-3:]
+    assert cleared == [(side, side)] * 3

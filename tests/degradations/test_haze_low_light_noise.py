@@ -175,6 +175,17 @@ def test_a_blue_sky_does_not_color_the_airlight() -> None:
     assert float(found.max() - found.min()) < 0.03
 
 
+@pytest.mark.parametrize("name", PHOTOS)
+@pytest.mark.parametrize("frame", [0.0, 1.0])
+def test_a_frame_does_not_change_the_transmission_beside_it(name: str, frame: float) -> None:
+    x = clean(name, 128)
+    t = torch.linspace(0.8, 0.3, x.shape[-2]).view(1, 1, -1, 1)
+    y = t * x + 0.85 * (1 - t)
+    framed = torch.nn.functional.pad(y, (9, 9, 9, 9), value=frame)
+    plain, inside = (started(Haze, photo).invert(photo).detach().clamp(0, 1) for photo in (y, framed))
+    assert psnr(inside[..., 9:-9, 9:-9], plain) > 36
+
+
 def test_clear_air_is_left_clearer_than_haze() -> None:
     photo = clean("dark_tulips")
     clear, hazy = (float(started(Haze, y).transmission().detach().median()) for y in (photo, 0.5 * photo + 0.45))

@@ -79,6 +79,7 @@ class Degradation(Ranged, nn.Module):
         coarse: share of the levels of ``AnnealedSampler``, the first ones, at which the prior sees the image at half
             its width and height. It suits a φ that hides fine detail: everywhere, or in holes that are wide.
         enough: share of the number of levels that the settings ask for with which a fit loses next to nothing.
+        middle: side in pixels of the part in the middle of the photo that ``initialize`` looks at; 0 for all of it.
         factor: width and height of the clean image, without its border, divided by those of y.
         noise: the model of n.
         reason: why ``Auto`` chose this family, in words; empty for a family that was named by the user.
@@ -93,6 +94,7 @@ class Degradation(Ranged, nn.Module):
     unsure: float = 0.0
     coarse: float = 0.0
     enough: float = 1.0
+    middle: int = 0
     factor: float = 1.0
     reason: str = ""
     facts: tuple[str, ...] = ("reason",)

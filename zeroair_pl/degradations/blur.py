@@ -174,6 +174,11 @@ class Blur(Degradation):
         return (FEWER if self._reverses else FEWEST) if self.large else 1.0
 
     @property
+    def middle(self) -> int:  # type: ignore[override]
+        """The spectrum is that of the middle; a free kernel is looked for where there is texture."""
+        return 0 if self._kernel == "free" else spectrum.TAKEN
+
+    @property
     def reach(self) -> tuple[int, int]:
         """(rows, columns), by which x extends beyond y on each side: the radius of the kernel, and some for the FFT."""
         h = self.get_buffer("h")
@@ -230,7 +235,8 @@ class Blur(Degradation):
         return torch.fft.rfft2(padded.roll((-(h.shape[0] // 2), -(h.shape[1] // 2)), (0, 1)))
 
     def _blurred(self, x: Tensor, transfer: Tensor) -> Tensor:
-        return torch.fft.irfft2(torch.fft.rfft2(x) * transfer, s=x.shape[-2:])
+        size = x.shape[-2:]
+        return torch.cat([torch.fft.irfft2(torch.fft.rfft2(one) * transfer, s=size) for one in x.split(1, 1)], 1)
 
     def _seen(self, x: Tensor) -> Tensor:
         (down, across), (height, width) = self.reach, x.shape[-2:]

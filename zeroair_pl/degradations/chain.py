@@ -13,6 +13,8 @@ from zeroair_pl.degradations.base import Degradation, Denoise, Moment, Side
 from zeroair_pl.degradations.noise_level import rounding
 from zeroair_pl.errors import ConfigError
 
+MARGIN = 64  # px, around the part of a photo that a link looks at; the prior's estimate depends on this much
+
 
 class Chain(Degradation):
     """y = φₖ(… φ₂(φ₁(x))) with one noise model. In a config, ``degradation`` is a list.
@@ -88,7 +90,7 @@ class Chain(Degradation):
             if link is self._all[-1]:
                 self._explained = y
             if link is not self._all[0]:
-                y = link.cleared(y, denoise).detach()
+                y = link.cleared(y, self._only_middle(denoise, self._all.index(link))).detach()
             if link.unsure:
                 side = {**side, "denoised": True}
         self.noise = self._noisy.noise  # ``initialize`` of a family may replace its noise model
@@ -99,6 +101,21 @@ class Chain(Degradation):
         level = float(self.noise_level().detach())
         self.noise.start(max(level, *(link.unsure for link in self._all)), rounding(y))
         self.reason = "; ".join(link.reason for link in self._all if link.reason)
+
+    def _only_middle(self, denoise: Denoise, count: int) -> Denoise:
+        """``denoise`` of the part of a larger photo that the first ``count`` links look at; the rest stays."""
+        sides = [link.middle for link in self._all[:count]]
+        if not all(sides):
+            return denoise
+
+        def only(x: Tensor, sigma: float) -> Tensor:
+            spare = [max(0, (length - max(sides)) // 2 - MARGIN) for length in x.shape[-2:]]
+            rows, columns = (slice(cut, x.shape[axis] - cut) for cut, axis in zip(spare, (-2, -1), strict=True))
+            found = x.clone()
+            found[..., rows, columns] = denoise(x[..., rows, columns], sigma)
+            return found
+
+        return only
 
     def explained(self, y: Tensor) -> Tensor:
         found, self._explained = self._explained, None

@@ -78,8 +78,11 @@ class Haze(Degradation):
         t = torch.maximum(1 - min(1.0, self.strength * (1 + dense * STRONGER)) * dark, sky)
         t = F.interpolate(t, size=y.shape[-2:], mode="bilinear", align_corners=False) if small.shape != y.shape else t
         radius = round(6 * window * (1 - dense / 2) * (y[0, 0].numel() / small[0, 0].numel()) ** 0.5)
-        t = refine(t, y, radius=radius, eps=1e-3 * 0.1**dense).clamp(self.floor, 1)
-        self.register_buffer("log_t", self.amount * t.log())
+        eps, inner = 1e-3 * 0.1**dense, picture_window(y)
+        rough, t = t, refine(t, y, radius=radius, eps=eps)
+        if t[inner].shape != t.shape:  # the filter carries a frame's values into the picture
+            t[inner] = refine(rough[inner], y[inner], radius=radius, eps=eps)
+        self.register_buffer("log_t", self.amount * t.clamp(self.floor, 1).log())
         self.correction = smooth_grid(y)
         self.register_buffer("airlight_start", airlight)
         self.tint = nn.Parameter(torch.zeros_like(airlight))

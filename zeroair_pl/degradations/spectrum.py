@@ -20,7 +20,7 @@ LESS = (1.0, 0.8, 0.63, 0.5, 0.4)  # candidates for the noise level, relative to
 # candidates for the level of noise and other errors at these. No estimate of the noise tells it.
 KEPT, ERRORS = 0.28, tuple(level / 255 for level in (1, 2, 3, 4, 5, 6, 7))
 LOSSY = 74.5  # quality of JPEG below which this is so; many programs use 75, also for sharp photos made smaller
-_TAKEN = 1024  # pixels, the side of the part of a larger photo that is used
+TAKEN = 1024  # pixels, the side of the part of a larger photo that is used
 
 Response = Callable[["Spectrum", Tensor], Tensor]  # parameters (K, P) -> |H|², (K, bins)
 
@@ -42,8 +42,8 @@ class Spectrum:
 
     def __init__(self, y: Tensor, rings: int = 80, sectors: int = 1, highest: float = HIGHEST) -> None:
         height, width = y.shape[-2:]
-        top, left = max(0, (height - _TAKEN) // 2), max(0, (width - _TAKEN) // 2)
-        part = y[..., top : top + _TAKEN, left : left + _TAKEN]
+        top, left = max(0, (height - TAKEN) // 2), max(0, (width - TAKEN) // 2)
+        part = y[..., top : top + TAKEN, left : left + TAKEN]
         light = (part * part.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1)[0].double()
         height, width = light.shape
         window = torch.hann_window(height, False).double()[:, None] * torch.hann_window(width, False).double()
