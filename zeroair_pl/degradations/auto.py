@@ -14,7 +14,7 @@ from zeroair_pl.degradations.haze import Haze
 from zeroair_pl.degradations.low_light import KEPT, LowLight
 from zeroair_pl.degradations.noise import Noise
 from zeroair_pl.degradations.noise_level import estimate_noise_level, look_at_noise, rounding
-from zeroair_pl.degradations.picture import looked_at
+from zeroair_pl.degradations.picture import has_shades, looked_at
 from zeroair_pl.degradations.recognition import look_for
 from zeroair_pl.degradations.statistics import statistics
 from zeroair_pl.degradations.steps import ramp
@@ -64,6 +64,9 @@ class Auto(Degradation):
         self._why = ""  # the evidence for the family
 
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
+        if not has_shades(y):
+            self._leave(y)
+            return
         y = self._without_first(y, side, denoise)
         small = looked_at(y)
         sigma = estimate_noise_level(y)
@@ -95,7 +98,15 @@ class Auto(Degradation):
             self.chosen.initialize(y, side, denoise)
             self._why += f"; when lit, {share:.0%} of {haze.why}"
 
+    def _leave(self, y: Tensor) -> None:
+        """Takes the photo as it is: with rounding errors, and no other noise."""
+        self.noise = self.chosen.noise
+        self.noise.start(rounding(y), rounding(y))
+
     def measure_noise(self, y: Tensor, denoise: Denoise) -> None:
+        if not has_shades(y):
+            self._leave(y)
+            return
         y = self._denoised(self._without_first(y, {}, denoise), denoise)
         self.chosen.measure_noise(y, denoise)
         self._start_noise(y, denoise)

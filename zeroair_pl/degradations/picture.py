@@ -13,6 +13,7 @@ Window = tuple[slice, slice, slice, slice]
 SAME = 5 / 255  # largest difference in values of a border of one color, which JPEG causes
 SHARE = 0.8  # least share of a row with the border's color; the rest may be text on the border
 LAYERS = 3  # borders inside each other, such as a frame, a line and a mat
+PLAIN = 3 / 255  # range of the values of a plain area
 TRIM = 0.02  # share of a framed picture's sides that is not looked at
 AT_LEAST = 0.4  # least share of each side that remains
 
@@ -62,6 +63,17 @@ def looked_at(y: Tensor, pixels: int = 128 * 128) -> Tensor:
         size = (max(8, small.shape[-2]), max(8, small.shape[-1]))
         small = F.interpolate(small, size=size, mode="nearest")
     return small
+
+
+def has_shades(y: Tensor) -> bool:
+    """Whether a photo (1, 3, H, W) in [0, 1] has more than two values, so that there may be something to restore.
+
+    A plain area, a mask and a bilevel scan have not: any noise or darkness in them is meant.
+    """
+    if float(y.amax() - y.amin()) < PLAIN:
+        return False
+    two = [float(y.amin()), float(y.amax())]
+    return any(bool(((part - two[0]) * (two[1] - part) > 0).any()) for part in y[0].split(64, dim=1))
 
 
 def _borders(y: Tensor) -> tuple[int, int]:
