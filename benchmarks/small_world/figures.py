@@ -67,7 +67,8 @@ def table(about: dict[str, Any]) -> str:
     """The rows as a Markdown table: the gain in PSNR, the difference to the preset, the distance of φ from the truth.
 
     The gain is that of the scenes that have not diverged: mean ± standard error of the mean (smallest to largest). The
-    difference to the preset is paired: of the scenes, whose number is in brackets, that diverged in neither row.
+    differences to the preset, also that of the distance, are paired: of the scenes, whose number is in brackets, that
+    diverged in neither row.
     """
     lines = ["| kind | row | scenes | gain in PSNR, dB | against the preset, dB | φ to the truth, dB | NFE |"]
     lines += ["|---|---|---|---|---|---|---|"]
@@ -80,29 +81,31 @@ def table(about: dict[str, Any]) -> str:
             count, lost = len(row["psnr"]), len(row["psnr"]) - len(gain)
             cells = [f"{_mean_and_error(gain)} ({min(gain):+.2f} to {max(gain):+.2f})"] if gain else []
             cells += [f"{lost} diverged"] if lost else []
+            nearer = differences(entry, title, "distance")
             distance = f"{_mean(_known(row['distance'])):.1f}" if gain else ""
-            paired = differences(entry, title)
+            distance += f", {_mean_and_error(nearer, 1)}" if len(nearer) > 1 else ""
+            paired = differences(entry, title, "psnr")
             against = f"{_mean_and_error(paired)} ({len(paired)})" if paired else ""
             cells = [kind, title, str(count), "; ".join(cells), against, distance, str(row["nfe"])]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def differences(entry: dict[str, Any], title: str) -> list[float]:
-    """PSNR of a row minus that of its preset, for each scene that diverged in neither; none for the preset itself."""
+def differences(entry: dict[str, Any], title: str, what: str) -> list[float]:
+    """``what`` of a row minus that of its preset, for each scene that diverged in neither; none for the preset."""
     from rows import BASE
 
     preset = TODAYS if title.startswith("today") else BASE
     rows = entry["rows"]
     if title == preset or preset not in rows:
         return []
-    both = zip(rows[title]["psnr"], rows[preset]["psnr"], strict=False)
+    both = zip(rows[title][what], rows[preset][what], strict=False)
     return [a - b for a, b in both if a is not None and b is not None]
 
 
-def _mean_and_error(values: Sequence[float]) -> str:
-    error = f" ± {statistics.stdev(values) / len(values) ** 0.5:.2f}" if len(values) > 1 else ""
-    return f"{_mean(values):+.2f}{error}"
+def _mean_and_error(values: Sequence[float], digits: int = 2) -> str:
+    error = f" ± {statistics.stdev(values) / len(values) ** 0.5:.{digits}f}" if len(values) > 1 else ""
+    return f"{_mean(values):+.{digits}f}{error}"
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -145,7 +145,7 @@ def test_a_row_has_its_mean_standard_error_and_divergences(script: ModuleType) -
     *_, preset, other, paired = script.table({"kinds": {"haze": entry}}).splitlines()
     assert preset == "| haze | paper's preset | 3 | +2.00 ± 1.00 (+1.00 to +3.00); 1 diverged |  | 21.0 | 500 |"
     assert other == "| haze | other | 3 | -1.00 (-1.00 to -1.00); 2 diverged | -4.00 (1) | 14.0 | 500 |"
-    assert "| +1.50 ± 1.00 (2) | 21.0 |" in paired, "of the scenes that diverged in neither"
+    assert "| +1.50 ± 1.00 (2) | 21.0, -0.5 ± 0.5 |" in paired, "of the scenes that diverged in neither"
 
 
 @scripts("benchmarks/small_world/follow.py")

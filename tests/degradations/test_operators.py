@@ -150,7 +150,7 @@ def test_blurs_that_only_fade_detail_have_no_levels_at_half_the_size(kind: str, 
     assert phi.coarse == coarse
     assert phi.enough == 1
     phi.large = True
-    assert round(12 * phi.enough) == (9 if kind == "gaussian" else 10), (
+    assert round(12 * phi.enough) == (8 if kind == "gaussian" else 10), (
         "fewer levels, fewest where none is at half size"
     )
     assert round(round(12 * phi.enough) * phi.coarse) == (0 if kind == "gaussian" else 3)

@@ -29,7 +29,7 @@ COARSE, REVERSED = 1 / 3, -0.01  # share of the levels at half size, if the cont
 LARGE = 4e6  # pixels of a photo from which on it takes fewer levels
 # Shares of the levels of a large photo: with levels at half the size, and without. And of photos that nothing is lost
 # for with 8 and 7 levels instead of 12: with a kernel that was found freely, and without fine detail.
-FEWER, FEWEST, FREE, LOST = 0.85, 0.75, 2 / 3, 0.6
+FEWER, FEWEST, FREE, LOST = 0.85, 0.65, 2 / 3, 0.6
 PEAK = 0.35  # largest value of a free kernel; kernels found for photos without blur have 0.43 or more
 MORE = 1.1  # gain in log-likelihood of a free kernel, relative to that of a form with few parameters, to be believed
 PART = 512  # px; side of the part of a larger photo in which a free kernel is looked for

@@ -72,12 +72,10 @@ class Missing(Degradation):
             seen = 1 - side["missing"].to(y)
             self.register_buffer("filled", filled(y, seen))
         else:
+            self.stamp = stamp_in(y)
             self.outliers = Outliers(y)
-            stamp = stamp_in(y)
-            self.stamp = stamp if bool(stamp.any()) else None
-            seen = self._found()
-            start = self.outliers.filled
-            self.register_buffer("filled", start if self.stamp is None else filled(start, 1 - stamp))
+            seen, start = self._found(), self.outliers.filled
+            self.register_buffer("filled", start if self.stamp is None else filled(start, 1 - self.stamp))
         self.register_buffer("y", y)
         self.noise = MissingPixels(seen.clone())
         super().initialize(self.get_buffer("filled"), side, denoise)

@@ -22,8 +22,8 @@ INK = 0.12, 0.65  # share of the row's pixels that digits cover
 ALONE = 0.75  # share of the bright thin pixels in the corner that are in the row
 
 
-def stamp_in(y: Tensor) -> Tensor:
-    """A mask of the printed date in a photo (1, 3, H, W), (1, 1, H, W): 1 on its digits, 0 elsewhere.
+def stamp_in(y: Tensor) -> Tensor | None:
+    """A mask of the printed date in a photo (1, 3, H, W), (1, 1, H, W): 1 on its digits; ``None`` without a date.
 
     A stamp is a horizontal row of at least four thin pieces of about one height and one bright color, from red to
     yellow, in a corner where little else is thin and of such a color. If any of this is not so, nothing is marked: a
@@ -31,7 +31,7 @@ def stamp_in(y: Tensor) -> Tensor:
     The mask is larger than the digits by a margin, since lenses and JPEG smear their edges.
     """
     height, width = y.shape[-2:]
-    found = torch.zeros_like(y[:, :1])
+    found: Tensor | None = None  # a large photo has no memory to spare for a mask of nothing
     high, wide = round(HIGH * height), round(WIDE * width)
     if high < 2 * LEAST:
         return found
@@ -46,6 +46,7 @@ def stamp_in(y: Tensor) -> Tensor:
                 margin = 2 + stroke // 6
                 digits = torch.zeros_like(warm)
                 digits[..., box[0], box[1]] = (excess[..., box[0], box[1]] > EDGE).to(y)
+                found = torch.zeros_like(y[:, :1]) if found is None else found
                 grown = F.max_pool2d(digits, 2 * margin + 1, 1, margin)
                 found[..., rows, columns] = torch.maximum(found[..., rows, columns], grown)
     return found
