@@ -346,3 +346,11 @@ def test_a_picture_without_shades_stays_as_it_is(photo: Tensor) -> None:
     assert phi.untouched
     phi.measure_noise(photo, blurred)
     assert phi.untouched
+
+
+def test_a_large_bilevel_scan_stays_as_it_is_although_its_small_copy_has_shades() -> None:
+    scan = (clean("haze_workshop", 256).mean(1, keepdim=True) > 0.7).float().expand(-1, 3, -1, -1)
+    phi = started(torch.nn.functional.avg_pool2d(scan, 4))
+    phi.measure_noise(scan, blurred)
+    assert phi.untouched
+    assert torch.equal(phi.invert(scan), scan)

@@ -99,7 +99,9 @@ class Auto(Degradation):
             self._why += f"; when lit, {share:.0%} of {haze.why}"
 
     def _leave(self, y: Tensor) -> None:
-        """Takes the photo as it is: with rounding errors, and no other noise."""
+        """Takes the photo as it is, whatever was found in a small copy of it: with rounding errors, no other noise."""
+        learns = any(value.requires_grad for value in self.parameters())
+        self.chosen, self.first, self.reason = Noise().requires_grad_(learns), Cleared(), ""
         self.noise = self.chosen.noise
         self.noise.start(rounding(y), rounding(y))
 
