@@ -53,9 +53,8 @@ def looked_at(y: Tensor, pixels: int = 128 * 128) -> Tensor:
     """The picture in ``y`` as a thumbnail (1, 3, h, w) of about ``pixels`` pixels, for computing statistics."""
     whole = thumbnail(y)
     inside = picture(whole)
-    if (
-        inside.shape != whole.shape and min(inside.shape[-2:]) > 16
-    ):  # what is left of a frame's line would count as the hardest edge
+    # What is left of a frame's line would count as the hardest edge.
+    if inside.shape != whole.shape and min(inside.shape[-2:]) > 16:
         down, across = (max(1, round(TRIM * side)) for side in inside.shape[-2:])
         inside = inside[..., down:-down, across:-across]
     small = thumbnail(inside, pixels)
