@@ -83,15 +83,20 @@ class Jpeg(Degradation):
     def proximal(self, x0: Tensor, y: Tensor, error: Tensor) -> Tensor:
         if self.tables is None:
             return super().proximal(x0, y, error)
-        q, r = self._steps()
-        luma, chroma = self._coefficients(x0)
-        for d, c, step in ((luma, self.get_buffer("luma"), q), (chroma, self.get_buffer("chroma"), r)):
-            rows = BAND // 8
-            for top in range(0, d.shape[2], rows):  # in place, ``d`` becomes the change of the coefficients
-                band = d[:, :, top : top + rows]
-                file = c[:, :, top : top + rows] * step
-                band.copy_(truncated_mean(band, file - step / 2, file + step / 2, error) - band)
-        return x0 + self._picture(luma, chroma, x0.shape)
+        up, left, below, right = self._padding(x0.shape)
+        (q, r), down = self._steps(), self.tables.pool[0]
+        x = F.pad(x0, (left, right, up, below), mode="replicate").clone()
+        for top in range(0, x.shape[-2], BAND):  # in bands of rows, to save memory; each ``d`` becomes a change
+            band = x[..., top : top + BAND, :]
+            luma, chroma = self._transformed(band)
+            for d, c, step, high in (
+                (luma, self.get_buffer("luma"), q, 8),
+                (chroma, self.get_buffer("chroma"), r, 8 * down),
+            ):
+                file = c[:, :, top // high : top // high + d.shape[2]] * step
+                d.copy_(truncated_mean(d, file - step / 2, file + step / 2, error) - d)
+            band += self._colors(luma, chroma)
+        return x[..., up : up + x0.shape[-2], left : left + x0.shape[-1]].contiguous()
 
     @property
     def unsure(self) -> float:  # type: ignore[override]
@@ -120,9 +125,14 @@ class Jpeg(Degradation):
 
     def _coefficients(self, x: Tensor, decoded: bool = False) -> tuple[Tensor, Tensor]:
         """Of luma and chroma, (1, C, rows, columns, 8, 8) each; of a ``decoded`` picture, those that were decoded."""
+        up, left, below, right = self._padding(x.shape)
+        return self._transformed(F.pad(x, (left, right, up, below), mode="replicate"), decoded)
+
+    def _transformed(self, x: Tensor, decoded: bool = False) -> tuple[Tensor, Tensor]:
+        """The same of an ``x`` whose sides are multiples of those of a block."""
         assert self.tables is not None
-        (down, across), (up, left, below, right) = self.tables.pool, self._padding(x.shape)
-        ycc = to_ycc(F.pad(x, (left, right, up, below), mode="replicate"))
+        down, across = self.tables.pool
+        ycc = to_ycc(x)
         luma, chroma = ycc[:, :1] - SHIFT, ycc[:, 1:]
         if (down, across) != (1, 1):
             chroma = F.avg_pool2d(chroma, (down, across))
@@ -134,12 +144,16 @@ class Jpeg(Degradation):
 
     def _picture(self, luma: Tensor, chroma: Tensor, shape: Any) -> Tensor:
         """The RGB picture of coefficients, without the gray of the shift."""
-        assert self.tables is not None
         up, left, *_ = self._padding(shape)
+        return self._colors(luma, chroma)[..., up : up + shape[-2], left : left + shape[-1]]
+
+    def _colors(self, luma: Tensor, chroma: Tensor) -> Tensor:
+        """The same with the padding."""
+        assert self.tables is not None
         light, color = inverse_dct(luma), inverse_dct(chroma)
         if self.tables.pool != (1, 1):
             color = color.repeat_interleave(self.tables.pool[0], -2).repeat_interleave(self.tables.pool[1], -1)
-        return to_rgb(torch.cat([light, color], 1))[..., up : up + shape[-2], left : left + shape[-1]]
+        return to_rgb(torch.cat([light, color], 1))
 
     def _padding(self, shape: Any) -> tuple[int, int, int, int]:
         assert self.tables is not None

@@ -98,6 +98,10 @@ class Streaks(Degradation):
     def observe(self, y: Tensor) -> Observation | None:
         return None  # AnnealedSampler restores better here, since it starts from the pixels around the streaks
 
+    def proximal(self, x0: Tensor, y: Tensor, error: Tensor) -> Tensor:
+        e2 = error.square().view(1, 1, 1, 1)
+        return torch.lerp(x0, self.invert(y), e2 / (e2 + self.noise.variance(y, x0)))
+
     def levels(self) -> tuple[float, float] | None:
         return LEVELS
 
