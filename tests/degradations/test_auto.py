@@ -325,32 +325,3 @@ def test_the_line_around_a_framed_photo_is_not_its_hardest_edge(name: str) -> No
     smaller = torch.nn.functional.interpolate(lined, scale_factor=0.6, mode="bilinear", antialias=True)
     plain, *framed = (Haze.severity(looked_at(photo)) for photo in (y, lined, smaller))
     assert framed == pytest.approx([plain, plain], rel=0.1)
-
-
-def one_color(value: float) -> Tensor:
-    return torch.full((1, 3, 60, 80), value)
-
-
-@pytest.mark.parametrize(
-    "photo",
-    [
-        one_color(0.0),
-        torch.randint(0, 3, (1, 3, 60, 80), generator=torch.Generator().manual_seed(0)) / 255,
-        (torch.rand(1, 1, 60, 80, generator=torch.Generator().manual_seed(1)) > 0.5).float().expand(-1, 3, -1, -1),
-        torch.cat([one_color(0.0), one_color(0.8)], dim=-1),
-    ],
-    ids=["black", "nearly black", "bilevel", "mask"],
-)
-def test_a_picture_without_shades_stays_as_it_is(photo: Tensor) -> None:
-    phi = started(photo)
-    assert phi.untouched
-    phi.measure_noise(photo, blurred)
-    assert phi.untouched
-
-
-def test_a_large_bilevel_scan_stays_as_it_is_although_its_small_copy_has_shades() -> None:
-    scan = (clean("haze_workshop", 256).mean(1, keepdim=True) > 0.7).float().expand(-1, 3, -1, -1)
-    phi = started(torch.nn.functional.avg_pool2d(scan, 4))
-    phi.measure_noise(scan, blurred)
-    assert phi.untouched
-    assert torch.equal(phi.invert(scan), scan)
