@@ -36,15 +36,18 @@ def doubles() -> Iterator[None]:
         torch.set_default_dtype(torch.float32)
 
 
+# One print at the end: lines that threads print at the same time run together.
 THREADS = """
 import threading, zeroair_pl
+found = []
 def f(i):
     rows = zeroair_pl.restore("a.png", "dehaze", out=f"out{i}", strips=False, tensorboard=False, quiet=True,
                               sampling={"steps": 2}).rows
-    print(rows[0].status)
+    found.append(rows[0].status)
 threads = [threading.Thread(target=f, args=(i,)) for i in range(4)]
 [each.start() for each in threads]
 [each.join() for each in threads]
+print(*found)
 """
 
 
