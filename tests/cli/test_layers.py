@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from helpers.command import run
+from zeroair_pl import Method
 from zeroair_pl.config.files import find_config, read_config
 from zeroair_pl.errors import ConfigError
 
@@ -39,6 +40,16 @@ def test_an_unknown_config_is_named_with_the_nearest_one(folder: Path) -> None:
     assert "Did you mean 'dehaze'?" in run("restore", "--config", "dehase").error
     assert "Did you mean 'low_light'?" in run("restore", "--config=lowlight.yaml").error
     assert "expected the name of a config" in run("restore", "--config", "--seed", "1").error
+
+
+def test_an_unknown_config_is_named_by_what_it_was_given_to(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match=r"^config denoize: there is no such file\. Did you mean 'denoise'"):
+        Method.from_config("denoize")
+    assert run("app", "--layers", "fasst").error.startswith(
+        "--layers fasst: there is no such file. Did you mean 'fast'?"
+    )
+    monkeypatch.setenv("ZEROAIR_RESTORE__CONFIG", "denoize")
+    assert run("restore").error.startswith("ZEROAIR_RESTORE__CONFIG denoize: there is no such file.")
 
 
 def test_later_layers_win_key_by_key_and_options_win_over_all(folder: Path) -> None:

@@ -208,6 +208,39 @@ def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         UNetPrior(str(tmp_path / "unknown.pth"))
 
 
+@pytest.mark.parametrize("kind", ["pt", "onnx"])
+def test_a_network_that_is_asked_in_the_wrong_way_is_refused_in_one_line(tmp_path: Path, kind: str) -> None:
+    """It takes its level as a second input, and is given a map of four channels."""
+    path = tmp_path / f"gray.{kind}"
+    if kind == "pt":
+        torch.jit.script(nn.Sequential(nn.Conv2d(3, 3, 3, padding=1))).save(str(path))
+    else:
+        _export(path)
+    (tmp_path / "gray.json").write_text(json.dumps({**CONVENTION, "noise": "map"}))
+    done = run("restore", "--images", save_toy(tmp_path / "in.png"), "--config", "denoise", "--prior.path", path,
+               "--out", tmp_path / "out")  # fmt: skip
+    assert done.status == 2
+    (line,) = (each for each in done.err.splitlines() if each.startswith("error"))
+    assert f"prior.path: {path} " in line
+    assert "Traceback" not in line
+    assert ("3 channels" if kind == "pt" else "x, level") in line
+
+
+def test_a_function_that_fails_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def denoise(x, sigma):\n    return x * sigma\n")
+    with pytest.raises(ConfigError, match=r"mine\.py:denoise cannot be run: RuntimeError.*mine\.py:2\)"):
+        UNetPrior(f"{tmp_path}/mine.py:denoise")
+
+
+def test_a_denoiser_that_removes_no_noise_is_warned_about(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong convention gives pictures, but bad ones: here what is returned is the noise, and is taken for clean."""
+    (tmp_path / "mine.py").write_text(SOURCE + "\ndef noise(x, sigma):\n    return x - smooth(x, sigma)\n")
+    UNetPrior(f"{tmp_path}/mine.py:noise")
+    assert "warning: noise removes no noise" in capsys.readouterr().err
+    UNetPrior(f"{tmp_path}/mine.py:smooth")
+    assert "warning" not in capsys.readouterr().err
+
+
 def test_info_describes_a_denoiser(tmp_path: Path) -> None:
     done = run("prior", "info", drunet(tmp_path / "drunet.pth"))
     assert done.status == 0, done.err

@@ -24,6 +24,7 @@ from zeroair_pl.priors.hub.locating import BUNDLED
 SIDE = 128  # px, of the square pieces of photos
 MOST = 8  # pieces
 LEVELS = Calibration().sigma
+BETWEEN = 0.03, 0.4  # noise of which a denoiser removes at least a part, if it is asked in the right way
 LEAST = 1e-4  # smallest error; with an error of 0, the photo would have no weight
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
@@ -46,6 +47,11 @@ def calibrated(denoise: Denoise, name: str, digest: str, photos: str | None = No
         return known
     console.tell(f"{name}: measuring its error at {len(LEVELS)} noise levels, once")
     calibration = Calibration(LEVELS, measure(denoise, name, pieces))
+    if adds_to_noise(calibration):
+        console.tell(
+            f"warning: {name} removes no noise: its error is larger than the noise, from 10 to 100 of 255. Is it asked "
+            "in the right way (noise, scale, range, predicts)?"
+        )
     if kept is not None:
         content = {"name": name, "sigma": calibration.sigma, "rmse": calibration.rmse}
         try:
@@ -53,6 +59,13 @@ def calibrated(denoise: Denoise, name: str, digest: str, photos: str | None = No
         except InputError as error:  # without a cache, it is measured again next time
             console.tell(f"warning: {error}")
     return calibration
+
+
+def adds_to_noise(calibration: Calibration) -> bool:
+    """Whether the estimates are farther from the clean image than the noisy image is, at all levels ``BETWEEN``."""
+    low, high = BETWEEN
+    return all(error >= level for level, error in zip(calibration.sigma, calibration.rmse, strict=True)
+               if low <= level <= high)  # fmt: skip
 
 
 def measure(denoise: Denoise, name: str, pieces: Tensor) -> tuple[float, ...]:
