@@ -106,6 +106,19 @@ def test_mistakes_in_options(folder: Path, words: list[str], said: str) -> None:
     assert said in outcome.error
 
 
+def test_names_that_begin_with_a_dash(folder: Path) -> None:
+    """A shell makes such words of *.png; they were unknown options, and nothing said how to write them."""
+    for name in ("-a.png", "--b.png"):
+        save_toy(folder / name)
+    outcome = run("restore", "-a.png", "--out", "out")
+    assert run("-a.png").error == "'-a.png' is no command; to restore it: zeroair restore -a.png"
+    assert outcome.error == "unknown option '-a.png'; a file of this name is written ./-a.png, or stands after --."
+    assert run("restore", "--out", "out", *TOY, "--", "-a.png", "--b.png").status == 0
+    assert (folder / "out/-a.png").is_file()
+    assert (folder / "out/--b.png").is_file()
+    assert run("redo", "--strength", "0.5", "--", "out", "-a").status == 0
+
+
 def test_dashes_in_the_name_of_an_option_are_as_good_as_underscores() -> None:
     request = read("restore", ["--checkpoint-every", "5", "--save-maps", "--print-config", "--out=a-b"], {})
     assert request.options == ["--checkpoint_every=5", "--save_maps=true", "--out=a-b"]

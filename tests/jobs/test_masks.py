@@ -202,7 +202,7 @@ def test_a_hole_that_nobody_marked_is_refused(folder: Path) -> None:
     assert run("redo", "out", "a", "--kind", "inpaint").status == 1
     assert "missing: nothing says what is to be filled" in rows()["a"]["reason"]
     with pytest.raises(InputError, match=r"nothing says what is to be filled.*despeckle"):
-        method("inpaint").restore(pixels("in/a.png"))
+        method("inpaint").restore("in/a.png")
 
 
 @pytest.mark.parametrize("word,config", [("missing", "inpaint"), ("kernel", "deblur")])

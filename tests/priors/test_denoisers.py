@@ -227,7 +227,7 @@ def test_a_network_that_is_asked_in_the_wrong_way_is_refused_in_one_line(tmp_pat
 
 
 def test_a_function_that_fails_is_named_with_its_line(tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text("def denoise(x, sigma):\n    return x * sigma\n")
+    (tmp_path / "mine.py").write_text("def denoise(x, sigma):\n    raise RuntimeError('no')\n")
     with pytest.raises(ConfigError, match=r"mine\.py:denoise cannot be run: RuntimeError.*mine\.py:2\)"):
         UNetPrior(f"{tmp_path}/mine.py:denoise")
 

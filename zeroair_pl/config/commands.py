@@ -111,7 +111,8 @@ def read(name: str, words: Sequence[str], environ: Mapping[str, str]) -> Request
     command = COMMANDS[name]
     variables: dict[str, str] = {}
     names: list[tuple[str, str]] = []  # of configs, each after what it was given to
-    rest = [underscored(word) for word in words]
+    ended = list(words).index("--") if command.free and "--" in words else len(words)
+    rest, files = [underscored(word) for word in words[:ended]], list(words[ended:])
     if command.configs:
         prefix = f"ZEROAIR_{name.upper().replace(' ', '_')}__"
         variables = {key: value for key, value in environ.items() if key.startswith(prefix)}
@@ -126,6 +127,7 @@ def read(name: str, words: Sequence[str], environ: Mapping[str, str]) -> Request
             if not value or value.startswith("--"):
                 raise ConfigError("--config: expected the name of a config after it, for example --config dehaze.")
             names.append((option, value))
+    rest += files
     shown = command.configs and "--print_config" in rest
     rest = [word for word in rest if not (shown and word == "--print_config")]
     layers = [read_config(find_config(value, where)) for where, value in names]

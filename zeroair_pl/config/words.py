@@ -27,7 +27,8 @@ def joined(
 
     ``--images a b --images c`` becomes one option with a JSON list, so that shells may expand ``*.jpg``; ``--seed 3``
     becomes ``--seed=3``, and ``--overwrite`` ``--overwrite=true``. Words that follow no option, or an option that has
-    its value, are values of the list ``free``; the ``first`` ones of them stay positional.
+    its value, are values of the list ``free``; the ``first`` ones of them stay positional. So are all words after
+    ``--``, also those that begin with a dash.
 
     Raises:
         ConfigError: ``--out`` or an option of a list has no value.
@@ -35,7 +36,8 @@ def joined(
     gathered: dict[str, list[str]] = {}
     rest: list[str] = []
     current, complete = "", True  # the list being read; whether the last option has its value
-    for word, following in pairwise([*words, ""]):
+    ended = list(words).index("--") if free and "--" in words else len(words)
+    for word, following in pairwise([*words[:ended], ""]):
         option, equals, value = word.partition("=")
         if not word.startswith("--"):
             if not current and not complete:
@@ -57,6 +59,10 @@ def joined(
             complete = True
         else:
             rest.append(word)
+    positional, named = words[ended + 1 :][:first], words[ended + 1 :][first:]
+    rest += positional
+    if named:
+        gathered.setdefault(free, []).extend(named)
     for option, values in gathered.items():
         if not values:
             raise ConfigError(f"--{option}: expected at least one value after it.")

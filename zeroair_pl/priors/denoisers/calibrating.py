@@ -24,7 +24,7 @@ from zeroair_pl.priors.hub.locating import BUNDLED
 SIDE = 128  # px, of the square pieces of photos
 MOST = 8  # pieces
 LEVELS = Calibration().sigma
-BETWEEN = 0.03, 0.4  # noise of which a denoiser removes at least a part, if it is asked in the right way
+BETWEEN = 0.03, 0.2  # noise of which a denoiser removes at least a part, if it is asked in the right way
 LEAST = 1e-4  # smallest error; with an error of 0, the photo would have no weight
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
@@ -49,7 +49,7 @@ def calibrated(denoise: Denoise, name: str, digest: str, photos: str | None = No
     calibration = Calibration(LEVELS, measure(denoise, name, pieces))
     if adds_to_noise(calibration):
         console.tell(
-            f"warning: {name} removes no noise: its error is larger than the noise, from 10 to 100 of 255. Is it asked "
+            f"warning: {name} removes no noise: its error is larger than the noise, from 10 to 50 of 255. Is it asked "
             "in the right way (noise, scale, range, predicts)?"
         )
     if kept is not None:
