@@ -64,6 +64,21 @@ def test_later_layers_win_key_by_key_and_options_win_over_all(folder: Path) -> N
     assert found["degradation"]["init_args"]["floor"] == 0.2
 
 
+def test_options_of_one_link_of_a_chain(folder: Path) -> None:
+    """``--degradation.Blur.size`` said that the name of a class was expected, wherever it stood."""
+    (folder / "a.yaml").write_text("degradation: [Haze, {class_path: Blur, init_args: {kernel: disc}}]\n")
+    size, chain = ("--degradation.Blur.size", "1.5"), ("--degradation", "[Blur, Noise]")
+    for words, blur in (
+        (("--config", "a", *size), {"kernel": "disc", "size": 1.5, "angle": 0.0}),
+        ((*size, *chain, "--degradation.Blur.angle", "20"), {"kernel": "auto", "size": 1.5, "angle": 20.0}),
+        (("--config", "deblur", *size), {"kernel": "auto", "size": 1.5, "angle": 0.0}),
+        (("--config", "deblur_free", *size), {"kernel": "free", "size": 1.5, "angle": 0.0}),
+    ):
+        found = settings(*words)["degradation"]
+        links = found["init_args"].get("links", [found])
+        assert [each["init_args"] for each in links if each["class_path"] == "Blur"] == [blur], words
+
+
 def test_a_layer_may_change_the_family(folder: Path) -> None:
     (folder / "a.yaml").write_text("degradation: {class_path: Haze, init_args: {floor: 0.2}}\n")
     assert settings("--config", "a", "--degradation", "Noise")["degradation"] == {

@@ -87,6 +87,12 @@ def test_mistakes_in_a_config(folder: Path, text: str, said: list[str]) -> None:
         (["--modelling.lr", "1"], "--modelling is modeling now"),
         (["--sampling.eta", "1"], "--sampling.eta is an option of SchedulerSampler now"),
         (["--degradation", "Hase"], "Did you mean 'Haze'?"),
+        (["--degradation", "[Haze, Blur"], "--degradation [Haze, Blur: cannot be read; expected a name, or a list"),
+        (["--degradation", "[Blur, Noise]", "--degradation.Blur.sise", "2"], "Blur has no option 'sise'. Did you mean"),
+        (
+            ["--degradation.Blur.size", "2"],
+            "--degradation.Blur.size: there is no Blur in the degradation, which is Noise",
+        ),
         (["--degradation.strength", "2"], "Noise has no option 'strength'"),
         (["--guidance.boundaries.global_content", "2"], "global_content=2.0"),
         (["--prior.path", "smal"], "Did you mean 'small'?"),

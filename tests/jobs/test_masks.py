@@ -193,6 +193,17 @@ def test_mistakes_with_masks_are_refused_before_any_work(folder: Path) -> None:
         assert said in outcome.err
 
 
+@pytest.mark.parametrize("word,config,kind", [("missing", "inpaint", "Missing"), ("kernel", "deblur", "Blur")])
+def test_what_a_kind_would_not_use_is_refused(folder: Path, word: str, config: str, kind: str) -> None:
+    """A photo was denoised with its holes in it, as if there were no mask."""
+    words = (f"--{word}", "masks", "--out", "out", "--images", "in", *TOY)
+    assert run("restore", "--config", "denoise", *words).error == (
+        f"--{word} masks: Noise does not use it; expected --config {config}, or a chain with {kind}."
+    )
+    assert not Path("out").exists()
+    assert run("restore", "--degradation", f"[{kind}, Noise]", *words).status == 0
+
+
 def test_a_hole_that_nobody_marked_is_refused(folder: Path) -> None:
     """It was taken for ``despeckle``: the photo came back with its hole, and with the exit status 0."""
     outcome = run("restore", "--config", "inpaint", "--images", "in", "--out", "out", *TOY)

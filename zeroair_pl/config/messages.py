@@ -109,9 +109,9 @@ def options_of(class_path: str) -> list[str]:
 
 def _not_accepted(where: str, word: str, text: str, parser: ArgumentParser) -> tuple[str, str]:
     """The error for an unknown key: in the innermost class that the message names, or in the command itself."""
-    classes = re.findall(r"class_path[ =]'([^']+)'", text.partition("is not accepted")[0]) or re.findall(
-        r"class_path='([^']+)'", text
-    )
+    before, _, after = text.partition("is not accepted")
+    value = re.split(r"(?<=\)\))\. Got value: ", after)[0]  # that of the innermost class; those around it follow
+    classes = re.findall(r"class_path[ =]'([^']+)'", before) or re.findall(r"class_path='([^']+)'", value)
     if not classes:
         return _unknown_key(where, word, _below("", parser), "")
     known = options_of(classes[-1])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -76,10 +78,52 @@ def chain(links: list[Any]) -> dict[str, Any]:
     return {"class_path": "Chain", "init_args": {"links": stated}}
 
 
-def chained(options: Sequence[str]) -> list[str]:
-    """The options, with ``--degradation=[Haze, Blur]`` replaced by the ``Chain`` that it means."""
-    begin = "--degradation=["
-    return [
-        f"--degradation={json.dumps(chain(yaml.safe_load(word[len(begin) - 1 :])))}" if word.startswith(begin) else word
-        for word in options
-    ]
+def chained(options: Sequence[str], stated: Any = None) -> list[str]:
+    """The options, with the ``Chain`` that ``--degradation=[Haze, Blur]`` means.
+
+    ``--degradation.Blur.size=2`` becomes an option of the link ``Blur``, or of the degradation if that is a ``Blur``.
+
+    Args:
+        options: as ``joined`` returns them.
+        stated: the degradation that the configs state, which the options change.
+
+    Raises:
+        ConfigError: the list cannot be read, or no link has the name.
+    """
+    own = [(word, found) for word in options if (found := _OF_A_LINK.fullmatch(word))]
+    begin, rest = "--degradation=", [word for word in options if not _OF_A_LINK.fullmatch(word)]
+    lists = [word for word in rest if word.startswith(f"{begin}[")]
+    if not own and not lists:
+        return rest
+    given = [word.removeprefix(begin) for word in rest if word.startswith(begin)]
+    found = copy.deepcopy(_read(given[-1]) if given else stated)
+    if isinstance(found, list):
+        found = chain(found)
+    found = found if isinstance(found, dict) else {"class_path": str(found or "Auto")}  # without one it is Auto
+    links = (found.get("init_args") or {}).get("links") or [found]
+    for word, parts in own:
+        kind, option, value = parts.groups()
+        meant = [each for each in links if isinstance(each, dict) and _name(each) == kind]
+        if not meant:
+            names = ", ".join(map(_name, links))
+            raise ConfigError(f"{word.partition('=')[0]}: there is no {kind} in the degradation, which is {names}.")
+        for each in meant:
+            each["init_args"] = {**(each.get("init_args") or {}), option: yaml.safe_load(value)}
+    return [f"{begin}{json.dumps(found)}", *(word for word in rest if not word.startswith(begin))]
+
+
+_OF_A_LINK = re.compile(r"--degradation\.([A-Z]\w*)\.(\w+)=(.*)", re.DOTALL)
+
+
+def _read(text: str) -> Any:
+    """A degradation as an option states it: a name, a list, or an object."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(
+            f"--degradation {text}: cannot be read; expected a name, or a list such as [Haze, Blur]."
+        ) from error
+
+
+def _name(link: Any) -> str:
+    return str(link.get("class_path", "") if isinstance(link, dict) else link).rpartition(".")[2]

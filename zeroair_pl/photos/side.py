@@ -199,7 +199,7 @@ def _mask(file: Path, photo: Photo) -> Tensor:
 def _kernel(file: Path) -> Tensor:
     try:
         values = np.load(file) if file.suffix.lower() == ".npy" else load_photo(file, min_side=1).pixels.mean(0).numpy()
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, InputError) as error:
         raise InputError(f"{file}: not a kernel; expected a .npy file of shape (h, w), or a gray picture.") from error
     return checked_kernel(values, str(file))
 
