@@ -90,19 +90,19 @@ def chained(options: Sequence[str], stated: Any = None) -> list[str]:
     Raises:
         ConfigError: the list cannot be read, or no link has the name.
     """
-    own = [(word, found) for word in options if (found := _OF_A_LINK.fullmatch(word))]
+    own = [(word, parts) for word in options if (parts := _OF_A_LINK.fullmatch(word))]
     begin, rest = "--degradation=", [word for word in options if not _OF_A_LINK.fullmatch(word)]
     lists = [word for word in rest if word.startswith(f"{begin}[")]
     if not own and not lists:
         return rest
     given = [word.removeprefix(begin) for word in rest if word.startswith(begin)]
-    found = copy.deepcopy(_read(given[-1]) if given else stated)
+    found: Any = copy.deepcopy(_read(given[-1]) if given else stated)
     if isinstance(found, list):
         found = chain(found)
     found = found if isinstance(found, dict) else {"class_path": str(found or "Auto")}  # without one it is Auto
     links = (found.get("init_args") or {}).get("links") or [found]
-    for word, parts in own:
-        kind, option, value = parts.groups()
+    for word, of in own:
+        kind, option, value = of.groups()
         meant = [each for each in links if isinstance(each, dict) and _name(each) == kind]
         if not meant:
             names = ", ".join(map(_name, links))
