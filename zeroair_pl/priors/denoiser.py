@@ -93,6 +93,8 @@ class DenoiserNetwork(Prior):
     def _estimate(self, x: Tensor, sigma: Tensor) -> list[Tensor]:
         height, width = x.shape[-2:]
         shown = padded(x, self.found.multiple, self.tiling.least)
+        if self.found.kind == "function":
+            shown = shown.clone()  # a function may change what it is given
         with autocast(x, self.precision if self.found.network is not None else torch.float32):
             found = self.found.function(shown, sigma.to(x))
         if not isinstance(found, Tensor) or found.shape != shown.shape:

@@ -24,7 +24,8 @@ from zeroair_pl.priors.hub.locating import BUNDLED
 SIDE = 128  # px, of the square pieces of photos
 MOST = 8  # pieces
 LEVELS = Calibration().sigma
-BETWEEN = 0.03, 0.2  # noise of which a denoiser removes at least a part, if it is asked in the right way
+BETWEEN = 0.03, 0.2  # noise of which a denoiser removes a part, if it is asked in the right way
+REMOVED = 0.1  # the least part; to clamp to [0, 1] removes some, too
 LEAST = 1e-4  # smallest error; with an error of 0, the photo would have no weight
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
@@ -47,10 +48,10 @@ def calibrated(denoise: Denoise, name: str, digest: str, photos: str | None = No
         return known
     console.tell(f"{name}: measuring its error at {len(LEVELS)} noise levels, once")
     calibration = Calibration(LEVELS, measure(denoise, name, pieces))
-    if adds_to_noise(calibration):
+    if not removes_noise(calibration):
         console.tell(
-            f"warning: {name} removes no noise: its error is larger than the noise, from 10 to 50 of 255. Is it asked "
-            "in the right way (noise, scale, range, predicts)?"
+            f"warning: {name} removes no noise: its error is that of the noise or more, from 10 to 50 of 255. Is it "
+            "asked in the right way (noise, scale, range, predicts)?"
         )
     if kept is not None:
         content = {"name": name, "sigma": calibration.sigma, "rmse": calibration.rmse}
@@ -61,10 +62,10 @@ def calibrated(denoise: Denoise, name: str, digest: str, photos: str | None = No
     return calibration
 
 
-def adds_to_noise(calibration: Calibration) -> bool:
-    """Whether the estimates are farther from the clean image than the noisy image is, at all levels ``BETWEEN``."""
+def removes_noise(calibration: Calibration) -> bool:
+    """Whether the estimates are nearer to the clean image than the noisy image is, at one of the levels ``BETWEEN``."""
     low, high = BETWEEN
-    return all(error >= level for level, error in zip(calibration.sigma, calibration.rmse, strict=True)
+    return any(error < (1 - REMOVED) * level for level, error in zip(calibration.sigma, calibration.rmse, strict=True)
                if low <= level <= high)  # fmt: skip
 
 
