@@ -24,7 +24,10 @@ from zeroair_pl.degradations.streaks import Streaks
 from zeroair_pl.tensors.views import View
 
 STRONG = 50.0  # highest quality whose artifacts are removed; those of a better one are hard to see
-AMPLIFIED = 80.0, 90.0  # where a family amplifies them: quality up to which all is removed, and from which on nothing is
+AMPLIFIED = (
+    80.0,
+    90.0,
+)  # where a family amplifies them: quality up to which all is removed, and from which on nothing is
 BLOCKY = 0.06  # blockiness below which the steps are not searched, which takes time
 PASSES, MOMENTUM, TRUST = 8, 0.5, 0.35  # as in the configs for JPEG or rain alone
 PASSES_OF_BLUR = 12  # as in the config for blur alone
@@ -113,7 +116,7 @@ def unblocked(y: Tensor, tables: Tables, denoise: Denoise) -> Tensor:
 def faintly_unblocked(y: Tensor, found: Cleared, amount: Tensor, denoise: Denoise) -> Tensor:
     """``y`` (1, 3, H, W) without the faint artifacts of JPEG that a family would amplify; then ``found`` has a ``jpeg``.
 
-    A family that is corrected by a small ``amount`` amplifies little, so as large a share is removed. Three passes do it
+    A family of a small ``amount`` amplifies little, so as small a share is removed. Three passes do it
     (``Jpeg.cleared``). A photo that was cleared of anything else has no longer the values that the file decodes to.
     """
     if found or found.tables is None:
