@@ -114,7 +114,7 @@ def unblocked(y: Tensor, tables: Tables, denoise: Denoise) -> Tensor:
 
 
 def faintly_unblocked(y: Tensor, found: Cleared, amount: Tensor, denoise: Denoise) -> Tensor:
-    """``y`` (1, 3, H, W) without the faint artifacts of JPEG that a family would amplify; then ``found`` has a ``jpeg``.
+    """``y`` (1, 3, H, W) without the faint JPEG that a family would amplify; ``found.jpeg`` has it then.
 
     A family of a small ``amount`` amplifies little, so as small a share is removed. Three passes do it
     (``Jpeg.cleared``). A photo that was cleared of anything else has no longer the values that the file decodes to.
