@@ -259,7 +259,7 @@ def test_what_a_mask_leaves_stays_to_the_bit_and_the_rest_is_filled() -> None:
     y = torch.where(mask > 0, 1.0, clean)
     found = restored("inpaint", y, missing=mask)
     assert torch.equal((found.image * 255).round() * (1 - mask), (clean * 255).round() * (1 - mask))
-    from zeroair_pl.degradations.missing import filled
+    from zeroair_pl.degradations.maps import filled
 
     floor = filled(y, 1 - mask[None, None])
     assert psnr(found.image, clean) > psnr(floor, clean) + 0.3

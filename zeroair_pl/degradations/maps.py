@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -39,7 +40,7 @@ def upsample(grid: Tensor, size: tuple[int, int]) -> Tensor:
 def _bicubic(cells: int, length: int, device: torch.device) -> Tensor:
     """The matrix (length, cells) that interpolates ``cells`` values to ``length`` values."""
     unit = torch.eye(cells, device=device)[None, None]
-    return torch.nn.functional.interpolate(unit, size=(length, cells), mode="bicubic", align_corners=True)[0, 0]
+    return F.interpolate(unit, size=(length, cells), mode="bicubic", align_corners=True)[0, 0]
 
 
 def thumbnail(y: Tensor, pixels: int = 256 * 256) -> Tensor:
@@ -52,7 +53,7 @@ def thumbnail(y: Tensor, pixels: int = 256 * 256) -> Tensor:
     if scale >= 1:
         return y.clamp(0, 1)
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
-    return torch.nn.functional.interpolate(y.clamp(0, 1), size=size, mode="area")
+    return F.interpolate(y.clamp(0, 1), size=size, mode="area")
 
 
 def quantiles(y: Tensor, q: float) -> Tensor:
@@ -83,3 +84,18 @@ def refine(rough: Tensor, y: Tensor, radius: int, eps: float, samples: int = 24)
     size = 2 * min(radius, (min(y.shape[-2:]) - 1) // 2) + 1
     guide = y.mean(dim=1, keepdim=True)
     return guided_blur(guide, rough, size, eps, subsample=max(1, size // samples), separable=True)
+
+
+def filled(y: Tensor, seen: Tensor) -> Tensor:
+    """``y`` (1, 3, H, W) with its missing pixels replaced by means of the seen pixels in growing squares around them.
+
+    Args:
+        seen: (1, 1, H, W), 1 where a pixel shows the scene, 0 where it is missing.
+    """
+    if min(y.shape[-2:]) < 2 or bool(seen.bool().all()):
+        return y
+    count = F.avg_pool2d(seen, 2, ceil_mode=True)
+    mean = F.avg_pool2d(y * seen, 2, ceil_mode=True) / count.clamp(min=1e-6)
+    coarse = filled(mean, (count > 0).to(y)) if bool((count == 0).any()) and bool((count > 0).any()) else mean
+    size = (y.shape[-2], y.shape[-1])
+    return torch.lerp(F.interpolate(coarse, size=size, mode="bilinear", align_corners=False), y, seen)

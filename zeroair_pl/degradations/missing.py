@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from zeroair_pl.degradations.base import Degradation, Denoise, Moment, Observation, Side
+from zeroair_pl.degradations.maps import filled
 from zeroair_pl.degradations.noise_level import look_at_noise, rounding
 from zeroair_pl.degradations.noise_models import NoiseModel
 from zeroair_pl.degradations.outliers import Outliers
@@ -139,18 +139,3 @@ class Missing(Degradation):
 
     def diagnostics(self) -> dict[str, Tensor]:
         return {"missing": 1 - self.seen}
-
-
-def filled(y: Tensor, seen: Tensor) -> Tensor:
-    """``y`` (1, 3, H, W) with its missing pixels replaced by means of the seen pixels in growing squares around them.
-
-    Args:
-        seen: (1, 1, H, W), 1 where a pixel shows the scene, 0 where it is missing.
-    """
-    if min(y.shape[-2:]) < 2 or bool(seen.bool().all()):
-        return y
-    count = F.avg_pool2d(seen, 2, ceil_mode=True)
-    mean = F.avg_pool2d(y * seen, 2, ceil_mode=True) / count.clamp(min=1e-6)
-    coarse = filled(mean, (count > 0).to(y)) if bool((count == 0).any()) and bool((count > 0).any()) else mean
-    size = (y.shape[-2], y.shape[-1])
-    return torch.lerp(F.interpolate(coarse, size=size, mode="bilinear", align_corners=False), y, seen)

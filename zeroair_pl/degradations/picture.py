@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zeroair_pl.degradations.maps import thumbnail
+from zeroair_pl.degradations.maps import filled, thumbnail
+from zeroair_pl.degradations.stamps import stamp_in
 
 Window = tuple[slice, slice, slice, slice]
 
@@ -16,6 +17,7 @@ LAYERS = 3  # borders inside each other, such as a frame, a line and a mat
 PLAIN = 3 / 255  # range of the values of a plain area
 TRIM = 0.02  # share of a framed picture's sides that is not looked at
 AT_LEAST = 0.4  # least share of each side that remains
+LEGIBLE = 512 * 512  # pixels of the copy in which a printed date is looked for
 
 
 def picture_window(y: Tensor) -> Window:
@@ -51,7 +53,7 @@ def picture(y: Tensor) -> Tensor:
 
 def looked_at(y: Tensor, pixels: int = 128 * 128) -> Tensor:
     """The picture in ``y`` as a thumbnail (1, 3, h, w) of about ``pixels`` pixels, for computing statistics."""
-    whole = thumbnail(y)
+    whole = thumbnail(without_date(y))
     inside = picture(whole)
     # What is left of a frame's line would count as the hardest edge.
     if inside.shape != whole.shape and min(inside.shape[-2:]) > 16:
@@ -62,6 +64,16 @@ def looked_at(y: Tensor, pixels: int = 128 * 128) -> Tensor:
         size = (max(8, small.shape[-2]), max(8, small.shape[-1]))
         small = F.interpolate(small, size=size, mode="nearest")
     return small
+
+
+def without_date(y: Tensor) -> Tensor:
+    """``y``, or if a date is printed into a corner, a copy of ``LEGIBLE`` pixels in which its digits are filled.
+
+    The digits are brighter than a dark scene has anything, and their edges harder than those of a hazy one.
+    """
+    small = thumbnail(y, LEGIBLE)
+    date = stamp_in(small)
+    return y if date is None else filled(small, 1 - date)
 
 
 def has_shades(y: Tensor) -> bool:

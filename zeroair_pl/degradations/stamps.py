@@ -78,7 +78,7 @@ def _row_of_digits(thin: Tensor, corner: Tensor, height: int) -> tuple[slice, sl
         colors = corner[:, top:bottom][:, row]
         even = float((colors - colors.median(1, keepdim=True).values).abs().mean(1).max())
         alone = float(row[:, left:right].sum() / thin.sum())
-        if max(gaps) <= 2 * tall and INK[0] <= ink <= INK[1] and even <= ALIKE and alone >= ALONE:
+        if max(gaps, default=0) <= 2 * tall and INK[0] <= ink <= INK[1] and even <= ALIKE and alone >= ALONE:
             above, aside = max(0, top - 2), max(0, left - tall)  # a "1" or a dot at the ends may not count as a digit
             return slice(above, bottom + 2), slice(aside, right + tall)
     return None
