@@ -46,6 +46,20 @@ def telling_warnings(quiet: bool = False) -> Iterator[None]:
         tell(f"warning: {warning.message}")
 
 
+@contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """Within it a warning is one line on standard error, at once, without its place in the program."""
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        tell(f"warning: {' '.join(str(message).split())}")
+
+    before, warnings.showwarning = warnings.showwarning, show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
+
+
 def write(file: TextIO, text: str) -> None:
     """A line on a stream of news, which may be lost, as on a disk that is full; raises as ``show``."""
     _print(file, text, flush=True)
