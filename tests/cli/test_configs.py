@@ -74,7 +74,9 @@ def test_each_config_runs(name: str, tmp_path: Path) -> None:
     photo = save_toy(tmp_path / "photo.png")
     config = tmp_path / "config.yaml"
     config.write_text(yaml.safe_dump(at_hand(resolved(name))))
-    outcome = run("restore", "--config", config, "--images", photo, "--out", tmp_path / "out", "--sampling.steps", "2")
+    marked: list[str | Path] = ["--missing", save_toy(tmp_path / "mask.png", 1)] if name == "inpaint.yaml" else []
+    words: list[str | Path] = ["--images", photo, "--out", tmp_path / "out", "--sampling.steps", "2", *marked]
+    outcome = run("restore", "--config", config, *words)
     assert outcome.status == 0, outcome.err
     assert (tmp_path / "out/photo.png").is_file()
 

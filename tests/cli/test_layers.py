@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from helpers.command import run
+from zeroair_pl import Method
 from zeroair_pl.config.files import find_config, read_config
 from zeroair_pl.errors import ConfigError
 
@@ -41,6 +42,16 @@ def test_an_unknown_config_is_named_with_the_nearest_one(folder: Path) -> None:
     assert "expected the name of a config" in run("restore", "--config", "--seed", "1").error
 
 
+def test_an_unknown_config_is_named_by_what_it_was_given_to(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match=r"^config denoize: there is no such file\. Did you mean 'denoise'"):
+        Method.from_config("denoize")
+    assert run("app", "--layers", "fasst").error.startswith(
+        "--layers fasst: there is no such file. Did you mean 'fast'?"
+    )
+    monkeypatch.setenv("ZEROAIR_RESTORE__CONFIG", "denoize")
+    assert run("restore").error.startswith("ZEROAIR_RESTORE__CONFIG denoize: there is no such file.")
+
+
 def test_later_layers_win_key_by_key_and_options_win_over_all(folder: Path) -> None:
     (folder / "a.yaml").write_text("seed: 1\nsampling: {steps: 9, sigma_min: 0.02}\ndegradation: Haze\n")
     (folder / "b.yaml").write_text("sampling: {steps: 7}\ndegradation: {class_path: Haze, init_args: {floor: 0.2}}\n")
@@ -51,6 +62,21 @@ def test_later_layers_win_key_by_key_and_options_win_over_all(folder: Path) -> N
     assert found["degradation"]["class_path"] == "Haze"
     assert found["degradation"]["init_args"]["strength"] == 0.5
     assert found["degradation"]["init_args"]["floor"] == 0.2
+
+
+def test_options_of_one_link_of_a_chain(folder: Path) -> None:
+    """``--degradation.Blur.size`` said that the name of a class was expected, wherever it stood."""
+    (folder / "a.yaml").write_text("degradation: [Haze, {class_path: Blur, init_args: {kernel: disc}}]\n")
+    size, chain = ("--degradation.Blur.size", "1.5"), ("--degradation", "[Blur, Noise]")
+    for words, blur in (
+        (("--config", "a", *size), {"kernel": "disc", "size": 1.5, "angle": 0.0}),
+        ((*size, *chain, "--degradation.Blur.angle", "20"), {"kernel": "auto", "size": 1.5, "angle": 20.0}),
+        (("--config", "deblur", *size), {"kernel": "auto", "size": 1.5, "angle": 0.0}),
+        (("--config", "deblur_free", *size), {"kernel": "free", "size": 1.5, "angle": 0.0}),
+    ):
+        found = settings(*words)["degradation"]
+        links = found["init_args"].get("links", [found])
+        assert [each["init_args"] for each in links if each["class_path"] == "Blur"] == [blur], words
 
 
 def test_a_layer_may_change_the_family(folder: Path) -> None:

@@ -87,6 +87,12 @@ def test_mistakes_in_a_config(folder: Path, text: str, said: list[str]) -> None:
         (["--modelling.lr", "1"], "--modelling is modeling now"),
         (["--sampling.eta", "1"], "--sampling.eta is an option of SchedulerSampler now"),
         (["--degradation", "Hase"], "Did you mean 'Haze'?"),
+        (["--degradation", "[Haze, Blur"], "--degradation [Haze, Blur: cannot be read; expected a name, or a list"),
+        (["--degradation", "[Blur, Noise]", "--degradation.Blur.sise", "2"], "Blur has no option 'sise'. Did you mean"),
+        (
+            ["--degradation.Blur.size", "2"],
+            "--degradation.Blur.size: there is no Blur in the degradation, which is Noise",
+        ),
         (["--degradation.strength", "2"], "Noise has no option 'strength'"),
         (["--guidance.boundaries.global_content", "2"], "global_content=2.0"),
         (["--prior.path", "smal"], "Did you mean 'small'?"),
@@ -104,6 +110,19 @@ def test_mistakes_in_options(folder: Path, words: list[str], said: str) -> None:
     outcome = run("restore", "--config", "denoise", *prior, *words)
     assert outcome.status == 2
     assert said in outcome.error
+
+
+def test_names_that_begin_with_a_dash(folder: Path) -> None:
+    """A shell makes such words of *.png; they were unknown options, and nothing said how to write them."""
+    for name in ("-a.png", "--b.png"):
+        save_toy(folder / name)
+    outcome = run("restore", "-a.png", "--out", "out")
+    assert run("-a.png").error == "'-a.png' is no command; to restore it: zeroair restore -a.png"
+    assert outcome.error == "unknown option '-a.png'; a file of this name is written ./-a.png, or stands after --."
+    assert run("restore", "--out", "out", *TOY, "--", "-a.png", "--b.png").status == 0
+    assert (folder / "out/-a.png").is_file()
+    assert (folder / "out/--b.png").is_file()
+    assert run("redo", "--strength", "0.5", "--", "out", "-a").status == 0
 
 
 def test_dashes_in_the_name_of_an_option_are_as_good_as_underscores() -> None:

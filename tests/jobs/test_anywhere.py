@@ -47,6 +47,15 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path
     return here, there
 
 
+def test_the_file_of_a_function_that_is_the_prior_gets_an_absolute_path(folders: tuple[Path, Path]) -> None:
+    here, _ = folders
+    (here / "mine.py").write_text("")
+    for path, found in (("mine.py:smooth", f"{here}/mine.py:smooth"), ("gone.py:smooth", "gone.py:smooth")):
+        assert with_absolute_paths({"prior": {"init_args": {"path": path}}}) == {
+            "prior": {"init_args": {"path": found}}
+        }
+
+
 def files(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.png")}
 

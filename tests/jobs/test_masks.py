@@ -15,6 +15,7 @@ import zeroair_pl
 from helpers.command import TOY, run, save_toy
 from helpers.outputs import rows
 from zeroair_pl import Method
+from zeroair_pl.errors import InputError
 
 HAZE = ("--degradation", "Haze", *TOY)
 PIXELS: tuple[str, ...] = ("a.png", "c.tif")  # written without loss
@@ -190,6 +191,29 @@ def test_mistakes_with_masks_are_refused_before_any_work(folder: Path) -> None:
         outcome = run("restore", "--images", "in", "--out", "out", *words, *TOY)
         assert (outcome.status, Path("out").exists()) == (2, False)
         assert said in outcome.err
+
+
+@pytest.mark.parametrize("word,config,kind", [("missing", "inpaint", "Missing"), ("kernel", "deblur", "Blur")])
+def test_what_a_kind_would_not_use_is_refused(folder: Path, word: str, config: str, kind: str) -> None:
+    """A photo was denoised with its holes in it, as if there were no mask."""
+    words = (f"--{word}", "masks", "--out", "out", "--images", "in", *TOY)
+    assert run("restore", "--config", "denoise", *words).error == (
+        f"--{word} masks: Noise does not use it; expected --config {config}, or a chain with {kind}."
+    )
+    assert not Path("out").exists()
+    assert run("restore", "--degradation", f"[{kind}, Noise]", *words).status == 0
+
+
+def test_a_hole_that_nobody_marked_is_refused(folder: Path) -> None:
+    """It was taken for ``despeckle``: the photo came back with its hole, and with the exit status 0."""
+    outcome = run("restore", "--config", "inpaint", "--images", "in", "--out", "out", *TOY)
+    assert (outcome.status, Path("out").exists()) == (2, False)
+    assert "--missing: nothing says what is to be filled; expected a mask" in outcome.error
+    assert run("restore", "--config", "despeckle", "--images", "in/a.png", "--out", "out", *TOY).status == 0
+    assert run("redo", "out", "a", "--kind", "inpaint").status == 1
+    assert "missing: nothing says what is to be filled" in rows()["a"]["reason"]
+    with pytest.raises(InputError, match=r"nothing says what is to be filled.*despeckle"):
+        method("inpaint").restore("in/a.png")
 
 
 @pytest.mark.parametrize("word,config", [("missing", "inpaint"), ("kernel", "deblur")])

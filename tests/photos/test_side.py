@@ -37,6 +37,20 @@ def test_a_kernel_may_be_a_smaller_picture_than_any_photo(source: Source, tmp_pa
         load_photo(tmp_path / name)
 
 
+def test_a_mask_without_white_is_refused_but_a_black_one_says_that_nothing_is_missing(
+    source: Source, tmp_path: Path
+) -> None:
+    """As programs save a mask of truth values: 0 and 1 out of 255. The hole was left without a word."""
+    photo, mask = load_photo(source.path), tmp_path / "mask.png"
+    Image.fromarray((np.arange(480).reshape(20, 24) < 100).astype(np.uint8)).save(mask)
+    with pytest.raises(
+        InputError, match=r"mask\.png: nothing in the mask is white, its largest value is 0\.00392 of 1"
+    ):
+        SideFiles(missing=mask).read(source, photo)
+    Image.new("L", (24, 20)).save(mask)
+    assert not SideFiles(missing=mask).read(source, photo).side["missing"].any()
+
+
 def test_a_mask_with_every_pixel_missing_is_refused(source: Source, tmp_path: Path) -> None:
     photo = load_photo(source.path)
     Image.new("L", (24, 20), 255).save(tmp_path / "mask.png")

@@ -185,6 +185,7 @@ def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "mine.py").write_text(SOURCE)
     (tmp_path / "bad.pth").write_bytes(b"no checkpoint")
     torch.save({"weight": torch.zeros(3)}, tmp_path / "unknown.pth")
+    torch.save(nn.Conv2d(4, 3, 1), tmp_path / "whole.pt")
     (tmp_path / "notes.txt").write_text("hello")
     torch.jit.script(Scripted()).save(str(tmp_path / "half.pt"))
     (tmp_path / "half.json").write_text(json.dumps({**CONVENTION, "noise": "maps"}))
@@ -193,6 +194,9 @@ def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "mine.py:fact": "is a int; expected a function",
         "nowhere.py:smooth": "there is no file",
         "bad.pth": "no checkpoint of tensors only",
+        "whole.pt": "it holds pickled objects; save the state_dict of the network, or TorchScript",
+        "gone/net.pth": "there is no file .*gone/net.pth",
+        "mine.py": r"mine\.py: name the function in it, as in .*mine\.py:denoise",
         "unknown.pth": r"no network that spandrel knows.*prior convert",
         "notes.txt": r"expected a folder, or a file of a denoiser: \.pth",
         "half.pt": "noise is 'maps', expected one of: map, number",
@@ -206,6 +210,51 @@ def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "spandrel", None)
     with pytest.raises(ConfigError, match=r"needs the package spandrel.*zeroair-pl\[denoisers\]"):
         UNetPrior(str(tmp_path / "unknown.pth"))
+
+
+@pytest.mark.parametrize("kind", ["pt", "onnx"])
+def test_a_network_that_is_asked_in_the_wrong_way_is_refused_in_one_line(tmp_path: Path, kind: str) -> None:
+    """It takes its level as a second input, and is given a map of four channels."""
+    path = tmp_path / f"gray.{kind}"
+    if kind == "pt":
+        torch.jit.script(nn.Sequential(nn.Conv2d(3, 3, 3, padding=1))).save(str(path))
+    else:
+        _export(path)
+    (tmp_path / "gray.json").write_text(json.dumps({**CONVENTION, "noise": "map"}))
+    done = run("restore", "--images", save_toy(tmp_path / "in.png"), "--config", "denoise", "--prior.path", path,
+               "--out", tmp_path / "out")  # fmt: skip
+    assert done.status == 2
+    (line,) = (each for each in done.err.splitlines() if each.startswith("error"))
+    assert f"prior.path: {path} " in line
+    assert "Traceback" not in line
+    assert ("3 channels" if kind == "pt" else "x, level") in line
+
+
+def test_a_function_that_fails_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def denoise(x, sigma):\n    raise RuntimeError('no')\n")
+    with pytest.raises(ConfigError, match=r"mine\.py:denoise cannot be run: RuntimeError.*mine\.py:2\)"):
+        UNetPrior(f"{tmp_path}/mine.py:denoise")
+
+
+def test_a_denoiser_that_removes_no_noise_is_warned_about(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong convention gives pictures, but bad ones: here what is returned is the noise, and is taken for clean."""
+    (tmp_path / "mine.py").write_text(SOURCE + "\ndef noise(x, sigma):\n    return x - smooth(x, sigma)\n")
+    (tmp_path / "same.py").write_text("def same(x, sigma):\n    return x\n")
+    for name in ("mine.py:noise", "same.py:same"):
+        UNetPrior(f"{tmp_path}/{name}")
+        assert f"warning: {name[-5:].lstrip(':')} removes no noise" in capsys.readouterr().err
+    UNetPrior(f"{tmp_path}/mine.py:smooth")
+    assert "warning" not in capsys.readouterr().err
+
+
+def test_a_function_may_change_what_it_is_given(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        SOURCE + "\ndef eats(x, sigma):\n    return smooth(x.mul_(1), sigma) + 0 * x.zero_()\n"
+    )
+    x = photos(1, 16, 16)
+    before = x.clone()
+    UNetPrior(f"{tmp_path}/mine.py:eats").denoise(x, torch.tensor([0.1]))
+    assert torch.equal(x, before)
 
 
 def test_info_describes_a_denoiser(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Heavy libraries are imported only after the command is known, so that ``--help``
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -110,8 +111,10 @@ def _command(words: list[str]) -> tuple[str, list[str]]:
 
         print(version("zeroair-pl"))
         return "", []
-    typed = " ".join(words[:2]) if words[0] in groups else words[0]
-    raise ConfigError(f"there is no command {typed!r}.{did_you_mean(typed, COMMANDS)} Known: {', '.join(COMMANDS)}.")
+    if os.path.lexists(words[0]):
+        raise ConfigError(f"{words[0]!r} is no command; to restore it: {typed(f'restore {shlex.quote(words[0])}')}")
+    given = " ".join(words[:2]) if words[0] in groups else words[0]
+    raise ConfigError(f"there is no command {given!r}.{did_you_mean(given, COMMANDS)} Known: {', '.join(COMMANDS)}.")
 
 
 def _overview(group: str) -> str:

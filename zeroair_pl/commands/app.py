@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import Annotated
 
 from zeroair_pl import console
+from zeroair_pl.config.files import find_config
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.ranges import Range, ranged
 
@@ -38,6 +39,8 @@ def app(
         raise ConfigError("the page needs Gradio: pip install 'zeroair-pl[app]'")
     from zeroair_pl.app.serve import forever, serving
 
+    for layer in layers or ():
+        find_config(layer, "--layers")
     if host not in _LOCAL:
         console.tell(f"warning: --host {host}: whoever reaches this machine can use the page; it has no password.")
     with serving(host, port, tuple(layers or ()), megapixels=megapixels) as served:

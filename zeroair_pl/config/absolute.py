@@ -23,7 +23,7 @@ def with_absolute_paths(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a run with absolute paths, and with the folders of the plugins whose classes they name.
 
     The settings in ``FILES`` are paths. Any other text counts as a path if it has a slash or its key is ``path`` (as
-    that of a prior), and if such a file or folder exists. Links are not followed.
+    that of a prior), and if such a file or folder exists; of a prior ``file.py:name`` the file. Links are not followed.
     """
     found = {key: _absolute(key, value) for key, value in settings.items()}
     folders = found.get("plugins") or []
@@ -42,6 +42,9 @@ def _absolute(key: str, value: Any) -> Any:
         return value
     if key == "missing" and is_mark(value):
         return value
+    file, _, function = value.rpartition(":")
+    if key == "path" and file.endswith(".py") and os.path.lexists(at_home(file)):  # a function as the prior
+        return f"{os.path.join(os.getcwd(), at_home(file))}:{function}"
     if key in FILES or _is_path(key, value):
         return os.path.join(os.getcwd(), at_home(value))
     return value

@@ -125,4 +125,4 @@ def _layer(config: Any) -> Layer:
         return Layer(Path("config"), "", dict(config))
     if not isinstance(config, str | Path):
         raise ConfigError(f"config: expected a name, a path or a dict, but got a {type(config).__name__}.")
-    return read_config(find_config(str(config)))
+    return read_config(find_config(str(config), "config"))

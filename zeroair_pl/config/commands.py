@@ -110,12 +110,13 @@ def read(name: str, words: Sequence[str], environ: Mapping[str, str]) -> Request
 
     command = COMMANDS[name]
     variables: dict[str, str] = {}
-    names: list[str] = []
-    rest = [underscored(word) for word in words]
+    names: list[tuple[str, str]] = []  # of configs, each after what it was given to
+    ended = list(words).index("--") if command.free and "--" in words else len(words)
+    rest, files = [underscored(word) for word in words[:ended]], list(words[ended:])
     if command.configs:
         prefix = f"ZEROAIR_{name.upper().replace(' ', '_')}__"
         variables = {key: value for key, value in environ.items() if key.startswith(prefix)}
-        names = [variables.pop(f"{prefix}CONFIG")] if f"{prefix}CONFIG" in variables else []
+        names = [(f"{prefix}CONFIG", variables.pop(f"{prefix}CONFIG"))] if f"{prefix}CONFIG" in variables else []
         queue, rest = iter(rest), []
         for word in queue:
             option, equals, value = word.partition("=")
@@ -125,10 +126,11 @@ def read(name: str, words: Sequence[str], environ: Mapping[str, str]) -> Request
             value = value if equals else next(queue, "")
             if not value or value.startswith("--"):
                 raise ConfigError("--config: expected the name of a config after it, for example --config dehaze.")
-            names.append(value)
+            names.append((option, value))
+    rest += files
     shown = command.configs and "--print_config" in rest
     rest = [word for word in rest if not (shown and word == "--print_config")]
-    layers = [read_config(find_config(name)) for name in names]
+    layers = [read_config(find_config(value, where)) for where, value in names]
     return Request(layers, variables, joined(rest, command.lists, command.flags, command.free, command.first), shown)
 
 

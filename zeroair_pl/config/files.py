@@ -35,10 +35,14 @@ class Layer:
         return None
 
 
-def find_config(name: str) -> Path:
-    """The file that ``--config name`` means, with or without its suffix; raises ConfigError if there is none.
+def find_config(name: str, where: str = "--config") -> Path:
+    """The file that the config ``name`` means, with or without its suffix; raises ConfigError if there is none.
 
     It is searched in the working folder, then in its ``configs/``, then among the configs of the package.
+
+    Args:
+        name: a name or a path.
+        where: what the name was given to (an option, a variable, an argument in Python), for the error.
     """
     wanted = at_home(name)
     for folder in (Path(), *_folders()):
@@ -47,7 +51,7 @@ def find_config(name: str) -> Path:
                 return path
     known = known_configs()
     near = did_you_mean(name, known) or did_you_mean(wanted.name, known)
-    raise ConfigError(f"--config {name}: there is no such file.{near} Known names: {', '.join(known)}.")
+    raise ConfigError(f"{where} {name}: there is no such file.{near} Known names: {', '.join(known)}.")
 
 
 def read_config(path: Path) -> Layer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -108,9 +109,9 @@ def options_of(class_path: str) -> list[str]:
 
 def _not_accepted(where: str, word: str, text: str, parser: ArgumentParser) -> tuple[str, str]:
     """The error for an unknown key: in the innermost class that the message names, or in the command itself."""
-    classes = re.findall(r"class_path[ =]'([^']+)'", text.partition("is not accepted")[0]) or re.findall(
-        r"class_path='([^']+)'", text
-    )
+    before, _, after = text.partition("is not accepted")
+    value = re.split(r"(?<=\)\))\. Got value: ", after)[0]  # that of the innermost class; those around it follow
+    classes = re.findall(r"class_path[ =]'([^']+)'", before) or re.findall(r"class_path='([^']+)'", value)
     if not classes:
         return _unknown_key(where, word, _below("", parser), "")
     known = options_of(classes[-1])
@@ -124,6 +125,8 @@ def _not_accepted(where: str, word: str, text: str, parser: ArgumentParser) -> t
 def _unknown_option(word: str, parser: ArgumentParser) -> tuple[str, str]:
     if not word.startswith("-"):
         return f"unexpected argument {word!r}; every setting is named, as in --images {word}.", word
+    if os.path.lexists(word):  # from a shell's *.jpg, for example
+        return f"unknown option {word!r}; a file of this name is written ./{word}, or stands after --.", word
     known = [option for action in parser._actions for option in action.option_strings]
     return f"unknown option {word!r}.{did_you_mean(word, known)}", word
 

@@ -69,7 +69,7 @@ class Request:
             layered = self._layered(parser)
             if layered is not None:  # before options replace a wrong group, which would hide the mistake
                 self._check_groups(layered, parser)
-            settings = parser.parse_args([*words, *chained(self.options)], namespace=layered)
+            settings = parser.parse_args(chained([*words, *self.options], self._degradation()), namespace=layered)
         except ArgumentError as error:
             sentence, word = explain(str(error), parser)
             raise ConfigError(f"{self._place(word)}{sentence}{self._missing(word)}") from error
@@ -92,6 +92,11 @@ class Request:
             old = next((name for name in REPLACED if key == name or key.startswith(f"{name}.")), "")
             if old:
                 raise ConfigError(f"--{old} is {REPLACED[old]}.")
+
+    def _degradation(self) -> Any:
+        """The degradation that the last layer with one states; ``None`` if there is none."""
+        stated = [layer.values["degradation"] for layer in self.layers if layer.values.get("degradation")]
+        return stated[-1] if stated else None
 
     def _layered(self, parser: ArgumentParser) -> Namespace | None:
         """The settings of the layers. Required settings may still be missing: variables and options follow."""

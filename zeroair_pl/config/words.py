@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -27,7 +29,8 @@ def joined(
 
     ``--images a b --images c`` becomes one option with a JSON list, so that shells may expand ``*.jpg``; ``--seed 3``
     becomes ``--seed=3``, and ``--overwrite`` ``--overwrite=true``. Words that follow no option, or an option that has
-    its value, are values of the list ``free``; the ``first`` ones of them stay positional.
+    its value, are values of the list ``free``; the ``first`` ones of them stay positional. So are all words after
+    ``--``, also those that begin with a dash.
 
     Raises:
         ConfigError: ``--out`` or an option of a list has no value.
@@ -35,7 +38,8 @@ def joined(
     gathered: dict[str, list[str]] = {}
     rest: list[str] = []
     current, complete = "", True  # the list being read; whether the last option has its value
-    for word, following in pairwise([*words, ""]):
+    ended = list(words).index("--") if free and "--" in words else len(words)
+    for word, following in pairwise([*words[:ended], ""]):
         option, equals, value = word.partition("=")
         if not word.startswith("--"):
             if not current and not complete:
@@ -57,6 +61,10 @@ def joined(
             complete = True
         else:
             rest.append(word)
+    positional, named = words[ended + 1 :][:first], words[ended + 1 :][first:]
+    rest += positional
+    if named:
+        gathered.setdefault(free, []).extend(named)
     for option, values in gathered.items():
         if not values:
             raise ConfigError(f"--{option}: expected at least one value after it.")
@@ -70,10 +78,52 @@ def chain(links: list[Any]) -> dict[str, Any]:
     return {"class_path": "Chain", "init_args": {"links": stated}}
 
 
-def chained(options: Sequence[str]) -> list[str]:
-    """The options, with ``--degradation=[Haze, Blur]`` replaced by the ``Chain`` that it means."""
-    begin = "--degradation=["
-    return [
-        f"--degradation={json.dumps(chain(yaml.safe_load(word[len(begin) - 1 :])))}" if word.startswith(begin) else word
-        for word in options
-    ]
+def chained(options: Sequence[str], stated: Any = None) -> list[str]:
+    """The options, with the ``Chain`` that ``--degradation=[Haze, Blur]`` means.
+
+    ``--degradation.Blur.size=2`` becomes an option of the link ``Blur``, or of the degradation if that is a ``Blur``.
+
+    Args:
+        options: as ``joined`` returns them.
+        stated: the degradation that the configs state, which the options change.
+
+    Raises:
+        ConfigError: the list cannot be read, or no link has the name.
+    """
+    own = [(word, parts) for word in options if (parts := _OF_A_LINK.fullmatch(word))]
+    begin, rest = "--degradation=", [word for word in options if not _OF_A_LINK.fullmatch(word)]
+    lists = [word for word in rest if word.startswith(f"{begin}[")]
+    if not own and not lists:
+        return rest
+    given = [word.removeprefix(begin) for word in rest if word.startswith(begin)]
+    found: Any = copy.deepcopy(_read(given[-1]) if given else stated)
+    if isinstance(found, list):
+        found = chain(found)
+    found = found if isinstance(found, dict) else {"class_path": str(found or "Auto")}  # without one it is Auto
+    links = (found.get("init_args") or {}).get("links") or [found]
+    for word, of in own:
+        kind, option, value = of.groups()
+        meant = [each for each in links if isinstance(each, dict) and _name(each) == kind]
+        if not meant:
+            names = ", ".join(map(_name, links))
+            raise ConfigError(f"{word.partition('=')[0]}: there is no {kind} in the degradation, which is {names}.")
+        for each in meant:
+            each["init_args"] = {**(each.get("init_args") or {}), option: yaml.safe_load(value)}
+    return [f"{begin}{json.dumps(found)}", *(word for word in rest if not word.startswith(begin))]
+
+
+_OF_A_LINK = re.compile(r"--degradation\.([A-Z]\w*)\.(\w+)=(.*)", re.DOTALL)
+
+
+def _read(text: str) -> Any:
+    """A degradation as an option states it: a name, a list, or an object."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(
+            f"--degradation {text}: cannot be read; expected a name, or a list such as [Haze, Blur]."
+        ) from error
+
+
+def _name(link: Any) -> str:
+    return str(link.get("class_path", "") if isinstance(link, dict) else link).rpartition(".")[2]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from zeroair_pl.degradations.base import Degradation, Denoise, Observation, Side
 from zeroair_pl.degradations.chain import Chain
-from zeroair_pl.degradations.clearing import LEFT, Cleared, cleared, visible, without_noise
+from zeroair_pl.degradations.clearing import LEFT, Cleared, cleared, faintly_unblocked, visible, without_noise
 from zeroair_pl.degradations.doubt import CLEAR, SLIGHT, bounded
 from zeroair_pl.degradations.haze import Haze
 from zeroair_pl.degradations.low_light import KEPT, LowLight
@@ -126,10 +126,13 @@ class Auto(Degradation):
         return clean
 
     def _denoised(self, y: Tensor, denoise: Denoise) -> Tensor:
-        """``y`` without visible noise, if a family was found that would amplify the noise."""
+        """``y`` without faint JPEG and visible noise, if a family was found that would amplify them."""
         self.removed, self.left = 0.0, 0.0
         if isinstance(self.chosen, Noise):
             return y
+        y = faintly_unblocked(y, self.first, self.chosen.amount, denoise)
+        if self.first.jpeg is not None:
+            self._cleared = y
         clean, sigma, share = without_noise(y, denoise)
         if isinstance(self.chosen, LowLight):
             usual = LowLight().curve

@@ -13,12 +13,17 @@ from zeroair_pl.degradations.noise_level import look_at_noise, rounding
 from zeroair_pl.degradations.noise_models import NoiseModel
 from zeroair_pl.degradations.outliers import Outliers
 from zeroair_pl.degradations.stamps import stamp_in
+from zeroair_pl.errors import InputError
 
 MARKED, FOUND = (0.4, 0.02), (0.2, 0.02)  # noise levels with and without a mask
 COARSE = 1 / 2  # share of the levels at half size, with a mask
 NOISY = 2 / 255, 4 / 255  # noise levels: known pixels stay as they are below the first, are denoised above the second
 LARGE = 4e6  # pixels of a photo from which on it takes fewer levels
 FEWER = 0.75, 0.7  # their shares with and without a mask; 7 instead of 10 cost specks 0.04 dB
+EXPECTED = (
+    "expected a mask, a color such as '#ff00ff', or alpha. The config despeckle needs none of these: it finds specks "
+    "and scratches by itself."
+)
 LEARNED_FROM = 1 / 3  # share of the levels before learning begins: until then, the clean estimate shows too little
 
 
@@ -46,12 +51,20 @@ class Missing(Degradation):
     low where the pixel is far from the prior's clean estimate. This finds specks, scratches, hot and dead pixels and
     lines, but not large objects. A date in a corner is found by its form and color (``stamp_in``). Pixels that show the
     scene stay the same to the bit if they have little noise.
+
+    Args:
+        find: look for specks in a photo without a mask. If false, such a photo is refused: somebody who wants a hole
+            filled must not get a photo with the hole in it.
+
+    Raises:
+        InputError: by ``initialize``, for a photo without a mask, if ``find`` is false.
     """
 
     pointwise = True
 
-    def __init__(self) -> None:
+    def __init__(self, find: bool = True) -> None:
         super().__init__()
+        self.find = find
         self.outliers: Outliers | None = None
         self.stamp: Tensor | None = None  # 1 on the digits of a date, (1, 1, H, W)
 
@@ -71,6 +84,8 @@ class Missing(Degradation):
         if "missing" in side:
             seen = 1 - side["missing"].to(y)
             self.register_buffer("filled", filled(y, seen))
+        elif not self.find:
+            raise InputError(f"missing: nothing says what is to be filled; {EXPECTED}")
         else:
             self.stamp = stamp_in(y)
             self.outliers = Outliers(y)

@@ -178,6 +178,11 @@ def _missing(mask: Tensor, where: str) -> Tensor:
     if bool(missing.all()):
         raise InputError(f"{where}: the mask is white everywhere, so no pixel is left; expected white where a pixel is "
                          "missing.")  # fmt: skip
+    if (
+        0 < (most := float(mask.max())) <= 0.5
+    ):  # such as a mask of 0 and 1 out of 255; a black one says: none is missing
+        raise InputError(f"{where}: nothing in the mask is white, its largest value is {most:.3g} of 1; expected white "
+                         "where a pixel is missing.")  # fmt: skip
     return missing
 
 
@@ -199,7 +204,7 @@ def _mask(file: Path, photo: Photo) -> Tensor:
 def _kernel(file: Path) -> Tensor:
     try:
         values = np.load(file) if file.suffix.lower() == ".npy" else load_photo(file, min_side=1).pixels.mean(0).numpy()
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, InputError) as error:
         raise InputError(f"{file}: not a kernel; expected a .npy file of shape (h, w), or a gray picture.") from error
     return checked_kernel(values, str(file))
 

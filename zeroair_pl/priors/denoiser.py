@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor
 
-from zeroair_pl.errors import ConfigError
+from zeroair_pl.errors import ConfigError, ZeroAIRError, describe
 from zeroair_pl.paths import at_home
 from zeroair_pl.priors.base import Prior
 from zeroair_pl.priors.denoisers import functions
@@ -18,6 +18,7 @@ from zeroair_pl.priors.folder import Precision, autocast
 from zeroair_pl.priors.hub.locating import bundled_priors
 from zeroair_pl.priors.tiling import LEAST_PIXELS, Tiling, padded, within_memory
 from zeroair_pl.ranges import Range
+from zeroair_pl.tensors.memory import is_out_of_memory
 
 
 class DenoiserNetwork(Prior):
@@ -59,7 +60,18 @@ class DenoiserNetwork(Prior):
             found.network.to(memory_format=torch.channels_last)
         self.tiling: Tiling = Tiling(tile, overlap, pixels_at_once, found.multiple, found.size)
         decides = f"{found.digest} {self.precision}" if found.digest else ""
-        self.calibration = calibrated(self.denoise, self.name, decides, photos)
+        try:
+            self.calibration = calibrated(self.denoise, self.name, decides, photos)
+        except ZeroAIRError:
+            raise
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            if found.kind == "function":
+                raise ConfigError(f"prior.path: {path} cannot be run: {describe(error)}") from error
+            raise ConfigError(
+                f"prior.path: {path} cannot be run: {_said(error)}. Is it asked in the right way (noise, range)?"
+            ) from error
 
     def to(self, device: torch.device | str) -> Prior:
         if self.found.network is not None:
@@ -81,12 +93,20 @@ class DenoiserNetwork(Prior):
     def _estimate(self, x: Tensor, sigma: Tensor) -> list[Tensor]:
         height, width = x.shape[-2:]
         shown = padded(x, self.found.multiple, self.tiling.least)
+        if self.found.kind == "function":
+            shown = shown.clone()  # a function may change what it is given
         with autocast(x, self.precision if self.found.network is not None else torch.float32):
             found = self.found.function(shown, sigma.to(x))
         if not isinstance(found, Tensor) or found.shape != shown.shape:
             got = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
             raise ConfigError(f"prior.path: {self.path} made {got} of {tuple(shown.shape)}; expected the same shape")
         return [found.float()[..., :height, :width].clamp(0, 1)]
+
+
+def _said(error: Exception) -> str:
+    """One line on the error of a network; of TorchScript's, which begins with its own code, the last line."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return " ".join((lines[-1] if "TorchScript" in str(error) else " ".join(lines)).split()).rstrip(".")[:300]
 
 
 def is_denoiser(path: str) -> bool:

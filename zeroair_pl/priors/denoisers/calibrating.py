@@ -24,6 +24,8 @@ from zeroair_pl.priors.hub.locating import BUNDLED
 SIDE = 128  # px, of the square pieces of photos
 MOST = 8  # pieces
 LEVELS = Calibration().sigma
+BETWEEN = 0.03, 0.2  # noise of which a denoiser removes a part, if it is asked in the right way
+REMOVED = 0.1  # the least part; to clamp to [0, 1] removes some, too
 LEAST = 1e-4  # smallest error; with an error of 0, the photo would have no weight
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
@@ -46,6 +48,11 @@ def calibrated(denoise: Denoise, name: str, digest: str, photos: str | None = No
         return known
     console.tell(f"{name}: measuring its error at {len(LEVELS)} noise levels, once")
     calibration = Calibration(LEVELS, measure(denoise, name, pieces))
+    if not removes_noise(calibration):
+        console.tell(
+            f"warning: {name} removes no noise: its error is that of the noise or more, from 10 to 50 of 255. Is it "
+            "asked in the right way (noise, scale, range, predicts)?"
+        )
     if kept is not None:
         content = {"name": name, "sigma": calibration.sigma, "rmse": calibration.rmse}
         try:
@@ -53,6 +60,13 @@ def calibrated(denoise: Denoise, name: str, digest: str, photos: str | None = No
         except InputError as error:  # without a cache, it is measured again next time
             console.tell(f"warning: {error}")
     return calibration
+
+
+def removes_noise(calibration: Calibration) -> bool:
+    """Whether the estimates are nearer to the clean image than the noisy image is, at one of the levels ``BETWEEN``."""
+    low, high = BETWEEN
+    return any(error < (1 - REMOVED) * level for level, error in zip(calibration.sigma, calibration.rmse, strict=True)
+               if low <= level <= high)  # fmt: skip
 
 
 def measure(denoise: Denoise, name: str, pieces: Tensor) -> tuple[float, ...]:

@@ -34,6 +34,8 @@ def from_file(path: Path) -> Denoiser:
         return _onnx(path)
     if path.suffix.lower() not in CHECKPOINTS:
         known = ", ".join((*CHECKPOINTS, ".onnx"))
+        if path.suffix.lower() == ".py":
+            raise ConfigError(f"prior.path: {path}: name the function in it, as in {path}:denoise")
         raise ConfigError(f"prior.path: {path} is a file; expected a folder, or a file of a denoiser: {known}.")
     return _torchscript(path) if _is_torchscript(path) else _checkpoint(path)
 
@@ -167,4 +169,6 @@ def _package(name: str, path: Path) -> ModuleType:
 
 
 def _reason(error: Exception) -> str:
+    if "Weights only load failed" in str(error):  # a page of advice on how to run what the file says
+        return "it holds pickled objects; save the state_dict of the network, or TorchScript"
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -8,6 +8,7 @@ from zeroair_pl.errors import ConfigError, did_you_mean, typed
 from zeroair_pl.paths import at_home
 from zeroair_pl.priors.hub.catalog import CATALOG, fetched, known
 
+_WEIGHTS = (".pth", ".pt", ".ckpt", ".safetensors", ".onnx", ".py")
 BUNDLED = Path(__file__).parents[1] / "bundled"
 
 
@@ -22,6 +23,8 @@ def locate(path: str) -> Path:
     Raises:
         ConfigError: it is none of these; the message explains what to do.
     """
+    if not path.strip():
+        raise ConfigError("prior.path: expected a name, a folder or a file, but it is empty")
     if (BUNDLED / path / "unet").is_dir() and "/" not in path:
         return BUNDLED / path
     folder = at_home(path)
@@ -36,6 +39,8 @@ def locate(path: str) -> Path:
         )
     if (there := fetched(path)) is not None:
         return there
+    if folder.suffix.lower() in _WEIGHTS and known(path) is None:  # a file, and no name of a prior
+        raise ConfigError(f"prior.path: there is no file {path}")
     if path.count("/") == 1 and not path.startswith((".", "/", "~")):
         from huggingface_hub import snapshot_download
 
