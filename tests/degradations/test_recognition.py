@@ -96,3 +96,12 @@ def test_the_darkness_of_a_photo_that_loses_its_colors_has_no_jump() -> None:
     severities = [LowLight.severity(y) for y in faded]
     assert min(severities) > 1
     assert max(abs(a - b) for a, b in pairwise(severities)) < 0.1
+
+
+@pytest.mark.parametrize("hue", [(1.0, 1.0, 1.0), (0.6, 0.8, 1.4)])
+def test_faint_stars_are_not_too_dark(hue: tuple[float, float, float]) -> None:
+    y = 0.05 * torch.tensor(hue).view(1, 3, 1, 1).repeat(1, 1, 200, 200)
+    places = torch.randint(4, 196, (2, 300), generator=torch.Generator().manual_seed(0))
+    y[..., places[0], places[1]] = 0.3
+    assert LowLight.severity(y) < 0.05
+    assert LowLight.severity(0.2 * clean("noise_blossom", 200)) > 0.9

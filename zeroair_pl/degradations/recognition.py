@@ -19,6 +19,7 @@ from zeroair_pl.degradations.steps import ramp
 from zeroair_pl.degradations.words import in_words
 
 MOST = 3  # statistics that ``Finding.why`` names
+PLAIN = 0.26, 0.29  # ``_uneven`` of a starry sky with noise, and of other scenes
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,24 @@ def look_for(family: str, y: Tensor) -> Finding:
 
 
 def _meant_dark(values: dict[str, float]) -> float:
-    """0 to 1: nearly everything is dark, but a light or a glint is bright.
+    """0 to 1: nearly everything is dark, but a light or a glint is bright, or there is nothing but stars.
 
-    This is a correct exposure of a dark object or of the night. In an underexposed photo, the lights are dark too.
+    This is a correct exposure of a dark object or of the night. In an underexposed photo, the lights are dark too. Of
+    42 real dark photos, the plainest has local ranges of 0.11 of its lights (``_uneven``), a starry sky 0.02.
     """
-    return ramp(values["bright_95"], 0.30, 0.25) * ramp(values["bright_999"], 0.55, 0.70)
+    hard = ramp(values["contrast_99"] / max(values["luminance_99"], 0.01), 0.36, 0.42)
+    plain = max((1 - scene(values)) * hard, ramp(_uneven(values), 0.08, 0.04))
+    return ramp(values["bright_95"], 0.30, 0.25) * max(ramp(values["bright_999"], 0.55, 0.70), plain)
+
+
+def scene(values: dict[str, float]) -> float:
+    """0 to 1: a dark photo shows more than a few lights, such as stars."""
+    return ramp(_uneven(values), *PLAIN)
+
+
+def _uneven(values: dict[str, float]) -> float:
+    """The lower quartile of the local ranges of brightness, relative to the lights."""
+    return values["range_25"] / max(values["luminance_99"], 0.01)
 
 
 def _high_key(values: dict[str, float]) -> float:
@@ -97,7 +111,7 @@ def _underexposed(values: dict[str, float]) -> Finding:
     brightest value (``bright_999``) is 0.46.
     """
     light = values["luminance_99"]
-    uneven = values["range_25"] / max(light, 0.01)
+    uneven = _uneven(values)
     share = ramp(light, 0.27, 0.18) * ramp(uneven, 0.28, 0.4)
     soft = ramp(values["contrast_99"] / max(light, 0.01), 0.33, 0.25)  # no stars, and no text on a dim screen
     share = max(share, ramp(values["bright_999"], 0.46, 0.26) * ramp(uneven, 0.26, 0.28) * soft)
