@@ -24,10 +24,8 @@ from zeroair_pl.degradations.streaks import Streaks
 from zeroair_pl.tensors.views import View
 
 STRONG = 50.0  # highest quality whose artifacts are removed; those of a better one are hard to see
-AMPLIFIED = (
-    80.0,
-    90.0,
-)  # where a family amplifies them: quality up to which all is removed, and from which on nothing is
+# Where a family amplifies them: quality up to which they are removed, and from which on nothing is.
+AMPLIFIED = 80.0, 90.0
 BLOCKY = 0.06  # blockiness below which the steps are not searched, which takes time
 PASSES, MOMENTUM, TRUST = 8, 0.5, 0.35  # as in the configs for JPEG or rain alone
 PASSES_OF_BLUR = 12  # as in the config for blur alone
