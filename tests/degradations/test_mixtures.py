@@ -10,9 +10,9 @@ from torch import Tensor
 
 from helpers.scenes import PHOTOS, as_jpeg, bundled, clean, crop, noisy, psnr
 from zeroair_pl import Method
-from zeroair_pl.degradations import Auto, Haze, LowLight
+from zeroair_pl.degradations import Auto, Haze, LowLight, Missing
 from zeroair_pl.degradations.auto import GENTLE, most
-from zeroair_pl.degradations.clearing import STRONG, tables_of
+from zeroair_pl.degradations.clearing import STRONG, Cleared, faintly_unblocked, tables_of
 from zeroair_pl.degradations.impulses import salt_and_pepper
 from zeroair_pl.degradations.picture import looked_at
 from zeroair_pl.method.first_look import FirstLook
@@ -43,6 +43,47 @@ def test_strong_jpeg_is_unblocked(working_pixels: int) -> None:
 def test_a_good_jpeg_is_left_as_it_is(name: str, quality: int) -> None:
     tables = tables_of(as_jpeg(crop(name, 128), quality)[1], {})
     assert tables is None or tables.quality() > STRONG
+
+
+def unblocked_first(name: str, quality: int) -> tuple[Auto, Tensor, Tensor, Tensor]:
+    """What ``auto`` takes for the clear photo of a JPEG in haze, the photo before JPEG, and the JPEG."""
+    hazy = 0.4 * crop(name, 128) + 0.5
+    y = as_jpeg(hazy, quality)[1]
+    return (*started(y), hazy, y)
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+def test_faint_jpeg_is_removed_where_haze_amplifies_it(name: str) -> None:
+    phi, seen, hazy, y = unblocked_first(name, 65)
+    assert phi.kind == "Haze + Jpeg"
+    assert phi.reason.endswith("JPEG of quality 65")
+    assert psnr(seen, hazy) > psnr(y, hazy) + 0.3
+
+
+def test_better_jpeg_is_removed_less() -> None:
+    moved = []
+    for quality in (65, 86, 92):
+        phi, seen, _, y = unblocked_first("noise_blossom", quality)
+        moved.append(float((seen - y).square().mean().sqrt()))
+        assert ("Jpeg" in phi.kind) == (moved[-1] > 0)
+    assert moved[0] > 3 * moved[1] > 3 * moved[2] == 0
+
+
+def test_a_slight_correction_removes_as_large_a_share_of_jpeg() -> None:
+    y = as_jpeg(0.4 * crop("noise_blossom", 128) + 0.5, 65)[1]
+    moved, look = [], FirstLook(bundled())
+    for amount in (1.0, 0.5, 0.01):
+        found = Cleared(tables=tables_of(y, {}))
+        moved.append(float((faintly_unblocked(y, found, torch.tensor(amount), look) - y).abs().mean()))
+        assert (found.jpeg is not None) == (amount > 0.1)
+    assert moved[1] == pytest.approx(moved[0] / 2, rel=0.02)
+    assert moved[2] == 0
+
+
+def test_what_was_cleared_of_something_else_keeps_its_faint_jpeg() -> None:
+    y = as_jpeg(0.4 * crop("noise_blossom", 128) + 0.5, 65)[1]
+    found = Cleared(specks=Missing(), tables=tables_of(y, {}))
+    assert faintly_unblocked(y, found, torch.tensor(1.0), FirstLook(bundled())) is y
 
 
 def test_blocks_are_found_wherever_they_begin() -> None:

@@ -24,6 +24,8 @@ from zeroair_pl.degradations.streaks import Streaks
 from zeroair_pl.tensors.views import View
 
 STRONG = 50.0  # highest quality whose artifacts are removed; those of a better one are hard to see
+# Where a family amplifies them: quality up to which they are removed, and from which on nothing is.
+AMPLIFIED = 80.0, 90.0
 BLOCKY = 0.06  # blockiness below which the steps are not searched, which takes time
 PASSES, MOMENTUM, TRUST = 8, 0.5, 0.35  # as in the configs for JPEG or rain alone
 PASSES_OF_BLUR = 12  # as in the config for blur alone
@@ -43,6 +45,7 @@ class Cleared:
     blur: Blur | None = None
     specks: Missing | None = None
     jpeg: Jpeg | None = None
+    tables: Tables | None = None  # of the file, whether they were removed or not
 
     def __bool__(self) -> bool:
         return any(each is not None for each in (self.rain, self.blur, self.specks, self.jpeg))
@@ -71,7 +74,7 @@ class Cleared:
 def cleared(y: Tensor, side: Side, denoise: Denoise) -> tuple[Tensor, Cleared]:
     """The photo ``y`` (1, 3, H, W) without strong JPEG, specks, blur and rain, and what was found of them."""
     found = Cleared()
-    tables = tables_of(y, side)
+    tables = found.tables = tables_of(y, side)
     if tables is not None and tables.quality() <= STRONG:
         found.jpeg = Jpeg()
         found.jpeg.tables = tables
@@ -106,6 +109,25 @@ def unblocked(y: Tensor, tables: Tables, denoise: Denoise) -> Tensor:
     jpeg = Jpeg()
     jpeg.take(y, tables)
     return _annealed(jpeg, y, y, denoise)
+
+
+def faintly_unblocked(y: Tensor, found: Cleared, amount: Tensor, denoise: Denoise) -> Tensor:
+    """``y`` (1, 3, H, W) without the faint JPEG that a family would amplify; ``found.jpeg`` has it then.
+
+    A family of a small ``amount`` amplifies little, so as small a share is removed. Three passes do it
+    (``Jpeg.cleared``). A photo that was cleared of anything else has no longer the values that the file decodes to.
+    """
+    if found or found.tables is None:
+        return y
+    share = amount * ramp(found.tables.quality(), *reversed(AMPLIFIED))
+    if float(share) < LEAST:
+        return y
+    jpeg = Jpeg()
+    jpeg.take(y, found.tables)
+    jpeg.amount.copy_(share)
+    found.jpeg = jpeg
+    with torch.no_grad():
+        return torch.lerp(y, jpeg.cleared(y, denoise).clamp(0, 1), share)
 
 
 def rain_on(y: Tensor, denoise: Denoise) -> Streaks | None:

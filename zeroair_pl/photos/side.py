@@ -178,9 +178,8 @@ def _missing(mask: Tensor, where: str) -> Tensor:
     if bool(missing.all()):
         raise InputError(f"{where}: the mask is white everywhere, so no pixel is left; expected white where a pixel is "
                          "missing.")  # fmt: skip
-    if (
-        0 < (most := float(mask.max())) <= 0.5
-    ):  # such as a mask of 0 and 1 out of 255; a black one says: none is missing
+    # Such as a mask of 0 and 1 out of 255. (A black one says that nothing is missing.)
+    if 0 < (most := float(mask.max())) <= 0.5:
         raise InputError(f"{where}: nothing in the mask is white, its largest value is {most:.3g} of 1; expected white "
                          "where a pixel is missing.")  # fmt: skip
     return missing
