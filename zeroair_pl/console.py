@@ -38,12 +38,15 @@ def tell(text: str) -> None:
 
 @contextmanager
 def telling_warnings(quiet: bool = False) -> Iterator[None]:
-    """Prints the warnings of the block as lines on standard error; none if ``quiet``."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield
-    for warning in caught if not quiet else ():
-        tell(f"warning: {warning.message}")
+    """Prints the warnings of the block as lines on standard error, also if it fails; none if ``quiet``."""
+    caught: list[warnings.WarningMessage] = []
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            yield
+    finally:
+        for warning in caught if not quiet else ():
+            tell(f"warning: {warning.message}")
 
 
 @contextmanager
