@@ -1,4 +1,4 @@
-"""Haze, darkness, water and blur put on photographs, to fit the models of ``auto``; everything follows from a seed."""
+"""Haze, darkness, light from behind, water and blur put on photographs, to fit the models of ``auto``, from a seed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from composed import made_up_map
 from torch import Tensor
 
 from zeroair_pl.degradations.blur import kernel_of
+from zeroair_pl.degradations.maps import quantiles, refine
 
 # Water: absorption of red, green and blue, and the color of the veil.
 WATERS = (
@@ -35,6 +36,16 @@ def darkness(x: Tensor, g: torch.Generator) -> Tensor:
     light = (_between(0.12, 0.6, g) * made_up_map(x, g) ** _between(0.3, 2, g)).clamp(0.02, 1)
     color = (1 + 0.05 * torch.randn(1, 3, 1, 1, generator=g)).clamp(0.8, 1.2)
     return _noisy((light * color * x).clamp(0, 1) ** _between(1, 2, g), _between(0, 0.02, g), g)
+
+
+def backlight(x: Tensor, g: torch.Generator) -> Tensor:
+    """Light from behind: the brightest 10 to 60 % of the photo are as bright as a sky, the rest has little light."""
+    smooth = refine(x.amax(1, keepdim=True), x, radius=max(2, round(0.06 * min(x.shape[-2:]))), eps=1e-3)
+    limit = float(quantiles(smooth, _between(0.4, 0.9, g)))
+    behind = torch.sigmoid((smooth - limit) / 0.05)
+    light, sky = _between(0.12, 0.5, g), min(3.0, max(1.0, 0.85 / max(limit, 0.1)))
+    y = ((light * (1 - behind) + sky * behind) * x).clamp(0, 1) ** _between(1, 1.6, g)
+    return _noisy(y, _between(0, 0.01, g), g)
 
 
 def water(x: Tensor, g: torch.Generator) -> Tensor:
@@ -63,7 +74,8 @@ def blurred_haze(x: Tensor, g: torch.Generator) -> Tensor:
 
 
 KINDS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
-    "haze": haze, "darkness": darkness, "water": water, "blur": blur, "blurred haze": blurred_haze,
+    "haze": haze, "darkness": darkness, "backlight": backlight, "water": water, "blur": blur,
+    "blurred haze": blurred_haze,
 }  # fmt: skip
 
 

@@ -1,11 +1,12 @@
-"""Fits the models of zeroair_pl/degradations/recognition.py to photos, by ridge logistic regression.
+"""Fits the models of zeroair_pl/degradations/recognition_models.py to photos, by ridge logistic regression.
 
-    python benchmarks/fit_recognition.py ROOT [--models FOG VEIL DARK WATER] [--plan benchmarks/fit_recognition.yaml]
+    python benchmarks/fit_recognition.py ROOT [--models FOG VEIL ...] [--plan benchmarks/fit_recognition.yaml]
 
 The plan names folders under ROOT, what their photos show, and the weight of each photo in each model; photos that
 show the kind or may show it, by eye, among those of a folder that shows nothing (``labels``); and how many photos of a
-folder are degraded with a seed (``composed``). Prints the terms of each model, and for each set the log-odds z of its
-photos in fits without them: a fifth of all photos is left out at a time (``folds``), or all of the set (``set out``).
+folder are degraded with a seed (``composed``). A model with ``gray`` is fit to gray copies of all photos. Prints the
+terms of each model, and for each set the log-odds z of its photos in fits without them: a fifth of all photos is left
+out at a time (``folds``), or all of the set (``set out``).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import yaml
 from machine import option
 from numpy.typing import NDArray
 
-from zeroair_pl.degradations import recognition
+from zeroair_pl.degradations import recognition_models
 from zeroair_pl.degradations.maps import thumbnail
 from zeroair_pl.degradations.picture import looked_at
 from zeroair_pl.degradations.statistics import statistics
@@ -32,6 +33,7 @@ from zeroair_pl.photos.reading import load_photo
 Array = NDArray[np.float64]
 RIDGE, FOLDS = 3.0, 5
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
+LUMINANCE = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True)
@@ -47,27 +49,33 @@ class Seen:
 def report(options: argparse.Namespace) -> int:
     """Fits the models and prints them."""
     plan = yaml.safe_load(options.plan.read_text())
-    photos = [photo for name, each in plan["sets"].items() for photo in look(options.root, name, each)]
-    photos += [photo for kind, each in plan["composed"].items() for photo in composed(options.root, kind, each)]
+    photos: dict[bool, list[Seen]] = {}
     for model in options.models:
-        fit(model, plan["models"][model], photos)
+        about = plan["models"][model]
+        gray = about.get("gray", False)
+        if gray not in photos:
+            photos[gray] = [p for name, each in plan["sets"].items() for p in look(options.root, name, each, gray)]
+            photos[gray] += [
+                p for kind, each in plan["composed"].items() for p in composed(options.root, kind, each, gray)
+            ]
+        fit(model, about, photos[gray])
     return 0
 
 
-def look(root: Path, name: str, about: dict[str, Any]) -> list[Seen]:
+def look(root: Path, name: str, about: dict[str, Any], gray: bool = False) -> list[Seen]:
     """The photos of a set."""
     files = [file for file in sorted(root.glob(about["files"])) if file.suffix.lower() in SUFFIXES]
-    return [Seen(name, about.get("shows", ""), file.stem, statistics(looked_at(_small(file)))) for file in files]
+    return [Seen(name, about.get("shows", ""), file.stem, _seen(_small(file), gray)) for file in files]
 
 
-def composed(root: Path, kind: str, about: dict[str, Any]) -> list[Seen]:
+def composed(root: Path, kind: str, about: dict[str, Any], gray: bool = False) -> list[Seen]:
     """Photos of a folder with a degradation, each from a seed of its own."""
     files = sorted(root.glob(about["files"]))
     order = torch.randperm(len(files), generator=torch.Generator().manual_seed(0)).tolist()[: about["count"]]
     found = []
     for i in order:
         y = composed_kinds.KINDS[kind](_small(files[i]), torch.Generator().manual_seed(i))
-        found.append(Seen(f"composed {kind}", about.get("shows", kind), files[i].stem, statistics(looked_at(y))))
+        found.append(Seen(f"composed {kind}", about.get("shows", kind), files[i].stem, _seen(y, gray)))
     return found
 
 
@@ -85,12 +93,12 @@ def fit(model: str, plan: dict[str, Any], photos: list[Seen]) -> None:
             continue
         used.append(Seen("labeled", kind, photo.name, photo.values) if labeled else photo)
         label.append(float(used[-1].shows == kind))
-    names = list(getattr(recognition, model).terms)
+    names = list(getattr(recognition_models, model).terms)
     x, y = np.array([[photo.values[name] for name in names] for photo in used]), np.array(label)
     w = np.array([float(weights.get(photo.set, 1)) for photo in used])
     of, fold = np.array([photo.set for photo in used]), np.array([sum(map(ord, p.name)) % FOLDS for p in used])
     usual, spread = x[y == 0].mean(0), x[y == 0].std(0) + 1e-6
-    x = recognition.FAR * np.tanh((x - usual) / spread / recognition.FAR)
+    x = recognition_models.FAR * np.tanh((x - usual) / spread / recognition_models.FAR)
     factors, bias = logistic(x, y, w)
     print(f"{model}: bias={bias:.2f}")
     for i in np.argsort(-np.abs(factors)):
@@ -128,6 +136,14 @@ def logistic(x: Array, y: Array, w: Array, rounds: int = 25) -> tuple[Array, flo
     return factors, float(b[-1] - factors @ mean)
 
 
+def _seen(y: torch.Tensor, gray: bool) -> dict[str, float]:
+    """The statistics of a photo (1, 3, H, W), or of its gray copy in 8 bits."""
+    if gray:
+        y = (y * y.new_tensor(LUMINANCE).view(1, 3, 1, 1)).sum(1, keepdim=True).expand_as(y)
+        y = (255 * y).round() / 255
+    return statistics(looked_at(y))
+
+
 def _small(file: Path) -> torch.Tensor:
     return thumbnail(load_photo(file).pixels[None])
 
@@ -136,7 +152,7 @@ main = machine.Command(
     report,
     __doc__,
     option("root", type=Path, help="the folder that the plan's files are in"),
-    option("--models", nargs="+", default=["FOG", "VEIL", "DARK", "WATER"], metavar="MODEL"),
+    option("--models", nargs="+", default=["FOG", "VEIL", "DARK", "WATER", "GRAY_FOG", "GRAY_DARK"], metavar="MODEL"),
     option("--plan", type=Path, default=Path(__file__).with_suffix(".yaml")),
 )
 

@@ -29,7 +29,7 @@ from torch import Tensor
 from zeroair_pl.degradations.auto import FAMILIES, Auto
 from zeroair_pl.degradations.maps import thumbnail
 from zeroair_pl.degradations.picture import looked_at
-from zeroair_pl.degradations.recognition import MODELS
+from zeroair_pl.degradations.recognition_models import MODELS
 from zeroair_pl.degradations.statistics import statistics
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.photos.reading import load_photo
@@ -87,7 +87,7 @@ def taken_for(y: Tensor) -> dict[str, Any]:
 def left_out(shown: Shown) -> list[dict[str, Any]]:
     """For each folder with a degradation: its photos with log-odds above 0 in fits of the family without the folder.
 
-    The log-odds of a family are the largest of its models.
+    The log-odds of a family are the largest of its models, without those for gray photos.
     """
     seen = {
         folder: [statistics(looked_at(_pixels(file))) for file in fit_recognition.photos_in(folder)]
@@ -100,7 +100,7 @@ def left_out(shown: Shown) -> list[dict[str, Any]]:
             if len({label for label, _ in rest}) < 2:
                 continue  # no other folder shows it
             odds = {folder: np.full(len(values), -np.inf) for folder, values in seen.items()}
-            for model in models:
+            for model in (model for model in models if not model.gray):
                 values = {folder: np.array([model.scaled(each) for each in own]) for folder, own in seen.items()}
                 x = np.concatenate([values[folder] for _, folder in rest])
                 y = np.concatenate([np.full(len(seen[folder]), float(label)) for label, folder in rest])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from zeroair_pl.config.calling import OWN, PRINTING, Configs, call_of, layers_of
 from zeroair_pl.degradations import Degradation
+from zeroair_pl.degradations.beside import unused
 from zeroair_pl.degradations.downscaled import MOST
 from zeroair_pl.errors import ConfigError
 from zeroair_pl.jobs.choices import Choice, Plan, Plans, built, checked_strength
@@ -128,10 +129,13 @@ class Method(settings.Method):
         Raises:
             InputError: the photo cannot be read, or is of a shape, type or range that is not accepted.
             DivergenceError: the fit has diverged, with smaller steps too.
-            ConfigError: a setting proved wrong.
+            ConfigError: a setting proved wrong, or the degradation would not use what ``side`` has.
         """
         of_file = isinstance(photo, str | Path)
         name = name or (Path(photo).name if of_file else "photo")
+        for given in side or ():
+            if why := unused(self.prototype(), given):
+                raise ConfigError(f"side: {given}: {why}")
         source, back = as_photo(photo, name)
         beside = {**(side or {}), **({} if mask is None else {"mask": mask})}
         source = with_side(source, beside)

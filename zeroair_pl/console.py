@@ -38,12 +38,29 @@ def tell(text: str) -> None:
 
 @contextmanager
 def telling_warnings(quiet: bool = False) -> Iterator[None]:
-    """Prints the warnings of the block as lines on standard error; none if ``quiet``."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    """Prints the warnings of the block as lines on standard error, also if it fails; none if ``quiet``."""
+    caught: list[warnings.WarningMessage] = []
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            yield
+    finally:
+        for warning in caught if not quiet else ():
+            tell(f"warning: {warning.message}")
+
+
+@contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """Within it a warning is one line on standard error, at once, without its place in the program."""
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        tell(f"warning: {' '.join(str(message).split())}")
+
+    before, warnings.showwarning = warnings.showwarning, show
+    try:
         yield
-    for warning in caught if not quiet else ():
-        tell(f"warning: {warning.message}")
+    finally:
+        warnings.showwarning = before
 
 
 def write(file: TextIO, text: str) -> None:

@@ -50,6 +50,15 @@ def test_a_port_that_is_taken_and_a_config_that_is_not_there(monkeypatch: pytest
     assert "Did you mean 'fast'" in outcome.error
 
 
+def test_an_address_that_this_machine_does_not_have_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    """The server tried a hundred ports, and logged an error for each."""
+    pytest.importorskip("gradio")
+    outcome = run("app", "--host", "192.0.2.1")
+    assert outcome.status == 2
+    assert outcome.err.splitlines()[-1].startswith("error: --host 192.0.2.1: cannot be used (")
+    assert "ERROR" not in outcome.err + capfd.readouterr().err
+
+
 def test_a_page_for_other_machines_comes_with_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     served = SimpleNamespace(url="http://0.0.0.0:7860/")
     monkeypatch.setattr("zeroair_pl.app.serve.serving", lambda *args, **settings: nullcontext(served))

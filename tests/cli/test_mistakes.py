@@ -87,6 +87,12 @@ def test_mistakes_in_a_config(folder: Path, text: str, said: list[str]) -> None:
         (["--modelling.lr", "1"], "--modelling is modeling now"),
         (["--sampling.eta", "1"], "--sampling.eta is an option of SchedulerSampler now"),
         (["--degradation", "Hase"], "Did you mean 'Haze'?"),
+        (["--degradation.level", "high"], "degradation.level: expected a number, but got 'high'."),
+        (
+            ["--degradation", "[Noise]", "--degradation.Noise.level", "high"],
+            "links.level: expected a number, but got 'high'.",
+        ),
+        (["--kernel"], "--kernel: expected a value after it."),
         (["--degradation", "[Haze, Blur"], "--degradation [Haze, Blur: cannot be read; expected a name, or a list"),
         (["--degradation", "[Blur, Noise]", "--degradation.Blur.sise", "2"], "Blur has no option 'sise'. Did you mean"),
         (

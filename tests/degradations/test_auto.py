@@ -289,14 +289,6 @@ def test_a_drawing_on_paper_is_not_in_haze(pencil: float) -> None:
     assert Haze.severity(shaded) > 0.3
 
 
-@pytest.mark.parametrize("light", [1.0, 0.6])
-def test_a_gray_photo_is_not_taken_for_haze_for_its_colors(light: float) -> None:
-    x = light * clean("dark_tulips", 200)
-    gray = (x * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True).repeat(1, 3, 1, 1)
-    assert Haze.severity(x) < 0.1
-    assert Haze.severity(gray) < 0.7
-
-
 def test_a_doubtful_correction_is_not_worth_amplifying_noise() -> None:
     x = in_mist(clean("haze_workshop", 200), 0.6, 0.85)
     assert started(x).kind == "Haze"

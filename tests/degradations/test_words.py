@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zeroair_pl.degradations.recognition import MODELS
+from zeroair_pl.degradations.recognition_models import MODELS
 from zeroair_pl.degradations.words import in_words
 
 TERMS = sorted({name for models in MODELS.values() for model in models for name in model.terms})

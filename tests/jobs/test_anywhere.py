@@ -110,3 +110,31 @@ def test_what_is_no_path_stays(folders: tuple[Path, Path]) -> None:
         "strength": 1.0,
     }
     assert with_absolute_paths(settings) == settings
+
+
+@pytest.mark.parametrize("config", ["deblur", "upscale"])
+def test_a_folder_whose_degradation_has_a_kernel_can_be_repeated_and_corrected(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, config: str
+) -> None:
+    """``kernel: auto`` of ``Blur`` became a path: neither redo nor config.yaml could be used."""
+    save_toy(folder / "photos/a.png")
+    save_toy(folder / "photos/b.png", 1)
+    assert run("restore", "--config", config, "--images", "photos", "--out", "out", *TOY).status == 0
+    monkeypatch.chdir(folder.parent)
+    again = run("restore", "--config", folder / "out/config.yaml")
+    assert (again.status, "2 skipped" in again.out) == (0, True), again.err
+    redone = run("redo", folder / "out", "a", "--strength", "0.5")
+    assert redone.status == 0, redone.err
+
+
+def test_a_table_is_a_list_in_another_working_folder_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its photos are named as they were typed; there, each 'would replace the input', which did not exist."""
+    save_toy(folder / "photos/a.png")
+    assert run("restore", "--degradation", "Haze", "--images", "photos", "--out", "out", *TOY).status == 0
+    monkeypatch.chdir(folder.parent)
+    again = run("restore", "--config", folder / "out/config.yaml", "--images", folder / "out/results.csv")
+    assert (again.status, "1 skipped" in again.out) == (0, True), again.err
+    (folder / "photos/a.png").unlink()
+    gone = run("restore", "--config", folder / "out/config.yaml", "--images", folder / "out/results.csv")
+    assert gone.status == 1
+    assert "photos/a.png does not exist" in gone.err

@@ -15,7 +15,7 @@ import zeroair_pl
 from helpers.command import TOY, run, save_toy
 from helpers.outputs import rows
 from zeroair_pl import Method
-from zeroair_pl.errors import InputError
+from zeroair_pl.errors import ConfigError, InputError
 
 HAZE = ("--degradation", "Haze", *TOY)
 PIXELS: tuple[str, ...] = ("a.png", "c.tif")  # written without loss
@@ -198,10 +198,13 @@ def test_what_a_kind_would_not_use_is_refused(folder: Path, word: str, config: s
     """A photo was denoised with its holes in it, as if there were no mask."""
     words = (f"--{word}", "masks", "--out", "out", "--images", "in", *TOY)
     assert run("restore", "--config", "denoise", *words).error == (
-        f"--{word} masks: Noise does not use it; expected --config {config}, or a chain with {kind}."
+        f"--{word} masks: Noise does not use it; expected the config {config}, or a chain with {kind}."
     )
     assert not Path("out").exists()
     assert run("restore", "--degradation", f"[{kind}, Noise]", *words).status == 0
+    for given, said in ((word, "Noise does not use it"), (word[:-1], f"no degradation uses it. Did you mean '{word}'")):
+        with pytest.raises(ConfigError, match=f"side: {given}: {said}"):
+            method("denoise").restore("in/a.png", side={given: disk()})
 
 
 def test_a_hole_that_nobody_marked_is_refused(folder: Path) -> None:
@@ -220,5 +223,5 @@ def test_a_hole_that_nobody_marked_is_refused(folder: Path) -> None:
 def test_what_auto_would_not_use_is_refused(folder: Path, word: str, config: str) -> None:
     outcome = run("restore", "--images", "in", "--out", "out", f"--{word}", "masks", *TOY)
     assert outcome.status == 2
-    assert f"--{word} masks: 'auto' does not use it; add --config {config}." in outcome.err
+    assert f"--{word} masks: 'auto' does not use it; expected the config {config}, or a chain with" in outcome.err
     assert not Path("out").exists()

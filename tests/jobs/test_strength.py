@@ -194,5 +194,7 @@ def test_python_takes_a_strength_for_each_kind() -> None:
         restored.blend({"Blur": 0.5})
     with pytest.raises(ConfigError, match=r"strength of Haze is 60, expected .* Did you mean 0\.6\?"):
         restored.blend({"Haze": 60})
+    with pytest.raises(ConfigError, match=r"strength is 50%, expected a number .* Did you mean 0\.5\?"):
+        restored.blend("50%")  # type: ignore[arg-type]
     restored.blend({"Haze": 0.5, "Noise": 0}).save("saved.png")
     assert (np.asarray(Image.open("saved.png")) != np.asarray(Image.open("in/a.png"))).any()

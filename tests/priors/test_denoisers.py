@@ -203,6 +203,8 @@ def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     }.items():
         with pytest.raises(ConfigError, match=words):
             UNetPrior(str(tmp_path / name))
+    with pytest.raises(ConfigError, match="'small' is no denoiser; expected a file, a folder or a function"):
+        DenoiserNetwork("small")
     with pytest.raises(ConfigError, match="module nowhere_at_all cannot be imported"):
         UNetPrior("nowhere_at_all:denoise")
     with pytest.raises(ConfigError, match="3 to 3 channels, without an input for the noise level"):
@@ -255,6 +257,16 @@ def test_a_function_may_change_what_it_is_given(tmp_path: Path) -> None:
     before = x.clone()
     UNetPrior(f"{tmp_path}/mine.py:eats").denoise(x, torch.tensor([0.1]))
     assert torch.equal(x, before)
+
+
+def test_a_warning_on_the_command_line_is_one_line(tmp_path: Path) -> None:
+    done = run("restore", "--images", save_toy(tmp_path / "in.png"), "--config", "deblur", "--out", tmp_path / "out",
+               "--prior.adapt", "GainTuning", "--sampling.steps", "2", "--tensorboard", "false")  # fmt: skip
+    assert done.status == 0, done.err
+    assert [each for each in done.err.splitlines() if "arning" in each] == [
+        "warning: in.png: prior.adapt has no effect, as Blur cannot be inverted"
+    ]
+    assert "prior_for(" not in done.err
 
 
 def test_info_describes_a_denoiser(tmp_path: Path) -> None:

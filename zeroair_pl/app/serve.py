@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -57,6 +58,7 @@ def serving(
     Raises:
         ConfigError: the address or the port cannot be used, or a config is wrong.
     """
+    _check_host(host)
     folder = Path(tempfile.mkdtemp(prefix="zeroair-"))  # for this user alone: mode 700
     before = {name: os.environ.get(name) for name in ("GRADIO_TEMP_DIR", "GRADIO_ANALYTICS_ENABLED")}
     os.environ |= {"GRADIO_TEMP_DIR": str(folder), "GRADIO_ANALYTICS_ENABLED": "False"}
@@ -96,6 +98,17 @@ def serving(
             if value is not None:
                 os.environ[name] = value
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_host(host: str) -> None:
+    """Raises ConfigError for an address that this machine does not have; the server would try each port, and log it."""
+    try:
+        socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        raise ConfigError(
+            f"--host {host}: cannot be used ({error.strerror or error}); expected an address of this machine, "
+            f"such as {LOCAL}."
+        ) from error
 
 
 def forever() -> None:

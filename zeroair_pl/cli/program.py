@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     process.prepare()
     try:
         words = list(sys.argv[1:] if argv is None else argv)
-        with debug() if "--debug" in words else nullcontext():
+        with debug() if "--debug" in words else nullcontext(), console.warnings_as_lines():
             status = _run([word for word in words if word != "--debug"])
         status = status or _flushed()
         _settle_news()
@@ -111,7 +111,7 @@ def _command(words: list[str]) -> tuple[str, list[str]]:
 
         print(version("zeroair-pl"))
         return "", []
-    if os.path.lexists(words[0]):
+    if os.path.lexists(words[0]) and words[0] not in groups:
         raise ConfigError(f"{words[0]!r} is no command; to restore it: {typed(f'restore {shlex.quote(words[0])}')}")
     given = " ".join(words[:2]) if words[0] in groups else words[0]
     raise ConfigError(f"there is no command {given!r}.{did_you_mean(given, COMMANDS)} Known: {', '.join(COMMANDS)}.")

@@ -21,7 +21,8 @@ from zeroair_pl.commands.printing import Printer
 from zeroair_pl.config.absolute import with_absolute_paths
 from zeroair_pl.config.calling import PRINTING
 from zeroair_pl.config.files import as_yaml
-from zeroair_pl.degradations import Auto, Blur, Degradation
+from zeroair_pl.degradations import Auto, Degradation
+from zeroair_pl.degradations.beside import unused
 from zeroair_pl.degradations.downscaled import MOST
 from zeroair_pl.degradations.missing import EXPECTED, Missing
 from zeroair_pl.errors import ConfigError
@@ -199,19 +200,10 @@ def _side_files(method: Method, missing: str | None, kernel: Path | None, mask: 
     Raises:
         ConfigError: it cannot, one of them is not there, or the method cannot be built.
     """
-    if isinstance(built(method.degradation), Auto):
-        for name, value, config in (("missing", missing, "inpaint"), ("kernel", kernel, "deblur")):
-            if value is not None:
-                raise ConfigError(f"--{name} {value}: 'auto' does not use it; add --config {config}.")
     phi, times = built(method.fresh), method.upscale
-    links = [each for each in phi.modules() if isinstance(each, Degradation)]
-    own = all(type(each).__module__.startswith("zeroair_pl.") for each in links)  # a plugin may use any of the files
-    for name, value, kind, config in (("missing", missing, Missing, "inpaint"), ("kernel", kernel, Blur, "deblur")):
-        if value is not None and own and not any(isinstance(each, kind) for each in links):
-            raise ConfigError(
-                f"--{name} {value}: {phi.kind} does not use it; expected --config {config}, or a chain with "
-                f"{kind.__name__}."
-            )
+    for name, value in (("missing", missing), ("kernel", kernel)):
+        if value is not None and (why := unused(phi, name)):
+            raise ConfigError(f"--{name} {value}: {why}")
     if missing is None and any(isinstance(each, Missing) and not each.find for each in phi.modules()):
         raise ConfigError(f"--missing: nothing says what is to be filled; {EXPECTED}")
     if mask is not None and times != round(times):

@@ -13,19 +13,18 @@ from zeroair_pl.photos.marked import is_mark
 from zeroair_pl.plugins import PACKAGE
 from zeroair_pl.resources import shipped
 
-FILES = (  # settings that name files or folders
-    *("images", "out", "missing", "kernel", "mask", "plugins"),
-    *("default_root_dir", "save_dir", "photos"),
-)
+FILES = ("images", "out", "missing", "kernel", "mask", "plugins")  # settings of a run that name files or folders
+INNER = ("default_root_dir", "save_dir", "photos")  # such options of classes; the kernel of a blur is another thing
 
 
 def with_absolute_paths(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a run with absolute paths, and with the folders of the plugins whose classes they name.
 
-    The settings in ``FILES`` are paths. Any other text counts as a path if it has a slash or its key is ``path`` (as
-    that of a prior), and if such a file or folder exists; of a prior ``file.py:name`` the file. Links are not followed.
+    The settings in ``FILES`` and the options in ``INNER`` are paths. Any other text counts as one if it has a slash or
+    its key is ``path`` (as that of a prior), and if such a file or folder exists; of a prior ``file.py:name`` the file.
+    Links are not followed.
     """
-    found = {key: _absolute(key, value) for key, value in settings.items()}
+    found = {key: _absolute(key, value, FILES) for key, value in settings.items()}
     folders = found.get("plugins") or []
     folders = [folders] if isinstance(folders, str) else folders
     if own := [folder for folder in _folders_of_plugins(settings) if folder not in folders]:
@@ -33,19 +32,19 @@ def with_absolute_paths(settings: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _absolute(key: str, value: Any) -> Any:
+def _absolute(key: str, value: Any, files: tuple[str, ...] = INNER) -> Any:
     if isinstance(value, Mapping):
         return {name: _absolute(name, item) for name, item in value.items()}
     if isinstance(value, list):
-        return [_absolute(key, item) for item in value]
+        return [_absolute(key, item, files) for item in value]
     if not isinstance(value, str) or not value or "://" in value:
         return value
-    if key == "missing" and is_mark(value):
+    if key == "missing" and files is FILES and is_mark(value):
         return value
     file, _, function = value.rpartition(":")
     if key == "path" and file.endswith(".py") and os.path.lexists(at_home(file)):  # a function as the prior
         return f"{os.path.join(os.getcwd(), at_home(file))}:{function}"
-    if key in FILES or _is_path(key, value):
+    if key in files or _is_path(key, value):
         return os.path.join(os.getcwd(), at_home(value))
     return value
 

@@ -47,8 +47,11 @@ def find_config(name: str, where: str = "--config") -> Path:
     wanted = at_home(name)
     for folder in (Path(), *_folders()):
         for candidate in (wanted, *(wanted.with_name(wanted.name + suffix) for suffix in SUFFIXES)):
-            if (path := folder / candidate).is_file():
-                return path
+            try:
+                if (path := folder / candidate).is_file():
+                    return path
+            except OSError as error:  # a folder that this user may not read
+                raise ConfigError(f"{where} {name}: cannot be reached ({error.strerror or error}).") from error
     known = known_configs()
     near = did_you_mean(name, known) or did_you_mean(wanted.name, known)
     raise ConfigError(f"{where} {name}: there is no such file.{near} Known names: {', '.join(known)}.")

@@ -36,6 +36,8 @@ _MANY = 60  # an error lists the known names if there are at most this many
 
 def explain(message: str, parser: ArgumentParser) -> tuple[str, str]:
     """One sentence for a message of jsonargparse, and the user's word that caused it, or ``""``."""
+    if found := _option_of_a_degradation(" ".join(message.split())):
+        return found
     text = _without_union(" ".join(message.split()))
     keys = ".".join(re.findall(r'Parser key "([^"]+)"', text))
     where = f"{keys}: " if keys else ""
@@ -44,6 +46,8 @@ def explain(message: str, parser: ArgumentParser) -> tuple[str, str]:
     if match := re.search(r"Group '([^']+)' does not accept option '([^']+)'", text):
         group, _, word = f"{match[1]}.{match[2]}".rpartition(".")
         return _unknown_key(f"{group}: ", word, _below(group, parser), "")
+    if match := re.search(r"argument (--\S+): expected one argument", text):
+        return f"{match[1]}: expected a value after it.", match[1]
     if match := re.search(r"arguments are required: (.+?)\.?$", text):
         return f"{where}{match[1]} is missing.", keys.rpartition(".")[2]
     if match := re.search(r"Option '([^']+)' is not accepted", text):
@@ -62,6 +66,22 @@ def explain(message: str, parser: ArgumentParser) -> tuple[str, str]:
     if match := re.search(r"Expected (?:an? )?(.+?)\. Got value: (.+?)(?:\. Got value: .*)?$", text):
         return f"{where}expected {_expected(match[1])}, but got {match[2]!r}.", match[2]
     return f"{text.rstrip('.')}.", keys.rpartition(".")[2]
+
+
+def _option_of_a_degradation(text: str) -> tuple[str, str] | None:
+    """What ``explain`` returns for an option such as ``level: high``, whose type is ``number or none``.
+
+    ``None`` for other messages. In these, the union of the option's types is inside that of the degradation's types.
+    """
+    outer, inside, inner = text.rpartition("Does not validate against any of the Union subtypes Subtypes: ")
+    match = re.match(
+        r"\[([^\]]*)\] Errors: .*? Given value type: \S+ \S+ Given value: (.*?)(?:\. Got value: |$)", inner
+    )
+    if not match or not inside or "expects a function or a callable class" not in outer:
+        return None
+    names = [_expected(kind) for kind in match[1].split(", ") if "NoneType" not in kind]
+    where = ".".join(re.findall(r'Parser key "([^"]+)"', outer))
+    return f"{where}: expected {' or '.join(names)}, but got {match[2]!r}.", match[2]
 
 
 def _without_union(text: str) -> str:

@@ -15,7 +15,7 @@ from zeroair_pl.degradations.low_light import KEPT, LowLight
 from zeroair_pl.degradations.noise import Noise
 from zeroair_pl.degradations.noise_level import estimate_noise_level, look_at_noise, rounding
 from zeroair_pl.degradations.picture import has_shades, looked_at
-from zeroair_pl.degradations.recognition import look_for
+from zeroair_pl.degradations.recognition import look_for, scene
 from zeroair_pl.degradations.statistics import statistics
 from zeroair_pl.degradations.steps import ramp
 from zeroair_pl.degradations.underwater import Underwater
@@ -30,8 +30,7 @@ UNLIT = 0.42, 0.34  # brightest values of a photo that has light, and of one wit
 DIM = 0.60, 0.50  # the same of a photo with haze
 # 1/γ of the start for a dark photo with visible noise, which hides what a stronger curve would show. Its colors stay.
 GENTLE = 0.75
-PLAIN = 0.26, 0.29  # lower quartile of the local range, relative to the lights, of a starry sky, and of other scenes
-VEILED = 0.25  # severity of haze from which on a photo without lights counts as one in haze
+VEILED = 0.15  # severity of haze from which on a photo without lights counts as one in haze
 HAZY = 1.2, 2.4  # severity of the haze in a photo that was lit: no correction, and a full one
 SURE = 2.0  # severity of darkness that visible noise or haze without any light shows
 NOISY = 4 / 255, 7 / 255  # noise that a doubtful correction is not worth amplifying; texture counts as up to 4/255
@@ -227,8 +226,7 @@ def most(small: Tensor, sigma: float) -> tuple[type[Degradation], float, float, 
     best = max(found, key=lambda family: found[family])
     share, why = trusted(list(found.values())), look_for(best.__name__, small).why
     values = statistics(small)
-    scene = ramp(values["range_25"] / max(values["luminance_99"], 0.01), *PLAIN)
-    noisy = visible(sigma) * scene * ramp(values["bright_999"], *UNLIT)
+    noisy = visible(sigma) * scene(values) * ramp(values["bright_999"], *UNLIT)
     hazy = ramp(found[Haze], LEAST, VEILED) * ramp(values["bright_999"], *DIM)
     own = share if best is LowLight else 0.0
     dim = 1 - (1 - own) * (1 - noisy) * (1 - hazy)  # signs that do not depend on each other add up

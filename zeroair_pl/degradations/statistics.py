@@ -78,6 +78,7 @@ def _by_height(maps: dict[str, Tensor]) -> dict[str, float]:
     for where, third in zip(("top", "middle", "bottom"), torch.arange(rows).chunk(3), strict=True):
         found[f"darkest_{where}"] = float(maps["luminance"][third].amin(1).mean())
         found[f"dark_{where}"] = _quantiles(maps["dark"][third], (25,))[0]
+    found["lights_top"] = _quantiles(maps["luminance"][: -(-rows // 3)], (90,))[0]
     return found
 
 
@@ -154,7 +155,6 @@ def _of_colors(small: Tensor, maps: dict[str, Tensor]) -> dict[str, float]:
     return {
         "red_of_mean": float(means[0] / means[1:].max().clamp(min=0.02)),
         "green_of_edges": float((edges[1] - edges[2]) / (edges[1] + edges[2])),
-        "far_luminance": float((far * far.new_tensor(_LUMINANCE)).sum()),
         "far_saturation": float((far.max() - far.min()) / far.max().clamp(min=0.05)),
         "one_hue": float((u.mean().square() + v.mean().square()).sqrt() / strength),
         "blue": float((torch.sigmoid((blue - 1.15 * red) / 0.03) * torch.sigmoid((blue - green) / 0.02)).mean()),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-# For each statistic of a model in ``recognition``: what a value above the usual one means, and what one below it means.
+# For each statistic of a model in ``recognition_models``: what a value above the usual one means, and one below it.
 _WORDS: dict[str, tuple[str, str]] = {
     "blue": ("much of it is blue", "little of it is blue"),
     "blue_top": ("a blue top", "no blue at the top"),
@@ -27,10 +27,10 @@ _WORDS: dict[str, tuple[str, str]] = {
     "darkest_bottom": ("no shadows at the bottom", "deep shadows at the bottom"),
     "darkest_top": ("no shadows at the top", "deep shadows at the top"),
     "edges_top": ("hard edges at the top", "soft edges at the top"),
-    "far_luminance": ("a bright distance", "a distance that is not bright"),
     "far_saturation": ("colors in the distance", "a gray distance"),
     "green_of_edges": ("green edges", "blue edges"),
     "in_shadow": ("much of it in shadow", "little of it in shadow"),
+    "lights_top": ("a bright top", "a top that is not bright"),
     "lifted_range": ("nothing is black", "deep blacks"),
     "luminance_01": ("nothing is black", "deep blacks"),
     "luminance_99": ("bright lights", "no bright lights"),

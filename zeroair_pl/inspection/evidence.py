@@ -8,7 +8,8 @@ from torch import Tensor
 
 from zeroair_pl.degradations.auto import FAMILIES
 from zeroair_pl.degradations.picture import looked_at
-from zeroair_pl.degradations.recognition import MODELS
+from zeroair_pl.degradations.recognition import counts
+from zeroair_pl.degradations.recognition_models import MODELS
 from zeroair_pl.degradations.statistics import statistics
 from zeroair_pl.degradations.streaks import Streaks
 
@@ -59,7 +60,7 @@ class Evidence:
 def evidence(y: Tensor) -> list[Evidence]:
     """The evidence for each family of ``auto``, and for rain, in a photo (1, 3, H, W) in [0, 1]; the most severe first.
 
-    If a family has several models, the evidence is that of the model with the highest log-odds.
+    If a family has several models for such a photo, the evidence is that of the one with the highest log-odds.
     """
     small = looked_at(y)
     values = statistics(small)
@@ -68,9 +69,9 @@ def evidence(y: Tensor) -> list[Evidence]:
         spoken: list[Spoken] = []
         odds = float("-inf")
         for model in MODELS.get(family.__name__, ()):
-            parts = model.parts(values)
-            if (total := model.bias + sum(parts.values())) > odds:
-                odds = total
+            if counts(model, values) >= 0.5 and model.odds(values) > odds:
+                odds = model.odds(values)
+                parts = model.parts(values)
                 spoken = [Spoken(name, values[name], model.terms[name][0], part) for name, part in parts.items()]
         spoken.sort(key=lambda each: -abs(each.weight))
         for_it = [each for each in spoken if each.weight > _LEAST][:MOST]

@@ -109,14 +109,17 @@ class Outputs:
         """Writes the settings of this run, and removes what killed runs left behind.
 
         After a ``correction`` of some photos the folder keeps its own settings. Raises InputError if they cannot be
-        written.
+        written, ConfigError if those of an earlier run cannot be read.
         """
         self.clear_leftovers()
         path, data = self.folder / CONFIG, config.encode("utf-8", "surrogateescape")
         if correction or not data:
             return
         with self._own.turn():
-            self._before = path.read_bytes() if path.is_file() else b""
+            try:
+                self._before = path.read_bytes() if path.is_file() else b""
+            except OSError as error:
+                raise ConfigError(f"{path}: cannot be read ({error.strerror or error}).") from error
             if self._before != data:
                 self._keep_aside(CONFIG)
                 self._own.write(CONFIG, data)

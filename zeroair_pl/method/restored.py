@@ -96,7 +96,7 @@ class Restored:
         for name, value in by_kind.items() or [("", strength)]:
             if name and name not in self.kinds:
                 raise ConfigError(f"strength: {name!r} is not one of the kinds of this photo: {', '.join(self.kinds)}.")
-            if not 0 <= value <= 1:  # type: ignore[operator]
+            if not (isinstance(value, int | float) and 0 <= value <= 1):
                 where = f"strength of {name}" if name else "strength"
                 raise ConfigError(
                     f"{where} is {value}, expected a number from 0 (the photo) to 1 (all of it).{nearest_share(value)}"

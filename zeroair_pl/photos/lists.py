@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import json
 import os
 import re
 import warnings
@@ -15,6 +16,7 @@ from urllib.request import url2pathname
 
 from zeroair_pl.errors import ConfigError, did_you_mean
 from zeroair_pl.paths import at_home
+from zeroair_pl.photos.ownership import FOLDER
 from zeroair_pl.photos.source import Source
 
 _COLUMNS = ("image", "reference", "kind", "strength")
@@ -52,11 +54,22 @@ def read_list(path: Path) -> list[Source]:
         file = _meant(path, row["image"])
         if row.get("output") == row["image"] and os.path.lexists(row["image"]):  # a table of results: not the result
             file = Path(row["image"])
+        if not os.path.lexists(file) and row.get("output"):  # a table of results, from another working folder
+            file = _recorded(path.parent, row.get("name", "")) or file
         root = path.parent if path.parent in file.parents and ".." not in file.parts else file.parent
         reference = _meant(path, row["reference"]) if row.get("reference", "").strip() else None
         kind, strength = (row.get(name, "").strip() for name in ("kind", "strength"))
         items.append(Source(file, "", reference, kind, strength, root=root))
     return items
+
+
+def _recorded(folder: Path, name: str) -> Path | None:
+    """The photo called ``name`` by the records of the output folder; ``None`` if these do not know it."""
+    try:
+        photo = Path(json.loads((folder / FOLDER / f"{name}.json").read_text())["photo"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return photo if photo.is_file() else None
 
 
 def from_uri(text: str) -> str:

@@ -46,7 +46,7 @@ def suffix_for(path: Path, photo: Photo) -> str:
 
 def keep_original(path: Path, source: Source) -> None:
     """Raises ConfigError if an output at ``path`` would replace the photo itself."""
-    if os.path.realpath(path) == os.path.realpath(source.path):
+    if os.path.realpath(path) == os.path.realpath(source.path) and os.path.lexists(source.path):
         raise ConfigError(f"{path}: the output would replace the input; name another folder with --out.")
 
 

@@ -136,6 +136,8 @@ def find_denoiser(path: str) -> Denoiser:
         from zeroair_pl.priors.denoisers.files import from_file
 
         return from_file(place)
+    if not functions.names_function(path):
+        raise ConfigError(f"prior.path: {path!r} is no denoiser; expected a file, a folder or a function, module:name")
     return functions.from_function(path)
 
 

@@ -1,0 +1,107 @@
+"""What the models of haze and darkness take gray photos, and dark things before a bright sky, for."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from helpers.scenes import CLEAN, PHOTOS, clean
+from zeroair_pl.checks.samples import blurred
+from zeroair_pl.degradations import Auto, Haze, LowLight
+from zeroair_pl.degradations.recognition_models import DARK, FOG, GRAY_DARK, GRAY_FOG
+from zeroair_pl.inspection.evidence import evidence
+
+SIDES = [160, 400, 1200]
+
+
+def example(name: str, side: int) -> Tensor:
+    """A real example photo with a long side of ``side`` pixels, (1, 3, H, W)."""
+    image = Image.open(CLEAN.parent / "photos" / name).convert("RGB")
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1)[None].float() / 255
+
+
+def gray(x: Tensor) -> Tensor:
+    return (x * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True).repeat(1, 3, 1, 1)
+
+
+def against_the_sun(x: Tensor, light: float) -> Tensor:
+    """A photo in little light, and above it a blue sky that is palest at the horizon, with the sun there."""
+    y = light * x
+    height, width = x.shape[-2] // 2, x.shape[-1]
+    up, across = torch.meshgrid(torch.linspace(1, 0, height), torch.linspace(-1, 1, width), indexing="ij")
+    sun = torch.exp(-(up.square() + across.square()) / 0.02)
+    pale = torch.tensor([0.4, 0.25, 0.0]).view(3, 1, 1) * (1 - up)
+    y[..., :height, :] = (torch.tensor([0.45, 0.6, 0.75]).view(3, 1, 1) + pale + sun).clamp(max=1)
+    return y
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_a_dark_ground_below_the_sun_is_dark_and_not_hazy(side: int) -> None:
+    y = example("dark_sunset.jpg", side)
+    assert Haze.severity(y) < 0.1 < 0.25 < LowLight.severity(y)
+    phi = Auto()
+    phi.initialize(y, {}, blurred)
+    assert phi.kind == "LowLight"
+    assert phi.amount > 0.05
+
+
+@pytest.mark.parametrize("name", ["dark_tulips", "noise_blossom"])
+def test_things_before_the_light_are_dark_although_the_sky_is_bright(name: str) -> None:
+    x = clean(name, 200)
+    assert LowLight.severity(against_the_sun(x, 0.3)) > 1.5
+    assert LowLight.severity(against_the_sun(x, 1.0)) < 0.05
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("name", ["haze_mountain.jpg", "dark_sunset.jpg"])
+def test_haze_is_no_surer_without_the_colors(name: str, side: int) -> None:
+    y = example(name, side)
+    assert Haze.severity(gray(y)) < max(Haze.severity(y), 0.05)
+
+
+@pytest.mark.parametrize("light", [1.0, 0.6, 0.45])
+@pytest.mark.parametrize("name", PHOTOS)
+def test_a_clean_gray_photo_is_not_in_haze(name: str, light: float) -> None:
+    assert Haze.severity(gray(light * clean(name, 200))) < 0.1
+
+
+@pytest.mark.parametrize("light", [0.6, 0.45])
+def test_darkness_is_no_surer_without_the_colors(light: float) -> None:
+    x = light * clean("haze_workshop", 200)
+    assert LowLight.severity(gray(x)) < LowLight.severity(x)
+
+
+def heard(y: Tensor) -> dict[str, set[str]]:
+    """The names of the statistics that speak for or against each family."""
+    return {each.family: {spoken.name for spoken in each.speaks_for + each.speaks_against} for each in evidence(y)}
+
+
+def test_evidence_for_a_gray_photo_is_not_of_its_colors() -> None:
+    y = example("haze_mountain.jpg", 400)
+    assert heard(gray(y))["Haze"] <= set(GRAY_FOG.terms)
+    assert heard(gray(y))["LowLight"] <= set(GRAY_DARK.terms)
+    assert heard(y)["Haze"] <= set(FOG.terms)
+    assert heard(y)["LowLight"] <= set(DARK.terms)
+
+
+def test_the_darkness_of_a_photo_that_loses_its_colors_has_no_jump() -> None:
+    x = example("dark_shore.png", 160)
+    faded = [torch.lerp(gray(x), x, float(share)) for share in torch.linspace(0, 1, 41)]
+    severities = [LowLight.severity(y) for y in faded]
+    assert min(severities) > 1
+    assert max(abs(a - b) for a, b in pairwise(severities)) < 0.1
+
+
+@pytest.mark.parametrize("hue", [(1.0, 1.0, 1.0), (0.6, 0.8, 1.4)])
+def test_faint_stars_are_not_too_dark(hue: tuple[float, float, float]) -> None:
+    y = 0.05 * torch.tensor(hue).view(1, 3, 1, 1).repeat(1, 1, 200, 200)
+    places = torch.randint(4, 196, (2, 300), generator=torch.Generator().manual_seed(0))
+    y[..., places[0], places[1]] = 0.3
+    assert LowLight.severity(y) < 0.05
+    assert LowLight.severity(0.2 * clean("noise_blossom", 200)) > 0.9
