@@ -7,12 +7,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from helpers.scenes import CLEAN, PHOTOS, clean
+from helpers.scenes import CLEAN, PHOTOS, as_jpeg, clean
 from zeroair_pl.checks.samples import blurred
 from zeroair_pl.degradations import Auto, Haze, LowLight
+from zeroair_pl.degradations.auto import most
+from zeroair_pl.degradations.picture import looked_at
 from zeroair_pl.degradations.recognition_models import DARK, FOG, GRAY_DARK, GRAY_FOG
 from zeroair_pl.inspection.evidence import evidence
 
@@ -105,3 +107,26 @@ def test_faint_stars_are_not_too_dark(hue: tuple[float, float, float]) -> None:
     y[..., places[0], places[1]] = 0.3
     assert LowLight.severity(y) < 0.05
     assert LowLight.severity(0.2 * clean("noise_blossom", 200)) > 0.9
+
+
+def on_a_screen(lines: int, ground: float = 0.05, ink: float = 0.35, side: int = 240) -> Tensor:
+    """Lines of text on a dark ground, (1, 3, H, W)."""
+    picture = Image.new("RGB", (side * 4 // 3, side), tuple(round(255 * ground * each) for each in (1, 1, 1.2)))
+    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(side // 20)
+    for k in range(1, lines + 1):
+        pen.text(
+            (side // 20, k * side // 16),
+            f"{k}: a line of dim text, and {k * k} more",
+            font=font,
+            fill=round(255 * ink) * 0x10101,
+        )
+    return torch.from_numpy(np.asarray(picture).copy()).permute(2, 0, 1)[None].float() / 255
+
+
+@pytest.mark.parametrize("quality", [0, 90, 75])
+@pytest.mark.parametrize("lines", [2, 14])
+def test_text_on_a_dim_screen_stays_dim(lines: int, quality: int) -> None:
+    y = on_a_screen(lines)
+    y = as_jpeg(y, quality)[1] if quality else y
+    assert most(looked_at(y), 0.0)[1] < 0.03
+    assert LowLight.severity(looked_at(0.2 * clean("noise_blossom", 240) ** 1.3)) > 1
