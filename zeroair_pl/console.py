@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal, TextIO
 
+_FUTURE = DeprecationWarning, PendingDeprecationWarning, FutureWarning
 _LOST: list[OSError] = []
 
 
@@ -51,10 +52,15 @@ def telling_warnings(quiet: bool = False) -> Iterator[None]:
 
 @contextmanager
 def warnings_as_lines() -> Iterator[None]:
-    """Within it a warning is one line on standard error, at once, without its place in the program."""
+    """Within it a warning is one line on standard error, at once, without its place in the program.
 
-    def show(message: Warning | str, *_: object, **__: object) -> None:
-        tell(f"warning: {' '.join(str(message).split())}")
+    What libraries say of their own future (``_FUTURE``) concerns nobody at a command line, and is only shown if Python
+    was asked for warnings (``-W``, ``PYTHONWARNINGS``).
+    """
+
+    def show(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+        if sys.warnoptions or not issubclass(category, _FUTURE):
+            tell(f"warning: {' '.join(str(message).split())}")
 
     before, warnings.showwarning = warnings.showwarning, show
     try:

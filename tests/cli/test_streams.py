@@ -7,13 +7,14 @@ import os
 import shlex
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from helpers.command import TOY, save_toy
-from zeroair_pl import restore
+from zeroair_pl import console, restore
 from zeroair_pl.cli import main
 
 ROOT = Path(__file__).parents[2]
@@ -109,3 +110,17 @@ def test_in_a_script_too(photo: Path, name: str, stream: str, monkeypatch: pytes
     rows = restore("in", "denoise", out="ö", **settings).rows
     assert [row.status for row in rows] == ["restored"]
     assert getattr(sys, name) is given
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_what_libraries_say_of_their_future_is_shown_to_who_asks(
+    asked: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "warnoptions", ["default"] if asked else [])
+    with warnings.catch_warnings(), console.warnings_as_lines():
+        warnings.simplefilter("always")
+        warnings.warn("isinstance(spec, Leaf) is deprecated", FutureWarning, stacklevel=1)
+        warnings.warn("use\n  another", DeprecationWarning, stacklevel=1)
+        warnings.warn("a.csv: not used:\nthe column 'b'", stacklevel=1)
+    future = ["warning: isinstance(spec, Leaf) is deprecated", "warning: use another"] if asked else []
+    assert capsys.readouterr().err.splitlines() == [*future, "warning: a.csv: not used: the column 'b'"]
