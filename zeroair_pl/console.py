@@ -7,13 +7,17 @@ reason to fail: what matters is in files.
 from __future__ import annotations
 
 import io
+import os
 import sys
+import sysconfig
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal, TextIO
 
-_FUTURE = DeprecationWarning, PendingDeprecationWarning, FutureWarning
+_OWN = str(Path(__file__).parent) + os.sep
+_LIBRARIES = tuple(sysconfig.get_path(name) + os.sep for name in ("stdlib", "purelib", "platlib"))
 _LOST: list[OSError] = []
 
 
@@ -54,12 +58,12 @@ def telling_warnings(quiet: bool = False) -> Iterator[None]:
 def warnings_as_lines() -> Iterator[None]:
     """Within it a warning is one line on standard error, at once, without its place in the program.
 
-    What libraries say of their own future (``_FUTURE``) concerns nobody at a command line, and is only shown if Python
-    was asked for warnings (``-W``, ``PYTHONWARNINGS``).
+    What libraries warn their programmers of concerns nobody at a command line. It is only shown if Python was asked
+    for warnings (``-W``, ``PYTHONWARNINGS``).
     """
 
-    def show(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
-        if sys.warnoptions or not issubclass(category, _FUTURE):
+    def show(message: Warning | str, category: type[Warning], filename: str, *_: object, **__: object) -> None:
+        if sys.warnoptions or filename.startswith(_OWN) or not filename.startswith(_LIBRARIES):
             tell(f"warning: {' '.join(str(message).split())}")
 
     before, warnings.showwarning = warnings.showwarning, show

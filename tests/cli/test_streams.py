@@ -113,14 +113,16 @@ def test_in_a_script_too(photo: Path, name: str, stream: str, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("asked", [False, True])
-def test_what_libraries_say_of_their_future_is_shown_to_who_asks(
+def test_what_libraries_warn_of_is_shown_to_who_asks(
     asked: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "warnoptions", ["default"] if asked else [])
     with warnings.catch_warnings(), console.warnings_as_lines():
         warnings.simplefilter("always")
-        warnings.warn("isinstance(spec, Leaf) is deprecated", FutureWarning, stacklevel=1)
-        warnings.warn("use\n  another", DeprecationWarning, stacklevel=1)
-        warnings.warn("a.csv: not used:\nthe column 'b'", stacklevel=1)
-    future = ["warning: isinstance(spec, Leaf) is deprecated", "warning: use another"] if asked else []
-    assert capsys.readouterr().err.splitlines() == [*future, "warning: a.csv: not used: the column 'b'"]
+        warnings.warn_explicit("isinstance(spec, Leaf) is deprecated", FutureWarning, pytest.__file__, 1)
+        warnings.warn_explicit("use\n  another", UserWarning, os.__file__, 1)
+        warnings.warn_explicit("a.csv: not used:\nthe column 'b'", UserWarning, console.__file__, 1)
+        warnings.warn("a plugin has no data", stacklevel=1)
+    of_libraries = ["warning: isinstance(spec, Leaf) is deprecated", "warning: use another"] if asked else []
+    own = ["warning: a.csv: not used: the column 'b'", "warning: a plugin has no data"]
+    assert capsys.readouterr().err.splitlines() == [*of_libraries, *own]
