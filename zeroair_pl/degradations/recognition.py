@@ -96,7 +96,7 @@ def _on_screen(values: dict[str, float]) -> float:
 
     This is a dim screen. A photo has grain where it is dark: of 42 real dark ones, the smoothest quarter has 0.010
     (``relative_25``), and its darkest values follow its brightness (``dark_with_luminance`` 0.36 or more). Of 2097
-    photos and 700 composed dark ones, none is like text, and one is plain: a thing before pure black.
+    photos and 700 composed dark ones, none is like text, and one is plain: an animal before pure black.
     """
     plain = ramp(values["relative_25"], 0.008, 0.005)
     lines = ramp(values["relative_25"], 0.17, 0.22) * ramp(values["dark_with_luminance"], 0.34, 0.26)
