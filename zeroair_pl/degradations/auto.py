@@ -63,7 +63,7 @@ class Auto(Degradation):
         self._why = ""  # the evidence for the family
 
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
-        if not has_shades(y):
+        if "without_shades" in side or not has_shades(y):
             self._leave(y)
             return
         y = self._without_first(y, side, denoise)
