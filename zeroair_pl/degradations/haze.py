@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zeroair_pl.degradations.base import Degradation, Denoise, Side, noise_first
+from zeroair_pl.degradations.exposure import brightened, brightening, darkened
 from zeroair_pl.degradations.maps import correct, quantiles, refine, smooth_grid, thumbnail
 from zeroair_pl.degradations.noise_level import estimate_noise_level
 from zeroair_pl.degradations.noise_models import HOLD
@@ -26,14 +27,20 @@ SCENE = 0.03  # range of the values, relative to A, below which nothing is seen 
 WIDER, STRONGER = 1.2, 0.08
 USUAL, DOUBT = 0.9, 0.2  # the usual airlight, and its weight against the brightest part of the photo
 TINT = 0.8  # share of a veil's color that the airlight takes, if the whole photo has this color cast
+# Share of the brightness lost with the haze that the exposure brings back in a photo of medium brightness, as a camera
+# makes it of a hazy scene; and the mean brightness between which it falls to 0 for dark and for bright photos.
+EXPOSED, DARK, BRIGHT = 0.3, (0.37, 0.45), (0.65, 0.55)
 
 
 class Haze(Degradation):
-    """Koschmieder's haze, y = t·x + A·(1 − t) + n, with a transmission map t in (0, 1] and one airlight color A.
+    """Koschmieder's haze, y = t·e(x) + A·(1 − t) + n, with a transmission map t in (0, 1] and one airlight color A.
 
-    The start is the dark channel prior (He, Sun & Tang, CVPR 2009) with an airlight that is gray unless the veil has a
-    clear color (``estimate_airlight``), refined by a guided filter.
-    Test-time modeling then corrects A and, by a smooth grid of log-transmission, t.
+    e is the exposure, b⁻¹ of ``exposure``: a camera exposes for the light that the haze adds, and x is exposed for the
+    scene. The mean of the start is moved towards that of the photo, if this is neither dark nor bright.
+
+    The start of t and A is the dark channel prior (He, Sun & Tang, CVPR 2009) with an airlight that is gray unless the
+    veil has a clear color (``estimate_airlight``), refined by a guided filter. Test-time modeling then corrects A and,
+    by a smooth grid of log-transmission, t.
 
     Args:
         strength: ω, the share of the haze that the start removes; below 1, distant parts keep a little haze.
@@ -45,6 +52,7 @@ class Haze(Degradation):
     pointwise = True
     log_t: Tensor
     airlight_start: Tensor
+    brighter: Tensor
 
     def __init__(
         self,
@@ -82,7 +90,9 @@ class Haze(Degradation):
         rough, t = t, refine(t, y, radius=radius, eps=eps)
         if t[inner].shape != t.shape:  # the filter carries a frame's values into the picture
             t[inner] = refine(rough[inner], y[inner], radius=radius, eps=eps)
-        self.register_buffer("log_t", self.amount * t.clamp(self.floor, 1).log())
+        t = t.clamp(self.floor, 1)
+        self.register_buffer("log_t", self.amount * t.log())
+        self.register_buffer("brighter", self.amount * _brighter(y[inner], t[inner], airlight))
         self.correction = smooth_grid(y)
         self.register_buffer("airlight_start", airlight)
         self.tint = nn.Parameter(torch.zeros_like(airlight))
@@ -98,11 +108,11 @@ class Haze(Degradation):
 
     def forward(self, x: Tensor) -> Tensor:
         t = self.transmission()
-        return t * x + self.airlight * (1 - t)
+        return t * darkened(x, self.brighter) + self.airlight * (1 - t)
 
     def invert(self, y: Tensor) -> Tensor:
         t = self.transmission()
-        return (y - self.airlight * (1 - t)) / t
+        return brightened((y - self.airlight * (1 - t)) / t, self.brighter)
 
     def penalty(self) -> Tensor:
         return super().penalty() + HOLD * (self.correction.square().mean() + self.tint.square().mean())
@@ -112,6 +122,15 @@ class Haze(Degradation):
 
     def diagnostics(self) -> dict[str, Tensor]:
         return {"transmission": self.transmission(), "airlight": self.airlight}
+
+
+def _brighter(y: Tensor, t: Tensor, airlight: Tensor) -> float:
+    """k of ``exposure`` for the photo ``y`` (1, 3, H, W) with the transmission ``t`` (1, 1, H, W)."""
+    y, t = thumbnail(y), thumbnail(t)
+    x = ((y - airlight * (1 - t)) / t).clamp(0, 1)
+    mean = float(y.mean())
+    share = EXPOSED * ramp(mean, *DARK) * ramp(mean, *BRIGHT)
+    return brightening(x, torch.lerp(x.mean(), y.mean(), share).item())
 
 
 def dark_channel(y: Tensor, side: int) -> Tensor:
