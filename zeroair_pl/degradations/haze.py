@@ -27,6 +27,7 @@ SCENE = 0.03  # range of the values, relative to A, below which nothing is seen 
 WIDER, STRONGER = 1.2, 0.08
 USUAL, DOUBT = 0.9, 0.2  # the usual airlight, and its weight against the brightest part of the photo
 TINT = 0.8  # share of a veil's color that the airlight takes, if the whole photo has this color cast
+SHADED = 0.7  # the least t of fog that is darker than sky, by that of sky
 # Share of the brightness lost with the haze that the exposure brings back in a photo of medium brightness, as a camera
 # makes it of a hazy scene; and the mean brightness between which it falls to 0 for dark and for bright photos.
 EXPOSED, DARK, BRIGHT = 0.3, (0.37, 0.45), (0.65, 0.55)
@@ -46,7 +47,8 @@ class Haze(Degradation):
         strength: ω, the share of the haze that the start removes; below 1, distant parts keep a little haze.
         patch: side of the dark channel's window, as a share of the photo's short side.
         floor: smallest transmission; it limits the amplification of noise to 1/floor.
-        sky_floor: smallest transmission where the photo looks like open sky (bright, without color, smooth).
+        sky_floor: smallest transmission where the photo looks like open sky (bright, without color, smooth); 0.7 of
+            it where it looks like fog in the shade (plain).
     """
 
     pointwise = True
@@ -82,7 +84,8 @@ class Haze(Degradation):
         seen = ((small + lowered) / airlight).clamp(max=1)
         dark = dark_channel(seen, wide)
         dark[frame] = dark_channel(seen[frame], wide)
-        sky = self.sky_floor * (1 - dense) * sky_likeness(small, airlight, window)
+        open_air = torch.maximum(sky_likeness(small, airlight, window), SHADED * plainness(small, airlight, window))
+        sky = self.sky_floor * (1 - dense) * open_air
         t = torch.maximum(1 - min(1.0, self.strength * (1 + dense * STRONGER)) * dark, sky)
         t = F.interpolate(t, size=y.shape[-2:], mode="bilinear", align_corners=False) if small.shape != y.shape else t
         radius = round(6 * window * (1 - dense / 2) * (y[0, 0].numel() / small[0, 0].numel()) ** 0.5)
@@ -181,6 +184,18 @@ def sky_likeness(y: Tensor, airlight: Tensor, side: int) -> Tensor:
     texture = (_box(gray.square(), side) - mean.square()).clamp(min=0).sqrt()
     brightness = mean / airlight.mean()
     return torch.sigmoid((brightness - 0.65) / 0.05) * torch.sigmoid((0.02 - texture) / 0.004)
+
+
+def plainness(y: Tensor, airlight: Tensor, side: int) -> Tensor:
+    """How plain each pixel's surroundings are, (1, 1, H, W) in [0, 1]: not black, and nothing but one slope in them.
+
+    Fog is darker in the shade and above dark water. There is nothing in it that could be black, so its dark channel
+    says less about its density, and a t as small as this one would make it black.
+    """
+    gray = y.mean(dim=1, keepdim=True)
+    mean = _box(gray, side)
+    texture = _box((gray - mean).square(), side).sqrt()
+    return torch.sigmoid((mean / airlight.mean() - 0.3) / 0.05) * torch.sigmoid((0.01 - texture) / 0.002)
 
 
 def everywhere(y: Tensor, airlight: Tensor) -> float:
