@@ -169,6 +169,20 @@ def test_the_airlight_has_the_color_of_a_veil_over_all_of_the_photo(color: tuple
     assert float(found[0] - found[2]) == pytest.approx(color[0] - color[2], abs=0.06)
 
 
+@pytest.mark.parametrize("name", PHOTOS)
+def test_a_slightly_blue_veil_does_not_make_a_warm_scene_blue(name: str) -> None:
+    veil = torch.tensor([0.83, 0.84, 0.88]).view(1, 3, 1, 1)
+    scene = clean(name).mean(1, keepdim=True) * torch.tensor([1.03, 1.0, 0.97]).view(1, 3, 1, 1)
+    y = 0.5 * scene + 0.5 * veil
+    top = y.shape[-2] // 5
+    y[..., :top, :] = veil  # the distance
+
+    restored = started(Haze, y).invert(y).detach().clamp(0, 1)[..., top:, :].mean((0, 2, 3))
+
+    true = scene[..., top:, :].mean((0, 2, 3))
+    assert float((restored[2] - restored[0]) - (true[2] - true[0])) < 0.025  # 0.05 with a gray airlight
+
+
 def test_a_blue_sky_does_not_color_the_airlight() -> None:
     y = 0.5 * clean("haze_workshop") + 0.45
     y[..., : y.shape[-2] // 4, :] = torch.tensor([0.8, 0.88, 0.97]).view(1, 3, 1, 1)
@@ -206,7 +220,7 @@ def test_fog_in_the_shade_is_not_made_black(name: str) -> None:
     shade = torch.linspace(0.58, 0.5, 64).view(1, 1, -1, 1).expand(1, 3, -1, x.shape[-1])
     y = noisy(torch.cat([t * x + 0.9 * (1 - t), shade], -2), 0.003)
     restored = started(Haze, y).invert(y).detach().clamp(0, 1)[..., -40:, :]
-    assert float(restored.mean()) > 0.25  # 0.19 to 0.22 by the dark channel
+    assert float(restored.mean()) > 0.23  # 0.16 to 0.19 by the dark channel alone
 
 
 @pytest.mark.parametrize("mean, exposed", [(0.35, False), (0.5, True), (0.68, False)])

@@ -27,10 +27,14 @@ SCENE = 0.03  # range of the values, relative to A, below which nothing is seen 
 WIDER, STRONGER = 1.2, 0.08
 USUAL, DOUBT = 0.9, 0.2  # the usual airlight, and its weight against the brightest part of the photo
 TINT = 0.8  # share of a veil's color that the airlight takes, if the whole photo has this color cast
+SLIGHT = (
+    0.1,
+    0.06,
+)  # a color cast from which on a veil's blue is not believed more than other colors, and one up to which
 SHADED = 0.7  # the least t of fog that is darker than sky, by that of sky
 # Share of the brightness lost with the haze that the exposure brings back in a photo of medium brightness, as a camera
 # makes it of a hazy scene; and the mean brightness between which it falls to 0 for dark and for bright photos.
-EXPOSED, DARK, BRIGHT = 0.3, (0.37, 0.45), (0.65, 0.55)
+EXPOSED, DARK, BRIGHT = 0.3, (0.37, 0.45), (0.62, 0.55)
 
 
 class Haze(Degradation):
@@ -149,7 +153,8 @@ def estimate_airlight(y: Tensor, side: int, share: float = 0.001) -> Tensor:
 
     The color of the brightest region alone is a poor estimate of the haze's color: a blue sky above the haze, a lamp or
     a wall would color the whole restored photo. A veil colors the whole photo. So the color counts as far as the mean
-    of the photo has the same color cast, and the airlight is gray otherwise. The brightness is moved a little towards
+    of the photo has the same color cast, and the airlight is gray otherwise. Air scatters blue light most, so a slight
+    blue is believed when less of the photo has it, and taken in full. The brightness is moved a little towards
     the usual airlight: a lamp or a white wall is brighter than the haze, and indoors no pixel may be distant enough to
     show the airlight.
 
@@ -165,7 +170,11 @@ def estimate_airlight(y: Tensor, side: int, share: float = 0.001) -> Tensor:
     gray = torch.lerp(brightness, y.new_tensor(USUAL), DOUBT).clamp(0.3, 1)
     veil, whole = _cast(colors[:, order].mean(1)), _cast(colors.mean(1))
     same = (whole @ veil) / (veil @ veil + 1e-4)  # how much of the veil's cast the whole photo has
-    return (gray * (1 + TINT * ((same - 0.5) / 0.4).clamp(0, 1) * veil)).clamp(0.3, 1).view(1, 3, 1, 1)
+    taken = TINT * ramp(float(same), 0.5, 0.9)
+    if veil[2] > veil[0]:
+        slight = ramp(float(veil.abs().amax()), *SLIGHT)
+        taken += slight * max(0.0, ramp(float(same), 0.3, 0.6) - taken)
+    return (gray * (1 + taken * veil)).clamp(0.3, 1).view(1, 3, 1, 1)
 
 
 def _cast(color: Tensor) -> Tensor:
