@@ -1,4 +1,4 @@
-"""Haze, darkness, light from behind, water and blur put on photographs, to fit the models of ``auto``, from a seed."""
+"""Haze, darkness, bright windows, dusk, water and blur put on photos, to fit the models of ``auto``, from a seed."""
 
 from __future__ import annotations
 
@@ -48,6 +48,46 @@ def backlight(x: Tensor, g: torch.Generator) -> Tensor:
     return _noisy(y, _between(0, 0.01, g), g)
 
 
+def window(x: Tensor, g: torch.Generator) -> Tensor:
+    """A dim room with one to three bright windows or glass doors, which have bars and show the photo mirrored."""
+    rows, columns = x.shape[-2:]
+    mask = torch.zeros(1, 1, rows, columns)
+    count, tall = 1 + int(_between(0, 3, g)), _between(0.2, 0.7, g)
+    top, left, wide = _between(0, 0.9 - tall, g), _between(0, 0.5, g), _between(0.1, 0.35, g)
+    for _ in range(count):
+        mask[..., int(top * rows) : int((top + tall) * rows), int(left * columns) : int((left + wide) * columns)] = 1
+        left += wide + _between(0.02, 0.1, g)
+    bar, panes = max(1, round(0.012 * min(rows, columns))), 2 + int(_between(0, 4, g))
+    for i in range(1, panes):
+        row = int((top + tall * i / panes) * rows)
+        mask[..., row : row + bar, :] = 0
+    glow = _smooth(mask, 0.4)
+    room = _between(0.08, 0.35, g) * (0.6 + 0.8 * glow) * made_up_map(x, g) ** _between(0, 1, g) * x
+    outside = (_between(1.2, 3, g) * x.flip(-1) + _between(0, 0.3, g)).clamp(0, 1)
+    y = room * (1 - mask) + outside * mask + _between(0, 0.06, g) * glow  # light is scattered in the lens
+    return _noisy(y.clamp(0, 1) ** _between(0.9, 1.4, g), _between(0, 0.012, g), g)
+
+
+def dusk(x: Tensor, g: torch.Generator) -> Tensor:
+    """A sky after sunset over hills, woods or roofs: below this horizon, the photo has little light."""
+    rows, columns = x.shape[-2:]
+    down, base = torch.linspace(0, 1, rows)[:, None], _between(0.3, 0.7, g)
+    hills = torch.randn(columns, generator=g).cumsum(0) * _between(0.002, 0.02, g)
+    horizon = (base + hills - hills.mean()).clamp(0.15, 0.85)
+    if _between(0, 1, g) < 0.5:
+        horizon = (horizon * 12).round() / 12  # roofs
+    above = torch.sigmoid((horizon - down) / 0.01)[None, None]
+    low = [1.0, _between(0.6, 0.95, g), _between(0.3, 0.9, g)]
+    high = [_between(0.2, 0.7, g), _between(0.35, 0.8, g), _between(0.6, 1, g)]
+    share = (down / base).clamp(0, 1) ** _between(0.7, 2, g)
+    color = torch.tensor(high).view(1, 3, 1, 1) * (1 - share) + torch.tensor(low).view(1, 3, 1, 1) * share
+    clouds = _smooth(x.mean(1, keepdim=True), 0.08)
+    clouds = 1 + _between(0, 0.4, g) * (clouds - clouds.mean()) / (clouds.std() + 0.05)
+    sky = color * clouds * _between(0.6, 1.05, g)
+    y = (sky * above + _between(0.08, 0.4, g) * x * (1 - above)).clamp(0, 1) ** _between(0.9, 1.4, g)
+    return _noisy(y, _between(0, 0.01, g), g)
+
+
 def water(x: Tensor, g: torch.Generator) -> Tensor:
     """Blue, green or deep water of some meters."""
     distance = _between(0.4, 1.6, g) * (0.4 + 0.6 * made_up_map(x, g))
@@ -74,13 +114,19 @@ def blurred_haze(x: Tensor, g: torch.Generator) -> Tensor:
 
 
 KINDS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
-    "haze": haze, "darkness": darkness, "backlight": backlight, "water": water, "blur": blur,
-    "blurred haze": blurred_haze,
+    "haze": haze, "darkness": darkness, "backlight": backlight, "window": window, "dusk": dusk, "water": water,
+    "blur": blur, "blurred haze": blurred_haze,
 }  # fmt: skip
 
 
 def _between(low: float, high: float, g: torch.Generator) -> float:
     return low + (high - low) * float(torch.rand(1, generator=g))
+
+
+def _smooth(x: Tensor, share: float) -> Tensor:
+    """Means of windows whose side is a share of the photo's short side."""
+    side = max(3, int(share * min(x.shape[-2:])) // 2 * 2 + 1)
+    return F.avg_pool2d(x, side, 1, side // 2, count_include_pad=False)
 
 
 def _noisy(y: Tensor, sigma: float, g: torch.Generator) -> Tensor:

@@ -157,3 +157,16 @@ def test_without_a_degradation_it_finds_out_by_itself(folder: Path) -> None:
 def test_a_class_that_is_no_degradation_is_refused(folder: Path) -> None:
     outcome = run("restore", "--images", "x.png", "--degradation", "Degradation", "--prior", "helpers.toys.ToyPrior")
     assert "has no forward(x)" in outcome.error
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["redo"], "out is missing. zeroair redo --help explains it."),
+        (["prior", "convert"], "checkpoint, out are missing. zeroair prior convert --help explains it."),
+    ],
+)
+def test_a_command_without_what_it_needs_says_where_it_is_explained(folder: Path, words: list[str], said: str) -> None:
+    outcome = run(*words)
+    assert outcome.status == 2
+    assert said in outcome.error

@@ -13,7 +13,7 @@ from torch import Tensor
 from helpers.command import run, save_toy
 from helpers.toys import ToyPrior, toy_photo
 from zeroair_pl.checks.samples import blurred
-from zeroair_pl.degradations import Degradation, Haze, LowLight, Noise
+from zeroair_pl.degradations import Auto, Degradation, Haze, LowLight, Noise
 from zeroair_pl.guidance.updates import ProximalUpdate
 from zeroair_pl.method.large import carried, is_large, working_size
 from zeroair_pl.method.settings import Guidance, Method, Modeling, Sampling
@@ -51,6 +51,14 @@ def test_only_what_loses_nothing_goes_this_way() -> None:
             return x.mean(dim=-1, keepdim=True).expand_as(x)
 
     assert not is_large(y, replace(method(), degradation=Blurred))
+
+
+def test_a_large_bilevel_scan_takes_no_pass_although_its_small_copy_has_shades() -> None:
+    scan = (toy_photo(*SIZE, 3).mean(1, keepdim=True) > 0.5).float().expand(-1, 3, -1, -1)
+    assert len(working_size(scan, 48 * 64).unique()) > 2
+    result = solve(scan, ["scan"], method(Auto))
+    assert result.nfe == [0]
+    assert torch.equal(result.restored, scan)
 
 
 @pytest.mark.parametrize("family", [Noise, Haze, LowLight])

@@ -36,6 +36,7 @@ def refused(path: Path, expected: str) -> None:
 def test_missing(tmp_path: Path) -> None:
     (tmp_path / "harbour.png").touch()
     refused(tmp_path / "harbor.png", r"does not exist. Did you mean 'harbour.png'\?")
+    refused(Path("https://example.com/x.png"), "is an address, not a file. Download the photo first")
     refused(tmp_path / "no folder" / "x.png", "because there is no '.*no folder'")
     refused(tmp_path / ("x" * 300 + ".png"), "cannot be reached|does not exist")
 

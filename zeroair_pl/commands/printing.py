@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from zeroair_pl import console
+from zeroair_pl.degradations.light import exposure_in_words, luminance
 from zeroair_pl.degradations.noise_level import estimate_noise_level
 from zeroair_pl.inspection.evidence import evidence
 from zeroair_pl.inspection.progress import ListProgress, one_line
@@ -70,12 +71,16 @@ class Printer:
             found["phases"] = dict(task.spent)
         if self.explain and task.photo is not None:
             y = seen(task.photo).pixels[None]
-            heard = evidence(y)
+            exposure = task.photo.side.get("exposure")
+            heard = evidence(y, exposure)
             found["evidence"] = [asdict(each) for each in heard]
             for each in heard:
                 say(f"evidence: {name}: {each}")
             found["estimated_noise"] = estimate_noise_level(y)
             say(f"evidence: {name}: noise {found['estimated_noise']:.4f} in the flattest parts")
+            if exposure is not None:
+                found["exposure"] = {"light": luminance(y, exposure), "flash": exposure.flash}
+                say(f"evidence: {name}: {exposure_in_words(y, exposure)}")
         return found
 
     def error(self, text: str, progress: ListProgress) -> None:

@@ -49,7 +49,8 @@ def explain(message: str, parser: ArgumentParser) -> tuple[str, str]:
     if match := re.search(r"argument (--\S+): expected one argument", text):
         return f"{match[1]}: expected a value after it.", match[1]
     if match := re.search(r"arguments are required: (.+?)\.?$", text):
-        return f"{where}{match[1]} is missing.", keys.rpartition(".")[2]
+        help_ = f" {parser.prog} --help explains it." if not where else ""
+        return f"{where}{match[1]} {'are' if ', ' in match[1] else 'is'} missing.{help_}", keys.rpartition(".")[2]
     if match := re.search(r"Option '([^']+)' is not accepted", text):
         return _not_accepted(where, match[1], text, parser)
     if "Not of type Path" in text:

@@ -11,6 +11,7 @@ from zeroair_pl.degradations.chain import Chain
 from zeroair_pl.degradations.clearing import LEFT, Cleared, cleared, faintly_unblocked, visible, without_noise
 from zeroair_pl.degradations.doubt import CLEAR, SLIGHT, bounded
 from zeroair_pl.degradations.haze import Haze
+from zeroair_pl.degradations.light import belief
 from zeroair_pl.degradations.low_light import KEPT, LowLight
 from zeroair_pl.degradations.noise import Noise
 from zeroair_pl.degradations.noise_level import estimate_noise_level, look_at_noise, rounding
@@ -19,6 +20,7 @@ from zeroair_pl.degradations.recognition import look_for, scene
 from zeroair_pl.degradations.statistics import statistics
 from zeroair_pl.degradations.steps import ramp
 from zeroair_pl.degradations.underwater import Underwater
+from zeroair_pl.photos.exposure import Exposure
 
 FAMILIES: tuple[type[Degradation], ...] = (LowLight, Haze, Underwater)
 LEAST = 0.03  # a severity, and a share, up to this counts as 0
@@ -34,6 +36,9 @@ VEILED = 0.15  # severity of haze from which on a photo without lights counts as
 HAZY = 1.2, 2.4  # severity of the haze in a photo that was lit: no correction, and a full one
 SURE = 2.0  # severity of darkness that visible noise or haze without any light shows
 NOISY = 4 / 255, 7 / 255  # noise that a doubtful correction is not worth amplifying; texture counts as up to 4/255
+# Severity of darkness up to which blue light is a sign of water, and from which on it is none. Of 420 photos under
+# water, real and composed, the darkest has 0.3.
+DEEP = 0.5, 1.5
 RIVAL = 0.7  # share of the largest severity; a second largest below it does not reduce the correction
 
 
@@ -63,13 +68,13 @@ class Auto(Degradation):
         self._why = ""  # the evidence for the family
 
     def initialize(self, y: Tensor, side: Side, denoise: Denoise) -> None:
-        if not has_shades(y):
+        if "without_shades" in side or not has_shades(y):
             self._leave(y)
             return
         y = self._without_first(y, side, denoise)
         small = looked_at(y)
         sigma = estimate_noise_level(y)
-        best, share, severity, why = most(small, sigma)
+        best, share, severity, why = most(small, sigma, side.get("exposure"))
         share = bounded(best, small, share, severity, denoise)
         share *= 1 - ramp(sigma, *NOISY) * ramp(severity, CLEAR[0], SLIGHT[0])
         if share > LEAST:
@@ -211,7 +216,7 @@ class Auto(Degradation):
         return self.chosen.diagnostics()
 
 
-def most(small: Tensor, sigma: float) -> tuple[type[Degradation], float, float, str]:
+def most(small: Tensor, sigma: float, exposure: Exposure | None = None) -> tuple[type[Degradation], float, float, str]:
     """The family that a photo shows most, the share to correct, how severe it is, and the evidence in words.
 
     A camera brightens a weak signal, with its noise. So a photo whose brightest values are low lacks light if it has
@@ -221,13 +226,17 @@ def most(small: Tensor, sigma: float) -> tuple[type[Degradation], float, float, 
     Args:
         small: the photo, as ``looked_at``.
         sigma: standard deviation of its noise.
+        exposure: what its camera noted, if it did.
     """
-    found = {family: family.severity(small) for family in FAMILIES}
-    best = max(found, key=lambda family: found[family])
-    share, why = trusted(list(found.values())), look_for(best.__name__, small).why
     values = statistics(small)
-    noisy = visible(sigma) * scene(values) * ramp(values["bright_999"], *UNLIT)
-    hazy = ramp(found[Haze], LEAST, VEILED) * ramp(values["bright_999"], *DIM)
+    beliefs = {each: belief(each.__name__, small, values["bright_999"], exposure) for each in FAMILIES}
+    found = {family: beliefs[family][0] * family.severity(small) for family in FAMILIES}
+    found[Underwater] *= 1 - ramp(found[LowLight], *DEEP)
+    best = max(found, key=lambda family: found[family])
+    share = trusted(list(found.values()))
+    why = ", ".join(filter(None, [look_for(best.__name__, small).why, beliefs[best][1]]))
+    noisy = beliefs[LowLight][0] * visible(sigma) * scene(values) * ramp(values["bright_999"], *UNLIT)
+    hazy = beliefs[LowLight][0] * ramp(found[Haze], LEAST, VEILED) * ramp(values["bright_999"], *DIM)
     own = share if best is LowLight else 0.0
     dim = 1 - (1 - own) * (1 - noisy) * (1 - hazy)  # signs that do not depend on each other add up
     if dim > 0.99 * share and found[Underwater] <= max(found[Haze], found[LowLight]):  # between equals, it is dark

@@ -57,7 +57,9 @@ Side = Mapping[str, Any]
 """Side information of a photo, by name.
 
 ``missing``: a mask (1, 1, H, W), 1 where a pixel is missing. ``kernel``: a blur kernel (h, w). ``jpeg``: the
-``photos.jpeg.JpegFile`` of the photo's own file. A plugin may use other names.
+``photos.jpeg.JpegFile`` of the photo's own file. ``exposure``: the ``photos.exposure.Exposure`` that its camera noted.
+``without_shades``: it is a smaller copy of a picture that has two
+values at most. A plugin may use other names.
 """
 
 

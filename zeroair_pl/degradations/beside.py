@@ -9,7 +9,7 @@ from zeroair_pl.degradations.missing import Missing
 from zeroair_pl.errors import did_you_mean
 
 USERS: dict[str, tuple[type[Degradation], str]] = {"missing": (Missing, "inpaint"), "kernel": (Blur, "deblur")}
-OTHERS = ("mask", "jpeg")  # side information that goes with any degradation
+OTHERS = ("mask", "jpeg", "exposure")  # side information that goes with any degradation
 
 
 def unused(phi: Degradation, name: str) -> str:

@@ -108,19 +108,20 @@ VEIL = Model(
     },
 )  # fmt: skip
 DARK = Model(
-    what="darkness", gray=False, bias=-5.76, zero=-1.5, full=0.85,
+    what="darkness", gray=False, bias=-4.75, zero=-1.2, full=0.85,
     terms={
-        "cold_01": (0.114, 0.112, -1.70),
-        "dark_middle": (0.124, 0.125, -1.62),
-        "dark_uneven": (0.722, 0.204, -1.09),
-        "contrast_50": (0.0525, 0.0294, -1.02),
-        "color": (0.179, 0.104, -1.02),
-        "relative_75": (0.216, 0.102, 1.01),
-        "blue_top": (-0.0337, 0.199, 0.80),
-        "dark_bottom": (0.127, 0.137, -0.61),
-        "dark_with_luminance": (0.708, 0.173, 0.53),
-        "contrast_upwards": (-0.054, 0.237, 0.41),
-        "contrast_beyond": (0.0927, 0.0322, -0.31),
+        "cold_01": (0.114, 0.112, -2.12),
+        "color": (0.179, 0.104, -1.21),
+        "dark_bottom": (0.127, 0.137, -1.12),
+        "dark_uneven": (0.722, 0.204, -1.06),
+        "dark_middle": (0.124, 0.125, -0.73),
+        "blue_top": (-0.0337, 0.199, 0.70),
+        "contrast_50": (0.0525, 0.0294, -0.69),
+        "relative_75": (0.216, 0.102, 0.50),
+        "contrast_beyond": (0.0927, 0.0322, -0.44),
+        "contrast_upwards": (-0.054, 0.237, 0.43),
+        "bright_95": (0.856, 0.122, 0.30),
+        "dark_upwards": (0.129, 0.381, -0.21),
     },
 )  # fmt: skip
 GRAY_DARK = Model(

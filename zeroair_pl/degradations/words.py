@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 # For each statistic of a model in ``recognition_models``: what a value above the usual one means, and one below it.
 _WORDS: dict[str, tuple[str, str]] = {
+    "bright_95": ("bright lights", "no bright lights"),
     "blue": ("much of it is blue", "little of it is blue"),
     "blue_top": ("a blue top", "no blue at the top"),
     "cold_01": ("nothing is black", "deep blacks"),

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from zeroair_pl.degradations.auto import FAMILIES
+from zeroair_pl.degradations.light import belief
 from zeroair_pl.degradations.picture import looked_at
 from zeroair_pl.degradations.recognition import counts
 from zeroair_pl.degradations.recognition_models import MODELS
 from zeroair_pl.degradations.statistics import statistics
 from zeroair_pl.degradations.streaks import Streaks
+from zeroair_pl.photos.exposure import Exposure
 
 MOST = 4  # the most statistics that are named for a family, and against it
 _LEAST = 0.05  # a statistic that changes the log-odds by less is not named
@@ -57,10 +59,11 @@ class Evidence:
         return f"{self.family} {self.severity:.2f}; {'; '.join(words) or 'no statistic says more'}"
 
 
-def evidence(y: Tensor) -> list[Evidence]:
+def evidence(y: Tensor, exposure: Exposure | None = None) -> list[Evidence]:
     """The evidence for each family of ``auto``, and for rain, in a photo (1, 3, H, W) in [0, 1]; the most severe first.
 
     If a family has several models for such a photo, the evidence is that of the one with the highest log-odds.
+    ``exposure`` is what its camera noted.
     """
     small = looked_at(y)
     values = statistics(small)
@@ -76,6 +79,7 @@ def evidence(y: Tensor) -> list[Evidence]:
         spoken.sort(key=lambda each: -abs(each.weight))
         for_it = [each for each in spoken if each.weight > _LEAST][:MOST]
         against = [each for each in spoken if each.weight < -_LEAST][:MOST]
-        found.append(Evidence(family.__name__, float(family.severity(small)), for_it, against))
+        severity = float(family.severity(small)) * belief(family.__name__, small, values["bright_999"], exposure)[0]
+        found.append(Evidence(family.__name__, severity, for_it, against))
     found.append(Evidence(Streaks.__name__, Streaks.severity(y), [], []))
     return sorted(found, key=lambda each: -each.severity)

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from zeroair_pl.degradations.base import Degradation, Denoise, Observation, Side
 from zeroair_pl.degradations.maps import refine
+from zeroair_pl.degradations.picture import has_shades
 from zeroair_pl.errors import DivergenceError
 from zeroair_pl.guidance.matched import combined, observed
 from zeroair_pl.method.adapting import prior_for
@@ -66,7 +67,7 @@ def fit_large(
     (name,) = names
     began = time.perf_counter()
     small = working_size(y, method.sampling.working_pixels)
-    beside = [shrunk_side(side, y, method.sampling.working_pixels) for side in sides or ()]
+    beside = [shrunk_side(side, y, method.sampling.working_pixels) for side in sides or [{}]]
     result = fit(small, [name], method, callbacks, trainer, beside)
     with torch.no_grad():
         look = FirstLook(method.prior)
@@ -130,7 +131,8 @@ def working_size(y: Tensor, pixels: int) -> Tensor:
 def shrunk_side(side: Side, y: Tensor, pixels: int) -> Side:
     """The side information of the photo ``y`` for its working size: maps of the photo's size are shrunk too.
 
-    The shrunken photo has no blocks of JPEG, so what the file states of them is left out.
+    The shrunken photo has no blocks of JPEG, so what the file states of them is left out. Where a picture has two
+    values only, such as a bilevel scan, it has shades; so ``without_shades`` says what the photo is like.
     """
     size = y.shape[-2:]
 
@@ -138,7 +140,8 @@ def shrunk_side(side: Side, y: Tensor, pixels: int) -> Side:
         maps = isinstance(value, Tensor) and value.ndim == 4 and value.shape[-2:] == size
         return working_size(value, pixels) if maps else value
 
-    return {name: shrunk(value) for name, value in side.items() if name != "jpeg"}
+    found = {name: shrunk(value) for name, value in side.items() if name != "jpeg"}
+    return found if has_shades(y) else {**found, "without_shades": True}
 
 
 def carried(phi: Degradation, small: Tensor, y: Tensor, look: Denoise) -> Degradation:

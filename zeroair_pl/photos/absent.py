@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from bisect import bisect_left
 from functools import lru_cache
 from itertools import islice
@@ -16,6 +17,8 @@ _COMPARED = 60  # names that are compared to find a similar one
 def why_missing(path: Path) -> str:
     """Which part of ``path`` is missing, and the nearest name: ``"does not exist. Did you mean 'a.png'?"``."""
     missing = path
+    if re.match(r"[a-z][a-z+.-]+:/", str(path)):  # a path joins the two slashes
+        return "is an address, not a file. Download the photo first, and name the file."
     while not os.path.lexists(missing.parent) and missing.parent != missing:
         missing = missing.parent
     if missing.is_symlink():

@@ -16,6 +16,7 @@ from PIL import Image, ImageCms
 from torch import Tensor
 
 from zeroair_pl.errors import InputError
+from zeroair_pl.photos.exposure import exposure_of
 from zeroair_pl.photos.metadata import Metadata
 from zeroair_pl.photos.sizes import as_large_as
 from zeroair_pl.photos.value_range import beyond
@@ -97,10 +98,12 @@ def build(
     white: float | None = None,
     **rest: Any,
 ) -> Photo:
-    """A Photo from arrays in the file's layout and sample type.
+    """A Photo from arrays in the file's layout and sample type, with the camera's exposure as side information.
 
     color is (H, W, 1 or 3), alpha (H, W), others (H, W, N).
     """
+    if (exposure := exposure_of(rest.get("exif"))) is not None:
+        rest["side"] = {**rest.get("side", {}), "exposure": exposure}
     color, dtype = upright(color, orientation), str(color.dtype)
     top = white or (np.iinfo(color.dtype).max if color.dtype.kind == "u" else 1.0)
     rest["beyond"] = beyond(color, top) if color.dtype.kind == "f" else None
