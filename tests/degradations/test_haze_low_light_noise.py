@@ -19,6 +19,7 @@ from helpers.toys import ToyPrior, toy_photo
 from zeroair_pl.checks.samples import blurred
 from zeroair_pl.degradations import Haze, LowLight, Noise, Underwater
 from zeroair_pl.degradations.base import Degradation
+from zeroair_pl.degradations.exposure import brightened, brightening, darkened
 from zeroair_pl.degradations.noise_level import EIGHT_BITS, estimate_noise_level
 from zeroair_pl.method.fit import fit
 from zeroair_pl.method.settings import Result
@@ -168,6 +169,20 @@ def test_the_airlight_has_the_color_of_a_veil_over_all_of_the_photo(color: tuple
     assert float(found[0] - found[2]) == pytest.approx(color[0] - color[2], abs=0.06)
 
 
+@pytest.mark.parametrize("name", PHOTOS)
+def test_a_slightly_blue_veil_does_not_make_a_warm_scene_blue(name: str) -> None:
+    veil = torch.tensor([0.83, 0.84, 0.88]).view(1, 3, 1, 1)
+    scene = clean(name).mean(1, keepdim=True) * torch.tensor([1.03, 1.0, 0.97]).view(1, 3, 1, 1)
+    y = 0.5 * scene + 0.5 * veil
+    top = y.shape[-2] // 5
+    y[..., :top, :] = veil  # the distance
+
+    restored = started(Haze, y).invert(y).detach().clamp(0, 1)[..., top:, :].mean((0, 2, 3))
+
+    true = scene[..., top:, :].mean((0, 2, 3))
+    assert float((restored[2] - restored[0]) - (true[2] - true[0])) < 0.025  # 0.05 with a gray airlight
+
+
 def test_a_blue_sky_does_not_color_the_airlight() -> None:
     y = 0.5 * clean("haze_workshop") + 0.45
     y[..., : y.shape[-2] // 4, :] = torch.tensor([0.8, 0.88, 0.97]).view(1, 3, 1, 1)
@@ -184,6 +199,44 @@ def test_a_frame_does_not_change_the_transmission_beside_it(name: str, frame: fl
     framed = torch.nn.functional.pad(y, (9, 9, 9, 9), value=frame)
     plain, inside = (started(Haze, photo).invert(photo).detach().clamp(0, 1) for photo in (y, framed))
     assert psnr(inside[..., 9:-9, 9:-9], plain) > 36
+
+
+EXPOSED_FOR_HAZE = [("dark_tulips", 12.5), ("haze_workshop", 21.2), ("noise_blossom", 16.2)]  # 11.3, 20.0, 14.9 before
+
+
+@pytest.mark.parametrize("name, least", EXPOSED_FOR_HAZE)
+def test_a_scene_that_was_exposed_for_its_haze_is_exposed_without_it(name: str, least: float) -> None:
+    x = clean(name, 128)
+    t = torch.linspace(0.8, 0.3, x.shape[-2]).view(1, 1, -1, 1)
+    y = t * x + 0.9 * (1 - t)
+    y = noisy(y * (0.5 / float(y.mean())), 0.004)
+    assert psnr(started(Haze, y).invert(y).detach().clamp(0, 1), x) > least
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+def test_fog_in_the_shade_is_not_made_black(name: str) -> None:
+    x = clean(name, 128)
+    t = torch.linspace(0.4, 0.9, x.shape[-2]).view(1, 1, -1, 1)
+    shade = torch.linspace(0.58, 0.5, 64).view(1, 1, -1, 1).expand(1, 3, -1, x.shape[-1])
+    y = noisy(torch.cat([t * x + 0.9 * (1 - t), shade], -2), 0.003)
+    restored = started(Haze, y).invert(y).detach().clamp(0, 1)[..., -40:, :]
+    assert float(restored.mean()) > 0.23  # 0.16 to 0.19 by the dark channel alone
+
+
+@pytest.mark.parametrize("mean, exposed", [(0.35, False), (0.5, True), (0.68, False)])
+def test_the_exposure_of_dark_and_of_bright_hazy_photos_stays(mean: float, exposed: bool) -> None:
+    y = 0.5 * clean("haze_workshop") + 0.45
+    phi = started(Haze, (y * (mean / float(y.mean()))).clamp(0, 1))
+    assert (float(phi.brighter) > 0.1) is exposed
+
+
+def test_the_exposure_keeps_black_and_white_and_has_an_inverse() -> None:
+    x, k = torch.linspace(-0.5, 1.5, 41), torch.tensor(0.8)
+    torch.testing.assert_close(darkened(brightened(x, k), k), x)
+    torch.testing.assert_close(brightened(torch.tensor([0.0, 0.2, 1.0]), k), torch.tensor([0.0, 0.36 / 1.16, 1.0]))
+    assert float(brightened(x.clamp(0, 1), torch.tensor(brightening(x.clamp(0, 1), 0.6))).mean()) == pytest.approx(
+        0.6, abs=1e-3
+    )
 
 
 def test_clear_air_is_left_clearer_than_haze() -> None:

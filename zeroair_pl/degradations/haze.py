@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zeroair_pl.degradations.base import Degradation, Denoise, Side, noise_first
+from zeroair_pl.degradations.exposure import brightened, brightening, darkened
 from zeroair_pl.degradations.maps import correct, quantiles, refine, smooth_grid, thumbnail
 from zeroair_pl.degradations.noise_level import estimate_noise_level
 from zeroair_pl.degradations.noise_models import HOLD
@@ -26,25 +27,38 @@ SCENE = 0.03  # range of the values, relative to A, below which nothing is seen 
 WIDER, STRONGER = 1.2, 0.08
 USUAL, DOUBT = 0.9, 0.2  # the usual airlight, and its weight against the brightest part of the photo
 TINT = 0.8  # share of a veil's color that the airlight takes, if the whole photo has this color cast
+SLIGHT = (
+    0.1,
+    0.06,
+)  # a color cast from which on a veil's blue is not believed more than other colors, and one up to which
+SHADED = 0.7  # the least t of fog that is darker than sky, by that of sky
+# Share of the brightness lost with the haze that the exposure brings back in a photo of medium brightness, as a camera
+# makes it of a hazy scene; and the mean brightness between which it falls to 0 for dark and for bright photos.
+EXPOSED, DARK, BRIGHT = 0.3, (0.37, 0.45), (0.62, 0.55)
 
 
 class Haze(Degradation):
-    """Koschmieder's haze, y = t·x + A·(1 − t) + n, with a transmission map t in (0, 1] and one airlight color A.
+    """Koschmieder's haze, y = t·e(x) + A·(1 − t) + n, with a transmission map t in (0, 1] and one airlight color A.
 
-    The start is the dark channel prior (He, Sun & Tang, CVPR 2009) with an airlight that is gray unless the veil has a
-    clear color (``estimate_airlight``), refined by a guided filter.
-    Test-time modeling then corrects A and, by a smooth grid of log-transmission, t.
+    e is the exposure, b⁻¹ of ``exposure``: a camera exposes for the light that the haze adds, and x is exposed for the
+    scene. The mean of the start is moved towards that of the photo, if this is neither dark nor bright.
+
+    The start of t and A is the dark channel prior (He, Sun & Tang, CVPR 2009) with an airlight that is gray unless the
+    veil has a clear color (``estimate_airlight``), refined by a guided filter. Test-time modeling then corrects A and,
+    by a smooth grid of log-transmission, t.
 
     Args:
         strength: ω, the share of the haze that the start removes; below 1, distant parts keep a little haze.
         patch: side of the dark channel's window, as a share of the photo's short side.
         floor: smallest transmission; it limits the amplification of noise to 1/floor.
-        sky_floor: smallest transmission where the photo looks like open sky (bright, without color, smooth).
+        sky_floor: smallest transmission where the photo looks like open sky (bright, without color, smooth); 0.7 of
+            it where it looks like fog in the shade (plain).
     """
 
     pointwise = True
     log_t: Tensor
     airlight_start: Tensor
+    brighter: Tensor
 
     def __init__(
         self,
@@ -74,7 +88,8 @@ class Haze(Degradation):
         seen = ((small + lowered) / airlight).clamp(max=1)
         dark = dark_channel(seen, wide)
         dark[frame] = dark_channel(seen[frame], wide)
-        sky = self.sky_floor * (1 - dense) * sky_likeness(small, airlight, window)
+        open_air = torch.maximum(sky_likeness(small, airlight, window), SHADED * plainness(small, airlight, window))
+        sky = self.sky_floor * (1 - dense) * open_air
         t = torch.maximum(1 - min(1.0, self.strength * (1 + dense * STRONGER)) * dark, sky)
         t = F.interpolate(t, size=y.shape[-2:], mode="bilinear", align_corners=False) if small.shape != y.shape else t
         radius = round(6 * window * (1 - dense / 2) * (y[0, 0].numel() / small[0, 0].numel()) ** 0.5)
@@ -82,7 +97,9 @@ class Haze(Degradation):
         rough, t = t, refine(t, y, radius=radius, eps=eps)
         if t[inner].shape != t.shape:  # the filter carries a frame's values into the picture
             t[inner] = refine(rough[inner], y[inner], radius=radius, eps=eps)
-        self.register_buffer("log_t", self.amount * t.clamp(self.floor, 1).log())
+        t = t.clamp(self.floor, 1)
+        self.register_buffer("log_t", self.amount * t.log())
+        self.register_buffer("brighter", self.amount * _brighter(y[inner], t[inner], airlight))
         self.correction = smooth_grid(y)
         self.register_buffer("airlight_start", airlight)
         self.tint = nn.Parameter(torch.zeros_like(airlight))
@@ -98,11 +115,11 @@ class Haze(Degradation):
 
     def forward(self, x: Tensor) -> Tensor:
         t = self.transmission()
-        return t * x + self.airlight * (1 - t)
+        return t * darkened(x, self.brighter) + self.airlight * (1 - t)
 
     def invert(self, y: Tensor) -> Tensor:
         t = self.transmission()
-        return (y - self.airlight * (1 - t)) / t
+        return brightened((y - self.airlight * (1 - t)) / t, self.brighter)
 
     def penalty(self) -> Tensor:
         return super().penalty() + HOLD * (self.correction.square().mean() + self.tint.square().mean())
@@ -112,6 +129,15 @@ class Haze(Degradation):
 
     def diagnostics(self) -> dict[str, Tensor]:
         return {"transmission": self.transmission(), "airlight": self.airlight}
+
+
+def _brighter(y: Tensor, t: Tensor, airlight: Tensor) -> float:
+    """k of ``exposure`` for the photo ``y`` (1, 3, H, W) with the transmission ``t`` (1, 1, H, W)."""
+    y, t = thumbnail(y), thumbnail(t)
+    x = ((y - airlight * (1 - t)) / t).clamp(0, 1)
+    mean = float(y.mean())
+    share = EXPOSED * ramp(mean, *DARK) * ramp(mean, *BRIGHT)
+    return brightening(x, torch.lerp(x.mean(), y.mean(), share).item())
 
 
 def dark_channel(y: Tensor, side: int) -> Tensor:
@@ -127,7 +153,8 @@ def estimate_airlight(y: Tensor, side: int, share: float = 0.001) -> Tensor:
 
     The color of the brightest region alone is a poor estimate of the haze's color: a blue sky above the haze, a lamp or
     a wall would color the whole restored photo. A veil colors the whole photo. So the color counts as far as the mean
-    of the photo has the same color cast, and the airlight is gray otherwise. The brightness is moved a little towards
+    of the photo has the same color cast, and the airlight is gray otherwise. Air scatters blue light most, so a slight
+    blue is believed when less of the photo has it, and taken in full. The brightness is moved a little towards
     the usual airlight: a lamp or a white wall is brighter than the haze, and indoors no pixel may be distant enough to
     show the airlight.
 
@@ -143,7 +170,11 @@ def estimate_airlight(y: Tensor, side: int, share: float = 0.001) -> Tensor:
     gray = torch.lerp(brightness, y.new_tensor(USUAL), DOUBT).clamp(0.3, 1)
     veil, whole = _cast(colors[:, order].mean(1)), _cast(colors.mean(1))
     same = (whole @ veil) / (veil @ veil + 1e-4)  # how much of the veil's cast the whole photo has
-    return (gray * (1 + TINT * ((same - 0.5) / 0.4).clamp(0, 1) * veil)).clamp(0.3, 1).view(1, 3, 1, 1)
+    taken = TINT * ramp(float(same), 0.5, 0.9)
+    if veil[2] > veil[0]:
+        slight = ramp(float(veil.abs().amax()), *SLIGHT)
+        taken += slight * max(0.0, ramp(float(same), 0.3, 0.6) - taken)
+    return (gray * (1 + taken * veil)).clamp(0.3, 1).view(1, 3, 1, 1)
 
 
 def _cast(color: Tensor) -> Tensor:
@@ -162,6 +193,18 @@ def sky_likeness(y: Tensor, airlight: Tensor, side: int) -> Tensor:
     texture = (_box(gray.square(), side) - mean.square()).clamp(min=0).sqrt()
     brightness = mean / airlight.mean()
     return torch.sigmoid((brightness - 0.65) / 0.05) * torch.sigmoid((0.02 - texture) / 0.004)
+
+
+def plainness(y: Tensor, airlight: Tensor, side: int) -> Tensor:
+    """How plain each pixel's surroundings are, (1, 1, H, W) in [0, 1]: not black, and nothing but one slope in them.
+
+    Fog is darker in the shade and above dark water. There is nothing in it that could be black, so its dark channel
+    says less about its density, and a t as small as this one would make it black.
+    """
+    gray = y.mean(dim=1, keepdim=True)
+    mean = _box(gray, side)
+    texture = _box((gray - mean).square(), side).sqrt()
+    return torch.sigmoid((mean / airlight.mean() - 0.3) / 0.05) * torch.sigmoid((0.01 - texture) / 0.002)
 
 
 def everywhere(y: Tensor, airlight: Tensor) -> float:
