@@ -78,9 +78,10 @@ def taken_for(y: Tensor) -> dict[str, Any]:
     """What ``auto`` takes the photo (1, 3, H, W) for, how much of it, and the PSNR of the start image to the photo."""
     phi = Auto()
     phi.initialize(y, {}, lambda x, sigma: x)  # the prior would only look at the noise
-    share = float(phi.amount) if phi.kind != "Noise" else 0.0
+    family = next((each.__name__ for each in FAMILIES if each.__name__ in phi.kind.split(" + ")), "Noise")
+    share = float(phi.amount) if family != "Noise" else 0.0
     error = float((phi.invert(y).clamp(0, 1) - y).square().mean())
-    found = phi.kind if share > FOUND else "Noise"
+    found = family if share > FOUND else "Noise"
     return {"kind": found, "share": round(share, 3), "to_itself": round(min(99.0, -10 * math.log10(error + 1e-12)), 2)}
 
 
