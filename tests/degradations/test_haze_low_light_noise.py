@@ -190,6 +190,31 @@ def test_a_blue_sky_does_not_color_the_airlight() -> None:
     assert float(found.max() - found.min()) < 0.03
 
 
+def in_the_light_of_a_lamp(x: Tensor) -> tuple[Tensor, Tensor]:
+    """A photo in haze, both lit by one lamp, and the same without the haze."""
+    height, width = x.shape[-2:]
+    down, across = torch.meshgrid(torch.linspace(0, height / width, height), torch.linspace(0, 1, width), indexing="ij")
+    glow = torch.exp(-((across - 0.3) ** 2 + (down - 0.25) ** 2) / (2 * 0.22**2))
+    light = torch.tensor([1.0, 0.8, 0.55]).view(1, 3, 1, 1) * (0.06 + 0.7 * glow)
+    t = torch.linspace(0.4, 0.9, height).view(1, 1, -1, 1)
+    return t * x * light + light * (1 - t), x * light
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+def test_haze_in_the_light_of_a_lamp_has_the_light_of_the_lamp(name: str) -> None:
+    y, x = in_the_light_of_a_lamp(clean(name, 200))
+    phi = started(Haze, y)
+    assert psnr(phi.invert(y).clamp(0, 1).detach(), x) > psnr(y, x) + 3
+    here = phi.airlight[0].mean(0)
+    assert here.max() > 2 * here.median()
+    assert torch.allclose(phi(phi.invert(y)), y, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+def test_in_even_light_haze_has_one_airlight(name: str) -> None:
+    assert started(Haze, 0.5 * clean(name, 200) + 0.42).airlight.shape == (1, 3, 1, 1)
+
+
 @pytest.mark.parametrize("name", PHOTOS)
 @pytest.mark.parametrize("frame", [0.0, 1.0])
 def test_a_frame_does_not_change_the_transmission_beside_it(name: str, frame: float) -> None:
