@@ -152,7 +152,12 @@ main = machine.Command(
     report,
     __doc__,
     option("root", type=Path, help="the folder that the plan's files are in"),
-    option("--models", nargs="+", default=["FOG", "VEIL", "DARK", "WATER", "GRAY_FOG", "GRAY_DARK"], metavar="MODEL"),
+    option(
+        "--models",
+        nargs="+",
+        default=["FOG", "VEIL", "DARK", "WATER", "GRAY_FOG", "GRAY_VEIL", "GRAY_DARK"],
+        metavar="MODEL",
+    ),
     option("--plan", type=Path, default=Path(__file__).with_suffix(".yaml")),
 )
 

@@ -10,7 +10,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from helpers.scenes import CLEAN, PHOTOS, as_jpeg, clean
+from helpers.scenes import CLEAN, PHOTOS, as_jpeg, clean, noisy
 from zeroair_pl.checks.samples import blurred
 from zeroair_pl.degradations import Auto, Haze, LowLight
 from zeroair_pl.degradations.auto import most
@@ -111,6 +111,11 @@ def test_haze_is_no_surer_without_the_colors(name: str, side: int) -> None:
 @pytest.mark.parametrize("name", PHOTOS)
 def test_a_clean_gray_photo_is_not_in_haze(name: str, light: float) -> None:
     assert Haze.severity(gray(light * clean(name, 200))) < 0.1
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+def test_an_even_veil_is_found_in_a_gray_photo(name: str) -> None:
+    assert Haze.severity(gray(noisy(0.5 * clean(name, 200) + 0.42, 0.006))) > 1.2  # 0.1 to 1 by the model of fog alone
 
 
 @pytest.mark.parametrize("light", [0.6, 0.45])

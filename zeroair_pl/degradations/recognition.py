@@ -1,9 +1,9 @@
 """How much haze, darkness or water a photo shows, from its statistics.
 
 From the log-odds z of a model (``recognition_models``) and r = (z − zero)/(full − zero), the severity is r², or 0 for
-r < 0, so that a doubtful photo changes little. Haze has two kinds: fog that grows with the distance, with one model for
-photos in colors and one for gray photos, and a veil that is the same everywhere, whose severity is r²·(3 − 2r) up to
-r = 1. Rules for photos that are meant so come on top.
+r < 0, so that a doubtful photo changes little. Haze has two kinds: fog that grows with the distance, and a veil that is
+the same everywhere, whose severity is r²·(3 − 2r) up to r = 1. Each has a model for photos in colors and one for gray
+photos. Rules for photos that are meant so come on top.
 """
 
 from __future__ import annotations
@@ -144,8 +144,8 @@ def _share(way: float, even: bool) -> float:
 def _found(family: str, values: dict[str, float]) -> list[Finding]:
     """What each model of a family finds; its models of gray photos and of others are one, mixed by how gray it is."""
     found = [(model, _find(model, values)) for model in MODELS[family]]
-    pair = [finding for model, finding in found if model.gray is not None]
-    alone = [finding for model, finding in found if model.gray is None]
+    pair = [finding for model, finding in found if model.gray is not None and not model.even]
+    alone = [finding for model, finding in found if model.gray is None or model.even]
     if not pair:
         return alone
     why = max(pair, key=lambda finding: finding.severity).why

@@ -107,6 +107,20 @@ VEIL = Model(
         "veiled": (0.131, 0.127, 0.37),
     },
 )  # fmt: skip
+GRAY_VEIL = Model(
+    what="an even veil", gray=True, even=True, bias=-4.43, zero=-0.5, full=1.0,
+    terms={
+        "dark_textured_10": (0.115, 0.0928, 1.55),
+        "dark_uneven": (0.789, 0.196, -0.52),
+        "lifted_range": (0.47, 0.961, 0.44),
+        "relative_25": (0.0631, 0.048, -0.43),
+        "in_shadow": (0.112, 0.167, -0.30),
+        "darkest_bottom": (0.161, 0.139, -0.18),
+        "skew": (0.19, 0.826, 0.18),
+        "veiled": (0.202, 0.132, 0.13),
+        "contrast_25": (0.0267, 0.0198, 0.02),
+    },
+)  # fmt: skip
 DARK = Model(
     what="darkness", gray=False, bias=-4.75, zero=-1.2, full=0.85,
     terms={
@@ -154,4 +168,4 @@ WATER = Model(
     },
 )  # fmt: skip
 
-MODELS = {"Haze": (FOG, GRAY_FOG, VEIL), "LowLight": (DARK, GRAY_DARK), "Underwater": (WATER,)}
+MODELS = {"Haze": (FOG, GRAY_FOG, VEIL, GRAY_VEIL), "LowLight": (DARK, GRAY_DARK), "Underwater": (WATER,)}
