@@ -136,11 +136,7 @@ def errors(phi: Degradation, truth: Composed, kind: str) -> dict[str, float]:
         found["transmission"] = float((t - truth.transmission).abs().mean())
         assert truth.airlight is not None
         # A family without an airlight finds no haze. It counts with the largest error in the mean.
-        channels = (
-            (maps["airlight"].mean((2, 3)) - truth.airlight.flatten()).abs().flatten()
-            if "airlight" in maps
-            else torch.ones(3)
-        )
+        channels = (maps["airlight"] - truth.airlight).abs().flatten() if "airlight" in maps else torch.ones(3)
         found["airlight"] = float(channels.mean())
         found |= {f"airlight {c}": float(value) for c, value in zip("rgb", channels, strict=True)}
     if kind == "low light":

@@ -14,8 +14,10 @@ from torch import Tensor
 from helpers.command import TOY, run
 from helpers.scenes import clean
 from zeroair_pl.checks.samples import blurred
-from zeroair_pl.degradations import Auto
+from zeroair_pl.degradations import Auto, Haze, LowLight
+from zeroair_pl.degradations.auto import most
 from zeroair_pl.degradations.light import belief, luminance
+from zeroair_pl.degradations.picture import looked_at
 from zeroair_pl.photos.exposure import Exposure, exposure_of
 from zeroair_pl.photos.reading import load_photo
 
@@ -66,19 +68,21 @@ def test_doubtful_haze_in_the_light_of_a_room_is_corrected_less() -> None:
     x = clean("haze_workshop", 200)
     t = torch.linspace(0.6, 0.8, x.shape[-2]).view(1, 1, -1, 1)
     y = t * x + 0.85 * (1 - t)
-    shares = {name: start(y, e).amount.item() for name, e in (("none", None), ("day", DAY), ("room", ROOM))}
-    assert shares["none"] == shares["day"] > 0.2
-    assert shares["room"] < 0.7 * shares["none"]
-    assert start(y, ROOM).reason.endswith("less in the light of a room")
+    none, day, room = (most(looked_at(y), 0.0, exposure) for exposure in (None, DAY, ROOM))
+    assert (none[0], none[2]) == (day[0], day[2])
+    assert none[0] is Haze
+    assert 0.2 < room[2] < 0.7 * none[2]
+    assert room[3].endswith("less in the light of a room")
+    assert start(y, ROOM).amount < start(y, DAY).amount
 
 
 def test_the_dark_beyond_a_flash_is_meant() -> None:
     y = 0.35 * clean("dark_tulips", 200) ** 1.2
     y[..., 80:110, 80:110] = 0.05 + 0.75 * clean("noise_blossom", 30)
     y = y.clamp(0, 1)
-    plain, flashed = start(y, DAY), start(y, Exposure(30.0, True))
-    assert plain.kind == "LowLight"
-    assert flashed.amount < 0.5 * plain.amount
+    plain, flashed = (most(looked_at(y), 0.0, exposure) for exposure in (DAY, Exposure(30.0, True)))
+    assert plain[0] is LowLight
+    assert flashed[2] < 0.5 * plain[2]
     dim = 0.3 * y  # the flash did not reach it
     assert start(dim, Exposure(30.0, True)).amount == start(dim, DAY).amount > 0.5
 

@@ -127,7 +127,7 @@ class Haze(Degradation):
         return noise_first(self, lr)
 
     def diagnostics(self) -> dict[str, Tensor]:
-        return {"transmission": self.transmission(), "airlight": self.airlight}
+        return {"transmission": self.transmission(), "airlight": self.airlight.mean((2, 3), keepdim=True)}
 
 
 def _uneven_light(y: Tensor, frame: tuple[slice, ...], airlight: Tensor) -> tuple[Tensor, float]:
