@@ -26,7 +26,8 @@ import torch
 from machine import option
 from torch import Tensor
 
-from zeroair_pl.degradations.auto import FAMILIES, Auto
+from zeroair_pl.degradations.auto import Auto
+from zeroair_pl.degradations.choosing import FAMILIES
 from zeroair_pl.degradations.maps import thumbnail
 from zeroair_pl.degradations.picture import looked_at
 from zeroair_pl.degradations.recognition_models import MODELS

@@ -13,7 +13,7 @@ from helpers.moments import names
 from helpers.scenes import PHOTOS, bundled, clean, crop, noisy, psnr
 from zeroair_pl.checks.samples import blurred
 from zeroair_pl.degradations import Auto, Denoise, Haze, LowLight, Noise, Underwater
-from zeroair_pl.degradations.auto import trusted
+from zeroair_pl.degradations.choosing import trusted
 from zeroair_pl.degradations.noise_level import estimate_noise_level, matched_noise_level
 from zeroair_pl.degradations.picture import looked_at, picture
 from zeroair_pl.method.first_look import FirstLook

@@ -15,7 +15,7 @@ from helpers.command import TOY, run
 from helpers.scenes import clean
 from zeroair_pl.checks.samples import blurred
 from zeroair_pl.degradations import Auto, Haze, LowLight
-from zeroair_pl.degradations.auto import most
+from zeroair_pl.degradations.choosing import most
 from zeroair_pl.degradations.light import belief, luminance
 from zeroair_pl.degradations.picture import looked_at
 from zeroair_pl.photos.exposure import Exposure, exposure_of

@@ -11,7 +11,8 @@ from torch import Tensor
 from helpers.scenes import PHOTOS, as_jpeg, bundled, clean, crop, noisy, psnr
 from zeroair_pl import Method
 from zeroair_pl.degradations import Auto, Haze, LowLight, Missing
-from zeroair_pl.degradations.auto import GENTLE, most
+from zeroair_pl.degradations.auto import GENTLE
+from zeroair_pl.degradations.choosing import most
 from zeroair_pl.degradations.clearing import STRONG, Cleared, faintly_unblocked, tables_of
 from zeroair_pl.degradations.impulses import salt_and_pepper
 from zeroair_pl.degradations.picture import looked_at

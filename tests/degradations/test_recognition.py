@@ -13,7 +13,7 @@ from torch import Tensor
 from helpers.scenes import CLEAN, PHOTOS, as_jpeg, clean, noisy
 from zeroair_pl.checks.samples import blurred
 from zeroair_pl.degradations import Auto, Haze, LowLight
-from zeroair_pl.degradations.auto import most
+from zeroair_pl.degradations.choosing import most
 from zeroair_pl.degradations.picture import looked_at
 from zeroair_pl.degradations.recognition_models import DARK, FOG, GRAY_DARK, GRAY_FOG
 from zeroair_pl.inspection.evidence import evidence

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from zeroair_pl.degradations.auto import FAMILIES
+from zeroair_pl.degradations.choosing import FAMILIES
 from zeroair_pl.degradations.light import belief
 from zeroair_pl.degradations.picture import looked_at
 from zeroair_pl.degradations.recognition import counts
