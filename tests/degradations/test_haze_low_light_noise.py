@@ -15,6 +15,7 @@ from torch import Tensor
 from helpers.fitting import matched, method
 from helpers.moments import Affine, names
 from helpers.scenes import PHOTOS, bundled, clean, crop, noisy, psnr
+from helpers.stacking import METHODS, members, together
 from helpers.toys import ToyPrior, toy_photo
 from zeroair_pl.checks.samples import blurred
 from zeroair_pl.degradations import Haze, LowLight, Noise, Underwater
@@ -165,7 +166,7 @@ def test_the_airlight_has_the_color_of_a_veil_over_all_of_the_photo(color: tuple
     photo = clean("haze_workshop").mean(1, keepdim=True)
     y = 0.35 * photo * veil + 0.6 * veil  # in light of its color
     y[..., : y.shape[-2] // 5, :] = veil  # the distance
-    found = started(Haze, y).airlight.detach().flatten()
+    found = started(Haze, y).airlight.detach().mean((2, 3)).flatten()
     assert float(found[0] - found[2]) == pytest.approx(color[0] - color[2], abs=0.06)
 
 
@@ -186,7 +187,7 @@ def test_a_slightly_blue_veil_does_not_make_a_warm_scene_blue(name: str) -> None
 def test_a_blue_sky_does_not_color_the_airlight() -> None:
     y = 0.5 * clean("haze_workshop") + 0.45
     y[..., : y.shape[-2] // 4, :] = torch.tensor([0.8, 0.88, 0.97]).view(1, 3, 1, 1)
-    found = started(Haze, y).airlight.detach().flatten()
+    found = started(Haze, y).airlight.detach().mean((2, 3)).flatten()
     assert float(found.max() - found.min()) < 0.03
 
 
@@ -212,7 +213,17 @@ def test_haze_in_the_light_of_a_lamp_has_the_light_of_the_lamp(name: str) -> Non
 
 @pytest.mark.parametrize("name", PHOTOS)
 def test_in_even_light_haze_has_one_airlight(name: str) -> None:
-    assert started(Haze, 0.5 * clean(name, 200) + 0.42).airlight.shape == (1, 3, 1, 1)
+    here = started(Haze, 0.5 * clean(name, 200) + 0.42).airlight
+    assert torch.allclose(here, here.mean((2, 3), keepdim=True).expand_as(here), atol=1e-5)
+
+
+def test_photos_in_even_and_uneven_light_are_computed_as_one() -> None:
+    hazy = 0.5 * clean("haze_workshop", 64)[..., :64, :64] + 0.42
+    lamp, _ = in_the_light_of_a_lamp(clean("dark_tulips", 64)[..., :64, :64])
+    y = torch.cat([hazy, lamp, hazy.flip(-1)])
+    apart, as_one = members(y, Haze), together(members(y, Haze), y, METHODS)
+    assert as_one.whole is not None
+    assert torch.allclose(as_one.call("invert", y), apart.call("invert", y), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", PHOTOS)

@@ -75,8 +75,7 @@ def local_airlight(y: Tensor) -> tuple[Tensor, float]:
     smooth = F.avg_pool2d(y, GRAIN, 1, GRAIN // 2, count_include_pad=False)
     rows = F.max_pool2d(smooth, (side, 1), 1, (side // 2, 0))
     most = F.max_pool2d(rows, (1, side), 1, (0, side // 2))
-    h, w = (max(2, round(CELLS * n / max(height, width))) for n in (height, width))
-    grid = F.interpolate(most, size=(h, w), mode="area")
+    grid = F.interpolate(most, size=cells(y), mode="area")
     kernel = y.new_tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
     for _ in range(2):
         for at in (kernel.view(1, 1, 5, 1), kernel.view(1, 1, 1, 5)):
@@ -85,6 +84,12 @@ def local_airlight(y: Tensor) -> tuple[Tensor, float]:
     light = grid.amax(1)
     ratio = float(quantiles(light, 0.5)) / max(float(quantiles(light, 0.99)), 1e-3)
     return grid.clamp(DARKEST, 1), ramp(ratio, *UNEVEN)
+
+
+def cells(y: Tensor) -> tuple[int, int]:
+    """The numbers of rows and columns of the grid of the airlight of ``y`` (…, H, W); they depend on its shape only."""
+    height, width = y.shape[-2:]
+    return max(2, round(CELLS * height / max(height, width))), max(2, round(CELLS * width / max(height, width)))
 
 
 def odd(side: float) -> int:

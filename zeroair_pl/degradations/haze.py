@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zeroair_pl.degradations.airlight import DARKEST, dark_channel, estimate_airlight, local_airlight, odd
+from zeroair_pl.degradations.airlight import DARKEST, cells, dark_channel, estimate_airlight, local_airlight, odd
 from zeroair_pl.degradations.base import Degradation, Denoise, Side, noise_first
 from zeroair_pl.degradations.exposure import brightened, brightening, darkened
 from zeroair_pl.degradations.maps import correct, quantiles, refine, smooth_grid, thumbnail, upsample
@@ -26,6 +26,7 @@ SCENE = 0.03  # range of the values, relative to A, below which nothing is seen 
 # In haze that is dense everywhere, t has no jumps to follow, and texture hardly shows through: the window of the dark
 # channel is wider by this factor, and the strength larger.
 WIDER, STRONGER = 1.2, 0.08
+ALONE = 2**21  # pixels of a photo from which on no others are computed with it as one, which needs equal shapes
 WEAKER = 0.8  # the strength where the light is uneven, relative to the usual one: the local airlight is an upper bound
 SHADED = 0.7  # the least t of fog that is darker than sky, by that of sky
 # Share of the brightness lost with the haze that the exposure brings back in a photo of medium brightness, as a camera
@@ -98,14 +99,14 @@ class Haze(Degradation):
             t[inner] = refine(rough[inner], y[inner], radius=radius, eps=eps)
         t = t.clamp(self.floor, 1)
         self.register_buffer("log_t", self.amount * t.log())
-        self.register_buffer("brighter", self.amount * _brighter(y[inner], t[inner], _inside(_spread(here, y), inner)))
+        self.register_buffer("brighter", self.amount * _brighter(y[inner], t[inner], _spread(here, small)[frame]))
         self.correction = smooth_grid(y)
         self.register_buffer("airlight_start", here)
         self.tint = nn.Parameter(torch.zeros_like(airlight))
 
     @property
     def airlight(self) -> Tensor:
-        """A, (1, 3, 1, 1), or (1, 3, H, W) where the light is uneven."""
+        """A, (1, 3, H, W); (1, 3, 1, 1) for a large photo in even light."""
         return _spread((self.airlight_start + self.tint).clamp(0, 1), self.log_t)
 
     def transmission(self) -> Tensor:
@@ -131,34 +132,34 @@ class Haze(Degradation):
 
 
 def _uneven_light(y: Tensor, frame: tuple[slice, ...], airlight: Tensor) -> tuple[Tensor, float]:
-    """A of the photo ``y`` (1, 3, H, W), and how uneven its light is, from 0 to 1.
+    """A of the photo ``y`` (1, 3, H, W) on a grid (1, 3, h, w), and how uneven its light is, from 0 to 1.
 
-    In even light, A is the one ``airlight`` (1, 3, 1, 1). It becomes the local one, on a grid (1, 3, h, w), as far as
-    the light is uneven. ``frame`` is the part of ``y`` that is no frame.
+    In even light, A is the one ``airlight`` (1, 3, 1, 1). It becomes the local one as far as the light is uneven.
+    ``frame`` is the part of ``y`` that is no frame.
     """
     local, uneven = local_airlight(y[frame])
+    grid = airlight.expand(1, 3, *cells(y))
     if uneven == 0:
-        return airlight, 0.0
-    cells = (local.shape[-2], local.shape[-1])
-    whole = airlight.expand(1, 3, *y.shape[-2:]).clone()
-    whole[frame] = upsample(local, (y[frame].shape[-2], y[frame].shape[-1]))
-    grid = local if y[frame].shape == y.shape else F.interpolate(whole, size=cells, mode="area")
-    return (airlight ** (1 - uneven) * grid.clamp(DARKEST, 1) ** uneven), uneven
+        return grid.clone(), 0.0
+    if y[frame].shape != y.shape:
+        whole = airlight.expand(1, 3, *y.shape[-2:]).clone()
+        whole[frame] = upsample(local, (y[frame].shape[-2], y[frame].shape[-1]))
+        local = F.interpolate(whole, size=cells(y), mode="area")
+    return airlight ** (1 - uneven) * local.clamp(DARKEST, 1) ** uneven, uneven
 
 
 def _spread(grid: Tensor, y: Tensor) -> Tensor:
-    """A grid (1, 3, h, w) as a smooth map of the size of ``y``; one value (1, 3, 1, 1) stays one."""
-    return grid if grid.shape[-1] == 1 else upsample(grid, (y.shape[-2], y.shape[-1])).clamp(DARKEST, 1)
-
-
-def _inside(airlight: Tensor, part: tuple[slice, ...]) -> Tensor:
-    return airlight if airlight.shape[-1] == 1 else airlight[part]
+    """A grid (1, 3, h, w) as a smooth map of the size of ``y``; one value (1, 3, 1, 1), if it is one and y is large."""
+    one = grid[..., :1, :1]
+    if y[0, 0].numel() > ALONE and bool((grid == one).all()):  # saves memory
+        return one
+    return upsample(grid, (y.shape[-2], y.shape[-1])).clamp(DARKEST, 1)
 
 
 def _brighter(y: Tensor, t: Tensor, airlight: Tensor) -> float:
     """k of ``exposure`` for the photo ``y`` (1, 3, H, W) with the transmission ``t`` (1, 1, H, W)."""
     y, t = thumbnail(y), thumbnail(t)
-    airlight = airlight if airlight.shape[-1] == 1 else F.interpolate(airlight, size=y.shape[-2:], mode="area")
+    airlight = F.interpolate(airlight, size=y.shape[-2:], mode="area")
     x = ((y - airlight * (1 - t)) / t).clamp(0, 1)
     mean = float(y.mean())
     share = EXPOSED * ramp(mean, *DARK) * ramp(mean, *BRIGHT)
