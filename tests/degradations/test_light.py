@@ -48,6 +48,14 @@ def test_nothing_that_can_be_used_is_none(exif: bytes | None) -> None:
     assert exposure_of(exif) is None
 
 
+@pytest.mark.parametrize("aperture", [1e4, 2000.0, -2000.0, float("nan")])
+def test_an_impossible_value_is_no_reason_to_lose_a_photo(aperture: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    tags = {33434: 0.01, 37378: aperture, 34855: 100}
+    monkeypatch.setattr(Image.Exif, "load", lambda *_: None)
+    monkeypatch.setattr(Image.Exif, "get_ifd", lambda *_: tags)
+    assert exposure_of(b"any") is None
+
+
 def test_a_flash_counts_without_the_rest() -> None:
     assert exposure_of(block({37385: 0x19})) == Exposure(None, True)
 

@@ -58,8 +58,7 @@ Side = Mapping[str, Any]
 
 ``missing``: a mask (1, 1, H, W), 1 where a pixel is missing. ``kernel``: a blur kernel (h, w). ``jpeg``: the
 ``photos.jpeg.JpegFile`` of the photo's own file. ``exposure``: the ``photos.exposure.Exposure`` that its camera noted.
-``without_shades``: it is a smaller copy of a picture that has two
-values at most. A plugin may use other names.
+``without_shades``: it is a smaller copy of a picture that has two values at most. A plugin may use other names.
 """
 
 

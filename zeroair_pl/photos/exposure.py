@@ -41,15 +41,20 @@ def exposure_of(exif: bytes | None) -> Exposure | None:
         block = Image.Exif()
         block.load(exif)
         tags = block.get_ifd(_EXIF_IFD)
-    except Exception:  # a damaged block raises any exception; the photo can do without it
+        flash = int(_number(tags, _FLASH) or 0) & 1 == 1
+        light = _light(tags)
+    except Exception:  # a damaged block or an impossible value raises any exception; the photo can do without it
         return None
+    return Exposure(light, flash) if light is not None or flash else None
+
+
+def _light(tags: Mapping[int, Any]) -> float | None:
     time = _number(tags, _TIME) or _power(tags, _SHUTTER, -1.0)
     f_number = _number(tags, _F_NUMBER) or _power(tags, _APERTURE, 0.5)
     iso = _number(tags, _ISO)
     iso = _number(tags, _INDEX) or iso if iso == 65535 else iso
-    light = _METER * f_number**2 / (time * iso) if time and f_number and iso else None
-    flash = int(_number(tags, _FLASH) or 0) & 1 == 1
-    return Exposure(light, flash) if light is not None or flash else None
+    light = _METER * f_number**2 / (time * iso) if time and f_number and iso else 0.0
+    return light if 0 < light < math.inf else None
 
 
 def _number(tags: Mapping[int, Any], tag: int) -> float | None:
